@@ -1,0 +1,45 @@
+/**
+ * The config-time half of the adapter: what a vinext app names in its Vite configuration.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const OPTION_NAMES = ["appPrefix", "kvBinding"];
+const MARK_OF_THE_ENTRY = "X-Vinext-Revalidated-Tags";
+
+function checkOptions(options) {
+  for (const [name, value] of Object.entries(options)) {
+    if (!OPTION_NAMES.includes(name)) {
+      throw new TypeError(`vinextWorkerCache: unknown option ${JSON.stringify(name)}; allowed: ${OPTION_NAMES.join(", ")}.`);
+    }
+    if (value !== undefined && (typeof value !== "string" || value === "")) {
+      throw new TypeError(`vinextWorkerCache: ${name} must be a non-empty string, got ${JSON.stringify(value)}.`);
+    }
+  }
+}
+
+/** Without the entry, invalidations would be lost without a word; so its absence fails the build. */
+async function checkWorkerEntry({ outDir, isPrimaryServerOutput }) {
+  if (!isPrimaryServerOutput) return;
+  for (const file of await readdir(outDir, { recursive: true })) {
+    if (file.endsWith(".js") && (await readFile(join(outDir, file), "utf8")).includes(MARK_OF_THE_ENTRY)) return;
+  }
+  throw new Error(
+    'vinextWorkerCache: the Worker cannot say what it invalidated. Set "main" in the wrangler configuration to ' +
+      '"vinext-worker-adapter/worker", or wrap the app\'s own entry in withRevalidatedTags from there.',
+  );
+}
+
+/** @type {import("./index.d.ts").vinextWorkerCache} */
+export function vinextWorkerCache(options = {}) {
+  checkOptions(options);
+  return {
+    adapter: fileURLToPath(new URL("./runtime.js", import.meta.url)),
+    options,
+    output: {
+      matchesBuild: ({ plugins }) => plugins.some(({ name }) => name?.startsWith("vite-plugin-cloudflare")),
+      finalizeBuildOutput: checkWorkerEntry,
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * The KV key of a tag's marker, as vinext's own KV handler and vinext-worker build it.
+ */
+const KEY_MAX_BYTES = 512;
+
+/** vinext's `fnv1a64`: two FNV-1a rounds over UTF-16 code units, multiplied in doubles, as 8 + 8 hex digits. */
+function hash(text) {
+  return [0x811c9dc5, 0x050c5d1f]
+    .map((seed) => {
+      let value = seed;
+      for (let index = 0; index < text.length; index++) {
+        value ^= text.charCodeAt(index);
+        value = (value * 16777619) >>> 0;
+      }
+      return value.toString(16).padStart(8, "0");
+    })
+    .join("");
+}
+
+function isTooLong(key) {
+  return new TextEncoder().encode(key).length > KEY_MAX_BYTES;
+}
+
+/**
+ * @param {string} tag
+ * @param {string} [appPrefix]
+ * @returns {string} `[appPrefix:]__tag:<tag>`, hashed where it is over KV's 512 bytes
+ */
+export function markerKey(tag, appPrefix = "") {
+  let prefix = appPrefix && `${appPrefix}:`;
+  if (isTooLong(`${prefix}cache:__hash:${hash("")}`)) prefix = `__app:${hash(appPrefix)}:`;
+  const key = `${prefix}__tag:${tag}`;
+  return isTooLong(key) ? `${prefix}__tag:__hash:${hash(tag)}` : key;
+}

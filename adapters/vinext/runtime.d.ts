@@ -1,0 +1,19 @@
+import type { CdnCacheableHeaderInput, CdnCacheAdapter, CdnResponseHeaders } from "vinext/shims/cdn-cache";
+
+import type { VinextWorkerCacheOptions } from "./index.d.ts";
+
+export interface VinextWorkerCacheAdapterInput {
+  env?: Record<string, unknown>;
+  options?: VinextWorkerCacheOptions;
+}
+
+/** vinext's cache adapter for an app whose pages are kept by vinext-worker. */
+export default class VinextWorkerCacheAdapter implements CdnCacheAdapter {
+  constructor(input?: VinextWorkerCacheAdapterInput);
+  readonly ownsBackgroundRevalidation: false;
+  get requiresCompletedResponseAdmission(): boolean;
+  get(): Promise<null>;
+  set(): Promise<void>;
+  buildResponseHeaders(input: CdnCacheableHeaderInput): CdnResponseHeaders;
+  revalidateTag(tags: string | string[], durations?: { expire?: number }): Promise<void>;
+}

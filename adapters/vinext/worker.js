@@ -1,0 +1,11 @@
+/**
+ * The Worker entry of a vinext app behind vinext-worker: vinext's own, whose responses also say what they invalidated.
+ */
+import vinext from "vinext/server/fetch-handler";
+
+import { withRevalidatedTags } from "./revalidations.js";
+
+export * from "vinext/server/fetch-handler";
+export { withRevalidatedTags };
+
+export default withRevalidatedTags(vinext);

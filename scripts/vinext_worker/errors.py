@@ -1,0 +1,35 @@
+"""What the commands raise.
+
+- VinextWorkerError
+    - UserError: the person can mend it; `main` prints it as one line
+        - ConfigurationError: a configuration file is missing or wrong
+        - ToolError: a tool of the toolchain is missing or failed
+        - RuntimeStartError: the local runtime did not start
+            - ImportFailedError: the project's own code did not import
+"""
+
+from __future__ import annotations
+
+
+class VinextWorkerError(Exception):
+    """The base of every exception this package raises."""
+
+
+class UserError(VinextWorkerError):
+    """Something the person who runs a command can mend; the message says what was wrong, where, and what to do."""
+
+
+class ConfigurationError(UserError):
+    """A configuration file is missing, unreadable, or has a value that is not allowed."""
+
+
+class ToolError(UserError):
+    """A program of the toolchain is missing, too old, or failed."""
+
+
+class RuntimeStartError(UserError):
+    """The local runtime did not start."""
+
+
+class ImportFailedError(RuntimeStartError):
+    """The Worker's main module did not import, or broke a rule of the top level; the message holds the traceback."""

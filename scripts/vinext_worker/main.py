@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import sys
+
+import click
+
+from vinext_worker.dev import dev
+from vinext_worker.errors import VinextWorkerError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vinext-worker")
+def cli() -> None:
+    """Serve pages from cache on Cloudflare's Python Workers, as Next.js does."""
+
+
+cli.add_command(dev)
+
+
+def main() -> None:
+    """Run the command line: an error is one line and exit code 1, a wrong argument exit code 2, Ctrl-C 130."""
+    try:
+        status = cli.main(prog_name="vinext-worker", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except VinextWorkerError as error:
+        click.echo(f"vinext-worker: {error}", err=True)
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,131 @@
+"""Bytes that need not be in Python's memory, such as a JavaScript buffer."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from cache.errors import CorruptValueError, InvalidArgumentError
+from cache.javascript import to_utf8
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Encoding: TypeAlias = Literal["text", "base64"]
+Detach: TypeAlias = "Mapping[str, Mapping[str, Encoding]]"
+
+
+class Body(Protocol):
+    """A run of bytes that can be measured and passed on without being copied."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes there are."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Copy the bytes into Python's memory."""
+        ...
+
+
+class Buffer(Body, Protocol):
+    """A whole stored value, as read from a store."""
+
+    def head(self, size: int) -> bytes:
+        """Copy the first `size` bytes, fewer where the value is shorter."""
+        ...
+
+    def tail(self, start: int) -> Body:
+        """Give everything from byte `start` on, not copied."""
+        ...
+
+    def json(self, detach: Detach) -> tuple[object, Mapping[str, Body]]:
+        """Parse as JSON and take large fields out of the document.
+
+        For the fields that `detach` names for `document["value"]["kind"]`, each one that is a string in
+        `document["value"]` is removed from the document and returned as a Body: `text` as its UTF-8 with lone
+        surrogates as U+FFFD, `base64` decoded, strictly. Raises CorruptValueError for bytes that are not UTF-8, text
+        that is not JSON (NaN and Infinity are not), and for bad base64.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class BytesBody:
+    """A Body and a Buffer in Python's own memory."""
+
+    data: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes there are."""
+        return len(self.data)
+
+    def to_bytes(self) -> bytes:
+        """Give the bytes themselves."""
+        return self.data
+
+    def head(self, size: int) -> bytes:
+        """Give the first bytes."""
+        return self.data[:size]
+
+    def tail(self, start: int) -> BytesBody:
+        """Give the rest, here as a copy."""
+        return BytesBody(self.data[start:])
+
+    def json(self, detach: Detach) -> tuple[object, Mapping[str, Body]]:
+        """Parse as JSON; see Buffer."""
+        document = parse_json(self.data)
+        bodies: dict[str, Body] = {}
+        value = document.get("value") if isinstance(document, dict) else None
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if isinstance(value, dict) and isinstance(kind, str):
+            for name, encoding in detach.get(kind, {}).items():
+                text = value.get(name)
+                if isinstance(text, str):
+                    del value[name]
+                    bodies[name] = BytesBody(to_utf8(text) if encoding == "text" else decode_base64(text))
+        return document, bodies
+
+
+EMPTY_BODY = BytesBody(b"")
+
+
+def text_body(text: str) -> BytesBody:
+    """Wrap the UTF-8 of `text`; a lone surrogate becomes U+FFFD."""
+    if not isinstance(text, str):
+        raise InvalidArgumentError("text", text, "a string")
+    return BytesBody(to_utf8(text))
+
+
+def body_text(body: Body) -> str:
+    """Decode a body as UTF-8; bytes that are none become U+FFFD, as `TextDecoder` has it."""
+    return body.to_bytes().decode("utf-8", "replace")
+
+
+def parse_json(data: bytes | str) -> object:
+    """Parse JSON as `JSON.parse` does; raises CorruptValueError."""
+    try:
+        return json.loads(data.decode() if isinstance(data, bytes) else data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        message = f"not JSON: {error}"
+        raise CorruptValueError(message) from error
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode standard, padded base64 and nothing else (RFC 4648, section 4); raises CorruptValueError."""
+    try:
+        if len(text) % 4 == 0:
+            return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        message = f"not base64: {error}"
+        raise CorruptValueError(message) from error
+    message = f"not base64: {len(text)} characters are no multiple of 4"
+    raise CorruptValueError(message)
+
+
+def _refuse_constant(name: str) -> object:
+    message = f"{name} is no JSON"
+    raise ValueError(message)

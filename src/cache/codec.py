@@ -1,0 +1,48 @@
+"""Stored values: which layout is written, and reading either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from cache.keys import KeySchema
+from cache.layout_framed import FIRST_READ_BYTES, MAGIC, is_framed, read_framed, write_framed
+from cache.layout_vinext import read_vinext, write_vinext
+
+if TYPE_CHECKING:
+    from cache.body import Body, Buffer
+    from cache.entry import CacheEntry
+
+
+class Layout(Enum):
+    """How entries are stored: as vinext's JSON, or as a head and a raw body."""
+
+    VINEXT = "vinext"
+    FRAMED = "framed"
+
+
+@dataclass(frozen=True)
+class Codec:
+    """Writes one layout and reads both, looking for the written one first."""
+
+    layout: Layout
+    schema: KeySchema
+
+    def write(self, entry: CacheEntry) -> tuple[bytes | Body, ...]:
+        """Give the parts of the stored value, in order."""
+        if self.layout is Layout.FRAMED:
+            return write_framed(entry)
+        return (write_vinext(entry, bounded=self.schema is KeySchema.V2),)
+
+    def read(self, buffer: Buffer) -> CacheEntry:
+        """Read a stored value of either layout; raises CorruptValueError."""
+        first_bytes = buffer.head(FIRST_READ_BYTES if self.layout is Layout.FRAMED else len(MAGIC))
+        if not is_framed(first_bytes):
+            return read_vinext(buffer)
+        return read_framed(buffer, first_bytes if len(first_bytes) > len(MAGIC) else buffer.head(FIRST_READ_BYTES))
+
+
+def size_bytes(parts: tuple[bytes | Body, ...]) -> int:
+    """How large a stored value is."""
+    return sum(len(part) if isinstance(part, bytes) else part.size_bytes for part in parts)

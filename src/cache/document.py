@@ -1,0 +1,371 @@
+"""An entry as JSON: the document that both layouts store, and the checks on reading it.
+
+Bodies are not part of the document that is read: they come detached, under the names of their fields.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+
+from cache.entry import CacheEntry
+from cache.errors import CorruptValueError
+from cache.values import (
+    AppPageValue,
+    AppRouteValue,
+    FetchValue,
+    ImageValue,
+    PagesValue,
+    RedirectValue,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cache.body import Body, Detach
+    from cache.values import CacheValue, Headers, Revalidate
+
+Bodies: TypeAlias = "Mapping[str, Body]"
+Document: TypeAlias = "dict[str, object]"
+T = TypeVar("T")
+
+DETACH: Detach = {
+    "APP_PAGE": {"html": "text", "rscData": "base64"},
+    "PAGES": {"html": "text"},
+    "APP_ROUTE": {"body": "base64"},
+    "IMAGE": {"buffer": "base64"},
+}
+"""The body fields of each kind and how the JSON of vinext writes them."""
+
+_LOWEST_STATUS = 200
+_HIGHEST_STATUS = 599
+
+
+def read_entry(document: object, bodies: Bodies) -> CacheEntry:
+    """Build the entry that a stored document describes; raises CorruptValueError for any wrong shape.
+
+    A `cacheControl.revalidate` of null is JavaScript's Infinity: never stale.
+    """
+    if not isinstance(document, dict):
+        message = f"an entry is an object, not {type(document).__name__}"
+        raise CorruptValueError(message)
+    fields = _Fields(document, "entry")
+    value = fields.take("value")
+    tags = fields.strings("tags")
+    last_modified = _milliseconds(fields.number("lastModified"))
+    revalidate_at = fields.optional_number("revalidateAt", required=True)
+    expire_at = fields.optional_number("expireAt")
+    control = fields.mapping("cacheControl") if "cacheControl" in document else None
+    extra = fields.rest()
+    revalidate, expire, stale = _periods(control, last_modified, revalidate_at, expire_at)
+    entry = CacheEntry(
+        value=None if value is None else _read_value(value, bodies),
+        tags=tags,
+        last_modified_ms=last_modified,
+        revalidate_at_ms=None if revalidate_at is None else _milliseconds(revalidate_at),
+        expire_at_ms=None if expire_at is None else _milliseconds(expire_at),
+        revalidate_seconds=revalidate,
+        expire_seconds=expire,
+        stale_seconds=stale,
+        extra=extra,
+    )
+    if control is not None and control != _cache_control(entry):
+        extra["cacheControl"] = control
+    return entry
+
+
+def entry_document(entry: CacheEntry, value: Document | None, *, bounded: bool) -> Document:
+    """Give the document of an entry in vinext's order; `bounded` adds what schema V2 has: `expireAt` and `cacheControl`."""
+    document: Document = {
+        "value": value,
+        "tags": entry.tags,
+        "lastModified": entry.last_modified_ms,
+        "revalidateAt": entry.revalidate_at_ms,
+    }
+    if bounded:
+        document["expireAt"] = entry.expire_at_ms
+        control = entry.extra.get("cacheControl", _cache_control(entry))
+        if control is not None:
+            document["cacheControl"] = control
+    document.update((name, field) for name, field in entry.extra.items() if name != "cacheControl")
+    return document
+
+
+def value_document(value: CacheValue) -> Document:
+    """Give the fields of a value in vinext's order, absent ones left out; bodies are Body objects."""
+    match value:
+        case FetchValue():
+            data = {"headers": value.headers, "body": value.body, "url": value.url, "status": value.status}
+            fields: Document = {
+                "data": {**_present(data), **value.data_extra},
+                "tags": value.tags,
+                "revalidate": value.revalidate,
+            }
+        case AppPageValue():
+            fields = {
+                "html": value.html,
+                "rscData": value.rsc_data,
+                "headers": value.headers,
+                "postponed": value.postponed,
+                "status": value.status,
+            }
+        case PagesValue():
+            fields = {
+                "html": value.html,
+                "generatedFromDataRequest": value.generated_from_data_request,
+                "headers": value.headers,
+                "status": value.status,
+            }
+            fields = {"html": value.html, "pageData": value.page_data, **_present(fields)}
+            return {"kind": value.kind, **fields, **value.extra}
+        case AppRouteValue():
+            fields = {"body": value.body, "status": value.status, "headers": value.headers}
+        case RedirectValue():
+            fields = {"props": value.props}
+        case ImageValue():
+            fields = {
+                "etag": value.etag,
+                "buffer": value.buffer,
+                "extension": value.extension,
+                "revalidate": value.revalidate,
+            }
+    return {"kind": value.kind, **_present(fields), **value.extra}
+
+
+def body_field(value: Document, name: str) -> Body:
+    """Give a body out of a `value_document`, where the fields that DETACH names hold nothing else."""
+    return cast("Body", value[name])
+
+
+def _read_value(document: object, bodies: Bodies) -> CacheValue:
+    if not isinstance(document, dict):
+        message = f"value is an object or null, not {type(document).__name__}"
+        raise CorruptValueError(message)
+    fields = _Fields(document, "value")
+    kind = fields.take("kind")
+    match kind:
+        case "FETCH":
+            return _read_fetch(fields)
+        case "APP_PAGE":
+            return AppPageValue(
+                html=fields.body("html", bodies),
+                rsc_data=fields.optional_body("rscData", bodies),
+                headers=fields.headers(),
+                postponed=fields.optional_text("postponed"),
+                status=fields.status(),
+                extra=fields.rest(),
+            )
+        case "PAGES":
+            return PagesValue(
+                html=fields.body("html", bodies),
+                page_data=fields.take("pageData", None),
+                headers=fields.headers(),
+                status=fields.status(),
+                generated_from_data_request=fields.optional_flag("generatedFromDataRequest"),
+                extra=fields.rest(),
+            )
+        case "APP_ROUTE":
+            return AppRouteValue(
+                body=fields.body("body", bodies),
+                status=fields.required("status", fields.status()),
+                headers=fields.required("headers", fields.headers()),
+                extra=fields.rest(),
+            )
+        case "REDIRECT":
+            return RedirectValue(props=fields.mapping("props"), extra=fields.rest())
+        case "IMAGE":
+            return ImageValue(
+                etag=fields.text("etag"),
+                buffer=fields.body("buffer", bodies),
+                extension=fields.text("extension"),
+                revalidate=fields.optional_number("revalidate"),
+                extra=fields.rest(),
+            )
+    message = f"value.kind is none of vinext's: {str(kind)[:40]!r}"
+    raise CorruptValueError(message)
+
+
+def _read_fetch(fields: _Fields) -> FetchValue:
+    data = _Fields(dict(fields.mapping("data")), "value.data")
+    headers = data.headers() or {}
+    if not all(isinstance(item, str) for item in headers.values()):
+        raise data.refuse("headers", headers, "an object of strings")
+    return FetchValue(
+        headers={name: item for name, item in headers.items() if isinstance(item, str)},
+        body=data.text("body"),
+        url=data.text("url"),
+        status=data.status(),
+        tags=fields.optional_strings("tags"),
+        revalidate=fields.revalidate(),
+        data_extra=data.rest(),
+        extra=fields.rest(),
+    )
+
+
+class _Fields:
+    """The fields of an object that have not been read yet; each reader checks the shape and takes its field out."""
+
+    def __init__(self, document: Document, where: str) -> None:
+        self._document = dict(document)
+        self._where = where
+
+    def refuse(self, name: str, found: object, allowed: str) -> CorruptValueError:
+        shown = f"{str(found)[:40]!r} ({type(found).__name__})"
+        return CorruptValueError(f"{self._where}.{name} is {shown}, allowed: {allowed}")
+
+    def rest(self) -> Document:
+        return self._document
+
+    def take(self, name: str, *default: object) -> object:
+        if name not in self._document and not default:
+            message = f"{self._where} has no {name}"
+            raise CorruptValueError(message)
+        return self._document.pop(name, *default)
+
+    def required(self, name: str, found: T | None) -> T:
+        if found is None:
+            raise self.refuse(name, None, "present")
+        return found
+
+    def text(self, name: str) -> str:
+        found = self.take(name)
+        if not isinstance(found, str):
+            raise self.refuse(name, found, "a string")
+        return found
+
+    def optional_text(self, name: str) -> str | None:
+        if self._is_absent(name):
+            return None
+        return self.text(name)
+
+    def optional_flag(self, name: str) -> bool | None:
+        found = self.take(name, None)
+        if found is not None and not isinstance(found, bool):
+            raise self.refuse(name, found, "a boolean")
+        return found
+
+    def number(self, name: str) -> float:
+        found = self.take(name)
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(_as_float(found)):
+            raise self.refuse(name, found, "a number")
+        return found
+
+    def optional_number(self, name: str, *, required: bool = False) -> float | None:
+        if required and name not in self._document:
+            raise self.refuse(name, None, "a number or null, not absent")
+        if self._is_absent(name):
+            return None
+        return self.number(name)
+
+    def status(self) -> int | None:
+        number = self.optional_number("status")
+        if number is None:
+            return None
+        if number != int(number) or not _LOWEST_STATUS <= number <= _HIGHEST_STATUS:
+            raise self.refuse("status", number, f"a whole number from {_LOWEST_STATUS} to {_HIGHEST_STATUS}")
+        return int(number)
+
+    def revalidate(self) -> Revalidate:
+        """Seconds or false; null is JavaScript's Infinity."""
+        if "revalidate" not in self._document:
+            return None
+        found = self.take("revalidate")
+        if found is None:
+            return math.inf
+        if found is False:
+            return False
+        self._document["revalidate"] = found
+        return self.number("revalidate")
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        found = self.take(name)
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            raise self.refuse(name, found, "an array of strings")
+        return tuple(found)
+
+    def optional_strings(self, name: str) -> tuple[str, ...] | None:
+        if self._is_absent(name):
+            return None
+        return self.strings(name)
+
+    def mapping(self, name: str) -> Mapping[str, object]:
+        found = self.take(name)
+        if not isinstance(found, dict):
+            raise self.refuse(name, found, "an object")
+        return found
+
+    def headers(self) -> Headers | None:
+        if self._is_absent("headers"):
+            return None
+        found = self.mapping("headers")
+        headers: dict[str, str | list[str]] = {}
+        for name, item in found.items():
+            if not isinstance(item, str) and not (isinstance(item, list) and all(isinstance(part, str) for part in item)):
+                raise self.refuse(f"headers.{name}", item, "a string or an array of strings")
+            headers[name] = item
+        return headers
+
+    def body(self, name: str, bodies: Bodies) -> Body:
+        found = bodies.get(name)
+        if found is None:
+            raise self.refuse(name, self._document.get(name), "a string")
+        return found
+
+    def optional_body(self, name: str, bodies: Bodies) -> Body | None:
+        found = bodies.get(name)
+        if found is None and self._is_absent(name):
+            return None
+        return self.body(name, bodies)
+
+    def _is_absent(self, name: str) -> bool:
+        """Tell whether an optional field is absent, or null, which counts as that; null is taken out."""
+        if self._document.get(name) is not None:
+            return False
+        self._document.pop(name, None)
+        return True
+
+
+def _periods(
+    control: Mapping[str, object] | None, last_modified: int, revalidate_at: float | None, expire_at: float | None
+) -> tuple[float | None, float | None, float | None]:
+    """Give the periods that `cacheControl` states; where it says nothing, those that the times amount to."""
+    revalidate = expire = stale = None
+    if control is not None:
+        fields = _Fields(dict(control), "entry.cacheControl")
+        revalidate = fields.optional_number("revalidate", required=True)
+        expire = fields.optional_number("expire")
+        stale = fields.optional_number("stale")
+    if revalidate_at is None:
+        revalidate = None
+    elif revalidate is None:
+        revalidate = _seconds(revalidate_at - last_modified)
+    if expire is None and expire_at is not None:
+        expire = _seconds(expire_at - last_modified)
+    return revalidate, expire, stale
+
+
+def _cache_control(entry: CacheEntry) -> Document | None:
+    if entry.revalidate_seconds is None:
+        return None
+    control = {"revalidate": entry.revalidate_seconds, "expire": entry.expire_seconds, "stale": entry.stale_seconds}
+    return _present(control)
+
+
+def _present(fields: Mapping[str, object]) -> Document:
+    return {name: field for name, field in fields.items() if field is not None}
+
+
+def _milliseconds(number: float) -> int:
+    return math.floor(number)
+
+
+def _seconds(milliseconds: float) -> float:
+    seconds = milliseconds / 1000
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf

@@ -1,0 +1,45 @@
+"""Every exception that `cache` raises, and the base of all that the Worker raises.
+
+VinextWorkerError
+└── CacheError
+    ├── InvalidArgumentError   a caller passed a wrong type or value
+    ├── CorruptValueError      a stored value is not what a cache entry looks like
+    └── InvalidationError      an invalidation could not be written to the store
+"""
+
+from __future__ import annotations
+
+_SHOWN_CHARACTERS = 80
+
+
+class VinextWorkerError(Exception):
+    """Base of everything that this package raises on purpose."""
+
+
+class CacheError(VinextWorkerError):
+    """Base of everything that `cache` raises on purpose."""
+
+
+class InvalidArgumentError(CacheError, ValueError):
+    """A caller passed something a public function does not take; names the argument, the value and what is allowed."""
+
+    def __init__(self, argument: str, value: object, allowed: str) -> None:
+        self.argument = argument
+        self.value = value
+        self.allowed = allowed
+        shown = repr(value)
+        if len(shown) > _SHOWN_CHARACTERS:
+            shown = f"{shown[:_SHOWN_CHARACTERS]}…"
+        super().__init__(f"{argument} is {shown} ({type(value).__name__}), allowed: {allowed}")
+
+
+class CorruptValueError(CacheError):
+    """A stored value cannot be read as a cache entry; the message says which part is wrong."""
+
+
+class InvalidationError(CacheError):
+    """Some tags could not be invalidated, so entries that carry them may still be served; call again to retry."""
+
+    def __init__(self, tags: tuple[str, ...], reason: str) -> None:
+        self.tags = tags
+        super().__init__(f"could not invalidate {', '.join(map(repr, tags))}: {reason}; call again to retry")

@@ -1,0 +1,258 @@
+"""Keys of entries and of tag markers, as vinext builds them.
+
+Two schemas: V1 is vinext up to 1.0.0-beta.10, V2 is vinext 1.4.0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import Enum
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from cache.errors import InvalidArgumentError
+from cache.javascript import json_text, to_utf8, utf16_length, utf16_units
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Suffix: TypeAlias = Literal["html", "rsc", "route", "route:trailing-slash"]
+"""`route:trailing-slash` is V2's name for a route handler's answer to a path that ends in a slash."""
+
+MAX_PAGE_KEY_LENGTH = 200
+MAX_KV_KEY_BYTES = 512
+ENTRY_PREFIX = "cache:"
+TAG_PREFIX = "__tag:"
+_HASH_PREFIX = "__hash:"
+_SUFFIXES = get_args(Suffix)
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+_DELIMITERS = str.maketrans({"/": "%2F", "#": "%23", "?": "%3F", "\\": "%5C"})
+_ENCODED_DELIMITERS = frozenset(("2f", "23", "3f", "5c"))
+_FNV_SEEDS = (0x811C9DC5, 0x050C5D1F)
+_FNV_PRIME = 16777619.0
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class KeySchema(Enum):
+    """Which vinext builds the keys."""
+
+    V1 = "v1"
+    V2 = "v2"
+
+
+def decode_path(path: str) -> str:
+    r"""Percent-decode each segment of a path, except for the delimiters `/ # ? \\`, which stay or become encoded.
+
+    A segment that does not decode stays as it is (vinext's `normalizePathnameForRouteMatch`).
+    """
+    _require_text("path", path)
+    return "/".join(map(_decode_segment, path.split("/")))
+
+
+def normalize_path(path: str) -> str:
+    """Give the path in keys and tags for a percent-encoded URL path or manifest path, without a query.
+
+    Segments are decoded as in `decode_path`, then empty and dot segments are resolved as vinext's request pipeline
+    does, and one trailing slash is stripped.
+    """
+    decoded = decode_path(path)
+    if not decoded.startswith("/") or "//" in decoded or "/." in decoded:
+        decoded = _resolve_dots(decoded)
+    return _strip_trailing_slash(decoded)
+
+
+def is_decodable_path(path: str) -> bool:
+    """Tell whether every segment decodes; vinext answers 400 where not, so such a path has no page of its own."""
+    _require_text("path", path)
+    return "%" not in path or all(_percent_decode(segment) is not None for segment in path.split("/"))
+
+
+def page_key(schema: KeySchema, build_id: str | None, path: str, suffix: Suffix) -> str:
+    """Give the key of one artifact of an App Router page; `path` is as from `normalize_path`."""
+    if suffix not in _SUFFIXES:
+        raise InvalidArgumentError("suffix", suffix, f"one of {', '.join(_SUFFIXES)}")
+    return _key("app", schema, build_id, path, f":{suffix}")
+
+
+def pages_router_key(schema: KeySchema, build_id: str | None, path: str, i18n_variant: str | None = None) -> str:
+    """Give the key of a Pages Router page; `path` is as from `normalize_path`, `i18n_variant` is V2's locale part."""
+    if i18n_variant:
+        if schema is KeySchema.V1:
+            raise InvalidArgumentError("i18n_variant", i18n_variant, "None with schema v1, which has no such part")
+        path = f"{_strip_trailing_slash(path)}::i18n={encode_uri_component(i18n_variant)}"
+    return _key("pages", schema, build_id, path, "")
+
+
+def fallback_shell_key(build_id: str | None, path: str, suffix: Literal["html", "rsc"]) -> str:
+    """Give the key of V2's shell for a route with parameters, such as `/en/[slug]`."""
+    prefix = f"app-fallback-shell:v1:{build_id}" if build_id else "app-fallback-shell:v1"
+    return _within_limit(prefix, _strip_trailing_slash(path), f":{suffix}", KeySchema.V2)
+
+
+def data_cache_key(key_parts: Sequence[str], arguments: Sequence[object]) -> str:
+    """Give the key of an `unstable_cache` result in schema V1; `arguments` are JSON values."""
+    return f"unstable_cache:{':'.join(key_parts)}:{json_text(list(arguments))}"
+
+
+def data_cache_key_v2(source: str, key_parts: Sequence[str] | None, arguments: Sequence[object]) -> str:
+    """Give the key of an `unstable_cache` result in schema V2, which also depends on the source of the function."""
+    fixed = json_text([source, None if key_parts is None else list(key_parts)])
+    return f"unstable_cache:v2:{_sha256(fixed + json_text(list(arguments)))}"
+
+
+def kv_key(key: str, app_prefix: str = "") -> str:
+    """Give the KV key of an entry: at most 512 bytes, hashed where it would be longer."""
+    return _storage_key(ENTRY_PREFIX, key, app_prefix)
+
+
+def kv_tag_key(tag: str, app_prefix: str = "") -> str:
+    """Give the KV key of a tag's marker: at most 512 bytes, hashed where it would be longer."""
+    return _storage_key(TAG_PREFIX, tag, app_prefix)
+
+
+def kv_entry_prefix(app_prefix: str = "") -> str:
+    """Give what every KV key of an app's entries begins with."""
+    return f"{_bounded_app_prefix(app_prefix)}{ENTRY_PREFIX}"
+
+
+def fnv1a64_base36(text: str) -> str:
+    """Hash as vinext 0.0.38 names long paths: two 32-bit numbers in base 36, not padded."""
+    return "".join(map(_base36, _fnv1a_rounds(text)))
+
+
+def fnv1a64_hex(text: str) -> str:
+    """Hash as vinext 1.4.0 names long KV keys: two 32-bit numbers as 8 hex digits each."""
+    first, second = _fnv1a_rounds(text)
+    return f"{first:08x}{second:08x}"
+
+
+def encode_uri_component(text: str) -> str:
+    """`encodeURIComponent`, but a lone surrogate is encoded as U+FFFD instead of raising."""
+    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in to_utf8(text))
+
+
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
+
+
+def _key(router: str, schema: KeySchema, build_id: str | None, path: str, suffix: str) -> str:
+    if not isinstance(schema, KeySchema):
+        raise InvalidArgumentError("schema", schema, "KeySchema.V1 or KeySchema.V2")
+    if build_id is not None and not isinstance(build_id, str):
+        raise InvalidArgumentError("build_id", build_id, "a string or None")
+    _require_path(path)
+    prefix = f"{router}:v2" if schema is KeySchema.V2 else router
+    if build_id:
+        prefix = f"{prefix}:{build_id}"
+    return _within_limit(prefix, _strip_trailing_slash(path), suffix, schema)
+
+
+def _within_limit(prefix: str, path: str, suffix: str, schema: KeySchema) -> str:
+    key = f"{prefix}:{path}{suffix}"
+    if utf16_length(key) <= MAX_PAGE_KEY_LENGTH:
+        return key
+    digest = _sha256(path) if schema is KeySchema.V2 else fnv1a64_base36(path)
+    return f"{prefix}:{_HASH_PREFIX}{digest}{suffix}"
+
+
+def _storage_key(category: str, logical_key: str, app_prefix: str) -> str:
+    _require_text("key", logical_key)
+    prefix = _bounded_app_prefix(app_prefix)
+    key = f"{prefix}{category}{logical_key}"
+    if len(key) * 4 <= MAX_KV_KEY_BYTES or len(to_utf8(key)) <= MAX_KV_KEY_BYTES:
+        return key
+    return f"{prefix}{category}{_HASH_PREFIX}{fnv1a64_hex(logical_key)}"
+
+
+def _bounded_app_prefix(app_prefix: str) -> str:
+    _require_text("app_prefix", app_prefix)
+    if not app_prefix:
+        return ""
+    longest_category = len(ENTRY_PREFIX) + len(_HASH_PREFIX) + 16
+    if len(to_utf8(app_prefix)) + 1 + longest_category <= MAX_KV_KEY_BYTES:
+        return f"{app_prefix}:"
+    return f"__app:{fnv1a64_hex(app_prefix)}:"
+
+
+def _decode_segment(segment: str) -> str:
+    decoded = _percent_decode(segment) if "%" in segment else segment
+    if decoded is None:
+        return segment
+    if "%" in decoded:
+        first, *escapes = decoded.split("%")
+        decoded = first + "".join(
+            f"%25{escape}" if escape[:2].lower() in _ENCODED_DELIMITERS else f"%{escape}" for escape in escapes
+        )
+    return decoded.translate(_DELIMITERS)
+
+
+def _percent_decode(text: str) -> str | None:
+    """`decodeURIComponent`, with None for its URIError."""
+    first, *escapes = text.split("%")
+    parts = [first]
+    run = bytearray()
+    try:
+        for escape in escapes:
+            digits, rest = escape[:2], escape[2:]
+            if len(digits) < 2 or not _HEX_DIGITS.issuperset(digits):  # noqa: PLR2004 - two digits an escape
+                return None
+            run.append(int(digits, 16))
+            if rest:
+                parts.append(run.decode())
+                parts.append(rest)
+                run.clear()
+        parts.append(run.decode())
+    except UnicodeDecodeError:
+        return None
+    return "".join(parts)
+
+
+def _resolve_dots(path: str) -> str:
+    """Apply vinext's `normalizePath`; it leaves a path alone, trailing slash included, that needs nothing."""
+    if path.startswith("/") and "//" not in path and not any(s in {".", ".."} for s in path.split("/")):
+        return path
+    resolved: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del resolved[-1:]
+        elif segment not in {"", "."}:
+            resolved.append(segment)
+    return "/" + "/".join(resolved)
+
+
+def _strip_trailing_slash(path: str) -> str:
+    return path[:-1] if len(path) > 1 and path.endswith("/") else path
+
+
+def _fnv1a_rounds(text: str) -> tuple[int, int]:
+    """Two rounds of 32 bits. JavaScript multiplies a signed number as a double, so the product is rounded."""
+    units = utf16_units(text)
+    first, second = _FNV_SEEDS
+    for unit in units:
+        first = int(float(_signed(first ^ unit)) * _FNV_PRIME) & 0xFFFFFFFF
+        second = int(float(_signed(second ^ unit)) * _FNV_PRIME) & 0xFFFFFFFF
+    return first, second
+
+
+def _signed(number: int) -> int:
+    return number - 0x100000000 if number & 0x80000000 else number
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _BASE36[digit] + digits
+    return digits or "0"
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(to_utf8(text)).hexdigest()
+
+
+def _require_path(path: object) -> None:
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise InvalidArgumentError("path", path, "a path that begins with /, as from normalize_path")
+
+
+def _require_text(argument: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise InvalidArgumentError(argument, value, "a string")

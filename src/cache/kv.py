@@ -1,0 +1,284 @@
+"""Entries in Workers KV, in the format of vinext's own handlers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from cache.arguments import (
+    require_count,
+    require_key,
+    require_milliseconds,
+    require_period,
+    require_tags,
+    require_value,
+)
+from cache.codec import Codec, Layout, size_bytes
+from cache.entry import Freshness, freshness, stale_after
+from cache.errors import CorruptValueError, InvalidArgumentError, InvalidationError
+from cache.handler import require_get_context, require_set_context
+from cache.javascript import json_text
+from cache.keys import KeySchema, kv_entry_prefix, kv_key, kv_tag_key, normalize_path
+from cache.kv_markers import KVMarkers
+from cache.kv_store import MAX_METADATA_BYTES, MAX_VALUE_BYTES
+from cache.kv_ttl import TTLPolicy
+from cache.markers import Stamper, TagFilter
+from cache.ports import SILENT_LOG
+from cache.tags import encode_tag, is_tag_below, is_valid_tag, merge_tags, prefix_tags
+from cache.values import size_bytes as value_size_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
+
+    from cache.body import Body
+    from cache.entry import CacheEntry
+    from cache.handler import GetContext, SetContext
+    from cache.kv_store import KVListedKey, KVNamespace
+    from cache.ports import Background, Clock, Log
+    from cache.values import CacheValue
+
+T = TypeVar("T")
+
+MARKER_TTL_SECONDS = 365 * 24 * 3600
+"""vinext keeps markers 30 days, but entries that are never stale, and a build's pages, outlive that and came back."""
+
+_MARKER_CAPACITY = 10_000
+_READS_AT_ONCE = 6
+"""A Worker may have six connections waiting for their answer at a time."""
+
+
+class KVCacheHandler:
+    """Keeps entries in a KV namespace that a vinext Worker may share.
+
+    `app_prefix` keeps the apps of one namespace apart; a function gives it anew for each call, such as by the host
+    of the request. Markers are remembered for `tag_cache_ms`. A read that takes longer than `read_timeout_ms` is a
+    miss; None waits for ever.
+    """
+
+    def __init__(  # noqa: PLR0913 - settings, each by its name
+        self,
+        namespace: KVNamespace,
+        *,
+        clock: Clock,
+        background: Background,
+        app_prefix: str | Callable[[], str] = "",
+        schema: KeySchema = KeySchema.V2,
+        layout: Layout = Layout.VINEXT,
+        ttl: TTLPolicy = TTLPolicy.THIRTY_DAYS,
+        tag_cache_ms: int = 5000,
+        read_timeout_ms: int | None = 5000,
+        log: Log = SILENT_LOG,
+    ) -> None:
+        for argument, value, kind in (("schema", schema, KeySchema), ("layout", layout, Layout), ("ttl", ttl, TTLPolicy)):
+            if not isinstance(value, kind):
+                allowed = ", ".join(str(member) for member in kind)
+                raise InvalidArgumentError(argument, value, allowed)
+        require_count("tag_cache_ms", tag_cache_ms)
+        if read_timeout_ms is not None:
+            require_count("read_timeout_ms", read_timeout_ms, least=1)
+        if not isinstance(app_prefix, str) and not callable(app_prefix):
+            raise InvalidArgumentError("app_prefix", app_prefix, "a string or a function that gives one")
+        self._namespace = namespace
+        self._app_prefix = app_prefix
+        self._schema = schema
+        self._ttl = ttl
+        self._codec = Codec(layout, schema)
+        self._read_timeout_seconds = None if read_timeout_ms is None else read_timeout_ms / 1000
+        self._clock = clock
+        self._background = background
+        self._log = log
+        self._tags = TagFilter(log, schema)
+        self._markers = KVMarkers(namespace, clock, tag_cache_ms, _MARKER_CAPACITY)
+        self._stamper = Stamper(clock, self._tags, lambda tags: self._markers.own.newest(self._tag_keys(tags)))
+
+    async def get(self, key: str, context: GetContext | None = None) -> CacheEntry | None:
+        """Read an entry; see CacheHandler."""
+        require_key(key)
+        asked = require_get_context(context)
+        name = kv_key(key, self._prefix())
+        try:
+            async with asyncio.timeout(self._read_timeout_seconds):
+                entry = await self._read(name, asked)
+        except Exception as error:  # noqa: BLE001 - a failure of the store, of whatever kind, is a miss
+            self._failed("cache.read_failed", name, error)
+            return None
+        return None if entry is None else stale_after(entry, asked.revalidate_seconds)
+
+    async def set(self, key: str, value: CacheValue | None, context: SetContext | None = None) -> None:
+        """Write an entry; see CacheHandler."""
+        require_key(key)
+        require_value(value)
+        entry = self._stamper.entry(value, require_set_context(context))
+        if entry is None:
+            return
+        name = kv_key(key, self._prefix())
+        if self._markers.own.invalidate(self._tag_keys(entry.tags), entry.last_modified_ms):
+            self._log.event("debug", "cache.write_invalidated", key=name)
+            return
+        parts = self._parts(name, entry)
+        if parts is None:
+            return
+        await self._finish(self._write(name, parts, entry), f"write {name}")
+
+    async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
+        """Invalidate by tags; see CacheHandler."""
+        require_period("expire_seconds", expire_seconds)
+        await self._invalidate(self._tags.valid(require_tags("tags", tags)))
+
+    async def revalidate_by_path_prefix(self, prefix: str) -> None:
+        """Invalidate by the tags that pages below `prefix` carry, stored or not, then by those that a listing shows.
+
+        Entries that carry none of the former are found by their metadata; those whose tags were too long for that are
+        read.
+        """
+        written = merge_tags(prefix_tags(self._schema, prefix), prefix_tags(self._schema, normalize_path(prefix)))
+        await self._invalidate(self._tags.valid(written))
+        try:
+            listed = await self._listed_tags(prefix, frozenset(filter(is_valid_tag, written)))
+        except Exception as error:
+            raise InvalidationError(written, f"the entries below {prefix} could not be listed: {error}") from error
+        await self._invalidate(listed)
+
+    async def is_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
+        """Tell whether a tag was invalidated; see CacheHandler."""
+        require_milliseconds("since_ms", since_ms)
+        names = self._tag_keys(self._tags.valid(require_tags("tags", tags)))
+        try:
+            async with asyncio.timeout(self._read_timeout_seconds):
+                return await self._markers.newest(names) >= since_ms
+        except Exception as error:  # noqa: BLE001 - what cannot be known must not be served
+            self._failed("cache.markers_failed", ", ".join(names), error)
+            return True
+
+    def reset_request_cache(self) -> None:
+        """Forget what was remembered; see CacheHandler."""
+        self._markers.forget_read()
+
+    async def _read(self, name: str, asked: GetContext) -> CacheEntry | None:
+        buffer = await self._namespace.get(name)
+        if buffer is None:
+            return None
+        try:
+            entry = self._codec.read(buffer)
+        except CorruptValueError as error:
+            self._failed("cache.entry_corrupt", name, error)
+            self._delete(name)
+            return None
+        tag_keys = self._tag_keys(filter(is_valid_tag, entry.tags))
+        soft_keys = self._tag_keys(self._tags.valid(asked.soft_tags)) if asked.soft_tags else ()
+        newest = await self._markers.newest(tag_keys)
+        newest_soft = await self._markers.newest(soft_keys) if soft_keys else newest
+        # An invalidation of our own may have come while the markers were read.
+        since_ms = entry.last_modified_ms
+        if newest >= since_ms or self._markers.own.invalidate(tag_keys, since_ms):
+            self._log.event("debug", "cache.entry_invalidated", key=name)
+            self._delete(name)
+            return None
+        if newest_soft >= since_ms or self._markers.own.invalidate(soft_keys, since_ms):
+            return None
+        if freshness(entry, self._clock()) is Freshness.EXPIRED:
+            self._delete(name)
+            return None
+        return entry
+
+    def _parts(self, name: str, entry: CacheEntry) -> tuple[bytes | Body, ...] | None:
+        size = value_size_bytes(entry.value)
+        if size <= MAX_VALUE_BYTES:
+            try:
+                parts = self._codec.write(entry)
+            except TypeError as error:
+                raise InvalidArgumentError("value", entry.value, f"fields that JSON can hold ({error})") from error
+            size = size_bytes(parts)
+            if size <= MAX_VALUE_BYTES:
+                return parts
+        self._log.event("warning", "cache.value_too_large", key=name, size_bytes=size, limit_bytes=MAX_VALUE_BYTES)
+        return None
+
+    async def _write(self, name: str, parts: tuple[bytes | Body, ...], entry: CacheEntry) -> None:
+        metadata = {"tags": list(entry.tags)}
+        fits = len(json_text(metadata).encode()) <= MAX_METADATA_BYTES
+        first, *rest = parts
+        value = first if isinstance(first, bytes) and not rest else parts
+        try:
+            await self._namespace.put(name, value, expiration_ttl=self._ttl.seconds(entry), metadata=metadata if fits else None)
+        except Exception as error:  # noqa: BLE001 - a failure of the store, of whatever kind, loses the write
+            self._failed("cache.write_failed", name, error)
+
+    async def _invalidate(self, tags: tuple[str, ...]) -> None:
+        if not tags:
+            return
+        at_ms = self._stamper.invalidation_ms()
+        keys = self._tag_keys(tags)
+        self._markers.own.record(keys, at_ms)
+        failures = await self._finish(self._write_markers(keys, at_ms), f"invalidate {', '.join(tags)}")
+        failed = tuple(tag for tag, failure in zip(tags, failures, strict=True) if failure is not None)
+        if failed:
+            reason = next(str(failure) for failure in failures if failure is not None)
+            raise InvalidationError(failed, reason)
+
+    async def _write_markers(self, keys: Sequence[str], at_ms: int) -> list[BaseException | None]:
+        puts = (self._namespace.put(key, str(at_ms), expiration_ttl=MARKER_TTL_SECONDS) for key in keys)
+        return await asyncio.gather(*puts, return_exceptions=True)
+
+    async def _listed_tags(self, prefix: str, written: frozenset[str]) -> tuple[str, ...]:
+        """Give a tag at or below `prefix` of each stored entry that carries none of the tags found before."""
+        prefixes = [encode_tag(prefix), encode_tag(normalize_path(prefix))]
+        found = set(written)
+        cursor: str | None = None
+        while True:
+            page = await self._namespace.list(kv_entry_prefix(self._prefix()), cursor)
+            unknown: list[str] = []
+            for listed in page.keys:
+                tags = _metadata_tags(listed)
+                if tags is None:
+                    unknown.append(listed.name)
+                else:
+                    _add_below(found, tags, prefixes)
+            for start in range(0, len(unknown), _READS_AT_ONCE):
+                group = unknown[start : start + _READS_AT_ONCE]
+                for tags in await asyncio.gather(*map(self._entry_tags, group)):
+                    _add_below(found, tags, prefixes)
+            cursor = page.cursor
+            if cursor is None:
+                return tuple(found - written)
+
+    async def _entry_tags(self, name: str) -> tuple[str, ...]:
+        buffer = await self._namespace.get(name)
+        try:
+            return () if buffer is None else self._codec.read(buffer).tags
+        except CorruptValueError:
+            return ()
+
+    async def _finish(self, work: Coroutine[object, object, T], what: str) -> T:
+        """Let work go on after the answer, and after its caller was cancelled, and wait for it all the same."""
+        task = asyncio.ensure_future(work)
+        self._background.run(task, what)
+        return await asyncio.shield(task)
+
+    def _delete(self, name: str) -> None:
+        self._background.run(self._namespace.delete(name), f"delete {name}")
+
+    def _prefix(self) -> str:
+        prefix = self._app_prefix if isinstance(self._app_prefix, str) else self._app_prefix()
+        if not isinstance(prefix, str):
+            raise InvalidArgumentError("app_prefix", prefix, "a string")
+        return prefix
+
+    def _tag_keys(self, tags: Iterable[str]) -> tuple[str, ...]:
+        prefix = self._prefix()
+        return tuple(kv_tag_key(tag, prefix) for tag in tags)
+
+    def _failed(self, event: str, key: str, error: Exception) -> None:
+        self._log.event("error", event, key=key, error=f"{type(error).__name__}: {error}")
+
+
+def _metadata_tags(listed: KVListedKey) -> tuple[str, ...] | None:
+    tags = listed.metadata.get("tags") if listed.metadata is not None else None
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list | tuple) else None
+
+
+def _add_below(found: set[str], tags: Iterable[str], prefixes: Iterable[str]) -> None:
+    """Add one tag at or below a prefix, which is enough for an entry, unless it carries a tag that is in there."""
+    if found.isdisjoint(tags):
+        below = (tag for tag in tags if is_valid_tag(tag) and any(is_tag_below(encode_tag(tag), p) for p in prefixes))
+        found.update(tuple(below)[:1])

@@ -1,0 +1,93 @@
+"""The layout that is read without decoding a body: a JSON head, then the raw body.
+
+    magic 4 bytes · version 1 byte · length of the head 4 bytes, big-endian · head · body
+
+The head is the document of the entry without the body's field, plus `body`: the name of that field, or null, and
+`bodySize`: its size in bytes, so that a value that was cut off is told from a whole one.
+"""
+
+from __future__ import annotations
+
+import binascii
+from typing import TYPE_CHECKING
+
+from cache.body import BytesBody, decode_base64, parse_json
+from cache.document import DETACH, body_field, entry_document, read_entry, value_document
+from cache.errors import CorruptValueError
+from cache.javascript import json_text
+
+if TYPE_CHECKING:
+    from cache.body import Body, Buffer
+    from cache.entry import CacheEntry
+
+MAGIC = b"\x8fVXF"
+VERSION = 1
+_LENGTH_AT = len(MAGIC) + 1
+PREFIX_BYTES = _LENGTH_AT + 4
+FIRST_READ_BYTES = 4096
+"""Enough for the head of nearly every page, so that one copy into Python reads it."""
+
+
+def is_framed(first_bytes: bytes) -> bool:
+    """Tell this layout from JSON by the first bytes of a value."""
+    return first_bytes.startswith(MAGIC)
+
+
+def write_framed(entry: CacheEntry) -> tuple[bytes | Body, ...]:
+    """Give the parts of the stored value: the head, and the body as it is."""
+    body: Body | None = None
+    name: str | None = None
+    value: dict[str, object] | None = None
+    if entry.value is not None:
+        value = value_document(entry.value)
+        name, body = _largest_body(value)
+        for field in DETACH.get(str(value["kind"]), {}):
+            if field == name:
+                del value[field]
+            elif field in value:
+                value[field] = _inline(body_field(value, field))
+    document = entry_document(entry, value, bounded=True)
+    document["body"] = name
+    document["bodySize"] = 0 if body is None else body.size_bytes
+    head = json_text(document).encode()
+    prefix = MAGIC + bytes([VERSION]) + len(head).to_bytes(4, "big")
+    return (prefix + head,) if body is None else (prefix + head, body)
+
+
+def read_framed(buffer: Buffer, first_bytes: bytes) -> CacheEntry:
+    """Read a framed value of which the first bytes are known already; raises CorruptValueError."""
+    if len(first_bytes) < PREFIX_BYTES or first_bytes[len(MAGIC)] != VERSION:
+        message = f"not a framed entry of version {VERSION}"
+        raise CorruptValueError(message)
+    start = PREFIX_BYTES + int.from_bytes(first_bytes[_LENGTH_AT:PREFIX_BYTES], "big")
+    size = buffer.size_bytes
+    if start > size:
+        message = f"the head ends at byte {start} of {size}"
+        raise CorruptValueError(message)
+    if start > len(first_bytes):
+        first_bytes = buffer.head(start)
+    document = parse_json(first_bytes[PREFIX_BYTES:start])
+    if not isinstance(document, dict) or document.pop("bodySize", None) != size - start:
+        message = "the head does not fit the size of the value"
+        raise CorruptValueError(message)
+    name = document.pop("body", None)
+    bodies: dict[str, Body] = {}
+    value = document.get("value")
+    if isinstance(value, dict):
+        for field in DETACH.get(str(value.get("kind")), {}):
+            inlined = value.pop(field, None)
+            if isinstance(inlined, str):
+                bodies[field] = BytesBody(decode_base64(inlined))
+            elif field == name:
+                bodies[field] = buffer.tail(start)
+    return read_entry(document, bodies)
+
+
+def _largest_body(value: dict[str, object]) -> tuple[str | None, Body | None]:
+    """Give the body that is stored raw; where a page has both forms, the other one goes into the head."""
+    bodies = [(name, body_field(value, name)) for name in DETACH.get(str(value["kind"]), {}) if name in value]
+    return max(bodies, key=lambda item: item[1].size_bytes, default=(None, None))
+
+
+def _inline(body: Body) -> str:
+    return binascii.b2a_base64(body.to_bytes(), newline=False).decode("ascii")

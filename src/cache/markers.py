@@ -1,0 +1,116 @@
+"""When tags were invalidated, as far as this isolate knows, and the times that follow from it.
+
+An entry is invalid when a tag's marker is at or after the entry's `last_modified_ms`; that rule is vinext's, and other
+Workers apply it to what we store. Two things can happen within one millisecond, all the more as the clock of a Worker
+stands still while it computes. So the isolate orders its own acts itself, by at most a millisecond each: new content
+that follows an invalidation is dated after the marker, and an invalidation that follows new content is dated no
+earlier than that content.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cache.entry import CacheEntry
+from cache.keys import KeySchema
+from cache.tags import encode_tag, is_valid_tag, merge_tags
+from cache.values import own_revalidate, own_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cache.handler import SetContext
+    from cache.ports import Clock, Log
+    from cache.values import CacheValue
+
+_LOGGED_TAGS = 1000
+
+
+class TagMarkers:
+    """The newest invalidation of each name, bounded: the oldest is dropped, and remembered as a floor."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._markers: dict[str, int] = {}
+        self.floor_ms: int | None = None
+
+    def record(self, names: Iterable[str], at_ms: int) -> None:
+        """Note that `names` were invalidated."""
+        for name in names:
+            self._markers[name] = max(at_ms, self._markers.pop(name, at_ms))
+        while len(self._markers) > self._capacity:
+            dropped = self._markers.pop(next(iter(self._markers)))
+            self.floor_ms = dropped if self.floor_ms is None else max(self.floor_ms, dropped)
+
+    def newest(self, names: Iterable[str]) -> int | None:
+        """Give the newest known invalidation of any of `names`."""
+        return max((self._markers[name] for name in names if name in self._markers), default=None)
+
+    def invalidate(self, names: Iterable[str], since_ms: int) -> bool:
+        """Tell whether one of `names` is known to be invalidated at `since_ms` or later."""
+        return any(self._markers.get(name, -1) >= since_ms for name in names)
+
+    def may_invalidate(self, names: Iterable[str], since_ms: int) -> bool:
+        """As `invalidate`, and also True where the marker may be one that was dropped."""
+        if self.floor_ms is None or since_ms > self.floor_ms:
+            return self.invalidate(names, since_ms)
+        return any(self._markers.get(name, self.floor_ms) >= since_ms for name in names)
+
+
+class TagFilter:
+    """Keeps valid tags, and logs each other tag once.
+
+    Schema V1 stores tags as they are, V2 percent-encoded. Without a schema, tags stay as they are and those are valid
+    that either takes.
+    """
+
+    def __init__(self, log: Log, schema: KeySchema | None) -> None:
+        self._log = log
+        self._schema = schema
+        self._logged: set[str] = set()
+
+    def valid(self, tags: Iterable[str]) -> tuple[str, ...]:
+        """Give the valid ones of `tags`, each once, as they are stored."""
+        found = merge_tags(map(encode_tag, tags) if self._schema is KeySchema.V2 else tags)
+        if all(map(is_valid_tag, found)):
+            return found
+        kept = tuple(filter(self._is_valid, found))
+        for tag in found:
+            if tag not in kept and tag not in self._logged and len(self._logged) < _LOGGED_TAGS:
+                self._logged.add(tag)
+                self._log.event("warning", "cache.tag_invalid", tag=tag[:300], allowed="1 to 256 characters, no control, \\ or :")
+        return kept
+
+    def _is_valid(self, tag: str) -> bool:
+        return is_valid_tag(tag) or (self._schema is None and is_valid_tag(encode_tag(tag)))
+
+
+class Stamper:
+    """Dates what an isolate does, and makes the entries of a `set`."""
+
+    def __init__(self, clock: Clock, tags: TagFilter, newest_marker: Callable[[tuple[str, ...]], int | None]) -> None:
+        self._clock = clock
+        self._tags = tags
+        self._newest_marker = newest_marker
+        self._newest_made_ms = 0
+
+    def invalidation_ms(self) -> int:
+        """Give the time of an invalidation that is made now: not before anything that this isolate has made."""
+        return max(self._clock(), self._newest_made_ms)
+
+    def entry(self, value: CacheValue | None, context: SetContext) -> CacheEntry | None:
+        """Give the entry to store, or None where its period is 0. Content without a time of its own is made now."""
+        revalidate = own_revalidate(value)
+        if revalidate is None:
+            revalidate = context.revalidate
+        if revalidate == 0 and revalidate is not False:
+            return None
+        tags = self._tags.valid(merge_tags(own_tags(value), context.tags))
+        made_ms = context.last_modified_ms
+        if made_ms is None:
+            made_ms = self._clock()
+            marker_ms = self._newest_marker(tags)
+            if marker_ms is not None:
+                made_ms = max(made_ms, marker_ms + 1)
+            self._newest_made_ms = max(self._newest_made_ms, made_ms)
+        return CacheEntry.make(value, tags, int(made_ms), revalidate, context.expire, context.stale)

@@ -1,0 +1,20 @@
+"""What whoever runs the Worker gives to all of its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cache.flight import SingleFlight
+    from cache.ports import Background, Clock, Log
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Single flight, background work, the time and a log; of workerd, or of a test."""
+
+    flight: SingleFlight
+    background: Background
+    clock: Clock
+    log: Log

@@ -1,0 +1,118 @@
+"""Memory in front of another cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cache.arguments import require_count, require_key, require_tags
+from cache.entry import Freshness, freshness, stale_after
+from cache.errors import InvalidArgumentError
+from cache.handler import require_get_context, require_handler
+from cache.memory import MemoryCacheHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cache.entry import CacheEntry
+    from cache.handler import CacheHandler, GetContext, SetContext
+    from cache.ports import Clock
+    from cache.values import CacheValue
+
+_SPARE_CHECKS = 1000
+
+
+class TieredCacheHandler:
+    """Answers from `front` what it holds, and from `back` the rest.
+
+    A copy in front is served for `recheck_ms`; then `back` is asked whether its tags were invalidated, and for a stale
+    one whether a newer entry is there. What this isolate invalidates is gone from both at once.
+    """
+
+    def __init__(self, front: MemoryCacheHandler, back: CacheHandler, *, clock: Clock, recheck_ms: int = 5000) -> None:
+        if not isinstance(front, MemoryCacheHandler):
+            raise InvalidArgumentError("front", front, "a MemoryCacheHandler")
+        require_handler("back", back)
+        require_count("recheck_ms", recheck_ms)
+        self._front = front
+        self._back = back
+        self._clock = clock
+        self._recheck_ms = recheck_ms
+        self._checked_ms: dict[str, int] = {}
+
+    async def get(self, key: str, context: GetContext | None = None) -> CacheEntry | None:
+        """Read an entry; see CacheHandler."""
+        require_key(key)
+        asked = require_get_context(context)
+        entry = self._front.look_up(key)
+        if entry is None or not await self._holds(key, entry):
+            entry = await self._fetch(key, entry)
+        if entry is None or await self._softly_invalidated(asked.soft_tags, entry):
+            return None
+        return stale_after(entry, asked.revalidate_seconds)
+
+    async def set(self, key: str, value: CacheValue | None, context: SetContext | None = None) -> None:
+        """Write an entry; see CacheHandler."""
+        await self._front.set(key, value, context)
+        self._checked(key, self._clock())
+        await self._back.set(key, value, context)
+
+    async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
+        """Invalidate by tags; see CacheHandler."""
+        names = require_tags("tags", tags)
+        await self._front.revalidate_tag(names, expire_seconds=expire_seconds)
+        await self._back.revalidate_tag(names, expire_seconds=expire_seconds)
+
+    async def revalidate_by_path_prefix(self, prefix: str) -> None:
+        """Invalidate a page and those below it; see CacheHandler."""
+        await self._front.revalidate_by_path_prefix(prefix)
+        await self._back.revalidate_by_path_prefix(prefix)
+
+    async def is_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
+        """Tell whether a tag was invalidated; see CacheHandler."""
+        names = require_tags("tags", tags)
+        return await self._front.is_invalidated(names, since_ms) or await self._back.is_invalidated(names, since_ms)
+
+    def reset_request_cache(self) -> None:
+        """Forget what was remembered; see CacheHandler."""
+        self._checked_ms.clear()
+        self._back.reset_request_cache()
+
+    async def _holds(self, key: str, entry: CacheEntry) -> bool:
+        """Tell whether the copy in front may still be served."""
+        now_ms = self._clock()
+        checked_ms = self._checked_ms.get(key)
+        if checked_ms is not None and now_ms - checked_ms < self._recheck_ms:
+            return True
+        if freshness(entry, now_ms) is not Freshness.FRESH:
+            return False
+        if await self._back.is_invalidated(entry.tags, entry.last_modified_ms):
+            return False
+        if self._front.look_up(key) is not entry:
+            return False
+        self._checked(key, now_ms)
+        return True
+
+    async def _fetch(self, key: str, copy: CacheEntry | None) -> CacheEntry | None:
+        """Read from the back and keep that in front, unless something newer happened here in the meantime."""
+        asked_ms = self._clock()
+        entry = await self._back.get(key)
+        current = self._front.look_up(key)
+        if current is not None and current is not copy:
+            return current
+        if entry is None or self._front.invalidates(entry.tags, entry.last_modified_ms):
+            self._front.drop(key)
+            return None
+        self._front.keep(key, entry)
+        self._checked(key, asked_ms)
+        return entry
+
+    async def _softly_invalidated(self, soft_tags: tuple[str, ...], entry: CacheEntry) -> bool:
+        if not soft_tags:
+            return False
+        since_ms = entry.last_modified_ms
+        return self._front.invalidates(soft_tags, since_ms) or await self._back.is_invalidated(soft_tags, since_ms)
+
+    def _checked(self, key: str, at_ms: int) -> None:
+        self._checked_ms[key] = at_ms
+        if len(self._checked_ms) > 2 * len(self._front) + _SPARE_CHECKS:
+            self._checked_ms = {key: ms for key, ms in self._checked_ms.items() if key in self._front}

@@ -1,0 +1,45 @@
+"""The files deployed with the Worker."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from pyodide.ffi import JsException
+
+from edge.buffer import JsBuffer
+from seed.errors import AssetsError
+
+if TYPE_CHECKING:
+    from cache.body import Buffer
+
+# The host is not looked at, but a URL must have one.
+_ORIGIN = "https://assets.invalid"
+
+
+class AssetsBinding:
+    """The `ASSETS` binding."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def get(self, path: str) -> Buffer | None:
+        try:
+            response = await self._binding.fetch(f"{_ORIGIN}{path}", redirect="manual")
+            if response.status == HTTPStatus.OK:
+                return JsBuffer.of(await response.arrayBuffer())
+            if response.body:
+                await response.body.cancel()
+        except JsException as error:
+            raise AssetsError(f"the assets did not answer for {path}: {error}") from error
+        if response.status == HTTPStatus.NOT_FOUND:
+            return None
+        raise AssetsError(f"the assets answered {response.status} for {path}")
+
+
+class NoAssets:
+    """What stands for the assets where the binding is missing."""
+
+    async def get(self, path: str) -> Buffer | None:
+        del path
+        return None

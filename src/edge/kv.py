@@ -1,0 +1,67 @@
+"""A Workers KV binding, as `cache.kv` wants a namespace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from js import Object
+from pyodide.ffi import jsnull, to_js
+
+from cache.kv_store import KVListedKey, KVListPage
+from edge.buffer import JsBuffer, joined
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cache.body import Body, Buffer
+
+
+class KVBinding:
+    """The raw binding: the SDK's wrapper copies every value into Python."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def get(self, key: str) -> Buffer | None:
+        found = await self._binding.get(key, "arrayBuffer")
+        return None if found is jsnull else JsBuffer.of(found)
+
+    async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
+        found = await self._binding.get(to_js(list(keys)))
+        texts = {key: found.get(key) for key in keys}
+        return {key: text if isinstance(text, str) else None for key, text in texts.items()}
+
+    async def put(
+        self,
+        key: str,
+        value: str | bytes | Sequence[bytes | Body],
+        *,
+        expiration_ttl: int | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> None:
+        stored = value if isinstance(value, str) else await _stored(value)
+        options: dict[str, object] = {}
+        if expiration_ttl is not None:
+            options["expirationTtl"] = expiration_ttl
+        if metadata is not None:
+            options["metadata"] = dict(metadata)
+        await self._binding.put(key, stored, _object(options))
+
+    async def delete(self, key: str) -> None:
+        await self._binding.delete(key)
+
+    async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
+        options: dict[str, object] = {"prefix": prefix}
+        if cursor is not None:
+            options["cursor"] = cursor
+        page = (await self._binding.list(_object(options))).to_py()
+        keys = tuple(KVListedKey(key["name"], key.get("metadata") or None, key.get("expiration")) for key in page["keys"])
+        return KVListPage(keys, None if page["list_complete"] else page["cursor"])
+
+
+async def _stored(value: bytes | Sequence[bytes | Body]) -> Any:
+    return to_js(value) if isinstance(value, bytes) else await joined(value)
+
+
+def _object(options: Mapping[str, object]) -> Any:
+    return to_js(options, dict_converter=Object.fromEntries)

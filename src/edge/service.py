@@ -1,0 +1,109 @@
+"""Another Worker as the page handler, behind a service binding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from js import Array, Blob, Object, Request, Response
+from pyodide.ffi import JsException, to_js
+
+from edge.buffer import JsBuffer
+from pages.handler import PageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cache.body import Body
+    from pages.request import PageRequest, RenderRequest
+
+
+class ServicePages:
+    """A service binding; its streams pass through unread."""
+
+    def __init__(self, name: str, binding: Any) -> None:
+        self._name = name
+        self._binding = binding
+
+    async def answer(self, request: PageRequest) -> ServiceResponse:
+        return await self._fetch(request.raw, request.path)
+
+    async def render(self, request: RenderRequest) -> ServiceResponse:
+        headers = to_js(request.headers, dict_converter=Object.fromEntries)
+        made = Request.new(request.url, headers=headers, redirect="manual")
+        return await self._fetch(made, request.path)
+
+    async def _fetch(self, request: Any, path: str) -> ServiceResponse:
+        try:
+            return ServiceResponse(await self._binding.fetch(request))
+        except JsException as error:
+            raise PageError(f"the service {self._name} failed for {path}: {error}") from error
+
+
+class MissingService:
+    """What stands for a service that is named but not bound: every request fails, saying so."""
+
+    def __init__(self, name: str) -> None:
+        self._failure = f"no service is bound as {name}; add a [[services]] with that binding to wrangler.toml"
+
+    async def answer(self, request: PageRequest) -> ServiceResponse:  # noqa: ARG002 - the protocol
+        raise PageError(self._failure)
+
+    async def render(self, request: RenderRequest) -> ServiceResponse:  # noqa: ARG002 - the protocol
+        raise PageError(self._failure)
+
+
+class ServiceResponse:
+    """An answer of a service (the protocol of `pages.handler`)."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+
+    @property
+    def status(self) -> int:
+        status: int = self.raw.status
+        return status
+
+    def header(self, name: str) -> str | None:
+        value = self.raw.headers.get(name)
+        return value if isinstance(value, str) else None
+
+    def header_items(self) -> Iterable[tuple[str, str]]:
+        items: dict[str, str] = Object.fromEntries(self.raw.headers).to_py()
+        return items.items()
+
+    def copy(self) -> StreamCopy:
+        return StreamCopy(self.raw.body)
+
+    def split(self) -> tuple[ServiceResponse, StreamCopy]:
+        body = self.raw.body
+        if not body:
+            return self, StreamCopy(None)
+        visitors, ours = body.tee()
+        return ServiceResponse(Response.new(visitors, self.raw)), StreamCopy(ours)
+
+    async def drop(self) -> None:
+        if self.raw.body:
+            await self.raw.body.cancel()
+
+
+class StreamCopy:
+    """A stream that is read to its end (the protocol of `pages.handler`)."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def read(self, limit_bytes: int) -> Body | None:
+        chunks = Array.new()
+        if self._stream:
+            reader = self._stream.getReader()
+            size_bytes = 0
+            try:
+                while not (step := await reader.read()).done:
+                    size_bytes += step.value.byteLength
+                    if size_bytes > limit_bytes:
+                        await reader.cancel()
+                        return None
+                    chunks.push(step.value)
+            except JsException as error:
+                raise PageError(f"the body broke off after {size_bytes} bytes: {error}") from error
+        return JsBuffer.of(await Blob.new(chunks).arrayBuffer())

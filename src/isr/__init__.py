@@ -1,0 +1,1 @@
+"""How a request is answered: from the cache, by the page handler, or by both."""

@@ -1,0 +1,131 @@
+"""What a page handler's answer says about keeping it. No I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from cache.tags import is_valid_tag, merge_tags
+from isr.cache_control import Period, directives, forbids_storing, shared_period
+from seed.artifacts import Artifact
+
+if TYPE_CHECKING:
+    from pages.handler import PageResponse
+    from seed.index import RouteRecord
+
+MOST_BODY_BYTES = 25 * 1024 * 1024
+TAGS_HEADER = "x-vinext-cache-tags"
+REVALIDATED_HEADER = "x-vinext-revalidated-tags"
+INNER_CACHE_HEADER = "x-vinext-cache"
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_STATUSES = _REDIRECTS | {200, 404, 410}
+_PERSONAL_VARY = frozenset({"*", "cookie", "authorization"})
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The answer may be kept, as this artifact, so long, under these tags."""
+
+    artifact: Artifact
+    period: Period
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer may not be kept.
+
+    `is_failure` tells that the page could not be made just now; `has_own_cache` that the
+    page handler keeps its pages itself, and may have kept this one. In neither case does
+    the answer say anything against an entry that is there already.
+    """
+
+    reason: str
+    is_failure: bool = False
+    has_own_cache: bool = False
+
+
+def admit(response: PageResponse, record: RouteRecord | None, *, rsc: bool) -> Admission | Refusal:
+    """Decide whether a page handler's answer to a canonical request is kept.
+
+    `record` is what the build says of the path: it gives the period and the tags of an
+    answer that has no Cache-Control at all.
+    """
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Refusal(f"status {response.status}", is_failure=True)
+    if response.status not in _STATUSES:
+        return Refusal(f"status {response.status}")
+    refusal = _refused_by_headers(response)
+    if refusal is not None:
+        return refusal
+    period = _period(response, record)
+    if isinstance(period, Refusal):
+        return period
+    artifact = _artifact(response, rsc=rsc)
+    if artifact is None:
+        given = response.header("content-type") or "no content type"
+        return Refusal(f"{given} for {'an RSC' if rsc else 'a document'} request")
+    return Admission(artifact, period, _tags(response, record))
+
+
+def header_tags(value: str | None) -> tuple[str, ...]:
+    """The valid tags of a header: comma-separated, each percent-encoded."""
+    if not value:
+        return ()
+    tags = (unquote(part.strip().partition(";")[0]) for part in value.split(","))
+    return merge_tags(tag for tag in tags if is_valid_tag(tag))
+
+
+def _refused_by_headers(response: PageResponse) -> Refusal | None:
+    if response.header("set-cookie") is not None:
+        return Refusal("it sets a cookie")
+    vary = (response.header("vary") or "").lower()
+    personal = _PERSONAL_VARY.intersection(part.strip() for part in vary.split(","))
+    if personal:
+        return Refusal(f"it varies by {', '.join(sorted(personal))}")
+    if response.header("content-encoding") not in {None, "", "identity"}:
+        return Refusal("its body is compressed")
+    if response.header("content-range") is not None:
+        return Refusal("it is a part")
+    return None
+
+
+def _period(response: PageResponse, record: RouteRecord | None) -> Period | Refusal:
+    inner = response.header(INNER_CACHE_HEADER)
+    has_own_cache = inner is not None
+    if inner is not None and inner.upper() not in {"MISS", "STATIC"}:
+        # Its age is not known, so our copy would live longer than it should.
+        return Refusal(f"the page handler's own cache says {inner}", has_own_cache=True)
+    cache_control = response.header("cache-control")
+    cdn = response.header("cdn-cache-control")
+    found = directives(cache_control or "")
+    found_for_cdn = directives(cdn or "")
+    # RFC 9213, 2.2: a targeted field that is there stands in for Cache-Control.
+    forbidden = forbids_storing(found_for_cdn if cdn else found)
+    if forbidden is not None:
+        return Refusal(forbidden, has_own_cache=has_own_cache)
+    period = shared_period(found_for_cdn, "max-age") or shared_period(found, "s-maxage")
+    if period is not None:
+        return period
+    if cache_control is None and cdn is None and record is not None:
+        return Period(record.revalidate_seconds, record.expire_seconds)
+    return Refusal("no period", has_own_cache=has_own_cache)
+
+
+def _artifact(response: PageResponse, *, rsc: bool) -> Artifact | None:
+    content_type = (response.header("content-type") or "").lower()
+    if content_type.startswith("text/x-component"):
+        return Artifact.RSC if rsc else None
+    if rsc:
+        return None
+    if content_type.startswith("text/html") or (response.status in _REDIRECTS and not content_type):
+        return Artifact.HTML
+    return Artifact.ROUTE if content_type else None
+
+
+def _tags(response: PageResponse, record: RouteRecord | None) -> tuple[str, ...]:
+    given = header_tags(response.header(TAGS_HEADER) or response.header("cache-tag"))
+    return merge_tags(record.tags if record else (), given)

@@ -1,0 +1,170 @@
+"""What a visitor gets: an answer from the cache, or the page handler's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeAlias
+
+from cache.entry import Freshness
+from cache.keys import KeySchema
+from isr.admission import INNER_CACHE_HEADER, REVALIDATED_HEADER, TAGS_HEADER
+from isr.cache_control import cached_cache_control
+from seed.artifacts import Artifact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cache.body import Body
+    from isr.found import Found
+    from pages.handler import PageResponse
+    from pages.request import PageRequest
+
+STATE_HEADER = "X-Vinext-Cache"
+NEXT_STATE_HEADER = "x-nextjs-cache"
+
+# What the page handler tells us, and nobody else.
+POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER})
+_INNER_STATE_HEADERS = frozenset({INNER_CACHE_HEADER, NEXT_STATE_HEADER})
+
+# Never kept with an entry: hop-by-hop (RFC 9110, 7.6.1), of one answer only, or written anew.
+_NOT_KEPT = (
+    POLICY_HEADERS
+    | _INNER_STATE_HEADERS
+    | frozenset(
+        {
+            "age",
+            "alt-svc",
+            "cache-control",
+            "cache-tag",
+            "cdn-cache-control",
+            "cloudflare-cdn-cache-control",
+            "connection",
+            "content-encoding",
+            "content-length",
+            "date",
+            "expires",
+            "keep-alive",
+            "proxy-authenticate",
+            "proxy-authorization",
+            "server-timing",
+            "set-cookie",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        }
+    )
+)
+
+_CONTENT_TYPES = {
+    (KeySchema.V1, Artifact.HTML): "text/html; charset=utf-8",
+    (KeySchema.V2, Artifact.HTML): "text/html; charset=utf-8",
+    (KeySchema.V1, Artifact.RSC): "text/x-component; charset=utf-8",
+    (KeySchema.V2, Artifact.RSC): "text/x-component",
+}
+# What vinext's own answers vary by, for entries that do not say.
+_VARY = {
+    KeySchema.V1: "RSC, Accept",
+    KeySchema.V2: "RSC, Next-Router-State-Tree, Next-Router-Prefetch,"
+    " Next-Router-Segment-Prefetch, Next-Url, X-Vinext-Interception-Context,"
+    " X-Vinext-Interception-Id, X-Vinext-Mounted-Slots, X-Vinext-Rsc-Render-Mode,"
+    " X-Vinext-Rsc-State-Fingerprint",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """An answer from the cache; `body` None where none is sent (HEAD, 304)."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: Body | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassedAnswer:
+    """The page handler's answer, less `removed` headers (lower case) and with `added` ones."""
+
+    response: PageResponse
+    removed: frozenset[str]
+    added: tuple[tuple[str, str], ...] = ()
+
+
+Answer: TypeAlias = "CachedAnswer | PassedAnswer"
+
+NOT_FOUND = CachedAnswer(
+    404,
+    (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")),
+    None,
+)
+NO_PAGE = CachedAnswer(
+    500,
+    (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")),
+    None,
+)
+
+
+def kept_headers(response: PageResponse) -> dict[str, str]:
+    """The headers of a page handler's answer that are kept and replayed with its entry."""
+    return {name.lower(): value for name, value in response.header_items() if name.lower() not in _NOT_KEPT}
+
+
+def cached_answer(request: PageRequest, found: Found, schema: KeySchema, now_ms: int) -> CachedAnswer:
+    """The answer that an entry gives: its headers, the cache's own, and a 304 where that fits."""
+    entry, artifact, body, state = found.entry, found.artifact, found.body, found.state
+    value = entry.value
+    stored: Mapping[str, str | list[str]] = getattr(value, "headers", None) or {}
+    status: int = getattr(value, "status", None) or 200
+    shown = "STALE" if state is Freshness.STALE else "HIT"
+    headers = [
+        (name, text)
+        for name, texts in stored.items()
+        if name.lower() not in _NOT_KEPT
+        for text in ([texts] if isinstance(texts, str) else texts)
+    ]
+    names = {name.lower() for name, _ in headers}
+    content_type = _CONTENT_TYPES.get((schema, artifact))
+    if "content-type" not in names and content_type is not None:
+        headers.append(("Content-Type", content_type))
+    if "vary" not in names:
+        headers.append(("Vary", _VARY[schema]))
+    etag = next((text for name, text in headers if name.lower() == "etag"), None)
+    if etag is None:
+        etag = f'W/"{entry.last_modified_ms:x}-{body.size_bytes:x}"'
+        headers.append(("ETag", etag))
+    headers += [
+        ("Cache-Control", cached_cache_control(entry, state)),
+        ("Age", str(max(0, now_ms - entry.last_modified_ms) // 1000)),
+        (STATE_HEADER, shown),
+        (NEXT_STATE_HEADER, shown),
+    ]
+    if status == HTTPStatus.OK and _matches(request.headers.get("if-none-match"), etag):
+        kept = tuple(item for item in headers if not item[0].lower().startswith("content-"))
+        return CachedAnswer(304, kept, None)
+    is_head = request.method == "HEAD"
+    return CachedAnswer(status, tuple(headers), None if is_head else body)
+
+
+def passed_answer(response: PageResponse, state: str | None = None) -> PassedAnswer:
+    """The page handler's answer; `state` MISS where it goes into the cache.
+
+    An inner cache's state is none of ours and is taken off, but for STATIC, which says that
+    the answer is a file.
+    """
+    if state is not None:
+        added = ((STATE_HEADER, state), (NEXT_STATE_HEADER, state))
+        return PassedAnswer(response, POLICY_HEADERS | _INNER_STATE_HEADERS, added)
+    if (response.header(INNER_CACHE_HEADER) or "").upper() == "STATIC":
+        return PassedAnswer(response, POLICY_HEADERS)
+    return PassedAnswer(response, POLICY_HEADERS | _INNER_STATE_HEADERS)
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    """RFC 9110, 13.1.2: any of the listed tags, compared weakly, or `*`."""
+    if if_none_match is None:
+        return False
+    if if_none_match.strip() == "*":
+        return True
+    wanted = etag.removeprefix("W/")
+    return any(part.strip().removeprefix("W/") == wanted for part in if_none_match.split(","))

@@ -1,0 +1,128 @@
+"""The page cache: one request in, one answer out.
+
+What to do is decided in `lookup`, `admission` and `cache.entry`; here is the I/O around it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cache.entry import Freshness
+from isr.admission import REVALIDATED_HEADER, Refusal, admit, header_tags
+from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
+from isr.lookup import Hidden, Lookup, PassBy, look_up
+from isr.pass_through import ask
+from isr.regeneration import Making, has_rsc
+from seed.artifacts import Artifact
+
+if TYPE_CHECKING:
+    from cache.flight import Claim
+    from cache.runtime import Runtime
+    from isr.admission import Admission
+    from isr.answer import Answer
+    from isr.found import Found
+    from isr.regeneration import Regeneration
+    from isr.site import Site
+    from isr.store import PageStore
+    from pages.handler import BodyCopy, PageHandler, PageResponse
+    from pages.request import PageRequest
+
+
+class PageCache:
+    """Answers requests from a store of pages, and from the page handler what is not in it."""
+
+    def __init__(self, site: Site, store: PageStore, pages: PageHandler, regeneration: Regeneration, runtime: Runtime) -> None:
+        self._site = site
+        self._store = store
+        self._pages = pages
+        self._regeneration = regeneration
+        self._flight = runtime.flight
+        self._background = runtime.background
+        self._clock = runtime.clock
+        self._log = runtime.log
+
+    async def answer(self, request: PageRequest) -> Answer:
+        """Answer a request. Never raises: a fault in the cache is a miss and a log line."""
+        site = self._site
+        lookup = look_up(request, site.schema, trailing_slash=site.trailing_slash)
+        match lookup:
+            case Hidden():
+                return NOT_FOUND
+            case PassBy():
+                return await self._pass_on(request)
+            case Lookup():
+                if self._regeneration.is_uncacheable(lookup.path):
+                    return await self._pass_on(request)
+                found = await self._store.find(lookup)
+                if found is not None:
+                    return self._from_cache(request, lookup, found)
+                return await self._miss(request, lookup)
+
+    def _from_cache(self, request: PageRequest, lookup: Lookup, found: Found) -> Answer:
+        if found.state is Freshness.STALE:
+            self._regeneration.start(request.origin, lookup, has_entry=True)
+        return cached_answer(request, found, self._site.schema, self._clock())
+
+    async def _miss(self, request: PageRequest, lookup: Lookup) -> Answer:
+        if not lookup.may_store:
+            if lookup.is_rsc and request.method == "GET":
+                # Its answer is for one client only. The page's own payload is made beside it.
+                self._regeneration.start(request.origin, lookup, has_entry=False)
+            return await self._pass_on(request)
+        key = f"answer {self._site.key(lookup.path, lookup.artifacts[0])}"
+        claim = self._flight.claim(key)
+        if claim is not None:
+            return await self._make(request, lookup, claim)
+        await self._flight.wait(key)
+        found = await self._store.find(lookup)
+        if found is not None:
+            return self._from_cache(request, lookup, found)
+        return await self._pass_on(request)
+
+    async def _make(self, request: PageRequest, lookup: Lookup, claim: Claim) -> Answer:
+        """Let the page handler answer, and keep a copy of it where that is allowed."""
+        is_kept = False
+        try:
+            making = Making(request.origin, lookup, self._store.started_at_ms())
+            response = await self._ask(request)
+            if response is None:
+                return NO_PAGE
+            record = await self._store.record(lookup.path)
+            decision = admit(response, record, rsc=lookup.is_rsc)
+            if isinstance(decision, Refusal):
+                self._log.event("debug", "page.not_stored", path=lookup.path, reason=decision.reason)
+                if lookup.has_credentials:
+                    # The answer may be for this visitor only; what everybody gets is made beside it.
+                    self._regeneration.start(request.origin, lookup, has_entry=False)
+                else:
+                    self._regeneration.remember(lookup.path, decision)
+                return passed_answer(response)
+            visitors, copy = response.split()
+            work = self._keep(making, decision, response, copy, claim)
+            self._background.run(work, f"storing {lookup.path}")
+            is_kept = True
+            return passed_answer(visitors, "MISS")
+        finally:
+            if not is_kept:
+                claim.release()
+
+    async def _keep(self, making: Making, admission: Admission, response: PageResponse, copy: BodyCopy, claim: Claim) -> None:
+        try:
+            is_kept = await self._regeneration.keep(making, admission, response, copy)
+        finally:
+            claim.release()
+        if is_kept and admission.artifact is not Artifact.ROUTE and has_rsc(response):
+            self._regeneration.follow(making.origin, making.lookup)
+
+    async def _pass_on(self, request: PageRequest) -> Answer:
+        response = await self._ask(request)
+        return NO_PAGE if response is None else passed_answer(response)
+
+    async def _ask(self, request: PageRequest) -> PageResponse | None:
+        """The page handler's answer, None where it gave none; invalidations in it take effect."""
+        response = await ask(self._pages, request, self._log)
+        tags = header_tags(response.header(REVALIDATED_HEADER)) if response else ()
+        if tags:
+            await self._store.invalidate(tags)
+            self._log.event("info", "cache.invalidated", tags=tags)
+        return response

@@ -1,0 +1,173 @@
+"""Which entry a request is for, or why the cache is passed by. No I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from cache.keys import KeySchema, normalize_path
+from seed.artifacts import Artifact
+from seed.index import PRERENDER_FOLDER
+
+if TYPE_CHECKING:
+    from pages.request import Headers, PageRequest
+
+DRAFT_COOKIE = "__prerender_bypass"
+_RSC_SUFFIX = ".rsc"
+_RSC_QUERY = "_rsc"
+_MOST_PATH_CHARACTERS = 4096
+# Served by the framework itself: build output, optimized images, data of the Pages Router.
+_FRAMEWORK_FOLDERS = ("/_next/", "/_vinext/")
+ADMIN_FOLDER = "__vinext"
+
+# An RSC request that carries a value for one of these gets a payload of its own, which
+# vinext 1.4.0 keeps under a key of its own.
+_VARIANT_HEADERS = (
+    "x-vinext-mounted-slots",
+    "x-vinext-interception-context",
+    "x-vinext-interception-id",
+)
+_RENDER_MODE_HEADER = "x-vinext-rsc-render-mode"
+# Headers for which vinext makes a route handler's answer private.
+_CREDENTIAL_HEADERS = ("cookie", "x-api-key", "proxy-authorization")
+# The state of a client's router. vinext leaves out of its answer what that client has.
+_ROUTER_STATE_HEADERS = (
+    "x-vinext-mounted-layouts",
+    "x-vinext-rsc-state-fingerprint",
+    "next-router-state-tree",
+    "next-router-prefetch",
+    "next-router-segment-prefetch",
+    "next-url",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The request is for a page that may be in the cache.
+
+    `path` is normalized as in keys, `url_path` as the page handler is asked for it.
+    `artifacts` are the forms that answer it, the likeliest first. `may_store` tells whether
+    the page handler's answer to this very request may be kept, `has_credentials` whether it
+    may differ from what a stranger gets.
+    """
+
+    path: str
+    url_path: str
+    artifacts: tuple[Artifact, ...]
+    may_store: bool
+    has_credentials: bool = False
+
+    @property
+    def is_rsc(self) -> bool:
+        return self.artifacts == (Artifact.RSC,)
+
+
+@dataclass(frozen=True, slots=True)
+class PassBy:
+    """The page handler answers, and the cache is neither read nor written."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """The path is below a folder that nobody may see: a 404, whatever is there."""
+
+
+def look_up(request: PageRequest, schema: KeySchema, *, trailing_slash: bool) -> Lookup | PassBy | Hidden:
+    """Decide what a request is for. `schema` and `trailing_slash` are those of the build."""
+    if is_below(request.path, PRERENDER_FOLDER):
+        return Hidden()
+    reason = _pass_by_reason(request, schema)
+    if reason is not None:
+        return PassBy(reason)
+    rsc_path = request.path.endswith(_RSC_SUFFIX)
+    is_rsc = rsc_path or _asks_for_rsc(request.headers, schema)
+    url_path = request.path
+    if rsc_path:
+        url_path = url_path.removesuffix(_RSC_SUFFIX)
+        if url_path in {"/index", "/", ""}:
+            url_path = "/"
+    elif url_path != "/" and url_path.endswith("/") is not trailing_slash:
+        return PassBy("the other form of the trailing slash")
+    if is_rsc and (variant := _variant(request.headers)) is not None:
+        return PassBy(f"an RSC variant ({variant})")
+    return Lookup(
+        path=normalize_path(url_path),
+        url_path=url_path,
+        artifacts=(Artifact.RSC,) if is_rsc else (Artifact.HTML, Artifact.ROUTE),
+        may_store=request.method == "GET"
+        and not _has_query(request.query)
+        and request.headers.get("authorization") is None
+        and not (is_rsc and _has_router_state(request.headers)),
+        has_credentials=any(request.headers.get(name) is not None for name in _CREDENTIAL_HEADERS),
+    )
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path, in any spelling, is the folder or below it.
+
+    A file server may decode a path again, fold slashes and resolve dots, so that is done
+    here as often as it can be done.
+    """
+    for _ in range(4):
+        decoded = unquote(path).replace("\\", "/")
+        if decoded == path:
+            break
+        path = decoded
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            if segments:
+                segments.pop()
+        elif segment not in {"", "."}:
+            segments.append(segment)
+    return bool(segments) and segments[0].lower() == folder
+
+
+def _pass_by_reason(request: PageRequest, schema: KeySchema) -> str | None:  # noqa: PLR0911 - one rule a line
+    # One rule a line, in the order of their cost.
+    if request.method not in {"GET", "HEAD"}:
+        return f"method {request.method}"
+    path, headers = request.path, request.headers
+    if path.startswith(_FRAMEWORK_FOLDERS):
+        return "a file of the framework"
+    if len(path) > _MOST_PATH_CHARACTERS:
+        return f"a path of more than {_MOST_PATH_CHARACTERS} characters"
+    if "//" in path or "\\" in path or " " in path or not path.isprintable():
+        return "a path that is not canonical"
+    if schema is KeySchema.V1 and _has_query(request.query):
+        return "a query"
+    cookies = headers.get("cookie")
+    if cookies is not None and DRAFT_COOKIE in cookies:
+        return "draft mode"
+    if headers.get("next-action") is not None:
+        return "a Server Action"
+    if headers.get("upgrade") is not None:
+        return "an upgrade"
+    return None
+
+
+def _asks_for_rsc(headers: Headers, schema: KeySchema) -> bool:
+    if schema is KeySchema.V2:
+        return headers.get("rsc") == "1"
+    return "text/x-component" in (headers.get("accept") or "")
+
+
+def _has_query(query: str) -> bool:
+    """Whether there is a query beside `_rsc`, which only keeps other caches apart."""
+    return any(part and part.partition("=")[0] != _RSC_QUERY for part in query.split("&"))
+
+
+def _variant(headers: Headers) -> str | None:
+    for name in _VARIANT_HEADERS:
+        if headers.get(name):
+            return name
+    if headers.get(_RENDER_MODE_HEADER) not in {None, "", "navigation"}:
+        return _RENDER_MODE_HEADER
+    return None
+
+
+def _has_router_state(headers: Headers) -> bool:
+    return any(headers.get(name) is not None for name in _ROUTER_STATE_HEADERS)

@@ -1,0 +1,42 @@
+"""A log that says the same thing once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cache.ports import Clock, Level, Log
+
+QUIET_MS = 10_000
+_REMEMBERED = 1000
+
+
+class QuietLog:
+    """Passes events on, but repeats a warning or an error at most every ten seconds.
+
+    When the store is down, every request finds that out; the operator needs one line. The
+    next line tells how many were left out since the last.
+    """
+
+    def __init__(self, log: Log, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+        # Until when an event is left out, and how many were.
+        self._quiet: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def event(self, level: Level, event: str, **fields: object) -> None:
+        if level not in {"warning", "error"}:
+            self._log.event(level, event, **fields)
+            return
+        key = (event, str(fields.get("error") or fields.get("reason") or ""))
+        until_ms, left_out = self._quiet.pop(key, (0, 0))
+        now_ms = self._clock()
+        if now_ms < until_ms:
+            self._quiet[key] = (until_ms, left_out + 1)
+            return
+        if len(self._quiet) >= _REMEMBERED:
+            del self._quiet[next(iter(self._quiet))]
+        self._quiet[key] = (now_ms + QUIET_MS, 0)
+        if left_out:
+            fields["repeated"] = left_out
+        self._log.event(level, event, **fields)

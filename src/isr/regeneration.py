@@ -1,0 +1,156 @@
+"""Making pages for the cache, beside the answers that visitors get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from isr.admission import MOST_BODY_BYTES, Refusal, admit
+from isr.answer import kept_headers
+from isr.store import MadePage
+from pages.handler import PageError
+from pages.request import RenderRequest
+from seed.artifacts import Artifact
+
+if TYPE_CHECKING:
+    from cache.flight import Claim
+    from cache.ports import Level
+    from cache.runtime import Runtime
+    from isr.admission import Admission
+    from isr.lookup import Lookup
+    from isr.store import PageStore
+    from pages.handler import BodyCopy, PageHandler, PageResponse
+
+RETRY_MS = 1000
+UNCACHEABLE_MS = 10_000
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A page being made: what was asked for, on which host, and since when."""
+
+    origin: str
+    lookup: Lookup
+    started_at_ms: int
+
+
+class Regeneration:
+    """Makes pages again in the background, each once at a time and isolate.
+
+    The HTML and the RSC payload of a page are made together, so that a visitor who follows a
+    link sees the same as one who loads the page.
+    """
+
+    def __init__(self, store: PageStore, pages: PageHandler, runtime: Runtime) -> None:
+        self._store = store
+        self._pages = pages
+        self._flight = runtime.flight
+        self._background = runtime.background
+        self._clock = runtime.clock
+        self._log = runtime.log
+        # Paths that could not be made, or not for the cache, and until when that is believed.
+        self._failed: dict[str, int] = {}
+        self._uncacheable: dict[str, int] = {}
+
+    def start(self, origin: str, lookup: Lookup, *, has_entry: bool) -> None:
+        """Make a page, unless that is under way or was tried a moment ago.
+
+        `has_entry` tells that there is one, which goes where its page is no longer one for the cache.
+        """
+        if self.is_uncacheable(lookup.path) or self._clock() < self._failed.get(lookup.path, 0):
+            return
+        claim = self._flight.claim(f"make {lookup.path}")
+        if claim is not None:
+            work = self._make_all(origin, lookup, claim, has_entry=has_entry)
+            self._background.run(work, f"making {lookup.path}")
+
+    def follow(self, origin: str, lookup: Lookup) -> None:
+        """Make the RSC payload of a page whose HTML has just been kept, or the other way."""
+        claim = self._flight.claim(f"make {lookup.path}")
+        if claim is not None:
+            work = self._make_other(origin, lookup, claim)
+            self._background.run(work, f"making {lookup.path}")
+
+    def is_uncacheable(self, path: str) -> bool:
+        """Whether a path has lately turned out to be nothing for the cache."""
+        return self._clock() < self._uncacheable.get(path, 0)
+
+    def remember(self, path: str, refusal: Refusal) -> None:
+        """Remember for a while that making a path for the cache led to nothing."""
+        if refusal.is_failure:
+            _put(self._failed, path, self._clock() + RETRY_MS)
+        elif not refusal.has_own_cache:
+            _put(self._uncacheable, path, self._clock() + UNCACHEABLE_MS)
+
+    async def keep(self, making: Making, admission: Admission, response: PageResponse, copy: BodyCopy) -> bool:
+        """Read the copy of an answer to its end and keep it; whether that came about."""
+        path = making.lookup.path
+        try:
+            body = await copy.read(MOST_BODY_BYTES)
+        except PageError as error:
+            self._log.event("warning", "page.not_stored", path=path, reason=str(error))
+            return False
+        if body is None:
+            reason = f"a body of more than {MOST_BODY_BYTES} bytes"
+            self._log.event("warning", "page.not_stored", path=path, reason=reason)
+            return False
+        page = MadePage(response.status, kept_headers(response), body, making.started_at_ms)
+        await self._store.keep(path, admission, page)
+        took_ms = self._clock() - making.started_at_ms
+        artifact = admission.artifact.value
+        self._log.event("info", "page.stored", path=path, artifact=artifact, ms=took_ms)
+        return True
+
+    async def _make_all(self, origin: str, lookup: Lookup, claim: Claim, *, has_entry: bool) -> None:
+        try:
+            document = RenderRequest(origin, lookup.url_path)
+            if await self._make(lookup, document, has_entry=has_entry):
+                await self._make(lookup, RenderRequest(origin, lookup.url_path, rsc=True), has_entry=has_entry)
+        finally:
+            claim.release()
+
+    async def _make_other(self, origin: str, lookup: Lookup, claim: Claim) -> None:
+        try:
+            request = RenderRequest(origin, lookup.url_path, rsc=not lookup.is_rsc)
+            await self._make(lookup, request, has_entry=False)
+        finally:
+            claim.release()
+
+    async def _make(self, lookup: Lookup, request: RenderRequest, *, has_entry: bool) -> bool:
+        """Make and keep one form of a page; whether the page has an RSC payload beside it."""
+        path = lookup.path
+        making = Making(request.origin, lookup, self._store.started_at_ms())
+        try:
+            response = await self._pages.render(request)
+        except PageError as error:
+            self._give_up(path, Refusal(str(error), is_failure=True))
+            return False
+        decision = admit(response, await self._store.record(path), rsc=request.rsc)
+        if isinstance(decision, Refusal):
+            await response.drop()
+            self._give_up(path, decision)
+            if has_entry and not decision.is_failure and not decision.has_own_cache:
+                await self._store.remove(path)
+            return False
+        if not await self.keep(making, decision, response, response.copy()):
+            return False
+        return decision.artifact is Artifact.HTML and has_rsc(response)
+
+    def _give_up(self, path: str, refusal: Refusal) -> None:
+        self.remember(path, refusal)
+        level: Level = "warning" if refusal.is_failure else "info"
+        self._log.event(level, "page.not_made", path=path, reason=refusal.reason)
+
+
+def _put(times: dict[str, int], path: str, until_ms: int) -> None:
+    times.pop(path, None)
+    if len(times) >= _REMEMBERED:
+        del times[next(iter(times))]
+    times[path] = until_ms
+
+
+def has_rsc(response: PageResponse) -> bool:
+    """Whether a page says that it has an RSC payload: it varies by the header that asks for one."""
+    vary = (response.header("vary") or "").lower()
+    return any(part.strip() == "rsc" for part in vary.split(","))

@@ -1,0 +1,32 @@
+"""What holds for every page that is being served: the build's word, or the settings'."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cache.keys import KeySchema, page_key
+
+if TYPE_CHECKING:
+    from seed.artifacts import Artifact
+    from seed.index import Build
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The build whose pages are served. Its ID is part of every key, so a deploy starts anew."""
+
+    build_id: str | None
+    schema: KeySchema
+    trailing_slash: bool
+
+    def key(self, path: str, artifact: Artifact) -> str:
+        """The cache key of an artifact; `path` is one of `normalize_path`."""
+        return page_key(self.schema, self.build_id, path, artifact.value)
+
+
+def site_of(build: Build | None, build_id: str | None, schema: KeySchema | None) -> Site:
+    """The site of a build. A build ID or a schema from the settings wins over the build's."""
+    if build is None:
+        return Site(build_id, schema or KeySchema.V2, trailing_slash=False)
+    return Site(build_id or build.build_id, schema or build.schema, build.trailing_slash)

@@ -1,0 +1,146 @@
+"""Pages in and out of the cache handler. A fault in it is a miss, or a page not kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from cache.entry import Freshness, freshness
+from cache.handler import SetContext
+from cache.tags import merge_tags, path_tags
+from cache.values import AppPageValue, AppRouteValue
+from isr.found import Found, body_of
+from seed.artifacts import Artifact
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from cache.body import Body
+    from cache.entry import CacheEntry
+    from cache.handler import CacheHandler
+    from cache.runtime import Runtime
+    from cache.values import CacheValue
+    from isr.admission import Admission
+    from isr.lookup import Lookup
+    from isr.site import Site
+    from seed.index import RouteRecord
+    from seed.seeder import Seeder
+
+# A tombstone must go some day, and a handler keeps what has a period for a limited time.
+_TOMBSTONE_SECONDS = 60
+_REMEMBERED = 10_000
+
+Digest: TypeAlias = "Callable[[Body], Awaitable[str]]"
+"""Names a body by its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadePage:
+    """A page as its handler made it; `made_at_ms` is when its making began."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Body
+    made_at_ms: int
+
+
+class PageStore:
+    """A site's pages in a cache handler, with the build's pages behind it."""
+
+    def __init__(self, site: Site, handler: CacheHandler, seeder: Seeder, digest: Digest, runtime: Runtime) -> None:
+        self._site = site
+        self._handler = handler
+        self._seeder = seeder
+        self._digest = digest
+        self._clock = runtime.clock
+        self._log = runtime.log
+        self._invalidated_at_ms = 0
+        # Paths that were found to be route handlers: asked for as such at once.
+        self._routes: dict[str, None] = {}
+
+    async def find(self, lookup: Lookup) -> Found | None:
+        """The entry that answers a request, out of the cache or of the build."""
+        artifacts = lookup.artifacts
+        if lookup.path in self._routes:
+            artifacts = tuple(reversed(artifacts))
+        for artifact in artifacts:
+            entry = await self._get(self._site.key(lookup.path, artifact))
+            if entry is not None and entry.value is None:
+                return None
+            if entry is None:
+                entry = await self._seeder.seed(lookup.path, artifact)
+            body = body_of(entry, artifact) if entry is not None else None
+            if entry is not None and body is not None:
+                state = freshness(entry, self._clock())
+                if state is not Freshness.EXPIRED:
+                    if artifact is Artifact.ROUTE:
+                        self._remember_route(lookup.path)
+                    return Found(entry, artifact, body, state)
+        return None
+
+    async def record(self, path: str) -> RouteRecord | None:
+        """What the build says of a path."""
+        return await self._seeder.record(path)
+
+    async def keep(self, path: str, admission: Admission, page: MadePage) -> None:
+        """Keep a page. It counts as made when its making began, so an invalidation since then holds against it."""
+        headers = dict(page.headers)
+        if "etag" not in headers:
+            headers["etag"] = f'"{await self._digest(page.body)}"'
+        context = SetContext(
+            tags=merge_tags(path_tags(self._site.schema, path), admission.tags),
+            revalidate=admission.period.revalidate_seconds or False,
+            expire=admission.period.expire_seconds,
+            last_modified_ms=page.made_at_ms,
+        )
+        value = _value(admission.artifact, page.status, headers, page.body)
+        await self._set(self._site.key(path, admission.artifact), value, context)
+
+    async def remove(self, path: str) -> None:
+        """Leave a tombstone for a path, so that the build's page does not come back either."""
+        context = SetContext(tags=path_tags(self._site.schema, path), revalidate=_TOMBSTONE_SECONDS)
+        for artifact in (Artifact.HTML, Artifact.RSC):
+            await self._set(self._site.key(path, artifact), None, context)
+
+    async def invalidate(self, tags: Iterable[str]) -> None:
+        """Invalidate tags; a failure is logged, and the answer that asked for it goes out."""
+        wanted = tuple(tags)
+        try:
+            await self._handler.revalidate_tag(wanted)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+            self._log.event("error", "cache.invalidation_failed", tags=wanted, error=str(error))
+        self._invalidated_at_ms = self._clock()
+
+    def started_at_ms(self) -> int:
+        """The time for a page whose making begins now.
+
+        Later than every invalidation that came through here: one in the same millisecond came
+        before, and the page must not be born invalid by it.
+        """
+        return max(self._clock(), self._invalidated_at_ms + 1)
+
+    async def _get(self, key: str) -> CacheEntry | None:
+        try:
+            return await self._handler.get(key)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+            self._log.event("error", "cache.read_failed", key=key, error=str(error))
+            return None
+
+    async def _set(self, key: str, value: CacheValue | None, context: SetContext) -> None:
+        try:
+            await self._handler.set(key, value, context)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+            self._log.event("error", "cache.write_failed", key=key, error=str(error))
+
+    def _remember_route(self, path: str) -> None:
+        if len(self._routes) >= _REMEMBERED:
+            del self._routes[next(iter(self._routes))]
+        self._routes[path] = None
+
+
+def _value(artifact: Artifact, status: int, headers: Mapping[str, str], body: Body) -> CacheValue:
+    if artifact is Artifact.ROUTE:
+        return AppRouteValue(body=body, status=status, headers=headers)
+    if artifact is Artifact.RSC:
+        return AppPageValue(rsc_data=body, headers=headers, status=status)
+    return AppPageValue(html=body, headers=headers, status=status)

@@ -1,0 +1,1 @@
+"""How a build's pre-rendered pages get into a cache."""

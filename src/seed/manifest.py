@@ -1,0 +1,169 @@
+"""`vinext-prerender.json`, the list of what vinext pre-rendered at build time.
+
+Read off the output of vinext 0.0.38 and 1.4.0; `server/seed-cache.js` of those packages
+is the rule for which routes are seeded and how.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cache.keys import KeySchema
+from seed.errors import ManifestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MANIFEST_NAME = "vinext-prerender.json"
+NOT_FOUND_PATH = "/404"
+_STATUSES = range(200, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of the manifest.
+
+    `path` is percent-encoded, as vinext writes it. `revalidate_seconds` is None for a page
+    that never gets stale; `expire_seconds` is None where the build gave none.
+    """
+
+    pattern: str
+    path: str
+    status: str
+    router: str
+    revalidate_seconds: float | None
+    expire_seconds: float | None
+    tags: tuple[str, ...]
+    headers: Mapping[str, str]
+    response_status: int
+    is_shell: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A build's manifest; `unreadable` says which rows were left out, and why."""
+
+    build_id: str
+    schema: KeySchema
+    trailing_slash: bool
+    routes: tuple[Route, ...]
+    unreadable: tuple[str, ...]
+
+
+def parse_manifest(text: str | bytes, where: str) -> Manifest:
+    """Read a manifest. A row that cannot be read is left out and named; the rest is kept.
+
+    Raises ManifestError, naming `where`, if it is no JSON object, or has no build ID or
+    no list of routes.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        message = f"{where} is not JSON ({error}); build the site again"
+        raise ManifestError(message) from error
+    if not isinstance(document, dict):
+        message = f"{where} holds no JSON object; build the site again"
+        raise ManifestError(message)
+    build_id = document.get("buildId")
+    if not isinstance(build_id, str) or not build_id:
+        message = f"{where} has no buildId, so its pages have no keys; build the site again"
+        raise ManifestError(message)
+    rows = document.get("routes")
+    if not isinstance(rows, list):
+        message = f"{where} has no list of routes; build the site with pre-rendering on"
+        raise ManifestError(message)
+    routes: list[Route] = []
+    unreadable: list[str] = []
+    for number, row in enumerate(rows):
+        try:
+            routes.append(_parse_route(row))
+        except ManifestError as error:
+            unreadable.append(f"{where}, route {number}: {error}")
+    # 1.4.0 lists the pre-rendered paths again at the top; 0.0.38 has no such list.
+    schema = KeySchema.V2 if "pregeneratedConcretePaths" in document else KeySchema.V1
+    trailing_slash = document.get("trailingSlash") is True
+    return Manifest(build_id, schema, trailing_slash, tuple(routes), tuple(unreadable))
+
+
+def skip_reason(route: Route, schema: KeySchema) -> str | None:
+    """Why a route is not seeded, in a few words for a person; None where it is."""
+    if route.status != "rendered":
+        return f"{route.status}: {route.reason}" if route.reason else route.status
+    if route.router == "metadata" and schema is KeySchema.V2:
+        return None
+    if route.router != "app":
+        return f"the {route.router} router's pages are not seeded"
+    if route.is_shell:
+        return "a fallback shell, not a page"
+    return None
+
+
+def _parse_route(row: object) -> Route:
+    if not isinstance(row, dict):
+        message = "not a JSON object"
+        raise ManifestError(message)
+    pattern = row.get("route")
+    path = row.get("path", pattern)
+    if not isinstance(pattern, str) or not isinstance(path, str) or not path.startswith("/"):
+        message = "no `route` or `path` that begins with /"
+        raise ManifestError(message)
+    tags = row.get("tags", [])
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        message = "`tags` is not a list of strings"
+        raise ManifestError(message)
+    return Route(
+        pattern=pattern,
+        path=path,
+        status=_text(row, "status"),
+        router=_text(row, "router"),
+        revalidate_seconds=_period(row, "revalidate"),
+        expire_seconds=_period(row, "expire"),
+        tags=tuple(tags),
+        headers=_headers(row.get("headers", {})),
+        response_status=_response_status(row, path),
+        is_shell=_is_shell(row, path),
+        reason=_text(row, "reason") or _text(row, "error"),
+    )
+
+
+def _text(row: Mapping[str, object], name: str) -> str:
+    value = row.get(name, "")
+    if not isinstance(value, str):
+        message = f"`{name}` is not a string"
+        raise ManifestError(message)
+    return value
+
+
+def _period(row: Mapping[str, object], name: str) -> float | None:
+    value = row.get(name)
+    if value is None or value is False:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        message = f"`{name}` is neither false nor a number of seconds"
+        raise ManifestError(message)
+    return value
+
+
+def _headers(value: object) -> Mapping[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        message = "`headers` is not an object of strings"
+        raise ManifestError(message)
+    return value
+
+
+def _response_status(row: Mapping[str, object], path: str) -> int:
+    status = row.get("responseStatus", 404 if path == NOT_FOUND_PATH else 200)
+    if isinstance(status, bool) or not isinstance(status, int) or status not in _STATUSES:
+        message = "`responseStatus` is no HTTP status"
+        raise ManifestError(message)
+    return status
+
+
+def _is_shell(row: Mapping[str, object], path: str) -> bool:
+    if "fallback" in row:
+        return row["fallback"] is True
+    # A pattern that was never filled in. Brackets of a real path are percent-encoded.
+    return "[" in path or ("path" not in row and ":" in path)

@@ -1,0 +1,130 @@
+"""Lazy seeding: a build's page enters the cache when it is first asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cache.entry import Freshness, freshness
+from cache.handler import SetContext
+from cache.keys import page_key
+from seed.errors import SeedError
+from seed.records import entry_of
+
+if TYPE_CHECKING:
+    from cache.entry import CacheEntry
+    from cache.handler import CacheHandler
+    from cache.runtime import Runtime
+    from seed.artifacts import Artifact
+    from seed.index import RouteRecord
+    from seed.source import Source
+
+RETRY_MS = 1000
+_REMEMBERED = 10_000
+# A write that took longer was cut off with its request, or lost.
+_ARRIVAL_MS = 30_000
+
+
+class Seeder:
+    """Brings the artifacts of one build into a cache handler, each when it is wanted.
+
+    What fails for the moment is tried again by a later request, a second later at the
+    earliest. What cannot succeed is remembered: an artifact that is missing, a page that was
+    invalidated since the build. Without a build there is nothing to bring.
+    """
+
+    def __init__(self, source: Source | None, handler: CacheHandler, runtime: Runtime) -> None:
+        self._source = source
+        self._handler = handler
+        self._flight = runtime.flight
+        self._background = runtime.background
+        self._clock = runtime.clock
+        self._log = runtime.log
+        # Entries on their way into the handler: the next request need not fetch them again.
+        self._arriving: dict[str, tuple[CacheEntry, int]] = {}
+        # Keys that are not seeded before this time; None is never.
+        self._resting: dict[str, int | None] = {}
+
+    async def record(self, path: str) -> RouteRecord | None:
+        """What the build says of a path, None where it says nothing or cannot be read."""
+        source = self._source
+        if source is None:
+            return None
+        try:
+            return await source.record(path)
+        except SeedError as error:
+            self._log.event("error", "seed.failed", path=path, error=str(error))
+            return None
+
+    async def seed(self, path: str, artifact: Artifact) -> CacheEntry | None:
+        """The build's entry for an artifact of a path; None where the build has none to give.
+
+        Never raises: what goes wrong is logged, and the page is made by its handler.
+        """
+        source = self._source
+        if source is None:
+            return None
+        key = page_key(source.build.schema, source.build.build_id, path, artifact.value)
+        if self._is_resting(key):
+            return None
+        arriving = self._arriving.get(key)
+        if arriving is not None:
+            return await self._still_valid(key, *arriving)
+        return await self._flight.run(f"seed {key}", lambda: self._bring(source, key, path, artifact))
+
+    async def _bring(self, source: Source, key: str, path: str, artifact: Artifact) -> CacheEntry | None:
+        build = source.build
+        try:
+            record = await source.record(path)
+            if record is None or artifact not in record.artifacts:
+                return None
+            if await self._handler.is_invalidated(record.tags, build.built_at_ms):
+                self._rest(key, until_ms=None)
+                return None
+            name = record.artifacts[artifact]
+            body = await source.body(name)
+        except SeedError as error:
+            self._rest(key, until_ms=self._clock() + RETRY_MS)
+            self._log.event("error", "seed.failed", path=path, error=str(error))
+            return None
+        if body is None:
+            self._rest(key, until_ms=None)
+            self._log.event("error", "seed.failed", path=path, error=f"no artifact {name}")
+            return None
+        entry = entry_of(record, build, artifact, body, source.etag(name))
+        if freshness(entry, self._clock()) is Freshness.EXPIRED:
+            self._rest(key, until_ms=None)
+            return None
+        self._arriving[key] = (entry, self._clock() + _ARRIVAL_MS)
+        self._background.run(self._store(key, entry), f"seeding {key}")
+        return entry
+
+    async def _still_valid(self, key: str, entry: CacheEntry, until_ms: int) -> CacheEntry | None:
+        if self._clock() > until_ms:
+            self._arriving.pop(key, None)
+            return None
+        if await self._handler.is_invalidated(entry.tags, entry.last_modified_ms):
+            return None
+        return entry
+
+    async def _store(self, key: str, entry: CacheEntry) -> None:
+        try:
+            context = SetContext(
+                tags=entry.tags,
+                revalidate=False if entry.revalidate_seconds is None else entry.revalidate_seconds,
+                expire=entry.expire_seconds,
+                last_modified_ms=entry.last_modified_ms,
+            )
+            await self._handler.set(key, entry.value, context)
+        finally:
+            self._arriving.pop(key, None)
+
+    def _is_resting(self, key: str) -> bool:
+        if key not in self._resting:
+            return False
+        until_ms = self._resting[key]
+        return until_ms is None or self._clock() < until_ms
+
+    def _rest(self, key: str, *, until_ms: int | None) -> None:
+        if len(self._resting) >= _REMEMBERED:
+            del self._resting[next(iter(self._resting))]
+        self._resting[key] = until_ms

@@ -1,0 +1,156 @@
+"""Reading a build's output out of the assets, in either of its two layouts."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol
+
+from cache.keys import normalize_path
+from seed.artifacts import artifact_files
+from seed.errors import ManifestError
+from seed.index import (
+    BUILD_FILE,
+    PRERENDER_FOLDER,
+    Build,
+    RouteRecord,
+    artifact_file,
+    shard_file,
+    shard_from_json,
+    shard_of,
+)
+from seed.manifest import MANIFEST_NAME, parse_manifest, skip_reason
+from seed.records import record_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cache.body import Body, Buffer
+    from seed.artifacts import Artifact
+    from seed.manifest import Manifest
+
+_SHARDS_KEPT = 128
+
+
+class Assets(Protocol):
+    """The files that are deployed with the Worker."""
+
+    async def get(self, path: str) -> Buffer | None:
+        """The file at an absolute URL path, None for a 404. Raises AssetsError otherwise."""
+
+
+class Source(Protocol):
+    """One build's output. What the assets raise passes through."""
+
+    build: Build
+
+    async def record(self, path: str) -> RouteRecord | None:
+        """The record of a path (one of `normalize_path`), None where the build has none."""
+
+    async def body(self, name: str) -> Body | None:
+        """An artifact by the name its record gives, None where the file is missing."""
+
+    def etag(self, name: str) -> str | None:
+        """The entity tag of an artifact, where its name tells one."""
+
+
+async def open_source(assets: Assets) -> Source | None:
+    """The build in the assets, None where there is none.
+
+    Raises ManifestError where what is there cannot be read, AssetsError where it cannot be got.
+    """
+    where = f"/{PRERENDER_FOLDER}/{BUILD_FILE}"
+    found = await assets.get(where)
+    if found is not None:
+        return CopiedSource(assets, Build.from_json(found.to_bytes(), where))
+    where = f"/{PRERENDER_FOLDER}/{MANIFEST_NAME}"
+    found = await assets.get(where)
+    if found is not None:
+        return PlainSource(assets, parse_manifest(found.to_bytes(), where))
+    return None
+
+
+class CopiedSource:
+    """The layout of `vinext-worker copy` (`seed.index`)."""
+
+    def __init__(self, assets: Assets, build: Build) -> None:
+        self.build = build
+        self._assets = assets
+        self._shards: OrderedDict[int, Mapping[str, object]] = OrderedDict()
+
+    async def record(self, path: str) -> RouteRecord | None:
+        if self.build.shards == 0:
+            return None
+        number = shard_of(path, self.build.shards)
+        shard = self._shards.get(number)
+        if shard is None:
+            shard = await self._read_shard(number)
+            self._shards[number] = shard
+            if len(self._shards) > _SHARDS_KEPT:
+                self._shards.popitem(last=False)
+        else:
+            self._shards.move_to_end(number)
+        document = shard.get(path)
+        if document is None:
+            return None
+        return RouteRecord.from_document(document, f"the record of {path} in shard {number}")
+
+    async def body(self, name: str) -> Body | None:
+        return await self._assets.get(f"/{PRERENDER_FOLDER}/{artifact_file(name)}")
+
+    def etag(self, name: str) -> str | None:
+        return f'"{name}"'
+
+    async def _read_shard(self, number: int) -> Mapping[str, object]:
+        where = f"/{PRERENDER_FOLDER}/{shard_file(self.build.index, number)}"
+        found = await self._assets.get(where)
+        if found is None:
+            message = f"{where} is missing; copy the build again"
+            raise ManifestError(message)
+        return shard_from_json(found.to_bytes(), where)
+
+
+class PlainSource:
+    """The manifest with the files beside it, as they are in a build's `dist/server`.
+
+    Nothing in it tells the time of the build, so its pages count as made at the epoch: those
+    with a period are stale from the start, and any invalidation holds against them. It has no
+    RSC headers either; vinext's client answers an RSC payload without them with a page load.
+    """
+
+    def __init__(self, assets: Assets, manifest: Manifest) -> None:
+        self.build = Build(
+            build_id=manifest.build_id,
+            schema=manifest.schema,
+            built_at_ms=0,
+            trailing_slash=manifest.trailing_slash,
+            rsc_headers={},
+            index="",
+            shards=0,
+        )
+        self._assets = assets
+        self._records = _records(manifest)
+
+    async def record(self, path: str) -> RouteRecord | None:
+        return self._records.get(path)
+
+    async def body(self, name: str) -> Body | None:
+        # The names are percent-encoded on disk, so a URL encodes the percent signs.
+        return await self._assets.get(f"/{PRERENDER_FOLDER}/{name.replace('%', '%25')}")
+
+    def etag(self, name: str) -> str | None:
+        del name
+        return None
+
+
+def _records(manifest: Manifest) -> dict[str, RouteRecord]:
+    records = {}
+    for route in manifest.routes:
+        if skip_reason(route, manifest.schema) is not None:
+            continue
+        try:
+            files: dict[Artifact, str] = artifact_files(route, trailing_slash=manifest.trailing_slash)
+        except ManifestError:
+            continue
+        record = record_of(route, manifest.schema, files)
+        records[normalize_path(route.path)] = record
+    return records

@@ -1,0 +1,102 @@
+"""The settings of the Worker: the variables of its configuration, and a secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from cache.codec import Layout
+from cache.errors import VinextWorkerError
+from cache.keys import KeySchema
+from cache.kv_ttl import TTLPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from enum import Enum
+
+_MOST_DIGITS = 15
+
+T = TypeVar("T")
+E = TypeVar("E", bound="Enum")
+
+
+class SettingError(VinextWorkerError):
+    """A setting has a value that is not allowed; the message says which are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Each field is the variable of its name, in capitals, after `VINEXT_`.
+
+    `build_id` None takes the build's, `key_schema` None likewise. `admin_token` None: the
+    endpoints below `/__vinext/` do not exist.
+    """
+
+    app_prefix: str = ""
+    build_id: str | None = None
+    key_schema: KeySchema | None = None
+    kv_layout: Layout = Layout.VINEXT
+    kv_ttl: TTLPolicy = TTLPolicy.THIRTY_DAYS
+    tag_cache_ms: int = 5000
+    memory_bytes: int = 32 * 1024 * 1024
+    page_handler: str = "service:PAGES"
+    admin_token: str | None = None
+
+
+def read_settings(variables: Mapping[str, str]) -> Settings:
+    """Read the settings; what is not set has its default. Raises SettingError."""
+    default = Settings()
+    return Settings(
+        app_prefix=variables.get("VINEXT_APP_PREFIX", default.app_prefix),
+        build_id=variables.get("VINEXT_BUILD_ID") or None,
+        key_schema=_read(variables, "VINEXT_KEY_SCHEMA", None, _key_schema),
+        kv_layout=_read(variables, "VINEXT_KV_LAYOUT", default.kv_layout, _one_of(Layout)),
+        kv_ttl=_read(variables, "VINEXT_KV_TTL", default.kv_ttl, _one_of(TTLPolicy)),
+        tag_cache_ms=_read(variables, "VINEXT_TAG_CACHE_MS", default.tag_cache_ms, _count),
+        memory_bytes=_read(variables, "VINEXT_MEMORY_BYTES", default.memory_bytes, _count),
+        page_handler=_read(variables, "VINEXT_PAGE_HANDLER", default.page_handler, _page_handler),
+        admin_token=variables.get("VINEXT_ADMIN_TOKEN") or None,
+    )
+
+
+def _read(variables: Mapping[str, str], name: str, default: T, parse: Callable[[str], T]) -> T:
+    text = variables.get(name)
+    if text is None:
+        return default
+    try:
+        return parse(text)
+    except ValueError as error:
+        message = f"{name} is {text!r}, allowed: {error}"
+        raise SettingError(message) from error
+
+
+def _key_schema(text: str) -> KeySchema | None:
+    if text == "auto":
+        return None
+    try:
+        return KeySchema(text)
+    except ValueError:
+        raise ValueError("auto, v1, v2") from None
+
+
+def _one_of(kind: type[E]) -> Callable[[str], E]:
+    def parse(text: str) -> E:
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError(", ".join(member.value for member in kind)) from None
+
+    return parse
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
+        raise ValueError("a whole number from 0 on")
+    return int(text)
+
+
+def _page_handler(text: str) -> str:
+    kind, _, name = text.partition(":")
+    if kind != "service" or not name:
+        raise ValueError("service:NAME with the name of a service binding")
+    return text

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cache.keys import kv_tag_key
+
+if TYPE_CHECKING:
+    from vinext_worker.toolchain import Project
+
+HERE = Path(__file__).parent
+TAGS = ["products", "/blog/héllo wörld", "日本語", "x" * 505, "x" * 506, "x" * 507, "é" * 252, "é" * 253, "🎉" * 200]
+PREFIXES = ["", "shop", "s" * 200, "s" * 489, "s" * 490, "ü" * 300]
+
+
+def test_the_adapter_by_itself(project: Project) -> None:
+    finished = node(project, "--test", "--test-reporter=tap", str(HERE / "adapter.test.mjs"))
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "# pass 0" not in finished.stdout
+
+
+def test_markers_have_the_keys_that_the_worker_reads(project: Project) -> None:
+    cases = [(tag, prefix) for tag in TAGS for prefix in PREFIXES]
+    module = (project.root / "adapters" / "vinext" / "keys.js").as_uri()
+    script = f"""
+        import {{ markerKey }} from {json.dumps(module)};
+        console.log(JSON.stringify({json.dumps(cases)}.map(([tag, prefix]) => markerKey(tag, prefix))));
+    """
+    finished = node(project, "--input-type=module", "--eval", script)
+    assert json.loads(finished.stdout) == [kv_tag_key(tag, prefix) for tag, prefix in cases], finished.stderr
+
+
+def node(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([project.node, *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - our own files

@@ -1,0 +1,283 @@
+"""Entries as stored: what vinext wrote is read, and what is written is what vinext would have written."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cache.body import BytesBody, text_body
+from cache.codec import Codec, Layout
+from cache.entry import CacheEntry, Freshness, freshness
+from cache.errors import CorruptValueError
+from cache.handler import SetContext
+from cache.keys import KeySchema
+from cache.layout_framed import FIRST_READ_BYTES, MAGIC, PREFIX_BYTES
+from cache.values import (
+    AppPageValue,
+    AppRouteValue,
+    CacheValue,
+    FetchValue,
+    ImageValue,
+    PagesValue,
+    RedirectValue,
+)
+from tests.cache.subjects import FakeSubject, kv
+from tests.cache.vectors import kv_dump, rows, seed_dump
+from tests.conformance.cache_handler import VALUES
+
+SCHEMAS = {"0.0.38": KeySchema.V1, "1.4.0": KeySchema.V2}
+DUMPED = [
+    pytest.param(version, row["value"], id=f"{version} {row['key'][:80]}")
+    for version in SCHEMAS
+    for row in kv_dump(version)
+    if row["valueKind"]
+]
+
+
+class CountingBuffer:
+    """A buffer that counts the bytes brought into Python."""
+
+    def __init__(self, data: bytes) -> None:
+        self._buffer = BytesBody(data)
+        self.size_bytes = len(data)
+        self.heads: list[int] = []
+
+    def head(self, size: int) -> bytes:
+        self.heads.append(size)
+        return self._buffer.head(size)
+
+    def tail(self, start: int) -> BytesBody:
+        return self._buffer.tail(start)
+
+    def json(self, detach: Any) -> Any:
+        raise AssertionError("a framed value is not parsed as a whole")
+
+    def to_bytes(self) -> bytes:
+        raise AssertionError("a framed value is not copied as a whole")
+
+
+def joined(codec: Codec, entry: CacheEntry) -> bytes:
+    return b"".join(part if isinstance(part, bytes) else part.to_bytes() for part in codec.write(entry))
+
+
+@pytest.mark.parametrize(("version", "stored"), DUMPED)
+def test_vinext_s_entry_is_read_and_written_again_to_the_byte(version: str, stored: str) -> None:
+    codec = Codec(Layout.VINEXT, SCHEMAS[version])
+    entry = codec.read(BytesBody(stored.encode()))
+    assert joined(codec, entry).decode() == stored
+    framed = Codec(Layout.FRAMED, SCHEMAS[version])
+    assert joined(codec, framed.read(BytesBody(joined(framed, entry)))).decode() == stored
+
+
+@pytest.mark.parametrize("schema", ["v1", "v2"])
+@pytest.mark.parametrize("row", rows("writes"), ids=lambda row: row["name"])
+async def test_a_set_stores_what_vinext_stores(row: dict[str, Any], schema: str) -> None:
+    given_, expected = row["input"], row[schema]
+    context = {name: item for name, item in given_.get("ctx", {}).items() if name != "tags"}
+    subject = FakeSubject(lambda subject: kv(subject, KeySchema(schema), app_prefix=given_.get("appPrefix", "")))
+    tags = tuple(given_.get("ctx", {}).get("tags", ()))
+    await subject.handler.set(given_["key"], value_of(given_["value"]), SetContext(tags=tags, **context))
+    if expected is None:
+        assert subject.kv.stored == {}
+        return
+    if schema == "v2":
+        # Encoded before vinext's handler sees them: its own functions do that, which the generator goes around.
+        expected = json.loads(json.dumps(expected).replace('"ok\\", \\"a', '"ok'))
+    (key, stored), *others = subject.kv.stored.items()
+    seconds = None if stored.expiration is None else stored.expiration - subject.now_ms() // 1000
+    assert not others
+    if row["name"] != "invalid tags":
+        assert stored.value.decode() == expected["value"]
+        assert stored.metadata == expected["metadata"]
+    assert (key, seconds) == (expected["key"], expected["ttl"])
+
+
+@pytest.mark.parametrize("schema", ["v1", "v2"])
+async def test_every_seed_stores_what_vinext_would_store(schema: str) -> None:
+    expected = {row["key"]: row[schema] for row in rows("seeds")}
+    for row in seed_dump():
+        subject = FakeSubject(lambda subject: kv(subject, KeySchema(schema)))
+        await subject.handler.set(row["key"], value_of(row["value"]), SetContext(**row["ctx"]))
+        wanted = expected[row["key"]]
+        ((key, stored),) = subject.kv.stored.items()
+        assert key == wanted["key"]
+        assert hashlib.sha256(stored.value).hexdigest() == wanted["value"]
+        assert stored.metadata == wanted["metadata"]
+        seconds = None if stored.expiration is None else stored.expiration - subject.now_ms() // 1000
+        assert seconds == wanted["ttl"]
+
+
+STRICTER = {
+    "without value": "vinext serves an entry without a value as a tombstone",
+    'value ""': "vinext takes a falsy value for a tombstone",
+    "lastModified null": "never: vinext refuses it too",
+    "expireAt null": "never: both read it",
+}
+"""Rows in which the answers differ, with the reason. Rows that agree in spite of being here are not checked twice."""
+
+
+@pytest.mark.parametrize("row", rows("reads"), ids=lambda row: row["name"])
+@pytest.mark.parametrize("schema", ["v1", "v2"])
+async def test_a_stored_text_is_read_as_vinext_reads_it(row: dict[str, Any], schema: str) -> None:
+    """A missing field or one of the wrong shape is a miss where vinext would go on with `undefined`, or fail."""
+    subject = FakeSubject(lambda subject: kv(subject, KeySchema(schema)))
+    await subject.kv.put("cache:k", row["text"])
+    made_ms = subject.now_ms() - 1000
+    for tag, marker in {"at": made_ms, "before": made_ms - 1, "after": made_ms + 1, "text": "soon"}.items():
+        await subject.kv.put(f"__tag:{tag}", str(marker))
+    entry = await subject.handler.get("k")
+    await subject.settle()
+    ours = "miss" if entry is None else freshness(entry, subject.now_ms()).value
+    theirs = row[schema]
+    # V1 does not look at the fields that V2 added.
+    if schema == "v1" and ("xpire" in row["name"] or "cacheControl" in row["name"]):
+        theirs = row["v2"]
+    assert ours == theirs
+    if ours == "miss":
+        assert "cache:k" not in subject.kv.stored
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        ({"cacheControl": {"revalidate": None}, "revalidateAt": None}, (None, None, None)),
+        ({"cacheControl": {"revalidate": None, "expire": None}, "revalidateAt": None, "expireAt": None}, (None, None, None)),
+        ({"cacheControl": {"revalidate": 60, "expire": 90, "stale": 5}, "revalidateAt": 61_000}, (60, 90, 5)),
+        ({"revalidateAt": 61_000}, (60, None, None)),
+        ({"revalidateAt": 1500, "expireAt": 91_000}, (0.5, 90, None)),
+        ({"revalidateAt": None, "expireAt": 91_000}, (None, 90, None)),
+    ],
+)
+def test_periods_are_read_or_worked_out(stored: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    """The first is vinext's fault: it writes its static entries so and refuses them for ever."""
+    document = {"value": None, "tags": [], "lastModified": 1000, **stored}
+    entry = Codec(Layout.VINEXT, KeySchema.V2).read(BytesBody(json.dumps(document).encode()))
+    assert (entry.revalidate_seconds, entry.expire_seconds, entry.stale_seconds) == expected
+
+
+@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("name", VALUES)
+def test_every_kind_is_written_and_read(name: str, layout: Layout) -> None:
+    codec = Codec(layout, KeySchema.V2)
+    entry = CacheEntry.make(VALUES[name], ("a", "é"), 1000, 60, 600, 5)
+    other = Codec(next(one for one in Layout if one is not layout), KeySchema.V1)
+    assert codec.read(BytesBody(joined(codec, entry))) == entry
+    assert other.read(BytesBody(joined(codec, entry))) == entry
+
+
+@pytest.mark.parametrize("name", [name for name, value in VALUES.items() if value is not None])
+def test_a_framed_value_that_was_cut_off_or_grew_is_corrupt(name: str) -> None:
+    codec = Codec(Layout.FRAMED, KeySchema.V2)
+    data = joined(codec, CacheEntry.make(VALUES[name], ("a",), 1000, 60))
+    for end in [*range(len(MAGIC), PREFIX_BYTES + 5), len(data) // 2, len(data) - 1]:
+        with pytest.raises(CorruptValueError):
+            codec.read(BytesBody(data[:end]))
+    with pytest.raises(CorruptValueError):
+        codec.read(BytesBody(data + b"x"))
+    with pytest.raises(CorruptValueError, match="version 1"):
+        codec.read(BytesBody(MAGIC + b"\x02" + data[len(MAGIC) + 1 :]))
+
+
+@pytest.mark.parametrize(("headers", "heads"), [(10, [FIRST_READ_BYTES]), (5000, [FIRST_READ_BYTES, 5000])])
+def test_a_framed_body_never_enters_python(headers: int, heads: list[int]) -> None:
+    codec = Codec(Layout.FRAMED, KeySchema.V2)
+    html = text_body("é" * 100_000)
+    entry = CacheEntry.make(AppPageValue(html=html, headers={"x": "y" * headers}), (), 1000, 60)
+    buffer = CountingBuffer(joined(codec, entry))
+    assert codec.read(buffer) == entry
+    assert len(buffer.heads) == len(heads)
+    assert sum(buffer.heads) < 20_000
+    assert any(part is html for part in codec.write(entry))
+
+
+def test_schema_v1_writes_none_of_v2_s_fields() -> None:
+    entry = CacheEntry.make(None, (), 1000, 60, 600, 5)
+    fields = json.loads(joined(Codec(Layout.VINEXT, KeySchema.V1), entry))
+    assert fields == {"value": None, "tags": [], "lastModified": 1000, "revalidateAt": 61_000}
+
+
+texts = st.text(st.characters(exclude_categories=[]), max_size=20)
+plain_texts = st.text(max_size=50)
+headers_of = st.dictionaries(plain_texts, st.one_of(texts, st.lists(texts, max_size=3)), max_size=3)
+statuses = st.none() | st.integers(200, 599)
+bodies = st.binary(max_size=80).map(BytesBody)
+html_of = plain_texts.map(text_body)
+json_of = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | texts, lambda inner: st.lists(inner, max_size=3), max_leaves=6
+)
+extras = st.dictionaries(st.sampled_from(["renderObservation", "prerendered", "x", "é"]), json_of.filter(lambda item: item is not None))
+values = st.one_of(
+    st.none(),
+    st.builds(AppPageValue, html_of, st.none() | bodies, st.none() | headers_of, st.none() | texts, statuses, extras),
+    st.builds(PagesValue, html_of, json_of, st.none() | headers_of, statuses, st.none() | st.booleans(), extras),
+    st.builds(AppRouteValue, bodies, st.integers(200, 599), headers_of, extras),
+    st.builds(RedirectValue, st.dictionaries(texts, json_of, max_size=3), extras),
+    st.builds(ImageValue, texts, bodies, texts, st.none() | st.integers(0, 10**6), extras),
+    st.builds(
+        FetchValue,
+        st.dictionaries(texts, texts, max_size=3),
+        texts,
+        texts,
+        statuses,
+        st.none() | st.lists(texts, max_size=3).map(tuple),
+        st.sampled_from([None, False, 0, 60, math.inf]),
+        extras,
+        extras,
+    ),
+)
+entries = st.builds(
+    CacheEntry.make,
+    values,
+    st.lists(texts, max_size=4).map(tuple),
+    st.integers(0, 2**52),
+    st.none() | st.integers(1, 10**9),
+    st.none() | st.integers(1, 10**9),
+)
+
+
+@given(entries, st.sampled_from(list(Layout)))
+def test_any_entry_is_read_as_it_was_written(entry: CacheEntry, layout: Layout) -> None:
+    codec = Codec(layout, KeySchema.V2)
+    written = joined(codec, entry)
+    found = codec.read(BytesBody(written))
+    assert found == entry
+    assert joined(codec, found) == written
+
+
+def value_of(document: dict[str, Any] | None) -> CacheValue | None:
+    """A value from the JSON of the generated inputs and of the seed dump."""
+    if document is None:
+        return None
+    fields = {name: item for name, item in document.items() if name != "kind"}
+    for name in ("rscData", "body", "buffer"):
+        if name in fields:
+            fields[name] = BytesBody(base64.b64decode(fields[name]["$base64"]))
+    if "html" in fields:
+        fields["html"] = text_body(fields["html"])
+    match document["kind"]:
+        case "APP_PAGE":
+            known = {name: fields.pop(name) for name in ("html", "headers", "postponed", "status") if name in fields}
+            return AppPageValue(rsc_data=fields.pop("rscData", None), **known, extra=fields)
+        case "PAGES":
+            flag = fields.pop("generatedFromDataRequest", None)
+            return PagesValue(page_data=fields.pop("pageData"), generated_from_data_request=flag, **fields)
+        case "APP_ROUTE":
+            return AppRouteValue(**fields)
+        case "REDIRECT":
+            return RedirectValue(**fields)
+        case "IMAGE":
+            return ImageValue(**fields)
+        case _:
+            return FetchValue(**{**fields.pop("data"), **fields, "tags": tuple(fields["tags"])})
+
+
+def test_stale_and_fresh_are_told_in_the_reads() -> None:
+    states = {row["v2"] for row in rows("reads")}
+    assert states >= {"miss", Freshness.FRESH.value, Freshness.STALE.value}

@@ -1,0 +1,138 @@
+"""A KV namespace in memory that behaves as miniflare's does: limits, errors, expiry, metadata and paging."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cache.body import BytesBody
+from cache.kv_store import KVListedKey, KVListPage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from cache.body import Body, Buffer
+    from cache.ports import Clock
+
+_MAX_KEY_BYTES = 512
+_MAX_VALUE_BYTES = 25 * 1024 * 1024
+_MAX_METADATA_BYTES = 1024
+_MAX_LISTED = 1000
+_MAX_BULK = 100
+_MIN_TTL = 60
+
+
+class KVError(Exception):
+    """What the binding throws, with its message."""
+
+
+@dataclass
+class Stored:
+    value: bytes
+    expiration: int | None = None
+    metadata: Mapping[str, object] | None = None
+
+
+@dataclass
+class InMemoryKV:
+    """`before` runs before each operation, with its name and key, and may wait or raise."""
+
+    clock: Clock
+    page_size: int = _MAX_LISTED
+    before: Callable[[str, str], Awaitable[None]] | None = None
+    stored: dict[str, Stored] = field(default_factory=dict)
+    operations: list[tuple[str, str]] = field(default_factory=list)
+
+    async def get(self, key: str) -> Buffer | None:
+        await self._begin("get", key)
+        _check_key("GET", key)
+        found = self._live(key)
+        return None if found is None else BytesBody(found.value)
+
+    async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
+        await self._begin("get_texts", ",".join(keys))
+        if len(keys) > _MAX_BULK:
+            raise KVError(f"KV GET_BULK failed: 400 You can request a maximum of {_MAX_BULK} keys")
+        if not keys:
+            raise KVError("KV GET_BULK failed: 400 You must request a minimum of 1 key")
+        for key in keys:
+            _check_key("GET_BULK", key)
+        live = {key: self._live(key) for key in keys}
+        return {key: None if found is None else found.value.decode("utf-8", "replace") for key, found in live.items()}
+
+    async def put(
+        self,
+        key: str,
+        value: str | bytes | Sequence[bytes | Body],
+        *,
+        expiration_ttl: int | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> None:
+        await self._begin("put", key)
+        _check_key("PUT", key)
+        if expiration_ttl is not None and expiration_ttl < _MIN_TTL:
+            raise KVError(
+                f"KV PUT failed: 400 Invalid expiration_ttl of {expiration_ttl}. Expiration TTL must be at least {_MIN_TTL}."
+            )
+        text = None if metadata is None else json.dumps(metadata, ensure_ascii=False, separators=(",", ":"))
+        size = 0 if text is None else len(text.encode())
+        if size > _MAX_METADATA_BYTES:
+            raise KVError(f"KV PUT failed: 413 Metadata length of {size} exceeds limit of {_MAX_METADATA_BYTES}.")
+        data = _joined(value)
+        if len(data) > _MAX_VALUE_BYTES:
+            raise KVError(f"KV PUT failed: 413 Value length of {len(data)} exceeds limit of {_MAX_VALUE_BYTES}.")
+        expiration = None if expiration_ttl is None else self.clock() // 1000 + expiration_ttl
+        self.stored[key] = Stored(data, expiration, None if text is None else json.loads(text))
+
+    async def delete(self, key: str) -> None:
+        await self._begin("delete", key)
+        _check_key("DELETE", key)
+        self.stored.pop(key, None)
+
+    async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
+        await self._begin("list", prefix)
+        after = b"" if cursor is None else base64.b64decode(cursor)
+        names = sorted((name for name in self.stored if self._live(name) is not None), key=str.encode)
+        rest = [name for name in names if name.startswith(prefix) and name.encode() > after]
+        page = rest[: self.page_size]
+        keys = tuple(KVListedKey(name, self.stored[name].metadata, self.stored[name].expiration) for name in page)
+        return KVListPage(keys, base64.b64encode(page[-1].encode()).decode() if len(rest) > len(page) else None)
+
+    def texts(self) -> dict[str, str]:
+        return {name: found.value.decode() for name, found in self.stored.items()}
+
+    def count(self, operation: str) -> int:
+        return sum(name == operation for name, _ in self.operations)
+
+    async def _begin(self, operation: str, key: str) -> None:
+        self.operations.append((operation, key))
+        if self.before is not None:
+            await self.before(operation, key)
+
+    def _live(self, key: str) -> Stored | None:
+        found = self.stored.get(key)
+        if found is not None and found.expiration is not None and found.expiration * 1000 <= self.clock():
+            return None
+        return found
+
+
+def _check_key(method: str, key: str) -> None:
+    if key == "":
+        raise KVError("Key name cannot be empty.")
+    if key in {".", ".."}:
+        raise KVError(f'"{key}" is not allowed as a key name.')
+    size = len(key.encode())
+    if size > _MAX_KEY_BYTES:
+        raise KVError(
+            f"KV {method} failed: 414 UTF-8 encoded length of {size} exceeds key length limit of {_MAX_KEY_BYTES}."
+        )
+
+
+def _joined(value: str | bytes | Sequence[bytes | Body]) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes):
+        return value
+    return b"".join(part if isinstance(part, bytes) else part.to_bytes() for part in value)

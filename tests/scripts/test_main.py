@@ -1,0 +1,81 @@
+"""The command line: every error is one line that says what to do."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from vinext_worker import dev, main
+from vinext_worker.errors import UserError
+from vinext_worker.runtime import LogLine, RequestLine
+from vinext_worker.runtime.logs import parse_log
+from vinext_worker.toolchain import Project
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
+
+SERVE = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from vinext_worker import main
+from vinext_worker.dev import cli_serve
+"""
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["vinext-worker", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    return int(ended.value.code or 0)
+
+
+def test_help_names_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "--help") == 0
+    assert "dev" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["dev", "--site", "/nowhere"], "'/nowhere' does not exist", id="no such site"),
+        pytest.param(["dev", "--port", "70000"], "70000 is not in the range", id="port"),
+        pytest.param(["dev", "--cache", "disk"], "'disk' is not one of 'kv', 'memory'", id="cache"),
+        pytest.param(["dev", "--", "--x"], "need --runtime wrangler", id="arguments for wrangler"),
+        pytest.param(["dev", "--runtime", "wrangler", "--cache", "memory"], "needs the embedded runtime", id="memory in wrangler"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run(monkeypatch, *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_error_is_one_line_and_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(*_: object) -> Path:
+        raise UserError("what was wrong; what to do")
+
+    monkeypatch.setattr(dev, "_prepare", fail)
+    assert run(monkeypatch, "dev") == 1
+    assert capsys.readouterr().err == "vinext-worker: what was wrong; what to do\n"
+
+
+def test_a_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(dev, "_prepare", lambda *_: write_pages(Path(Project.find().local)))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert run(monkeypatch, "dev", "--port", str(port)) == 1
+    error = capsys.readouterr().err
+    assert re.fullmatch(rf"vinext-worker: port {port} on 127\.0\.0\.1 cannot be used \(.*\); .* --port\n", error)
