@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from cache.codec import Layout
@@ -28,8 +28,8 @@ class SettingError(VinextWorkerError):
 class Settings:
     """Each field is the variable of its name, in capitals, after `VINEXT_`.
 
-    `build_id` None takes the build's, `key_schema` None likewise. `admin_token` None: the
-    endpoints below `/__vinext/` do not exist.
+    `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to
+    prefixes. `admin_token` None: the endpoints below `/__vinext/` do not exist.
     """
 
     app_prefix: str = ""
@@ -40,7 +40,13 @@ class Settings:
     tag_cache_ms: int = 5000
     memory_bytes: int = 32 * 1024 * 1024
     page_handler: str = "service:PAGES"
+    tenants: Mapping[str, str] = field(default_factory=dict)
+    server_timing: bool = False
     admin_token: str | None = None
+
+    def prefix_of(self, host: str) -> str | None:
+        """The prefix of the keys for a host; None for a host that is not among the tenants."""
+        return self.tenants.get(host) if self.tenants else self.app_prefix
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
@@ -55,6 +61,8 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         tag_cache_ms=_read(variables, "VINEXT_TAG_CACHE_MS", default.tag_cache_ms, _count),
         memory_bytes=_read(variables, "VINEXT_MEMORY_BYTES", default.memory_bytes, _count),
         page_handler=_read(variables, "VINEXT_PAGE_HANDLER", default.page_handler, _page_handler),
+        tenants=_read(variables, "VINEXT_TENANTS", default.tenants, _tenants),
+        server_timing=_read(variables, "VINEXT_SERVER_TIMING", default.server_timing, _switch),
         admin_token=variables.get("VINEXT_ADMIN_TOKEN") or None,
     )
 
@@ -93,6 +101,22 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
         raise ValueError("a whole number from 0 on")
     return int(text)
+
+
+def _switch(text: str) -> bool:
+    if text not in {"on", "off"}:
+        raise ValueError("on, off")
+    return text == "on"
+
+
+def _tenants(text: str) -> Mapping[str, str]:
+    tenants: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        host, _, prefix = (piece.strip() for piece in part.partition("="))
+        if not host or not prefix or host in tenants:
+            raise ValueError("HOST=PREFIX pairs with commas between them, each host once")
+        tenants[host.lower()] = prefix
+    return tenants
 
 
 def _page_handler(text: str) -> str:

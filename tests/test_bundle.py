@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from vinext_worker.toolchain import Project
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROJECT = Project.find()
 
@@ -19,7 +22,16 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     folder = tmp_path_factory.mktemp("bundle")
     (folder / "assets").mkdir()
     wrangler = PROJECT.node_modules / "wrangler" / "bin" / "wrangler.js"
-    command = [PROJECT.node, wrangler, "deploy", "--dry-run", "--outdir", folder / "out", "--assets", folder / "assets"]
+    command: list[str | Path] = [
+        PROJECT.node,
+        wrangler,
+        "deploy",
+        "--dry-run",
+        "--outdir",
+        folder / "out",
+        "--assets",
+        folder / "assets",
+    ]
     environment = {**os.environ, "WRANGLER_SEND_METRICS": "false", "CI": "1", "WRANGLER_LOG_PATH": str(folder / "logs")}
     done = subprocess.run(command, cwd=PROJECT.root, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -37,7 +49,9 @@ def test_every_module_of_the_worker_is_uploaded(bundle: set[str]) -> None:
 
 
 def test_every_vendored_module_is_uploaded(bundle: set[str]) -> None:
-    vendored = {f"python_modules/{name}" for name in files(PROJECT.root / "python_modules") if name.endswith((".py", ".pth", ".js"))}
+    vendored = {
+        f"python_modules/{name}" for name in files(PROJECT.root / "python_modules") if name.endswith((".py", ".pth", ".js"))
+    }
     assert "python_modules/workers/__init__.py" in vendored
     assert vendored <= bundle
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 MOST_ARTIFACT_BYTES = 25 * 1024 * 1024
 _NAME_CHARACTERS = 40
+# A build tells its base path by the URLs of its own files alone.
+_FILE_URL = re.compile(rb'(?:src|href)="(/[^"/?][^"?]{0,200}?)?/_next/static/')
 _COMPATIBILITY_ID = re.compile(rb'compatibilityId:"([^"\\]{1,200})"')
 
 
@@ -86,6 +88,7 @@ class _Copy:
         self._folder = folder
         self._skipped: list[tuple[str, str]] = [("", reason) for reason in manifest.unreadable]
         self._compatibility_id: str | None = None
+        self._base_path: str | None = None
         self._written = 0
         self._unchanged = 0
         self._kept: set[Path] = set()
@@ -102,6 +105,7 @@ class _Copy:
             schema=self._manifest.schema,
             built_at_ms=built_at_ms,
             trailing_slash=self._manifest.trailing_slash,
+            base_path=self._base_path or "",
             rsc_headers=self._rsc_headers(),
             index=index,
             shards=shards,
@@ -141,9 +145,8 @@ class _Copy:
             if len(content) > MOST_ARTIFACT_BYTES:
                 raise ManifestError(f"{file} has {len(content)} bytes, assets may have {MOST_ARTIFACT_BYTES}")
             names[artifact] = self._copy_artifact(content)
-            if artifact is Artifact.HTML and self._compatibility_id is None:
-                found = _COMPATIBILITY_ID.search(content)
-                self._compatibility_id = found[1].decode() if found else None
+            if artifact is Artifact.HTML:
+                self._learn_from(content)
         return record_of(route, self._manifest.schema, names)
 
     def _copy_artifact(self, content: bytes) -> str:
@@ -164,6 +167,12 @@ class _Copy:
             self._written += 1
         else:
             self._unchanged += 1
+
+    def _learn_from(self, html: bytes) -> None:
+        if self._compatibility_id is None and (found := _COMPATIBILITY_ID.search(html)):
+            self._compatibility_id = found[1].decode()
+        if self._base_path is None and (found := _FILE_URL.search(html)):
+            self._base_path = (found[1] or b"").decode()
 
     def _rsc_headers(self) -> dict[str, str]:
         headers = {}

@@ -138,7 +138,10 @@ def _prepare(site_directory: Path, project: Project, config: WranglerConfig, con
     if config.assets is None:
         raise ConfigurationError(f"{config.path} has no [assets], so pages cannot be copied anywhere; add it with a directory")
     built = prepare(site_directory, project, console)
-    copy_build(built, config.assets.directory)
+    report = copy_build(built, config.assets.directory)
+    console.print(f"{report.routes} pre-rendered pages of {site_directory} are in place (build {report.build_id})")
+    for path, reason in report.skipped:
+        console.print(f"left out: {path} ({reason})", style="yellow", markup=False)
     return built.server_config
 
 

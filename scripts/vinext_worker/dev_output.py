@@ -40,4 +40,4 @@ def _log(line: LogLine) -> Text:
     # The Worker logs one JSON object an event; a person reads its name first, then the rest.
     name = event.pop("event", None) or event.pop("message", "")
     rest = " ".join(f"{key}={value}" for key, value in event.items())
-    return Text(f"{line.level:<5}{name}  {rest}", style=style)
+    return Text(f"{line.level:<6}{name}  {rest}", style=style)

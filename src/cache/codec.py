@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from cache.errors import CorruptValueError
 from cache.keys import KeySchema
 from cache.layout_framed import FIRST_READ_BYTES, MAGIC, is_framed, read_framed, write_framed
 from cache.layout_vinext import read_vinext, write_vinext
@@ -30,17 +31,23 @@ class Codec:
     schema: KeySchema
 
     def write(self, entry: CacheEntry) -> tuple[bytes | Body, ...]:
-        """Give the parts of the stored value, in order."""
-        if self.layout is Layout.FRAMED:
-            return write_framed(entry)
-        return (write_vinext(entry, bounded=self.schema is KeySchema.V2),)
+        """Give the parts of the stored value, in order; raises TypeError for a field that JSON cannot hold."""
+        try:
+            if self.layout is Layout.FRAMED:
+                return write_framed(entry)
+            return (write_vinext(entry, bounded=self.schema is KeySchema.V2),)
+        except RecursionError as error:
+            raise TypeError("a field is nested too deeply") from error
 
     def read(self, buffer: Buffer) -> CacheEntry:
         """Read a stored value of either layout; raises CorruptValueError."""
         first_bytes = buffer.head(FIRST_READ_BYTES if self.layout is Layout.FRAMED else len(MAGIC))
-        if not is_framed(first_bytes):
-            return read_vinext(buffer)
-        return read_framed(buffer, first_bytes if len(first_bytes) > len(MAGIC) else buffer.head(FIRST_READ_BYTES))
+        try:
+            if not is_framed(first_bytes):
+                return read_vinext(buffer)
+            return read_framed(buffer, first_bytes if len(first_bytes) > len(MAGIC) else buffer.head(FIRST_READ_BYTES))
+        except RecursionError as error:
+            raise CorruptValueError("nested too deeply") from error
 
 
 def size_bytes(parts: tuple[bytes | Body, ...]) -> int:

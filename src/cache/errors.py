@@ -4,6 +4,7 @@ VinextWorkerError
 └── CacheError
     ├── InvalidArgumentError   a caller passed a wrong type or value
     ├── CorruptValueError      a stored value is not what a cache entry looks like
+    ├── ValueTooLargeError     an entry is larger than the store takes
     └── InvalidationError      an invalidation could not be written to the store
 """
 
@@ -35,6 +36,15 @@ class InvalidArgumentError(CacheError, ValueError):
 
 class CorruptValueError(CacheError):
     """A stored value cannot be read as a cache entry; the message says which part is wrong."""
+
+
+class ValueTooLargeError(CacheError):
+    """An entry is larger than the store takes."""
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+        super().__init__(f"the entry has {size_bytes} bytes, the store takes {limit_bytes}")
 
 
 class InvalidationError(CacheError):

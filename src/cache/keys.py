@@ -22,6 +22,7 @@ MAX_PAGE_KEY_LENGTH = 200
 MAX_KV_KEY_BYTES = 512
 ENTRY_PREFIX = "cache:"
 TAG_PREFIX = "__tag:"
+LEASE_PREFIX = "__lease:"
 _HASH_PREFIX = "__hash:"
 _SUFFIXES = get_args(Suffix)
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
@@ -112,6 +113,11 @@ def kv_tag_key(tag: str, app_prefix: str = "") -> str:
 def kv_entry_prefix(app_prefix: str = "") -> str:
     """Give what every KV key of an app's entries begins with."""
     return f"{_bounded_app_prefix(app_prefix)}{ENTRY_PREFIX}"
+
+
+def kv_lease_key(key: str, app_prefix: str = "") -> str:
+    """Give the KV key of a lease: always hashed, as nobody but this Worker reads it."""
+    return f"{_bounded_app_prefix(app_prefix)}{LEASE_PREFIX}{fnv1a64_hex(key)}"
 
 
 def fnv1a64_base36(text: str) -> str:

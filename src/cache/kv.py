@@ -13,26 +13,24 @@ from cache.arguments import (
     require_tags,
     require_value,
 )
-from cache.codec import Codec, Layout, size_bytes
+from cache.codec import Codec, Layout
 from cache.entry import Freshness, freshness, stale_after
-from cache.errors import CorruptValueError, InvalidArgumentError, InvalidationError
+from cache.errors import CorruptValueError, InvalidArgumentError, InvalidationError, ValueTooLargeError
 from cache.handler import require_get_context, require_set_context
-from cache.javascript import json_text
 from cache.keys import KeySchema, kv_entry_prefix, kv_key, kv_tag_key, normalize_path
 from cache.kv_markers import KVMarkers
-from cache.kv_store import MAX_METADATA_BYTES, MAX_VALUE_BYTES
+from cache.kv_record import kv_record
 from cache.kv_ttl import TTLPolicy
 from cache.markers import Stamper, TagFilter
 from cache.ports import SILENT_LOG
 from cache.tags import encode_tag, is_tag_below, is_valid_tag, merge_tags, prefix_tags
-from cache.values import size_bytes as value_size_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from cache.body import Body
     from cache.entry import CacheEntry
     from cache.handler import GetContext, SetContext
+    from cache.kv_record import KVRecord
     from cache.kv_store import KVListedKey, KVNamespace
     from cache.ports import Background, Clock, Log
     from cache.values import CacheValue
@@ -115,10 +113,13 @@ class KVCacheHandler:
         if self._markers.own.invalidate(self._tag_keys(entry.tags), entry.last_modified_ms):
             self._log.event("debug", "cache.write_invalidated", key=name)
             return
-        parts = self._parts(name, entry)
-        if parts is None:
+        try:
+            record = kv_record(entry, self._codec, self._ttl)
+        except ValueTooLargeError as error:
+            limits = {"size_bytes": error.size_bytes, "limit_bytes": error.limit_bytes}
+            self._log.event("warning", "cache.value_too_large", key=name, **limits)
             return
-        await self._finish(self._write(name, parts, entry), f"write {name}")
+        await self._finish(self._write(name, record), f"write {name}")
 
     async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
         """Invalidate by tags; see CacheHandler."""
@@ -181,26 +182,11 @@ class KVCacheHandler:
             return None
         return entry
 
-    def _parts(self, name: str, entry: CacheEntry) -> tuple[bytes | Body, ...] | None:
-        size = value_size_bytes(entry.value)
-        if size <= MAX_VALUE_BYTES:
-            try:
-                parts = self._codec.write(entry)
-            except TypeError as error:
-                raise InvalidArgumentError("value", entry.value, f"fields that JSON can hold ({error})") from error
-            size = size_bytes(parts)
-            if size <= MAX_VALUE_BYTES:
-                return parts
-        self._log.event("warning", "cache.value_too_large", key=name, size_bytes=size, limit_bytes=MAX_VALUE_BYTES)
-        return None
-
-    async def _write(self, name: str, parts: tuple[bytes | Body, ...], entry: CacheEntry) -> None:
-        metadata = {"tags": list(entry.tags)}
-        fits = len(json_text(metadata).encode()) <= MAX_METADATA_BYTES
-        first, *rest = parts
-        value = first if isinstance(first, bytes) and not rest else parts
+    async def _write(self, name: str, record: KVRecord) -> None:
+        first, *rest = record.parts
+        value = first if isinstance(first, bytes) and not rest else record.parts
         try:
-            await self._namespace.put(name, value, expiration_ttl=self._ttl.seconds(entry), metadata=metadata if fits else None)
+            await self._namespace.put(name, value, expiration_ttl=record.expiration_ttl, metadata=record.metadata)
         except Exception as error:  # noqa: BLE001 - a failure of the store, of whatever kind, loses the write
             self._failed("cache.write_failed", name, error)
 

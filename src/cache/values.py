@@ -116,15 +116,18 @@ def own_tags(value: CacheValue | None) -> tuple[str, ...]:
 
 def size_bytes(value: CacheValue | None) -> int:
     """About how much memory a value takes; bodies count with their size wherever they are."""
-    return _size(vars(value)) if value is not None else 0
-
-
-def _size(part: object) -> int:
-    if isinstance(part, str):
-        return sys.getsizeof(part)
-    if isinstance(part, Mapping):
-        return sum(_size(key) + _size(item) for key, item in part.items())
-    if isinstance(part, (list, tuple)):
-        return sum(map(_size, part))
-    body_size = getattr(part, "size_bytes", None)
-    return body_size if isinstance(body_size, int) else sys.getsizeof(part)
+    total = 0
+    parts: list[object] = [] if value is None else list(vars(value).values())
+    while parts:
+        part = parts.pop()
+        if isinstance(part, str):
+            total += sys.getsizeof(part)
+        elif isinstance(part, Mapping):
+            parts.extend(part)
+            parts.extend(part.values())
+        elif isinstance(part, (list, tuple)):
+            parts.extend(part)
+        else:
+            body_size = getattr(part, "size_bytes", None)
+            total += body_size if isinstance(body_size, int) else sys.getsizeof(part)
+    return total

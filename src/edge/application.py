@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from pyodide.ffi import JsProxy
 
 from cache.handler import get_cache_handler
 from cache.kv import KVCacheHandler
+from cache.lease import KVLease, NoLease
 from cache.memory import MemoryCacheHandler
 from cache.runtime import Runtime
 from cache.tiered import TieredCacheHandler
@@ -34,8 +36,10 @@ from settings import SettingError, Settings, read_settings
 
 if TYPE_CHECKING:
     from cache.handler import CacheHandler
+    from isr.answer import Answer
     from isr.site import Site
     from pages.handler import PageHandler
+    from pages.request import PageRequest
     from seed.source import Source
 
 KV_BINDING = "VINEXT_CACHE"
@@ -46,14 +50,14 @@ class Application:
     """Made once an isolate, at its first request, from the raw `env`.
 
     The page cache is made when the build is known, because its ID and schema are part of
-    every key. Until then, and with a wrong setting, the page handler alone answers.
+    every key. Until then, with a wrong setting, and for a host that is no tenant, the page
+    handler alone answers.
     """
 
     def __init__(self, env: Any) -> None:
         self._env = env
         log = QuietLog(ConsoleLog(), now_ms)
         self._log = log
-        self._runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
         self._fault: str | None = None
         try:
             self._settings = read_settings(_variables(env))
@@ -61,34 +65,58 @@ class Application:
             self._fault = str(error)
             self._settings = Settings()
         self._pages = _page_handler(env, self._settings)
+        self._pass_through = PassThrough(self._pages, log)
         assets = _binding(env, ASSETS_BINDING)
-        self._opener = BuildOpener(NoAssets() if assets is None else AssetsBinding(assets), self._runtime)
-        self._page_cache: PageCache | None = None
+        runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
+        self._opener = BuildOpener(NoAssets() if assets is None else AssetsBinding(assets), runtime)
+        # One page cache a tenant, each with memory of its own, so that no request can reach another's pages.
+        self._page_caches: dict[str, PageCache] = {}
 
     async def answer(self, raw_request: Any) -> Any:
         """Answer the runtime's raw request by a raw response."""
-        answers = self._page_cache or await self._open()
-        return js_response(await answers.answer(page_request(raw_request)))
+        started = time.perf_counter()
+        request = page_request(raw_request)
+        response = js_response(await self._answer(request))
+        if self._settings.server_timing:
+            took_ms = (time.perf_counter() - started) * 1000
+            response.headers.set("Server-Timing", f"worker;dur={took_ms:.1f}")
+        return response
 
-    async def _open(self) -> PageCache | PassThrough:
+    async def _answer(self, request: PageRequest) -> Answer:
         if self._fault is not None:
             self._log.event("error", "settings.wrong", error=self._fault)
-            return PassThrough(self._pages, self._log)
+            return await self._pass_through.answer(request)
+        prefix = self._settings.prefix_of(request.host)
+        if prefix is None:
+            return await self._pass_through.answer(request)
+        page_cache = self._page_caches.get(prefix)
+        if page_cache is None:
+            try:
+                source = await self._opener.open()
+            except SeedError:
+                # Without the build's ID no key is known, so nothing can be read or kept.
+                return await self._pass_through.answer(request)
+            page_cache = self._page_caches.setdefault(prefix, self._make_page_cache(source, prefix))
         try:
-            source = await self._opener.open()
-        except SeedError:
-            return PassThrough(self._pages, self._log)
-        if self._page_cache is None:
-            self._page_cache = self._make_page_cache(source)
-        return self._page_cache
+            return await page_cache.answer(request)
+        except Exception:
+            # A mistake of ours must not cost the visitor the page, where asking for it twice does no harm.
+            self._log.event("error", "answer.failed", path=request.path, error=traceback.format_exc())
+            if request.method not in {"GET", "HEAD"}:
+                raise
+            return await self._pass_through.answer(request)
 
-    def _make_page_cache(self, source: Source | None) -> PageCache:
-        settings, runtime = self._settings, self._runtime
+    def _make_page_cache(self, source: Source | None, prefix: str) -> PageCache:
+        settings, log = self._settings, self._log
+        runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
         site = site_of(source.build if source else None, settings.build_id, settings.key_schema)
-        handler = get_cache_handler() or _cache_handler(self._env, settings, site, runtime)
+        binding = _binding(self._env, KV_BINDING)
+        namespace = None if binding is None else KVBinding(binding)
+        handler = get_cache_handler() or _cache_handler(namespace, settings, prefix, site, runtime)
+        lease = NoLease() if namespace is None else KVLease(namespace, prefix, now_ms, log)
         seeder = Seeder(source, handler, runtime)
         store = PageStore(site, handler, seeder, digest, runtime)
-        regeneration = Regeneration(store, self._pages, runtime)
+        regeneration = Regeneration(store, self._pages, lease, runtime)
         return PageCache(site, store, self._pages, regeneration, runtime)
 
 
@@ -114,14 +142,14 @@ def _page_handler(env: Any, settings: Settings) -> PageHandler:
     return MissingService(name) if binding is None else ServicePages(name, binding)
 
 
-def _cache_handler(env: Any, settings: Settings, site: Site, runtime: Runtime) -> CacheHandler:
-    memory = MemoryCacheHandler(settings.memory_bytes, now_ms, log=runtime.log)
-    namespace = _binding(env, KV_BINDING)
+def _cache_handler(namespace: KVBinding | None, settings: Settings, prefix: str, site: Site, runtime: Runtime) -> CacheHandler:
+    memory_bytes = settings.memory_bytes // max(1, len(settings.tenants))
+    memory = MemoryCacheHandler(memory_bytes, now_ms, log=runtime.log)
     if namespace is None:
         return memory
     kv = KVCacheHandler(
-        KVBinding(namespace),
-        app_prefix=settings.app_prefix,
+        namespace,
+        app_prefix=prefix,
         schema=site.schema,
         layout=settings.kv_layout,
         ttl=settings.kv_ttl,
@@ -130,4 +158,4 @@ def _cache_handler(env: Any, settings: Settings, site: Site, runtime: Runtime) -
         background=runtime.background,
         log=runtime.log,
     )
-    return TieredCacheHandler(memory, kv, clock=now_ms) if settings.memory_bytes else kv
+    return TieredCacheHandler(memory, kv, clock=now_ms) if memory_bytes else kv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from js import Array, Blob, Object, Request, Response
@@ -9,6 +10,7 @@ from pyodide.ffi import JsException, to_js
 
 from edge.buffer import JsBuffer
 from pages.handler import PageError
+from pages.request import NOT_FOR_KEPT_ANSWERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +27,8 @@ class ServicePages:
         self._binding = binding
 
     async def answer(self, request: PageRequest) -> ServiceResponse:
-        return await self._fetch(request.raw, request.path)
+        raw = _for_keeping(request.raw) if request.may_be_kept else request.raw
+        return await self._fetch(raw, request.path)
 
     async def render(self, request: RenderRequest) -> ServiceResponse:
         headers = to_js(request.headers, dict_converter=Object.fromEntries)
@@ -37,6 +40,16 @@ class ServicePages:
             return ServiceResponse(await self._binding.fetch(request))
         except JsException as error:
             raise PageError(f"the service {self._name} failed for {path}: {error}") from error
+
+
+def _for_keeping(raw: Any) -> Any:
+    unwanted = [name for name in NOT_FOR_KEPT_ANSWERS if raw.headers.has(name)]
+    if not unwanted:
+        return raw
+    cleaned = Request.new(raw)
+    for name in unwanted:
+        cleaned.headers.delete(name)
+    return cleaned
 
 
 class MissingService:
@@ -83,7 +96,9 @@ class ServiceResponse:
 
     async def drop(self) -> None:
         if self.raw.body:
-            await self.raw.body.cancel()
+            # A body that has broken off already is as good as dropped.
+            with suppress(JsException):
+                await self.raw.body.cancel()
 
 
 class StreamCopy:

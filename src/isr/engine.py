@@ -5,11 +5,13 @@ What to do is decided in `lookup`, `admission` and `cache.entry`; here is the I/
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness
 from isr.admission import REVALIDATED_HEADER, Refusal, admit, header_tags
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
+from isr.invalidation import enter_site
 from isr.lookup import Hidden, Lookup, PassBy, look_up
 from isr.pass_through import ask
 from isr.regeneration import Making, has_rsc
@@ -43,15 +45,15 @@ class PageCache:
 
     async def answer(self, request: PageRequest) -> Answer:
         """Answer a request. Never raises: a fault in the cache is a miss and a log line."""
-        site = self._site
-        lookup = look_up(request, site.schema, trailing_slash=site.trailing_slash)
+        enter_site(self._store)
+        lookup = look_up(request, self._site)
         match lookup:
             case Hidden():
                 return NOT_FOUND
             case PassBy():
                 return await self._pass_on(request)
             case Lookup():
-                if self._regeneration.is_uncacheable(lookup.path):
+                if self._regeneration.is_uncacheable(lookup):
                     return await self._pass_on(request)
                 found = await self._store.find(lookup)
                 if found is not None:
@@ -60,14 +62,14 @@ class PageCache:
 
     def _from_cache(self, request: PageRequest, lookup: Lookup, found: Found) -> Answer:
         if found.state is Freshness.STALE:
-            self._regeneration.start(request.origin, lookup, has_entry=True)
+            self._regeneration.start(request.origin, lookup, found)
         return cached_answer(request, found, self._site.schema, self._clock())
 
     async def _miss(self, request: PageRequest, lookup: Lookup) -> Answer:
         if not lookup.may_store:
             if lookup.is_rsc and request.method == "GET":
                 # Its answer is for one client only. The page's own payload is made beside it.
-                self._regeneration.start(request.origin, lookup, has_entry=False)
+                self._regeneration.start(request.origin, lookup)
             return await self._pass_on(request)
         key = f"answer {self._site.key(lookup.path, lookup.artifacts[0])}"
         claim = self._flight.claim(key)
@@ -84,7 +86,7 @@ class PageCache:
         is_kept = False
         try:
             making = Making(request.origin, lookup, self._store.started_at_ms())
-            response = await self._ask(request)
+            response = await self._ask(replace(request, may_be_kept=True))
             if response is None:
                 return NO_PAGE
             record = await self._store.record(lookup.path)
@@ -93,9 +95,9 @@ class PageCache:
                 self._log.event("debug", "page.not_stored", path=lookup.path, reason=decision.reason)
                 if lookup.has_credentials:
                     # The answer may be for this visitor only; what everybody gets is made beside it.
-                    self._regeneration.start(request.origin, lookup, has_entry=False)
+                    self._regeneration.start(request.origin, lookup)
                 else:
-                    self._regeneration.remember(lookup.path, decision)
+                    self._regeneration.remember(lookup.path, decision, rsc=lookup.is_rsc)
                 return passed_answer(response)
             visitors, copy = response.split()
             work = self._keep(making, decision, response, copy, claim)
@@ -123,6 +125,13 @@ class PageCache:
         response = await ask(self._pages, request, self._log)
         tags = header_tags(response.header(REVALIDATED_HEADER)) if response else ()
         if tags:
-            await self._store.invalidate(tags)
-            self._log.event("info", "cache.invalidated", tags=tags)
+            await self._invalidate(tags)
         return response
+
+    async def _invalidate(self, tags: tuple[str, ...]) -> None:
+        try:
+            await self._store.revalidate_tags(tags)
+        except Exception as error:  # noqa: BLE001 - the page handler has answered, and its answer goes out
+            self._log.event("error", "cache.invalidation_failed", tags=tags, error=str(error))
+        else:
+            self._log.event("info", "cache.invalidated", tags=tags)

@@ -11,6 +11,7 @@ from seed.artifacts import Artifact
 from seed.index import PRERENDER_FOLDER
 
 if TYPE_CHECKING:
+    from isr.site import Site
     from pages.request import Headers, PageRequest
 
 DRAFT_COOKIE = "__prerender_bypass"
@@ -75,27 +76,28 @@ class Hidden:
     """The path is below a folder that nobody may see: a 404, whatever is there."""
 
 
-def look_up(request: PageRequest, schema: KeySchema, *, trailing_slash: bool) -> Lookup | PassBy | Hidden:
-    """Decide what a request is for. `schema` and `trailing_slash` are those of the build."""
+def look_up(request: PageRequest, site: Site) -> Lookup | PassBy | Hidden:
+    """Decide what a request for a site is for."""
     if is_below(request.path, PRERENDER_FOLDER):
         return Hidden()
-    reason = _pass_by_reason(request, schema)
+    reason = _pass_by_reason(request, site.schema)
     if reason is not None:
         return PassBy(reason)
-    rsc_path = request.path.endswith(_RSC_SUFFIX)
-    is_rsc = rsc_path or _asks_for_rsc(request.headers, schema)
-    url_path = request.path
-    if rsc_path:
-        url_path = url_path.removesuffix(_RSC_SUFFIX)
-        if url_path in {"/index", "/", ""}:
-            url_path = "/"
-    elif url_path != "/" and url_path.endswith("/") is not trailing_slash:
+    path = request.path.removesuffix(_RSC_SUFFIX)
+    has_rsc_suffix = path != request.path
+    is_rsc = has_rsc_suffix or _asks_for_rsc(request.headers, site.schema)
+    if not path.startswith(site.base_path) or path[len(site.base_path) :][:1] not in {"", "/"}:
+        return PassBy("outside the base path")
+    path = path[len(site.base_path) :] or "/"
+    if has_rsc_suffix:
+        path = "/" if path == "/index" else path
+    elif _is_other_form(path, trailing_slash=site.trailing_slash):
         return PassBy("the other form of the trailing slash")
     if is_rsc and (variant := _variant(request.headers)) is not None:
         return PassBy(f"an RSC variant ({variant})")
     return Lookup(
-        path=normalize_path(url_path),
-        url_path=url_path,
+        path=normalize_path(path),
+        url_path=_url_path(path, site),
         artifacts=(Artifact.RSC,) if is_rsc else (Artifact.HTML, Artifact.ROUTE),
         may_store=request.method == "GET"
         and not _has_query(request.query)
@@ -147,6 +149,22 @@ def _pass_by_reason(request: PageRequest, schema: KeySchema) -> str | None:  # n
     if headers.get("upgrade") is not None:
         return "an upgrade"
     return None
+
+
+def _is_other_form(path: str, *, trailing_slash: bool) -> bool:
+    """Whether the page handler redirects a path to the one with, or without, a slash at its end."""
+    if path == "/" or path.endswith("/") is trailing_slash:
+        return False
+    is_file = "." in path.rpartition("/")[2]
+    return not (trailing_slash and is_file)
+
+
+def _url_path(path: str, site: Site) -> str:
+    if path == "/" and site.base_path and not site.trailing_slash:
+        return site.base_path
+    if site.trailing_slash and _is_other_form(path, trailing_slash=True):
+        return f"{site.base_path}{path}/"
+    return f"{site.base_path}{path}"
 
 
 def _asks_for_rsc(headers: Headers, schema: KeySchema) -> bool:

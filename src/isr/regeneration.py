@@ -13,10 +13,14 @@ from pages.request import RenderRequest
 from seed.artifacts import Artifact
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine
+
     from cache.flight import Claim
+    from cache.lease import Lease
     from cache.ports import Level
     from cache.runtime import Runtime
     from isr.admission import Admission
+    from isr.found import Found
     from isr.lookup import Lookup
     from isr.store import PageStore
     from pages.handler import BodyCopy, PageHandler, PageResponse
@@ -42,49 +46,46 @@ class Regeneration:
     link sees the same as one who loads the page.
     """
 
-    def __init__(self, store: PageStore, pages: PageHandler, runtime: Runtime) -> None:
+    def __init__(self, store: PageStore, pages: PageHandler, lease: Lease, runtime: Runtime) -> None:
         self._store = store
         self._pages = pages
+        self._lease = lease
         self._flight = runtime.flight
         self._background = runtime.background
         self._clock = runtime.clock
         self._log = runtime.log
-        # Paths that could not be made, or not for the cache, and until when that is believed.
+        # What could not be made, or not for the cache, and until when that is believed.
         self._failed: dict[str, int] = {}
         self._uncacheable: dict[str, int] = {}
 
-    def start(self, origin: str, lookup: Lookup, *, has_entry: bool) -> None:
-        """Make a page, unless that is under way or was tried a moment ago.
-
-        `has_entry` tells that there is one, which goes where its page is no longer one for the cache.
-        """
-        if self.is_uncacheable(lookup.path) or self._clock() < self._failed.get(lookup.path, 0):
-            return
-        claim = self._flight.claim(f"make {lookup.path}")
-        if claim is not None:
-            work = self._make_all(origin, lookup, claim, has_entry=has_entry)
-            self._background.run(work, f"making {lookup.path}")
+    def start(self, origin: str, lookup: Lookup, stale: Found | None = None) -> None:
+        """Make a page, unless that is under way or was tried a moment ago; `stale` is what there is of it."""
+        failed_until_ms = self._failed.get(lookup.path, 0)
+        if not self._is_uncacheable(lookup.path, rsc=False) and self._clock() >= failed_until_ms:
+            self._run(lookup, self._make_page(origin, lookup, stale))
 
     def follow(self, origin: str, lookup: Lookup) -> None:
         """Make the RSC payload of a page whose HTML has just been kept, or the other way."""
-        claim = self._flight.claim(f"make {lookup.path}")
-        if claim is not None:
-            work = self._make_other(origin, lookup, claim)
-            self._background.run(work, f"making {lookup.path}")
+        request = RenderRequest(origin, lookup.url_path, rsc=not lookup.is_rsc)
+        self._run(lookup, self._make(lookup, request, has_entry=False))
 
-    def is_uncacheable(self, path: str) -> bool:
-        """Whether a path has lately turned out to be nothing for the cache."""
-        return self._clock() < self._uncacheable.get(path, 0)
+    def is_uncacheable(self, lookup: Lookup) -> bool:
+        """Whether what is asked for has lately turned out to be nothing for the cache."""
+        if self._is_uncacheable(lookup.path, rsc=False):
+            return True
+        return lookup.is_rsc and self._is_uncacheable(lookup.path, rsc=True)
 
-    def remember(self, path: str, refusal: Refusal) -> None:
-        """Remember for a while that making a path for the cache led to nothing."""
+    def remember(self, path: str, refusal: Refusal, *, rsc: bool) -> None:
+        """Remember for a while that making a page for the cache led to nothing."""
         if refusal.is_failure:
             _put(self._failed, path, self._clock() + RETRY_MS)
         elif not refusal.has_own_cache:
-            _put(self._uncacheable, path, self._clock() + UNCACHEABLE_MS)
+            _put(self._uncacheable, _form(path, rsc=rsc), self._clock() + UNCACHEABLE_MS)
 
-    async def keep(self, making: Making, admission: Admission, response: PageResponse, copy: BodyCopy) -> bool:
-        """Read the copy of an answer to its end and keep it; whether that came about."""
+    async def keep(
+        self, making: Making, admission: Admission, response: PageResponse, copy: BodyCopy, event: str = "page.stored"
+    ) -> bool:
+        """Read the copy of an answer to its end and keep it, logged as `event`; whether that came about."""
         path = making.lookup.path
         try:
             body = await copy.read(MOST_BODY_BYTES)
@@ -99,23 +100,25 @@ class Regeneration:
         await self._store.keep(path, admission, page)
         took_ms = self._clock() - making.started_at_ms
         artifact = admission.artifact.value
-        self._log.event("info", "page.stored", path=path, artifact=artifact, ms=took_ms)
+        self._log.event("info", event, path=path, artifact=artifact, ms=took_ms)
         return True
 
-    async def _make_all(self, origin: str, lookup: Lookup, claim: Claim, *, has_entry: bool) -> None:
-        try:
-            document = RenderRequest(origin, lookup.url_path)
-            if await self._make(lookup, document, has_entry=has_entry):
-                await self._make(lookup, RenderRequest(origin, lookup.url_path, rsc=True), has_entry=has_entry)
-        finally:
-            claim.release()
+    def _run(self, lookup: Lookup, work: Coroutine[object, object, object]) -> None:
+        claim = self._flight.claim(f"make {lookup.path}")
+        if claim is None:
+            work.close()
+            return
+        self._background.run(_released(work, claim), f"making {lookup.path}")
 
-    async def _make_other(self, origin: str, lookup: Lookup, claim: Claim) -> None:
-        try:
-            request = RenderRequest(origin, lookup.url_path, rsc=not lookup.is_rsc)
-            await self._make(lookup, request, has_entry=False)
-        finally:
-            claim.release()
+    async def _make_page(self, origin: str, lookup: Lookup, stale: Found | None) -> None:
+        due_since_ms = 0
+        if stale is not None and stale.entry.revalidate_at_ms is not None:
+            due_since_ms = stale.entry.revalidate_at_ms
+        if not await self._lease.take(self._store.key(lookup.path, Artifact.HTML), due_since_ms):
+            return
+        has_entry = stale is not None
+        if await self._make(lookup, RenderRequest(origin, lookup.url_path), has_entry=has_entry):
+            await self._make(lookup, RenderRequest(origin, lookup.url_path, rsc=True), has_entry=has_entry)
 
     async def _make(self, lookup: Lookup, request: RenderRequest, *, has_entry: bool) -> bool:
         """Make and keep one form of a page; whether the page has an RSC payload beside it."""
@@ -124,23 +127,37 @@ class Regeneration:
         try:
             response = await self._pages.render(request)
         except PageError as error:
-            self._give_up(path, Refusal(str(error), is_failure=True))
+            self._give_up(path, Refusal(str(error), is_failure=True), rsc=request.rsc)
             return False
         decision = admit(response, await self._store.record(path), rsc=request.rsc)
         if isinstance(decision, Refusal):
             await response.drop()
-            self._give_up(path, decision)
+            self._give_up(path, decision, rsc=request.rsc)
             if has_entry and not decision.is_failure and not decision.has_own_cache:
-                await self._store.remove(path)
+                await self._store.remove(path, only_rsc=request.rsc)
             return False
-        if not await self.keep(making, decision, response, response.copy()):
+        if not await self.keep(making, decision, response, response.copy(), "page.regenerated"):
             return False
         return decision.artifact is Artifact.HTML and has_rsc(response)
 
-    def _give_up(self, path: str, refusal: Refusal) -> None:
-        self.remember(path, refusal)
+    def _give_up(self, path: str, refusal: Refusal, *, rsc: bool) -> None:
+        self.remember(path, refusal, rsc=rsc)
         level: Level = "warning" if refusal.is_failure else "info"
         self._log.event(level, "page.not_made", path=path, reason=refusal.reason)
+
+    def _is_uncacheable(self, path: str, *, rsc: bool) -> bool:
+        return self._clock() < self._uncacheable.get(_form(path, rsc=rsc), 0)
+
+
+async def _released(work: Awaitable[object], claim: Claim) -> None:
+    try:
+        await work
+    finally:
+        claim.release()
+
+
+def _form(path: str, *, rsc: bool) -> str:
+    return f"{path} rsc" if rsc else path
 
 
 def _put(times: dict[str, int], path: str, until_ms: int) -> None:

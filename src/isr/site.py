@@ -19,6 +19,7 @@ class Site:
     build_id: str | None
     schema: KeySchema
     trailing_slash: bool
+    base_path: str = ""
 
     def key(self, path: str, artifact: Artifact) -> str:
         """The cache key of an artifact; `path` is one of `normalize_path`."""
@@ -29,4 +30,4 @@ def site_of(build: Build | None, build_id: str | None, schema: KeySchema | None)
     """The site of a build. A build ID or a schema from the settings wins over the build's."""
     if build is None:
         return Site(build_id, schema or KeySchema.V2, trailing_slash=False)
-    return Site(build_id or build.build_id, schema or build.schema, build.trailing_slash)
+    return Site(build_id or build.build_id, schema or build.schema, build.trailing_slash, build.base_path)

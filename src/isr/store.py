@@ -58,15 +58,19 @@ class PageStore:
         # Paths that were found to be route handlers: asked for as such at once.
         self._routes: dict[str, None] = {}
 
+    def key(self, path: str, artifact: Artifact) -> str:
+        """The cache key of an artifact; `path` is one of `normalize_path`."""
+        return self._site.key(path, artifact)
+
     async def find(self, lookup: Lookup) -> Found | None:
         """The entry that answers a request, out of the cache or of the build."""
         artifacts = lookup.artifacts
         if lookup.path in self._routes:
             artifacts = tuple(reversed(artifacts))
         for artifact in artifacts:
-            entry = await self._get(self._site.key(lookup.path, artifact))
+            entry = await self._get(self.key(lookup.path, artifact))
             if entry is not None and entry.value is None:
-                return None
+                continue
             if entry is None:
                 entry = await self._seeder.seed(lookup.path, artifact)
             body = body_of(entry, artifact) if entry is not None else None
@@ -94,22 +98,27 @@ class PageStore:
             last_modified_ms=page.made_at_ms,
         )
         value = _value(admission.artifact, page.status, headers, page.body)
-        await self._set(self._site.key(path, admission.artifact), value, context)
+        await self._set(self.key(path, admission.artifact), value, context)
 
-    async def remove(self, path: str) -> None:
-        """Leave a tombstone for a path, so that the build's page does not come back either."""
+    async def remove(self, path: str, *, only_rsc: bool) -> None:
+        """Leave a tombstone for a page, so that the build's does not come back either; `only_rsc` keeps its HTML."""
         context = SetContext(tags=path_tags(self._site.schema, path), revalidate=_TOMBSTONE_SECONDS)
-        for artifact in (Artifact.HTML, Artifact.RSC):
-            await self._set(self._site.key(path, artifact), None, context)
+        for artifact in (Artifact.RSC,) if only_rsc else (Artifact.HTML, Artifact.RSC, Artifact.ROUTE):
+            await self._set(self.key(path, artifact), None, context)
 
-    async def invalidate(self, tags: Iterable[str]) -> None:
-        """Invalidate tags; a failure is logged, and the answer that asked for it goes out."""
-        wanted = tuple(tags)
+    async def revalidate_tags(self, tags: Iterable[str]) -> None:
+        """Invalidate every page that carries one of the tags. Raises what the handler raises."""
         try:
-            await self._handler.revalidate_tag(wanted)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
-            self._log.event("error", "cache.invalidation_failed", tags=wanted, error=str(error))
-        self._invalidated_at_ms = self._clock()
+            await self._handler.revalidate_tag(tuple(tags))
+        finally:
+            self._invalidated_at_ms = self._clock()
+
+    async def revalidate_path_prefix(self, prefix: str) -> None:
+        """Invalidate the page at a path and those below it. Raises what the handler raises."""
+        try:
+            await self._handler.revalidate_by_path_prefix(prefix)
+        finally:
+            self._invalidated_at_ms = self._clock()
 
     def started_at_ms(self) -> int:
         """The time for a page whose making begins now.

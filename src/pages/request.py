@@ -5,6 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+# What a visitor must not choose for an answer that others get: claims about the host and the
+# URL (nobody in front of a Worker vouches for them), and what makes an answer partial or empty.
+NOT_FOR_KEPT_ANSWERS = (
+    "forwarded",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-host",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+)
+
 
 class Headers(Protocol):
     """A request's headers. Names are looked up without regard to case."""
@@ -17,7 +41,8 @@ class PageRequest:
     """What a visitor asks for.
 
     `origin` is scheme and host, `path` the percent-encoded path as it was sent, `query`
-    what follows the question mark. `raw` is the request object that the page handler gets.
+    what follows the question mark. `raw` is the request object that the page handler gets;
+    where the answer `may_be_kept`, without the headers of NOT_FOR_KEPT_ANSWERS.
     """
 
     method: str
@@ -26,6 +51,14 @@ class PageRequest:
     query: str
     headers: Headers
     raw: object = None
+    may_be_kept: bool = False
+
+    @property
+    def host(self) -> str:
+        """The host in lower case, without its port."""
+        authority = self.origin.partition("://")[2].lower()
+        name, colon, port = authority.rpartition(":")
+        return name if colon and port.isdigit() else authority
 
 
 @dataclass(frozen=True, slots=True)

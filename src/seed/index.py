@@ -32,7 +32,7 @@ class Build:
     """What holds for every page of one build.
 
     `built_at_ms` is the time of the build: a seeded page's age counts from it.
-    `rsc_headers` are the headers without which vinext's client rejects an RSC payload.
+    `base_path` is what every URL of the site begins with, "" where that is nothing. `rsc_headers` are the headers without which vinext's client rejects an RSC payload.
     `index` is the folder of the shards, "" where the build has no pages.
     """
 
@@ -40,6 +40,7 @@ class Build:
     schema: KeySchema
     built_at_ms: int
     trailing_slash: bool
+    base_path: str
     rsc_headers: Mapping[str, str]
     index: str
     shards: int
@@ -51,6 +52,7 @@ class Build:
             "keySchema": self.schema.value,
             "builtAt": self.built_at_ms,
             "trailingSlash": self.trailing_slash,
+            "basePath": self.base_path,
             "rscHeaders": dict(self.rsc_headers),
             "index": self.index,
             "shards": self.shards,
@@ -70,14 +72,15 @@ class Build:
                 schema=KeySchema(document["keySchema"]),
                 built_at_ms=document["builtAt"],
                 trailing_slash=document["trailingSlash"] is True,
+                base_path=document["basePath"],
                 rsc_headers=document["rscHeaders"],
                 index=document["index"],
                 shards=document["shards"],
             )
         except (KeyError, ValueError) as error:
             raise ManifestError(f"{where}: {error!r} is missing or not as it should be; copy the build again") from error
-        if not _is_text(build.build_id) or not _is_text(build.index):
-            message = f"{where}: buildId or index is not a string; copy the build again"
+        if not all(_is_text(text) for text in (build.build_id, build.base_path, build.index)):
+            message = f"{where}: buildId, basePath or index is not a string; copy the build again"
             raise ManifestError(message)
         if not _is_count(build.built_at_ms) or not _is_count(build.shards):
             message = f"{where}: builtAt or shards is not a whole number; copy the build again"

@@ -43,6 +43,15 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class ManifestHead:
+    """What a manifest says of the build as a whole."""
+
+    build_id: str
+    schema: KeySchema
+    trailing_slash: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A build's manifest; `unreadable` says which rows were left out, and why."""
 
@@ -67,25 +76,30 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
     if not isinstance(document, dict):
         message = f"{where} holds no JSON object; build the site again"
         raise ManifestError(message)
-    build_id = document.get("buildId")
+    rows = document.get("routes")
+    head = parse_head(document, where, has_rows=isinstance(rows, list))
+    routes: list[Route] = []
+    unreadable: list[str] = []
+    for number, row in enumerate(rows if isinstance(rows, list) else ()):
+        try:
+            routes.append(parse_route(row))
+        except ManifestError as error:
+            unreadable.append(f"{where}, route {number}: {error}")
+    return Manifest(head.build_id, head.schema, head.trailing_slash, tuple(routes), tuple(unreadable))
+
+
+def parse_head(members: Mapping[str, object], where: str, *, has_rows: bool) -> ManifestHead:
+    """Read what stands beside the routes. Raises ManifestError, naming `where`, without a build ID or a list of routes."""
+    build_id = members.get("buildId")
     if not isinstance(build_id, str) or not build_id:
         message = f"{where} has no buildId, so its pages have no keys; build the site again"
         raise ManifestError(message)
-    rows = document.get("routes")
-    if not isinstance(rows, list):
+    if not has_rows:
         message = f"{where} has no list of routes; build the site with pre-rendering on"
         raise ManifestError(message)
-    routes: list[Route] = []
-    unreadable: list[str] = []
-    for number, row in enumerate(rows):
-        try:
-            routes.append(_parse_route(row))
-        except ManifestError as error:
-            unreadable.append(f"{where}, route {number}: {error}")
     # 1.4.0 lists the pre-rendered paths again at the top; 0.0.38 has no such list.
-    schema = KeySchema.V2 if "pregeneratedConcretePaths" in document else KeySchema.V1
-    trailing_slash = document.get("trailingSlash") is True
-    return Manifest(build_id, schema, trailing_slash, tuple(routes), tuple(unreadable))
+    schema = KeySchema.V2 if "pregeneratedConcretePaths" in members else KeySchema.V1
+    return ManifestHead(build_id, schema, members.get("trailingSlash") is True)
 
 
 def skip_reason(route: Route, schema: KeySchema) -> str | None:
@@ -101,7 +115,8 @@ def skip_reason(route: Route, schema: KeySchema) -> str | None:
     return None
 
 
-def _parse_route(row: object) -> Route:
+def parse_route(row: object) -> Route:
+    """Read one row. Raises ManifestError, without saying where, if it is anything else."""
     if not isinstance(row, dict):
         message = "not a JSON object"
         raise ManifestError(message)

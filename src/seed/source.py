@@ -123,6 +123,7 @@ class PlainSource:
             schema=manifest.schema,
             built_at_ms=0,
             trailing_slash=manifest.trailing_slash,
+            base_path="",
             rsc_headers={},
             index="",
             shards=0,

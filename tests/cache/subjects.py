@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tests.fakes.kv import InMemoryKV
+from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
 from cache.codec import Layout
 from cache.keys import KeySchema
 from cache.kv import KVCacheHandler
 from cache.memory import MemoryCacheHandler
 from cache.tiered import TieredCacheHandler
-from tests.fakes.kv import InMemoryKV
-from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,9 +48,7 @@ def memory(subject: FakeSubject) -> MemoryCacheHandler:
     return MemoryCacheHandler(10_000_000, subject.clock, log=subject.log)
 
 
-def kv(
-    subject: FakeSubject, schema: KeySchema = KeySchema.V2, layout: Layout = Layout.VINEXT, **settings: object
-) -> KVCacheHandler:
+def kv(subject: FakeSubject, schema: KeySchema = KeySchema.V2, layout: Layout = Layout.VINEXT, **settings: Any) -> KVCacheHandler:
     return KVCacheHandler(
         subject.kv,
         clock=subject.clock,
@@ -57,7 +56,7 @@ def kv(
         log=subject.log,
         schema=schema,
         layout=layout,
-        **settings,  # type: ignore[arg-type] - a test's settings
+        **settings,
     )
 
 

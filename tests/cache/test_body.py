@@ -23,7 +23,18 @@ def test_what_is_no_base64_is_corrupt(text: str) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"NaN", b'{"a":-Infinity}', b'{"a":1,}', b"\xff", b'"\xed\xa0\x80"', b"\xef\xbb\xbf{}", b'"\x01"', b"[" * 100_000],
+    [
+        b"",
+        b"{",
+        b"NaN",
+        b'{"a":-Infinity}',
+        b'{"a":1,}',
+        b"\xff",
+        b'"\xed\xa0\x80"',
+        b"\xef\xbb\xbf{}",
+        b'"\x01"',
+        b"[" * 100_000,
+    ],
     ids=lambda data: repr(data[:12]),
 )
 def test_what_is_no_json_is_corrupt(data: bytes) -> None:
@@ -38,7 +49,9 @@ def test_named_fields_are_taken_out_of_the_document() -> None:
     assert bodies == {"text": BytesBody("\ufffdé".encode()), "data": BytesBody(b"AB")}
 
 
-@pytest.mark.parametrize("document", [b"[]", b"5", b'{"value":null}', b'{"value":{"kind":5}}', b'{"value":{"kind":"Z","text":"a"}}'])
+@pytest.mark.parametrize(
+    "document", [b"[]", b"5", b'{"value":null}', b'{"value":{"kind":5}}', b'{"value":{"kind":"Z","text":"a"}}']
+)
 def test_a_document_without_such_fields_is_left_whole(document: bytes) -> None:
     rest, bodies = BytesBody(document).json({"K": {"text": "text"}})
     assert (rest, bodies) == (parse_json(document), {})

@@ -3,13 +3,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.cache.subjects import SUBJECTS, FakeSubject
+from tests.conformance.cache_handler import RULES
 
 from cache.keys import KeySchema
-from tests.cache.subjects import SUBJECTS, FakeSubject
-from tests.conformance.cache_handler import RULES, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from tests.conformance.cache_handler import Subject
 
 
 @pytest.mark.parametrize("name", SUBJECTS)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.cache.vectors import functions
 
 from cache.javascript import json_text, number_text, string_text, to_utf8, utf16_length
-from tests.cache.vectors import functions
 
 any_text = st.text(st.characters(exclude_categories=[]))
 json_values = st.recursive(

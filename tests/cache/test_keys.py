@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.cache.vectors import functions, kv_dump, vectors
 
 from cache.errors import InvalidArgumentError
 from cache.keys import (
@@ -25,7 +26,6 @@ from cache.keys import (
     page_key,
     pages_router_key,
 )
-from tests.cache.vectors import functions, kv_dump, vectors
 
 V1, V2 = KeySchema
 BUILD = vectors()["build_id"]
@@ -146,7 +146,9 @@ def test_path_that_does_not_decode_is_told(path: str, *, decodable: bool) -> Non
     assert is_decodable_path(path) is decodable
 
 
-@given(st.lists(st.sampled_from(["%", "%2", "%2F", "%C3", "%A9", "/", "é", "\ud83d", "\ude00", ".", "a", "%F0%9F%98%80"])), any_text)
+@given(
+    st.lists(st.sampled_from(["%", "%2", "%2F", "%C3", "%A9", "/", "é", "\ud83d", "\ude00", ".", "a", "%F0%9F%98%80"])), any_text
+)
 def test_normalizing_never_raises_and_is_a_path(pieces: list[str], text: str) -> None:
     for path in ("".join(pieces), text):
         normalized = normalize_path(path)
@@ -203,6 +205,7 @@ def test_every_page_key_in_the_dump_is_built_from_its_path(version: str) -> None
         (page_key(V2, "", "/", "rsc"), "app:v2:/:rsc"),
         (page_key(V2, "b", "/a/", "route:trailing-slash"), "app:v2:b:/a:route:trailing-slash"),
         (pages_router_key(V1, "b", "/a/"), "pages:b:/a"),
+        (pages_router_key(V2, "b", "/a/", "fr"), "pages:v2:b:/a::i18n=fr"),
         (data_cache_key(["products"], ["shoes"]), 'unstable_cache:products:["shoes"]'),
         (data_cache_key(["a", "b"], [{"é": 1.0, "x": None}]), 'unstable_cache:a:b:[{"é":1,"x":null}]'),
         (

@@ -6,11 +6,14 @@ import base64
 import hashlib
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.cache.subjects import FakeSubject, kv
+from tests.cache.vectors import kv_dump, rows, seed_dump
+from tests.conformance.cache_handler import VALUES
 
 from cache.body import BytesBody, text_body
 from cache.codec import Codec, Layout
@@ -22,15 +25,16 @@ from cache.layout_framed import FIRST_READ_BYTES, MAGIC, PREFIX_BYTES
 from cache.values import (
     AppPageValue,
     AppRouteValue,
-    CacheValue,
     FetchValue,
     ImageValue,
     PagesValue,
     RedirectValue,
 )
-from tests.cache.subjects import FakeSubject, kv
-from tests.cache.vectors import kv_dump, rows, seed_dump
-from tests.conformance.cache_handler import VALUES
+
+if TYPE_CHECKING:
+    from cache.values import (
+        CacheValue,
+    )
 
 SCHEMAS = {"0.0.38": KeySchema.V1, "1.4.0": KeySchema.V2}
 DUMPED = [
@@ -87,13 +91,13 @@ async def test_a_set_stores_what_vinext_stores(row: dict[str, Any], schema: str)
     if expected is None:
         assert subject.kv.stored == {}
         return
-    if schema == "v2":
-        # Encoded before vinext's handler sees them: its own functions do that, which the generator goes around.
-        expected = json.loads(json.dumps(expected).replace('"ok\\", \\"a', '"ok'))
     (key, stored), *others = subject.kv.stored.items()
     seconds = None if stored.expiration is None else stored.expiration - subject.now_ms() // 1000
     assert not others
-    if row["name"] != "invalid tags":
+    if row["name"] == "invalid tags" and schema == "v2":
+        # vinext encodes tags before its handler sees them, which the generator goes around.
+        assert stored.metadata == {"tags": ["ok", "a%0Ab", "a%00", "x" * 256, "/a/b", " ", "a,b"]}
+    else:
         assert stored.value.decode() == expected["value"]
         assert stored.metadata == expected["metadata"]
     assert (key, seconds) == (expected["key"], expected["ttl"])
@@ -112,15 +116,6 @@ async def test_every_seed_stores_what_vinext_would_store(schema: str) -> None:
         assert stored.metadata == wanted["metadata"]
         seconds = None if stored.expiration is None else stored.expiration - subject.now_ms() // 1000
         assert seconds == wanted["ttl"]
-
-
-STRICTER = {
-    "without value": "vinext serves an entry without a value as a tombstone",
-    'value ""': "vinext takes a falsy value for a tombstone",
-    "lastModified null": "never: vinext refuses it too",
-    "expireAt null": "never: both read it",
-}
-"""Rows in which the answers differ, with the reason. Rows that agree in spite of being here are not checked twice."""
 
 
 @pytest.mark.parametrize("row", rows("reads"), ids=lambda row: row["name"])
@@ -210,9 +205,13 @@ statuses = st.none() | st.integers(200, 599)
 bodies = st.binary(max_size=80).map(BytesBody)
 html_of = plain_texts.map(text_body)
 json_of = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | texts, lambda inner: st.lists(inner, max_size=3), max_leaves=6
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | texts,
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=6,
 )
-extras = st.dictionaries(st.sampled_from(["renderObservation", "prerendered", "x", "é"]), json_of.filter(lambda item: item is not None))
+extras = st.dictionaries(
+    st.sampled_from(["renderObservation", "prerendered", "x", "é"]), json_of.filter(lambda item: item is not None)
+)
 values = st.one_of(
     st.none(),
     st.builds(AppPageValue, html_of, st.none() | bodies, st.none() | headers_of, st.none() | texts, statuses, extras),
@@ -251,7 +250,7 @@ def test_any_entry_is_read_as_it_was_written(entry: CacheEntry, layout: Layout) 
     assert joined(codec, found) == written
 
 
-def value_of(document: dict[str, Any] | None) -> CacheValue | None:
+def value_of(document: dict[str, Any] | None) -> CacheValue | None:  # noqa: PLR0911 - one for each kind
     """A value from the JSON of the generated inputs and of the seed dump."""
     if document is None:
         return None

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.cache.vectors import functions, kv_dump, rows, vectors
 
 from cache.errors import InvalidArgumentError
 from cache.keys import KeySchema
@@ -18,7 +19,6 @@ from cache.tags import (
     revalidate_path_tag,
     route_tags,
 )
-from tests.cache.vectors import functions, kv_dump, rows, vectors
 
 V1, V2 = KeySchema
 

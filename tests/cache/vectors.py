@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 DATA = Path(__file__).parent / "data"
 VINEXT = Path(__file__).parents[1] / "fixtures" / "vinext"
@@ -13,7 +13,7 @@ VINEXT = Path(__file__).parents[1] / "fixtures" / "vinext"
 
 @cache
 def vectors() -> dict[str, Any]:
-    return _read(VINEXT / "vectors.json")
+    return cast("dict[str, Any]", _read(VINEXT / "vectors.json"))
 
 
 @cache
@@ -23,17 +23,17 @@ def functions(of: str) -> list[tuple[Any, Any]]:
 
 @cache
 def rows(name: str) -> list[dict[str, Any]]:
-    return _read(DATA / f"{name}.json")
+    return cast("list[dict[str, Any]]", _read(DATA / f"{name}.json"))
 
 
 @cache
 def kv_dump(version: str) -> list[dict[str, Any]]:
-    return _read(VINEXT / version / "kv-dump.json")["entries"]
+    return cast("list[dict[str, Any]]", _read(VINEXT / version / "kv-dump.json")["entries"])
 
 
 @cache
 def seed_dump() -> list[dict[str, Any]]:
-    return _read(VINEXT / "0.0.38" / "seed-dump.json")["entries"]
+    return cast("list[dict[str, Any]]", _read(VINEXT / "0.0.38" / "seed-dump.json")["entries"])
 
 
 def _read(path: Path) -> Any:

@@ -49,7 +49,7 @@ class Subject(Protocol):
 
 
 EVERY_BYTE = bytes(range(256))
-STRANGE = "\x00\x01\b\t\n\f\r\x1f \"\\/</script>\x7fé日本語🎉\u2028\u2029"
+STRANGE = '\x00\x01\b\t\n\f\r\x1f "\\/</script>\x7fé日本語🎉\u2028\u2029'
 PAGE = AppPageValue(html=text_body("<p>é</p>"), status=200)
 VALUES: dict[str, CacheValue | None] = {
     "page": PAGE,
@@ -312,6 +312,8 @@ async def wrong_arguments_are_named(subject: Subject) -> None:
         "context.revalidate_seconds": lambda: handler.get("k", GetContext(revalidate_seconds=-1)),
         "value": lambda: handler.set("k", "text"),  # type: ignore[arg-type]
         "value.html": lambda: handler.set("k", AppPageValue(html="text")),  # type: ignore[arg-type]
+        "value.body": lambda: handler.set("k", FetchValue(headers={}, body=b"", url="")),  # type: ignore[arg-type]
+        "value.headers['a']": lambda: handler.set("k", AppPageValue(headers={"a": 5})),  # type: ignore[dict-item]
         "value.status": lambda: handler.set("k", AppPageValue(status=99)),
         "value.headers": lambda: handler.set("k", AppRouteValue(BytesBody(b""), 200, None)),  # type: ignore[arg-type]
         "context.revalidate": lambda: handler.set("k", PAGE, SetContext(revalidate=float("nan"))),

@@ -125,9 +125,7 @@ def _check_key(method: str, key: str) -> None:
         raise KVError(f'"{key}" is not allowed as a key name.')
     size = len(key.encode())
     if size > _MAX_KEY_BYTES:
-        raise KVError(
-            f"KV {method} failed: 414 UTF-8 encoded length of {size} exceeds key length limit of {_MAX_KEY_BYTES}."
-        )
+        raise KVError(f"KV {method} failed: 414 UTF-8 encoded length of {size} exceeds key length limit of {_MAX_KEY_BYTES}.")
 
 
 def _joined(value: str | bytes | Sequence[bytes | Body]) -> bytes:

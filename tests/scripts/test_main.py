@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import signal
 import socket
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-import httpx2 as httpx
 import pytest
 
 from vinext_worker import dev, main
 from vinext_worker.errors import UserError
-from vinext_worker.runtime import LogLine, RequestLine
-from vinext_worker.runtime.logs import parse_log
 from vinext_worker.toolchain import Project
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
-
-SERVE = """
-import sys
-from pathlib import Path
-from rich.console import Console
-from vinext_worker import main
-from vinext_worker.dev import cli_serve
-"""
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -50,7 +37,9 @@ def test_help_names_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         pytest.param(["dev", "--port", "70000"], "70000 is not in the range", id="port"),
         pytest.param(["dev", "--cache", "disk"], "'disk' is not one of 'kv', 'memory'", id="cache"),
         pytest.param(["dev", "--", "--x"], "need --runtime wrangler", id="arguments for wrangler"),
-        pytest.param(["dev", "--runtime", "wrangler", "--cache", "memory"], "needs the embedded runtime", id="memory in wrangler"),
+        pytest.param(
+            ["dev", "--runtime", "wrangler", "--cache", "memory"], "needs the embedded runtime", id="memory in wrangler"
+        ),
     ],
 )
 def test_wrong_arguments_are_refused_with_what_is_allowed(
@@ -70,7 +59,7 @@ def test_an_error_is_one_line_and_no_traceback(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(dev, "_prepare", lambda *_: write_pages(Path(Project.find().local)))
+    monkeypatch.setattr(dev, "_prepare", lambda *_: FIXTURE / "wrangler.toml")
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -79,3 +68,17 @@ def test_a_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         assert run(monkeypatch, "dev", "--port", str(port)) == 1
     error = capsys.readouterr().err
     assert re.fullmatch(rf"vinext-worker: port {port} on 127\.0\.0\.1 cannot be used \(.*\); .* --port\n", error)
+
+
+def test_wrangler_gets_both_configurations(monkeypatch: pytest.MonkeyPatch) -> None:
+    def become(_program: object, command: list[str]) -> None:
+        raise SystemExit(" ".join(command))
+
+    monkeypatch.setattr(os, "execv", become)
+    monkeypatch.setattr(dev, "_prepare", lambda *_: FIXTURE / "wrangler.toml")
+    monkeypatch.setattr(sys, "argv", ["vinext-worker", "dev", "--runtime", "wrangler", "--", "--log-level", "debug"])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    root = Project.find().root
+    assert f"wrangler.js dev -c {root}/wrangler.toml -c {FIXTURE}/wrangler.toml --port 8787" in str(ended.value.code)
+    assert str(ended.value.code).endswith("--log-level debug")

@@ -87,12 +87,18 @@ def test_local_secrets_come_over_the_variables(tmp_path: Path) -> None:
         pytest.param('name = "a"', "compatibility_date is missing", id="no date"),
         pytest.param("compatibility_date = 2026", "compatibility_date must be a text, not 2026", id="a date of the wrong type"),
         pytest.param('compatibility_date = "d"\nvars = 3', "vars must be a table", id="vars"),
-        pytest.param('compatibility_date = "d"\ncompatibility_flags = "x"', "compatibility_flags must be a list of texts", id="flags"),
+        pytest.param(
+            'compatibility_date = "d"\ncompatibility_flags = "x"', "compatibility_flags must be a list of texts", id="flags"
+        ),
         pytest.param('compatibility_date = "d"\nservices = ["x"]', "services must be a list of tables", id="services"),
         pytest.param(
-            'compatibility_date = "d"\n[[kv_namespaces]]\nid = "x"', "kv_namespaces[0].binding is missing", id="a namespace without binding"
+            'compatibility_date = "d"\n[[kv_namespaces]]\nid = "x"',
+            "kv_namespaces[0].binding is missing",
+            id="a namespace without binding",
         ),
-        pytest.param('compatibility_date = "d"\n[assets]\nbinding = "A"', "assets.directory is missing", id="assets without a folder"),
+        pytest.param(
+            'compatibility_date = "d"\n[assets]\nbinding = "A"', "assets.directory is missing", id="assets without a folder"
+        ),
     ],
 )
 def test_a_wrong_file_is_named_with_what_is_wrong_in_it(tmp_path: Path, text: str, message: str) -> None:

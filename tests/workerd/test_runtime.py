@@ -11,6 +11,7 @@ import pytest
 
 from vinext_worker.errors import ImportFailedError, RuntimeStartError
 from vinext_worker.runtime import LocalRuntime, RuntimeOptions, ScriptService
+from vinext_worker.toolchain import Project
 from vinext_worker.wrangler_config import WranglerConfig
 
 if TYPE_CHECKING:
@@ -234,6 +235,18 @@ def test_the_top_levels_rules_are_checked_when_the_code_is_imported(tmp_path: Pa
     assert "src/kept.py" in str(failure.value)
 
 
+NEEDY_PATCH = """
+from contextlib import contextmanager
+from _cloudflare.allow_entropy import allow_bad_entropy_calls
+from _cloudflare.import_patch_manager import register_exec_patch
+
+@register_exec_patch("needy")
+@contextmanager
+def needy(module):
+    with allow_bad_entropy_calls(1):
+        yield
+"""
+
 ALLOWED = """
 import asyncio, random
 from js import Response, Object
@@ -259,6 +272,20 @@ def test_the_top_level_may_hold_classes_and_locks_and_the_sources_are_reloaded(t
         assert httpx.get(runtime.url, trust_env=False).text == "three"
         assert runtime.kv("STORE").get("kept") == b"on disk"
     assert not runtime.is_running
+
+
+def test_a_package_that_the_sdk_lets_through_may_draw_numbers_while_it_is_imported(tmp_path: Path) -> None:
+    project = write_project(tmp_path, "import needy\n" + ANSWER.format(text="imported"))
+    vendored = project / "python_modules"
+    shutil.copytree(Project.find().root / "python_modules", vendored)
+    (vendored / "needy.py").write_text("import os\nKEY = os.urandom(4)")
+    with pytest.raises(ImportFailedError, match=r"os\.urandom is not allowed at module level"):
+        LocalRuntime(options(project)).start()
+
+    (vendored / "needy_patch.pth").write_text("import needy_patch\n")
+    (vendored / "needy_patch.py").write_text(NEEDY_PATCH)
+    with LocalRuntime(options(project)) as runtime:
+        assert httpx.get(runtime.url, trust_env=False).text == "imported"
 
 
 def test_a_taken_port_is_named(tmp_path: Path, runtime: LocalRuntime) -> None:

@@ -5,31 +5,23 @@ Stands in for what the Workers runtime does in Python: the import path, the rule
 
 from __future__ import annotations
 
-import os
-import random
 import sys
 import traceback
-from contextlib import contextmanager
 from importlib import import_module, invalidate_caches
 from inspect import isawaitable
 from site import addsitedir
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import _cloudflare  # `entropy.py`, mounted under the name that the SDK knows
 from pyodide.ffi import JsDoubleProxy, JsProxy
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import ModuleType
-
-_RANDOM_NAMES = [name for name in dir(random) if not name.startswith("_") and not name[0].isupper()]
 
 
 class _State:
-    """What one isolate keeps: the main module, and whether its top level is running."""
+    """What one isolate keeps: the main module and the SDK, or why they did not import."""
 
-    main: ModuleType
+    main: Any
+    sdk: Any
     error: BaseException | None = None
-    in_top_level = False
 
 
 def prepare_import_path(code: str, vendored: str) -> None:
@@ -45,11 +37,9 @@ def prepare_import_path(code: str, vendored: str) -> None:
 def import_main(name: str, code: str, vendored: str, check: bool) -> None:  # noqa: FBT001 - called from JavaScript
     """Import the main module as the runtime does when it takes its snapshot, and check the rules of the top level."""
     try:
-        with _top_level():
+        with _cloudflare.top_level():
             _State.main = import_module(name)
-        # The numbers of `random` would be those of the snapshot; the runtime seeds it anew before the first request too.
-        random.seed()
-        import_module("workers")
+        _State.sdk = import_module("workers")
         if check:
             check_globals(code, vendored)
     except BaseException as error:
@@ -63,7 +53,7 @@ def describe_import_error() -> str:
     if isinstance(error, TopLevelError):
         return str(error)
     text = "".join(traceback.format_exception(error))
-    own = ('File "host.py"', 'File "<frozen importlib', 'importlib/__init__.py"')
+    own = ('File "host.py"', "_cloudflare.py", 'File "<frozen importlib', 'importlib/__init__.py"')
     lines, skip = [], False
     for line in text.splitlines():
         if line.startswith('  File "'):
@@ -77,55 +67,13 @@ def describe_import_error() -> str:
 
 async def handle(request: Any, env: Any, context: Any) -> Any:
     """Answer one request with a new `Default(ctx, env)`; the request and the answer are wrapped and unwrapped as RPC values."""
-    from workers import python_from_rpc, python_to_rpc  # noqa: PLC0415 - only importable once the code is mounted
-
-    result = _State.main.Default(context, env).fetch(python_from_rpc(request))
-    return python_to_rpc(await result if isawaitable(result) else result)
+    sdk = _State.sdk
+    result = _State.main.Default(context, env).fetch(sdk.python_from_rpc(request))
+    return sdk.python_to_rpc(await result if isawaitable(result) else result)
 
 
 class TopLevelError(Exception):
     """The code does at module level what the runtime allows in a request only."""
-
-
-@contextmanager
-def _top_level() -> Iterator[None]:
-    """Let every source of randomness raise: the heap is kept as a snapshot, so each isolate would draw the same numbers."""
-    _State.in_top_level = True
-    urandom, seed = os.urandom, random.Random.seed
-    patched = {name: value for name in _RANDOM_NAMES if callable(value := getattr(random, name))}
-
-    def seed_with_a_value(self: random.Random, a: Any = None, version: int = 2) -> None:
-        if a is None:
-            _refuse("random.Random()")
-        seed(self, a, version)
-
-    # `secrets` and `SystemRandom` have the name under which `random` imported it.
-    os.urandom = random._urandom = _guard("os.urandom", urandom)  # type: ignore[attr-defined]
-    random.Random.seed = seed_with_a_value  # type: ignore[method-assign]
-    for name, function in patched.items():
-        setattr(random, name, _guard(f"random.{name}", function))
-    try:
-        yield
-    finally:
-        _State.in_top_level = False
-        os.urandom = random._urandom = urandom  # type: ignore[attr-defined]
-        random.Random.seed = seed  # type: ignore[method-assign]
-        for name, function in patched.items():
-            setattr(random, name, function)
-
-
-def _guard(name: str, function: Any) -> Any:
-    def guarded(*arguments: Any, **named: Any) -> Any:
-        # `from random import choice` keeps the guard for ever, so it has to work once requests are served.
-        if _State.in_top_level:
-            _refuse(name)
-        return function(*arguments, **named)
-
-    return guarded
-
-
-def _refuse(name: str) -> None:
-    raise RuntimeError(f"{name} is not allowed at module level: every isolate would draw the same numbers; call it in a request")
 
 
 def check_globals(code: str, vendored: str) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
@@ -123,6 +126,10 @@ class LocalRuntime:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process.returncode != 0:
+            # The host was killed, and workerd may still be there: both are in the host's own process group.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         self._reader.join()
         assert process.stdout is not None  # noqa: S101 - it was opened with PIPE
         process.stdout.close()

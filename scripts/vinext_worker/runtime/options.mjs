@@ -110,7 +110,7 @@ async function pythonWorkers(config) {
   }));
 }
 
-const OWN = ["worker.mjs", "control.mjs", "host.py"];
+const OWN = ["worker.mjs", "control.mjs", "entropy.py", "host.py"];
 
 /** The files of this folder that run inside the Worker. */
 export const OWN_MODULES = [...OWN.map((name) => path.join(HERE, name)), fileURLToPath(import.meta.url)];

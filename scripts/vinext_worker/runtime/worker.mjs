@@ -7,11 +7,13 @@ import * as cloudflareSockets from "cloudflare:sockets";
 import { loadPyodide } from "./pyodide.mjs";
 import createPyodideModule from "./pyodide.asm.mjs";
 import files from "./files.mjs";
+import entropySource from "./entropy.py";
 import hostSource from "./host.py";
 import { answerControl, withFaults } from "./control.mjs";
 
 const CODE = "/session/metadata";
 const VENDORED = `${CODE}/python_modules`;
+const SITE_PACKAGES = "/lib/python3.14/site-packages";
 
 /** What the host Worker was given besides the project's own bindings; see `options.mjs`. */
 const {
@@ -73,6 +75,7 @@ async function load() {
     pyodide.FS.mkdirTree(target.slice(0, target.lastIndexOf("/")));
     pyodide.FS.writeFile(target, encoding === "base64" ? Uint8Array.fromBase64(text) : text);
   }
+  pyodide.FS.writeFile(`${SITE_PACKAGES}/_cloudflare.py`, entropySource);
   pyodide.registerJsModule("_pyodide_entrypoint_helper", entrypointHelper());
   pyodide.registerJsModule("_cloudflare_compat_flags", settings.compatibilityFlags);
 

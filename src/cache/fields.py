@@ -1,0 +1,149 @@
+"""The fields of a JSON object, taken out one by one with their shapes checked."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TypeVar
+
+from cache.errors import CorruptValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cache.body import Body
+    from cache.values import Headers, Revalidate
+
+T = TypeVar("T")
+
+_LOWEST_STATUS = 200
+_HIGHEST_STATUS = 599
+
+
+class Fields:
+    """The fields of an object that have not been read yet; each reader checks the shape and takes its field out."""
+
+    def __init__(self, document: Mapping[str, object], where: str) -> None:
+        self._document = dict(document)
+        self._where = where
+
+    def refuse(self, name: str, found: object, allowed: str) -> CorruptValueError:
+        shown = f"{str(found)[:40]!r} ({type(found).__name__})"
+        return CorruptValueError(f"{self._where}.{name} is {shown}, allowed: {allowed}")
+
+    def rest(self) -> dict[str, object]:
+        return self._document
+
+    def take(self, name: str, *default: object) -> object:
+        if name not in self._document and not default:
+            message = f"{self._where} has no {name}"
+            raise CorruptValueError(message)
+        return self._document.pop(name, *default)
+
+    def required(self, name: str, found: T | None) -> T:
+        if found is None:
+            raise self.refuse(name, None, "present")
+        return found
+
+    def text(self, name: str) -> str:
+        found = self.take(name)
+        if not isinstance(found, str):
+            raise self.refuse(name, found, "a string")
+        return found
+
+    def optional_text(self, name: str) -> str | None:
+        if self._is_absent(name):
+            return None
+        return self.text(name)
+
+    def optional_flag(self, name: str) -> bool | None:
+        found = self.take(name, None)
+        if found is not None and not isinstance(found, bool):
+            raise self.refuse(name, found, "a boolean")
+        return found
+
+    def number(self, name: str) -> float:
+        found = self.take(name)
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(_as_float(found)):
+            raise self.refuse(name, found, "a number")
+        return found
+
+    def optional_number(self, name: str, *, required: bool = False) -> float | None:
+        if required and name not in self._document:
+            raise self.refuse(name, None, "a number or null, not absent")
+        if self._is_absent(name):
+            return None
+        return self.number(name)
+
+    def status(self) -> int | None:
+        number = self.optional_number("status")
+        if number is None:
+            return None
+        if number != int(number) or not _LOWEST_STATUS <= number <= _HIGHEST_STATUS:
+            raise self.refuse("status", number, f"a whole number from {_LOWEST_STATUS} to {_HIGHEST_STATUS}")
+        return int(number)
+
+    def revalidate(self) -> Revalidate:
+        """Seconds or false; null is JavaScript's Infinity."""
+        if "revalidate" not in self._document:
+            return None
+        found = self.take("revalidate")
+        if found is None:
+            return math.inf
+        if found is False:
+            return False
+        self._document["revalidate"] = found
+        return self.number("revalidate")
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        found = self.take(name)
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            raise self.refuse(name, found, "an array of strings")
+        return tuple(found)
+
+    def optional_strings(self, name: str) -> tuple[str, ...] | None:
+        if self._is_absent(name):
+            return None
+        return self.strings(name)
+
+    def mapping(self, name: str) -> Mapping[str, object]:
+        found = self.take(name)
+        if not isinstance(found, dict):
+            raise self.refuse(name, found, "an object")
+        return found
+
+    def headers(self) -> Headers | None:
+        if self._is_absent("headers"):
+            return None
+        found = self.mapping("headers")
+        headers: dict[str, str | list[str]] = {}
+        for name, item in found.items():
+            if not isinstance(item, str) and not (isinstance(item, list) and all(isinstance(part, str) for part in item)):
+                raise self.refuse(f"headers.{name}", item, "a string or an array of strings")
+            headers[name] = item
+        return headers
+
+    def body(self, name: str, bodies: Mapping[str, Body]) -> Body:
+        found = bodies.get(name)
+        if found is None:
+            raise self.refuse(name, self._document.get(name), "a string")
+        return found
+
+    def optional_body(self, name: str, bodies: Mapping[str, Body]) -> Body | None:
+        found = bodies.get(name)
+        if found is None and self._is_absent(name):
+            return None
+        return self.body(name, bodies)
+
+    def _is_absent(self, name: str) -> bool:
+        """Tell whether an optional field is absent, or null, which counts as that; null is taken out."""
+        if self._document.get(name) is not None:
+            return False
+        self._document.pop(name, None)
+        return True
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf

@@ -1,0 +1,72 @@
+"""The right to make a page again, so that not every isolate does when a popular page gets stale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from cache.keys import kv_lease_key
+from cache.kv_store import MIN_TTL_SECONDS
+
+if TYPE_CHECKING:
+    from cache.kv_store import KVNamespace
+    from cache.ports import Clock, Log
+
+LEASE_MS = 10_000
+_REMEMBERED = 10_000
+_MOST_DIGITS = 15
+
+
+class Lease(Protocol):
+    """Whoever takes a lease makes the page; the others go on with the stale one."""
+
+    async def take(self, key: str, since_ms: int) -> bool:
+        """Whether the caller may make the page of a key, which is due since `since_ms`.
+
+        False where somebody else has taken it on since then, a few seconds ago at most. True where that cannot be known.
+        """
+        ...
+
+
+class NoLease:
+    """Everybody may, at any time."""
+
+    async def take(self, key: str, since_ms: int) -> bool:
+        """See Lease."""
+        del key, since_ms
+        return True
+
+
+class KVLease:
+    """Leases as markers in KV: the time when the page was last taken on.
+
+    KV is eventually consistent, so two isolates may take a lease at a time: then a page is made twice, no more.
+    """
+
+    def __init__(self, namespace: KVNamespace, app_prefix: str, clock: Clock, log: Log) -> None:
+        self._namespace = namespace
+        self._app_prefix = app_prefix
+        self._clock = clock
+        self._log = log
+        self._own: dict[str, str] = {}
+
+    async def take(self, key: str, since_ms: int) -> bool:
+        """See Lease. Nobody gives a lease back: it ends ten seconds later, or when the page is due again."""
+        name = kv_lease_key(key, self._app_prefix)
+        try:
+            taken = (await self._namespace.get_texts([name])).get(name)
+            now_ms = self._clock()
+            if taken is not None and taken != self._own.get(name) and taken.isdigit():
+                taken_ms = int(taken[:_MOST_DIGITS])
+                if since_ms <= taken_ms <= now_ms < taken_ms + LEASE_MS:
+                    return False
+            await self._namespace.put(name, str(now_ms), expiration_ttl=MIN_TTL_SECONDS)
+            self._remember(name, str(now_ms))
+        except Exception as error:  # noqa: BLE001 - without leases pages are made too often, which breaks nothing
+            self._log.event("warning", "lease.failed", key=name, error=f"{type(error).__name__}: {error}")
+        return True
+
+    def _remember(self, name: str, taken: str) -> None:
+        self._own.pop(name, None)
+        if len(self._own) >= _REMEMBERED:
+            del self._own[next(iter(self._own))]
+        self._own[name] = taken

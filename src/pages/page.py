@@ -1,0 +1,42 @@
+"""A page as a Python function gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cache.errors import InvalidArgumentError
+from pages.periods import require_periods, require_valid_tags
+
+if TYPE_CHECKING:
+    from pages.periods import Revalidate
+
+_STATUSES = range(200, 600)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole answer, and how long it is kept; periods are seconds.
+
+    `revalidate` None leaves the period to `@revalidate`, and without that the page is made for each request; False is
+    a page that is never stale, 0 one that is not kept. `expire` ends a stale page so long after it was made. A text is
+    sent as UTF-8 HTML unless the headers say otherwise. Raises InvalidArgumentError naming the field that is wrong.
+    """
+
+    body: str | bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    revalidate: Revalidate = None
+    expire: float | None = None
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.body, str | bytes):
+            raise InvalidArgumentError("Page.body", self.body, "str or bytes")
+        if isinstance(self.status, bool) or not isinstance(self.status, int) or self.status not in _STATUSES:
+            raise InvalidArgumentError("Page.status", self.status, "a status from 200 to 599")
+        if not isinstance(self.headers, Mapping) or not all(isinstance(text, str) for item in self.headers.items() for text in item):
+            raise InvalidArgumentError("Page.headers", self.headers, "strings by name")
+        require_periods("Page", self.revalidate, self.expire)
+        object.__setattr__(self, "tags", require_valid_tags("Page", self.tags))

@@ -1,0 +1,49 @@
+"""An answer whose body is all there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cache.body import EMPTY_BODY
+
+if TYPE_CHECKING:
+    from cache.body import Body
+    from pages.policy import HeaderItems
+
+
+@dataclass(frozen=True)
+class WholeResponse:
+    """A PageResponse in memory; `body` None where the status allows none."""
+
+    status: int
+    headers: HeaderItems
+    body: Body | None
+
+    def header(self, name: str) -> str | None:
+        """All values of a header, joined as HTTP joins them (RFC 9110, 5.2)."""
+        values = [value for given, value in self.headers if given.lower() == name.lower()]
+        return ", ".join(values) if values else None
+
+    def header_items(self) -> tuple[tuple[str, str], ...]:
+        return tuple((name, self.header(name) or "") for name in dict.fromkeys(name.lower() for name, _ in self.headers))
+
+    def split(self) -> tuple[WholeResponse, WholeCopy]:
+        return self, WholeCopy(self.body)
+
+    def copy(self) -> WholeCopy:
+        return WholeCopy(self.body)
+
+    async def drop(self) -> None:
+        """Nothing is on its way."""
+
+
+@dataclass(frozen=True)
+class WholeCopy:
+    """The body of a WholeResponse (the protocol BodyCopy)."""
+
+    body: Body | None
+
+    async def read(self, limit_bytes: int) -> Body | None:
+        body = self.body or EMPTY_BODY
+        return None if body.size_bytes > limit_bytes else body

@@ -1,0 +1,153 @@
+"""A manifest on disk, read row by row: a site's size does not decide how much memory that takes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from cache.keys import KeySchema
+from seed.errors import ManifestError
+from seed.manifest import ManifestHead, parse_head, parse_route
+from seed.skipped import Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import TextIO
+
+    from seed.manifest import Route
+
+_CHUNK_CHARACTERS = 1 << 16
+_BLANK = " \t\r\n"
+_decoder = json.JSONDecoder()
+
+
+class ManifestFile:
+    """`vinext-prerender.json` on disk. The constructor reads it once: what is wrong with it as a whole is said there.
+
+    Raises ManifestError where it is no JSON object, ends too early, or has no build ID or no list of routes.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        try:
+            self.built_at_ms = file.stat().st_mtime_ns // 1_000_000
+            members: dict[str, object] = {}
+            self.rows = 0
+            has_rows = False
+            for name, value in _members(file):
+                if name == "routes":
+                    has_rows = value is not _NO_LIST
+                    self.rows += value is _ROW
+                elif name in {"buildId", "trailingSlash"}:
+                    members[name] = value
+                else:
+                    members[name] = None
+        except OSError as error:
+            raise ManifestError(f"{file} cannot be read ({error.strerror}); build the site again") from error
+        except UnicodeDecodeError as error:
+            raise ManifestError(f"{file} is not UTF-8; build the site again") from error
+        self.head: ManifestHead = parse_head(members, str(file), has_rows=has_rows)
+
+    @property
+    def schema(self) -> KeySchema:
+        return self.head.schema
+
+    def routes(self) -> Iterator[Route | Skipped]:
+        """Every row, in order; one that cannot be read as what it is."""
+        number = -1
+        for name, value in _members(self.file, rows=True):
+            if name != "routes" or value is _LIST:
+                continue
+            number += 1
+            try:
+                yield parse_route(value)
+            except ManifestError as error:
+                yield Skipped("", f"route {number} of {self.file.name}: {error}")
+
+
+_LIST = object()
+_NO_LIST = object()
+_ROW = object()
+
+
+def _members(file: Path, *, rows: bool = False) -> Iterator[tuple[str, object]]:
+    """The members of the top object. `routes` comes as `_LIST`, then once for each row: as `_ROW`, or with `rows` as it is."""
+    with file.open(encoding="utf-8") as opened:
+        text = _Text(opened, str(file))
+        text.expect("{")
+        if text.peek() == "}":
+            return
+        while True:
+            name = text.value()
+            text.expect(":")
+            if name == "routes" and text.peek() == "[":
+                yield "routes", _LIST
+                for row in text.items():
+                    yield "routes", row if rows else _ROW
+            elif name == "routes":
+                text.value()
+                yield "routes", _NO_LIST
+            else:
+                yield str(name), text.value()
+            if text.expect(",}") == "}":
+                return
+
+
+class _Text:
+    """JSON text of which a part is in memory, read value by value."""
+
+    def __init__(self, opened: TextIO, where: str) -> None:
+        self._opened = opened
+        self._where = where
+        self._text = ""
+        self._at = 0
+
+    def peek(self) -> str:
+        """The next character that is not blank."""
+        while True:
+            while self._at < len(self._text):
+                if self._text[self._at] not in _BLANK:
+                    return self._text[self._at]
+                self._at += 1
+            if not self._more():
+                raise ManifestError(f"{self._where} is not JSON (it ends too early); build the site again")
+
+    def expect(self, characters: str) -> str:
+        found = self.peek()
+        if found not in characters:
+            raise ManifestError(f"{self._where} is not JSON ({found!r} instead of {characters!r}); build the site again")
+        self._at += 1
+        return found
+
+    def items(self) -> Iterator[object]:
+        self.expect("[")
+        if self.peek() == "]":
+            self._at += 1
+            return
+        while True:
+            yield self.value()
+            if self.expect(",]") == "]":
+                return
+
+    def value(self) -> object:
+        self.peek()
+        while True:
+            try:
+                value, end = _decoder.raw_decode(self._text, self._at)
+            except ValueError as error:
+                if self._more():
+                    continue
+                raise ManifestError(f"{self._where} is not JSON ({error}); build the site again") from error
+            # A number may go on in the part that has not been read yet.
+            if end == len(self._text) and self._more():
+                continue
+            self._at = end
+            return value
+
+    def _more(self) -> bool:
+        """Read on, and more each time a value turns out not to end, so that a long one is not tried too often."""
+        rest = self._text[self._at :]
+        read = self._opened.read(max(_CHUNK_CHARACTERS, len(rest)))
+        self._text, self._at = rest + read, 0
+        return bool(read)

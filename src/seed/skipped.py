@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A page that is left out, and why, in a few words for a person. `path` is "" where the row has none."""
+
+    path: str
+    reason: str

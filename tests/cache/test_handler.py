@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cache import errors
+from cache.errors import InvalidArgumentError
+from cache.handler import NoOpCacheHandler, get_cache_handler, set_cache_handler
+from cache.ports import SILENT_LOG
+from cache.values import AppPageValue
+
+if TYPE_CHECKING:
+    from cache.handler import CacheHandler
+
+
+async def test_the_handler_of_a_site_is_the_one_it_set() -> None:
+    assert get_cache_handler() is None
+    handler: CacheHandler = NoOpCacheHandler()
+    try:
+        set_cache_handler(handler)
+        assert get_cache_handler() is handler
+        with pytest.raises(InvalidArgumentError, match="this one has no get, set, revalidate_tag"):
+            set_cache_handler(object())  # type: ignore[arg-type]
+        assert get_cache_handler() is handler
+    finally:
+        set_cache_handler(None)
+    assert get_cache_handler() is None
+
+
+async def test_the_handler_that_does_nothing_keeps_nothing() -> None:
+    handler = NoOpCacheHandler()
+    await handler.set("k", AppPageValue())
+    await handler.revalidate_tag("t")
+    await handler.revalidate_by_path_prefix("/")
+    handler.reset_request_cache()
+    assert await handler.get("k") is None
+    assert not await handler.is_invalidated(["t"], 0)
+
+
+def test_every_exception_has_the_one_base() -> None:
+    found = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, Exception)]
+    assert {error.__name__ for error in found} >= {"InvalidArgumentError", "CorruptValueError", "InvalidationError"}
+    assert all(issubclass(error, errors.CacheError) or error is errors.CacheError.__base__ for error in found)
+
+
+def test_a_long_value_is_cut_in_the_message() -> None:
+    assert len(str(InvalidArgumentError("x", "y" * 1000, "z"))) < 200
+
+
+def test_a_silent_log_takes_every_event() -> None:
+    SILENT_LOG.event("error", "x", key="k")

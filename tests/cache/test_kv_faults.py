@@ -1,0 +1,153 @@
+"""A namespace that fails, is slow or answers late: a read is a miss, a write is lost with one line, an invalidation says so."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.cache.subjects import SUBJECTS, FakeSubject, kv
+from tests.fakes.kv import KVError
+
+from cache.body import text_body
+from cache.entry import CacheEntry
+from cache.errors import CacheError, InvalidationError
+from cache.handler import SetContext
+from cache.keys import KeySchema
+from cache.tags import path_tags
+from cache.values import AppPageValue
+
+PAGE = AppPageValue(html=text_body("<p>"), status=200)
+CONTEXT = SetContext(tags=("t", "u"), revalidate=60)
+
+
+def failing(subject: FakeSubject, *operations: str, nth: int | None = None, error: Exception | None = None) -> None:
+    count = 0
+
+    async def before(operation: str, key: str) -> None:
+        nonlocal count
+        if operation in operations or not operations:
+            count += 1
+            if nth is None or count == nth:
+                raise error or KVError("KV failed: 503")
+
+    subject.kv.before = before
+
+
+async def stored() -> FakeSubject:
+    subject = FakeSubject(kv)
+    await subject.handler.set("k", PAGE, CONTEXT)
+    return subject
+
+
+@pytest.mark.parametrize(
+    "error", [KVError("503"), TimeoutError(), OSError("gone"), RuntimeError("js"), ValueError("?")], ids=repr
+)
+@pytest.mark.parametrize(("operation", "line"), [("get", "cache.read_failed"), ("get_texts", "cache.read_failed")])
+async def test_a_read_that_fails_is_a_miss(operation: str, line: str, error: Exception) -> None:
+    subject = await stored()
+    failing(subject, operation, error=error)
+    assert await subject.handler.get("k") is None
+    assert subject.log.names() == [line]
+    subject.kv.before = None
+    assert await subject.handler.get("k") is not None
+
+
+async def test_a_write_that_fails_is_lost_with_one_line() -> None:
+    subject = FakeSubject(kv)
+    failing(subject, "put")
+    await subject.handler.set("k", PAGE, CONTEXT)
+    await subject.settle()
+    assert subject.log.names() == ["cache.write_failed"]
+    assert subject.log.lines[0][2] == {"key": "cache:k", "error": "KVError: KV failed: 503"}
+
+
+async def test_an_invalidation_that_fails_says_which_tags() -> None:
+    subject = await stored()
+    await subject.handler.set("b", PAGE, SetContext(tags=("b",)))
+    failing(subject, "put", nth=2)
+    with pytest.raises(InvalidationError, match=r"could not invalidate 'b': KV failed: 503; call again") as raised:
+        await subject.handler.revalidate_tag(["a", "b", "t"])
+    assert raised.value.tags == ("b",)
+    subject.kv.before = None
+    # This isolate has seen the invalidation all the same, and serves neither.
+    assert [await subject.handler.get(key) for key in "kb"] == [None, None]
+    await subject.settle()
+
+
+@pytest.mark.parametrize(("operation", "nth"), [("put", 1), ("put", 3), ("list", 1), ("list", 2), ("get", 1)])
+async def test_a_prefix_invalidation_that_fails_says_so(operation: str, nth: int) -> None:
+    subject = FakeSubject(kv)
+    for number in range(5):
+        await subject.handler.set(f"{number}", PAGE, SetContext(tags=path_tags(KeySchema.V2, f"/docs/{number}")))
+    await subject.handler.set("long", PAGE, SetContext(tags=tuple(f"{number}" * 200 for number in range(6))))
+    failing(subject, operation, nth=nth)
+    with pytest.raises(InvalidationError) as raised:
+        await subject.handler.revalidate_by_path_prefix("/docs")
+    assert set(raised.value.tags) <= {"_N_T_/docs/layout", "/docs", "_N_T_/docs"}
+    assert isinstance(raised.value, CacheError)
+    subject.kv.before = None
+    assert await subject.handler.get("1") is None
+    await subject.settle()
+
+
+async def test_a_delete_that_fails_is_the_background_s_business() -> None:
+    subject = await stored()
+    await subject.handler.revalidate_tag("t")
+    failing(subject, "delete")
+    assert await subject.handler.get("k") is None
+    assert [str(failure) for failure in await subject.background.done()] == ["KV failed: 503"]
+
+
+async def test_what_cannot_be_known_counts_as_invalidated() -> None:
+    subject = await stored()
+    failing(subject, "get_texts")
+    assert await subject.handler.is_invalidated(["t"], 0)
+    assert subject.log.names() == ["cache.markers_failed"]
+
+
+@pytest.mark.parametrize("operation", ["get", "get_texts"])
+async def test_a_read_that_is_too_slow_is_a_miss(operation: str) -> None:
+    subject = FakeSubject(lambda subject: kv(subject, read_timeout_ms=20))
+    await subject.handler.set("k", PAGE, CONTEXT)
+
+    async def before(begun: str, key: str) -> None:
+        if begun == operation:
+            await asyncio.sleep(60)
+
+    subject.kv.before = before
+    assert await subject.handler.get("k") is None
+    assert await subject.handler.is_invalidated(["x"], 0) is (operation == "get_texts")
+    assert subject.log.names()[0] == "cache.read_failed"
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize("nth", range(1, 16))
+async def test_whichever_call_fails_no_reader_and_no_writer_notices(name: str, nth: int) -> None:
+    subject = FakeSubject(SUBJECTS[name])
+    failing(subject, nth=nth)
+    seen: list[Any] = []
+    for key in ("a", "b", "a"):
+        await subject.handler.set(key, PAGE, CONTEXT)
+        seen.append(await subject.handler.get(key))
+        subject.pass_seconds(6)
+        seen.append(await subject.handler.get(key))
+        try:
+            await subject.handler.revalidate_tag(["t"])
+        except InvalidationError as error:
+            assert error.tags == ("t",)  # noqa: PT017 - it fails, or not
+        assert await subject.handler.get(key) is None
+        subject.pass_seconds(1)
+    assert all(entry is None or isinstance(entry, CacheEntry) for entry in seen)
+    await subject.background.done()
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+async def test_a_store_that_is_down_serves_nothing_and_breaks_nothing(name: str) -> None:
+    subject = FakeSubject(SUBJECTS[name])
+    failing(subject)
+    await subject.handler.set("k", PAGE, CONTEXT)
+    subject.pass_seconds(10)
+    entry = await subject.handler.get("k")
+    assert (entry is None) is (name != "memory")
+    await subject.background.done()

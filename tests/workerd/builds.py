@@ -1,0 +1,66 @@
+"""Builds to serve: the example's, recorded ones, and small ones that a test makes up."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from vinext_worker.copying import copy_build
+from vinext_worker.site import BuiltSite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_numbers = count(1)
+
+
+def copy_as_built_now(built: BuiltSite, folder: Path) -> Path:
+    """Copy a build whose time is that of its manifest, as if it had been built just now; return the assets' folder."""
+    server = folder / "server"
+    server.mkdir(parents=True)
+    for source in (built.manifest, built.manifest.with_name("RSC_BUILD_ID")):
+        if source.is_file():
+            shutil.copyfile(source, server / source.name)
+    copy_build(replace(built, manifest=server / built.manifest.name), folder / "assets")
+    return folder / "assets"
+
+
+def recorded_build(folder: Path, version: str) -> BuiltSite:
+    """A build that was kept as a fixture; it has no static files."""
+    client = folder / "no-client"
+    return BuiltSite(folder, version, folder / "wrangler.json", client, folder / "vinext-prerender.json", folder / "prerendered-routes")
+
+
+@dataclass
+class SmallBuild:
+    """A build made up: rows of a manifest, and their artifacts. Each has a build ID of its own."""
+
+    folder: Path
+    build_id: str = field(default_factory=lambda: f"small-{next(_numbers)}")
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def page(self, path: str, **row: object) -> None:
+        """Add a page; its artifacts say `built <path>` and `built payload <path>`."""
+        self.rows.append({"route": path, "status": "rendered", "router": "app", "revalidate": False, **row})
+        name = "index" if path == "/" else path[1:]
+        artifacts = self.folder / "prerendered-routes"
+        artifacts.mkdir(exist_ok=True)
+        (artifacts / f"{name}.html").write_text(f"built {path}")
+        (artifacts / f"{name}.rsc").write_text(f"built payload {path}")
+
+    def copy(self) -> dict[str, bytes]:
+        """The assets that `vinext-worker copy` makes of it, by URL path."""
+        manifest: Mapping[str, object] = {
+            "buildId": self.build_id,
+            "trailingSlash": False,
+            "routes": self.rows,
+            "pregeneratedConcretePaths": [],
+        }
+        (self.folder / "vinext-prerender.json").write_text(json.dumps(manifest))
+        copy_build(recorded_build(self.folder, "1.4.0"), self.folder / "assets")
+        assets = self.folder / "assets"
+        return {f"/{path.relative_to(assets).as_posix()}": path.read_bytes() for path in sorted(assets.rglob("*")) if path.is_file()}

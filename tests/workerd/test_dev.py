@@ -1,0 +1,145 @@
+"""`vinext-worker dev` as a person sees it: in a process of its own, with its output and its signals."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx2 as httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
+
+# The site's preparation is another command's business; what follows it is the same.
+SERVE = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from vinext_worker.dev import serve
+from vinext_worker.runtime import RuntimeOptions
+from vinext_worker.wrangler_config import WranglerConfig
+
+config = WranglerConfig.read(sys.argv[1])
+serve(RuntimeOptions(config=config, log_requests=True), Console(highlight=False, soft_wrap=True))
+"""
+
+
+class Served:
+    """A running command whose output is read line by line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.output = folder / "output"
+        with self.output.open("wb") as output:
+            command = [sys.executable, "-c", SERVE, str(folder / "wrangler.toml")]
+            environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+            self.process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
+
+    def wait_for(self, text: str, count: int = 1) -> str:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            output = self.output.read_text()
+            if output.count(text) >= count:
+                return output
+            assert self.process.poll() is None, output
+            time.sleep(0.05)
+        raise AssertionError(f"{text!r} not seen in:\n{self.output.read_text()}")
+
+    @property
+    def url(self) -> str:
+        return next(word for word in self.wait_for("Ready on").split() if word.startswith("http://"))
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.url + path, trust_env=False)
+
+    def descendants(self) -> list[int]:
+        """The processes this one started, and those they started."""
+        parents = {int(pid): int(parent) for pid, parent in (row.split() for row in _ps("pid=,ppid="))}
+        found = {self.process.pid}
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return sorted(found - {self.process.pid})
+
+
+def _ps(columns: str) -> list[str]:
+    return subprocess.run(["ps", "-eo", columns], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    shutil.copytree(FIXTURE, tmp_path / "project")
+    started = Served(tmp_path / "project")
+    started.wait_for("Ready on")
+    yield started
+    if started.process.poll() is None:
+        started.process.kill()
+        started.process.wait()
+
+
+def test_prints_the_address_requests_and_tracebacks_and_follows_the_sources(served: Served) -> None:
+    assert served.get("/hello").text == "hello from blue"
+    served.wait_for("GET  /hello  200  -  ")
+    served.get("/failure")
+    output = served.wait_for("ValueError: a failure in the handler")
+    assert 'File "src/entry.py"' in output
+    served.wait_for("GET  /failure  500")
+
+    greeting = served.folder / "src" / "greeting" / "__init__.py"
+    greeting.write_text("WORD = nothing")
+    output = served.wait_for("NameError: name 'nothing' is not defined")
+    assert "not reloaded (src/greeting/__init__.py changed)" in output
+    assert served.get("/hello").text == "hello from blue"
+
+    greeting.write_text("WORD = 'goodbye'")
+    served.wait_for("reloaded (src/greeting/__init__.py changed)", count=2)
+    assert served.get("/hello").text == "goodbye from blue"
+
+    configuration = served.folder / "wrangler.toml"
+    configuration.write_text(configuration.read_text().replace('"blue"', '"red"'))
+    served.wait_for("reloaded (wrangler.toml changed)")
+    assert served.get("/hello").text == "goodbye from red"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_signal_stops_every_process(served: Served, how: signal.Signals) -> None:
+    started = served.descendants()
+    assert len(started) >= 2
+    served.process.send_signal(how)
+    assert served.process.wait(10) == 0
+    assert served.output.read_text().endswith("Stopped\n")
+    assert not _alive(started)
+
+
+def test_killing_the_command_leaves_no_process_behind(served: Served) -> None:
+    started = served.descendants()
+    served.process.kill()
+    served.process.wait()
+    deadline = time.monotonic() + 10
+    while (left := _alive(started)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def test_the_command_ends_when_its_runtime_does(served: Served) -> None:
+    started = served.descendants()
+    os.kill(started[0], signal.SIGKILL)
+    assert served.process.wait(10) != 0
+    assert "the local runtime ended by itself" in served.output.read_text()
+    assert not _alive(started)
+
+
+def _alive(processes: list[int]) -> list[int]:
+    # A zombie is only waiting for whatever adopted it.
+    states = {int(pid): state for pid, state in (row.split() for row in _ps("pid=,stat="))}
+    return [pid for pid in processes if pid in states and not states[pid].startswith("Z")]

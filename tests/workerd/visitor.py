@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from threading import Barrier
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def state(self) -> str | None:
+        return self.headers.get("x-vinext-cache")
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Asks one Worker over HTTP, with request lines that go out exactly as they are given."""
+
+    url: str
+
+    def ask(
+        self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        connection = self._send(path, method, headers or {}, body)
+        try:
+            return _receive(connection)
+        finally:
+            connection.close()
+
+    def ask_together(self, paths: Sequence[str], when_all_are_sent: Callable[[], object]) -> list[Answer]:
+        """Ask for all paths at once: none is answered before every request is on its way, if the callback lets them go on."""
+        barrier = Barrier(len(paths) + 1)
+
+        def ask(path: str) -> Answer:
+            connection = self._send(path, "GET", {}, None)
+            try:
+                barrier.wait(_TIMEOUT_SECONDS)
+                return _receive(connection)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(len(paths)) as threads:
+            waiting = [threads.submit(ask, path) for path in paths]
+            try:
+                barrier.wait(_TIMEOUT_SECONDS)
+            finally:
+                when_all_are_sent()
+            return [each.result() for each in waiting]
+
+    def _send(self, path: str, method: str, headers: Mapping[str, str], body: bytes | None) -> HTTPConnection:
+        parts = urlsplit(self.url)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_SECONDS)
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        return connection
+
+
+def _receive(connection: HTTPConnection) -> Answer:
+    response = connection.getresponse()
+    headers: dict[str, str] = {}
+    for name, value in response.getheaders():
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return Answer(response.status, headers, response.read())
