@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CACHE_BINDING = "VINEXT_CACHE"
 _PAGES_BINDING = "PAGES"
+_SKIPPED_SHOWN = 5
 
 
 @click.command
@@ -140,8 +141,10 @@ def _prepare(site_directory: Path, project: Project, config: WranglerConfig, con
     built = prepare(site_directory, project, console)
     report = copy_build(built, config.assets.directory)
     console.print(f"{report.routes} pre-rendered pages of {site_directory} are in place (build {report.build_id})")
-    for path, reason in report.skipped:
-        console.print(f"left out: {path} ({reason})", style="yellow", markup=False)
+    if report.skipped:
+        shown = ", ".join(f"{path} ({reason})" for path, reason in report.skipped[:_SKIPPED_SHOWN])
+        rest = len(report.skipped) - _SKIPPED_SHOWN
+        console.print(f"made on request: {shown}{f' and {rest} more' if rest > 0 else ''}", markup=False)
     return built.server_config
 
 

@@ -7,7 +7,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -24,16 +24,28 @@ def write_atomically(path: Path, content: bytes) -> bool:
     return True
 
 
-def remove_others(folder: Path, kept: AbstractSet[Path], *, but: Path | None = None) -> int:
-    """Remove every file below `folder` that is not in `kept` nor below `but`, and empty folders; how many files."""
+def remove_others(folder: Path, is_kept: Callable[[str], bool]) -> int:
+    """Remove every file below `folder` whose path from there is not kept, and folders left empty; how many files."""
+    return _remove(str(folder), "", is_kept)[0] if folder.is_dir() else 0
+
+
+def _remove(folder: str, prefix: str, is_kept: Callable[[str], bool]) -> tuple[int, bool]:
+    """How many files were removed, and whether anything is left."""
     removed = 0
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if but is not None and (path == but or but in path.parents):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            if not any(path.iterdir()):
-                path.rmdir()
-        elif path not in kept:
-            path.unlink()
-            removed += 1
-    return removed
+    is_left = False
+    with os.scandir(folder) as items:
+        for item in items:
+            name = f"{prefix}{item.name}"
+            if is_kept(name):
+                is_left = True
+            elif item.is_dir(follow_symlinks=False):
+                below, is_below_left = _remove(item.path, f"{name}/", is_kept)
+                removed += below
+                if is_below_left:
+                    is_left = True
+                else:
+                    os.rmdir(item.path)  # noqa: PTH106 - a Path for each of a hundred thousand files is what this avoids
+            else:
+                os.unlink(item.path)  # noqa: PTH108 - likewise
+                removed += 1
+    return removed, is_left

@@ -28,7 +28,10 @@ class InvalidArgumentError(CacheError, ValueError):
         self.argument = argument
         self.value = value
         self.allowed = allowed
-        shown = repr(value)
+        try:
+            shown = repr(value)
+        except RecursionError:
+            shown = object.__repr__(value)
         if len(shown) > _SHOWN_CHARACTERS:
             shown = f"{shown[:_SHOWN_CHARACTERS]}…"
         super().__init__(f"{argument} is {shown} ({type(value).__name__}), allowed: {allowed}")

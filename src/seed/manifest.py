@@ -106,6 +106,8 @@ def skip_reason(route: Route, schema: KeySchema) -> str | None:
     """Why a route is not seeded, in a few words for a person; None where it is."""
     if route.status != "rendered":
         return f"{route.status}: {route.reason}" if route.reason else route.status
+    if route.revalidate_seconds == 0:
+        return "its period is 0, so no cache keeps it"
     if route.router == "metadata" and schema is KeySchema.V2:
         return None
     if route.router != "app":

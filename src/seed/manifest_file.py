@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from cache.keys import KeySchema
 from seed.errors import ManifestError
-from seed.manifest import ManifestHead, parse_head, parse_route
+from seed.manifest import parse_head, parse_route
 from seed.skipped import Skipped
 
 if TYPE_CHECKING:
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from seed.manifest import Route
+    from cache.keys import KeySchema
+    from seed.manifest import ManifestHead, Route
 
 _CHUNK_CHARACTERS = 1 << 16
 _BLANK = " \t\r\n"

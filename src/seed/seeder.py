@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness
-from cache.handler import SetContext
 from cache.keys import page_key
+from seed.entries import set_context
 from seed.errors import SeedError
 from seed.records import entry_of
 
@@ -108,13 +108,7 @@ class Seeder:
 
     async def _store(self, key: str, entry: CacheEntry) -> None:
         try:
-            context = SetContext(
-                tags=entry.tags,
-                revalidate=False if entry.revalidate_seconds is None else entry.revalidate_seconds,
-                expire=entry.expire_seconds,
-                last_modified_ms=entry.last_modified_ms,
-            )
-            await self._handler.set(key, entry.value, context)
+            await self._handler.set(key, entry.value, set_context(entry))
         finally:
             self._arriving.pop(key, None)
 

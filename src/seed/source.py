@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cache.keys import normalize_path
 from seed.artifacts import artifact_files
-from seed.errors import ManifestError
+from seed.errors import ManifestError, SeedError
 from seed.index import (
     BUILD_FILE,
     PRERENDER_FOLDER,
@@ -20,9 +20,10 @@ from seed.index import (
 )
 from seed.manifest import MANIFEST_NAME, parse_manifest, skip_reason
 from seed.records import record_of
+from seed.skipped import Skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from cache.body import Body, Buffer
     from seed.artifacts import Artifact
@@ -45,6 +46,9 @@ class Source(Protocol):
 
     async def record(self, path: str) -> RouteRecord | None:
         """The record of a path (one of `normalize_path`), None where the build has none."""
+
+    def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
+        """Every path with its record, or with the reason why it has none. At most one shard is in memory at a time."""
 
     async def body(self, name: str) -> Body | None:
         """An artifact by the name its record gives, None where the file is missing."""
@@ -94,6 +98,19 @@ class CopiedSource:
             return None
         return RouteRecord.from_document(document, f"the record of {path} in shard {number}")
 
+    async def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
+        for number in range(self.build.shards):
+            try:
+                shard = await self._read_shard(number)
+            except SeedError as error:
+                yield "", Skipped("", f"all pages of shard {number}: {error}")
+                continue
+            for path, document in shard.items():
+                try:
+                    yield path, RouteRecord.from_document(document, f"the record of {path} in shard {number}")
+                except ManifestError as error:
+                    yield path, Skipped(path, str(error))
+
     async def body(self, name: str) -> Body | None:
         return await self._assets.get(f"/{PRERENDER_FOLDER}/{artifact_file(name)}")
 
@@ -133,6 +150,10 @@ class PlainSource:
 
     async def record(self, path: str) -> RouteRecord | None:
         return self._records.get(path)
+
+    async def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
+        for item in self._records.items():
+            yield item
 
     async def body(self, name: str) -> Body | None:
         # The names are percent-encoded on disk, so a URL encodes the percent signs.

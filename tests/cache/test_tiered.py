@@ -144,6 +144,21 @@ async def test_a_write_while_the_back_is_read_is_not_overwritten() -> None:
     assert value(await subject.handler.get("k")) == NEW
 
 
+async def test_a_write_while_a_copy_is_checked_is_not_overwritten() -> None:
+    subject = FakeSubject(tiered)
+    await subject.handler.set("k", OLD, CONTEXT)
+    subject.pass_seconds(5)
+
+    async def write(begun: str, _key: str) -> None:
+        if begun == "get_texts":
+            subject.kv.before = None
+            await subject.handler.set("k", NEW, CONTEXT)
+
+    subject.kv.before = write
+    assert value(await subject.handler.get("k")) == NEW
+    await subject.settle()
+
+
 async def test_checks_are_bounded() -> None:
     subject = FakeSubject(
         lambda subject: TieredCacheHandler(MemoryCacheHandler(20_000, subject.clock), NoOpCacheHandler(), clock=subject.clock)

@@ -44,6 +44,11 @@ class ServedExample:
             yield cls(built, runtime, Visitor(runtime.url), PagesStub(runtime), not without)
 
     @property
+    def direct(self) -> Visitor:
+        """Straight to the Worker, where the assets' router does not stand before it."""
+        return Visitor(self.runtime.direct_url)
+
+    @property
     def other_isolate(self) -> Visitor:
         return Visitor(self.runtime.urls[1])
 

@@ -116,8 +116,10 @@ def test_calls_a_service_and_lets_the_test_ask_it_too(runtime: LocalRuntime, cli
     assert httpx.get(f"{runtime.service_urls['PAGES']}/count", trust_env=False).text == "1"
 
 
-def test_wait_until_keeps_python_awaitables_alive(runtime: LocalRuntime, client: httpx.Client) -> None:
-    assert client.get("/background").text == "answered"
+@pytest.mark.parametrize("direct", [False, True], ids=["behind the assets", "direct"])
+def test_wait_until_keeps_python_awaitables_alive(runtime: LocalRuntime, direct: bool) -> None:  # noqa: FBT001
+    runtime.logs.clear()
+    assert httpx.get(f"{runtime.direct_url if direct else runtime.url}/background", trust_env=False).text == "answered"
     runtime.wait_for_log("kept alive by the context")
     runtime.wait_for_log("kept alive by the module")
 
@@ -153,15 +155,19 @@ def test_structured_logs_are_read_as_events(runtime: LocalRuntime, client: httpx
     assert (line.level, line.event) == ("warn", {"event": "something", "key": "a"})
 
 
-@pytest.mark.parametrize(
-    ("fault", "answer"), [pytest.param("throw", "failed: Error: STORE.get failed as asked for", id="rejects")]
-)
-def test_a_binding_fails_on_command(runtime: LocalRuntime, client: httpx.Client, fault: str, answer: str) -> None:
+def test_a_binding_fails_on_command(runtime: LocalRuntime, client: httpx.Client) -> None:
     runtime.kv("STORE").put("key", "value")
-    runtime.fail("STORE", "get", fault)  # type: ignore[arg-type]
-    assert client.get("/kv-or-error").text == answer
+    runtime.fail("STORE", "get")
+    assert client.get("/kv-or-error").text == "failed: Error: STORE.get failed as asked for"
     runtime.heal()
     assert client.get("/kv-or-error").text == "got value"
+
+
+def test_a_binding_hangs_on_command(runtime: LocalRuntime, client: httpx.Client) -> None:
+    runtime.fail("STORE", "get", "hang")
+    with pytest.raises(httpx.ReadTimeout):
+        client.get("/kv-or-error", timeout=0.3)
+    assert client.get("/hello").status_code == 200
 
 
 def test_assets_answer_with_a_status_on_command(runtime: LocalRuntime, client: httpx.Client) -> None:

@@ -1,0 +1,200 @@
+"""One request to an ASGI app (https://asgi.readthedocs.io/en/latest/specs/www.html), and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote
+
+from cache.body import BytesBody
+from pages.handler import PageError
+from pages.policy import with_policy
+from pages.rendering import rendering_as
+from pages.whole import WholeResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cache.ports import Background, Log
+    from pages.handler import PageResponse
+    from pages.policy import HeaderItems
+    from pages.rendering import Rendering
+
+# 2.4: `send` raises OSError once the visitor has gone.
+ASGI_VERSION = {"version": "3.0", "spec_version": "2.4"}
+NULL_BODY_STATUSES = frozenset({101, 103, 204, 205, 304})
+
+
+class BodySource(Protocol):
+    """The body of a request."""
+
+    async def read(self) -> bytes | None:
+        """The next part, None at the end. Raises PageError where it breaks off."""
+
+
+class BodySink(Protocol):
+    """The body of an answer whose parts are sent as they are made."""
+
+    async def write(self, part: bytes) -> None:
+        """Until somebody has taken the part. Raises OSError once the visitor has gone."""
+
+    async def close(self) -> None:
+        """Say that all parts have been written."""
+
+    async def abort(self, reason: str) -> None:
+        """Break the body off, so that nobody takes it for whole."""
+
+
+class StreamedBody(Protocol):
+    """Begins an answer whose body follows."""
+
+    def __call__(self, status: int, headers: HeaderItems, on_gone: Callable[[], None]) -> tuple[PageResponse, BodySink]: ...
+
+
+class AsgiExchange:
+    """Runs an app for one request; the answer is there as soon as it is whole, or its first part is."""
+
+    def __init__(self, name: str, body: BodySource, open_stream: StreamedBody, rendering: Rendering, log: Log) -> None:
+        self._name = name
+        self._body = body
+        self._open_stream = open_stream
+        self._rendering = rendering
+        self._log = log
+        self._method = ""
+        self._is_personal = False
+        self._start: tuple[int, HeaderItems] | None = None
+        self._sink: BodySink | None = None
+        self._is_complete = False
+        self._is_gone = False
+        self._reading: asyncio.Future[bytes | None] | None = None
+        self._is_read = False
+
+    async def run(self, app: Callable[..., Any], scope: Mapping[str, Any], background: Background) -> PageResponse:
+        """The answer; the app goes on in the background. Raises PageError where it gives none."""
+        self._method = scope["method"]
+        self._is_personal = is_personal({name for name, _ in scope["headers"]})
+        self._answer: asyncio.Future[PageResponse] = asyncio.get_running_loop().create_future()
+        self._over = asyncio.Event()
+        task = asyncio.ensure_future(self._drive(app, scope))
+        background.run(task, f"{self._name} for {scope['path']}")
+        try:
+            return await self._answer
+        except asyncio.CancelledError:
+            # Nobody waits for the answer any more.
+            task.cancel()
+            raise
+
+    async def _drive(self, app: Callable[..., Any], scope: Mapping[str, Any]) -> None:
+        reason = "ended without an answer"
+        try:
+            with rendering_as(self._rendering):
+                await app(scope, self._receive, self._send)
+        except Exception as error:  # noqa: BLE001 - whatever an app raises
+            reason = f"raised {type(error).__name__}: {error}"
+            if not self._is_gone:
+                trace = "".join(traceback.format_exception(error)[-6:])
+                self._log.event("error", "page.raised", path=scope["path"], error=reason, traceback=trace)
+        finally:
+            self._over.set()
+            if not self._answer.done():
+                self._answer.set_exception(PageError(f"{self._name} {reason}"))
+            elif self._sink is not None and not self._is_complete and not self._is_gone:
+                await self._sink.abort(f"{self._name} {reason} in the middle of its answer")
+
+    async def _receive(self) -> dict[str, Any]:
+        while not self._is_read and not self._is_gone:
+            # A receive that is cancelled must not lose a part.
+            self._reading = self._reading or asyncio.ensure_future(self._body.read())
+            part = await asyncio.shield(self._reading)
+            self._reading = None
+            if part is None:
+                self._is_read = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": part, "more_body": True}
+        await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "http.response.start" and self._start is None:
+            headers = tuple((_text(name), _text(value)) for name, value in message.get("headers", ()))
+            self._start = (message["status"], headers)
+        elif kind == "http.response.body" and self._start is not None and not self._is_complete:
+            await self._send_body(bytes(message.get("body", b"")), is_last=not message.get("more_body", False))
+        else:
+            raise RuntimeError(f"{self._name} sent {kind} where ASGI has no place for it")
+
+    async def _send_body(self, part: bytes, *, is_last: bool) -> None:
+        if self._sink is None:
+            assert self._start is not None  # noqa: S101 - the caller has looked
+            status, headers = self._start
+            headers = with_policy(self._rendering, self._method, status, headers, is_personal=self._is_personal)
+            if is_last or self._method == "HEAD" or status in NULL_BODY_STATUSES:
+                self._is_complete = is_last
+                body = None if self._method == "HEAD" or status in NULL_BODY_STATUSES else BytesBody(part)
+                if not self._answer.done():
+                    self._answer.set_result(WholeResponse(status, headers, body))
+                if is_last:
+                    self._over.set()
+                return
+            response, self._sink = self._open_stream(status, headers, self._gone)
+            self._answer.set_result(response)
+        if self._is_gone:
+            raise OSError("the visitor has gone")
+        if part:
+            await self._sink.write(part)
+        if is_last:
+            self._is_complete = True
+            await self._sink.close()
+            self._over.set()
+
+    def _gone(self) -> None:
+        self._is_gone = True
+        self._over.set()
+
+
+def http_scope(  # noqa: PLR0913 - what a scope consists of
+    *, method: str, url: str, headers: list[tuple[bytes, bytes]], state: Mapping[str, Any], env: Any, kind: str = "http"
+) -> dict[str, Any]:
+    """The scope of a request; `headers` have lower-case names, `kind` is http or websocket."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path_and_query = rest.partition("/")
+    path, _, query = f"{slash or '/'}{path_and_query}".partition("#")[0].partition("?")
+    host, colon, port = authority.rpartition(":")
+    if not colon or not port.isdigit():
+        host, port = authority, "443" if scheme == "https" else "80"
+    if kind == "websocket":
+        scheme = "wss" if scheme == "https" else "ws"
+    if not any(name == b"host" for name, _ in headers):
+        headers = [(b"host", authority.encode()), *headers]
+    return {
+        "type": kind,
+        "asgi": ASGI_VERSION,
+        "http_version": "1.1",
+        "method": method,
+        "scheme": scheme,
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": headers,
+        "client": _client(headers),
+        "server": (host, int(port)),
+        "state": dict(state),
+        "env": env,
+    }
+
+
+def is_personal(header_names: set[bytes]) -> bool:
+    """Whether a request brings what makes its visitor known."""
+    return not header_names.isdisjoint({b"cookie", b"authorization", b"x-api-key", b"proxy-authorization"})
+
+
+def _client(headers: list[tuple[bytes, bytes]]) -> tuple[str, int] | None:
+    address = next((value.decode("latin-1") for name, value in headers if name == b"cf-connecting-ip"), None)
+    return None if address is None else (address, 0)
+
+
+def _text(value: bytes) -> str:
+    return bytes(value).decode("latin-1")

@@ -1,0 +1,69 @@
+"""Seeding from disk, for servers that are not Workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seed.directory import DirectoryAssets
+from seed.entries import SeedEntry, seed_entries
+from seed.errors import ManifestError
+from seed.index import BUILD_FILE, PRERENDER_FOLDER
+from seed.manifest import MANIFEST_NAME
+from seed.output import OutputSource
+from seed.source import open_source
+
+if TYPE_CHECKING:
+    import os
+
+    from cache.handler import CacheHandler
+    from seed.skipped import Skipped
+    from seed.source import Source
+
+_MOST_SKIPPED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What was done; `skipped` are the first of the pages that were left out."""
+
+    build_id: str
+    entries: int
+    skipped: tuple[Skipped, ...]
+
+
+async def open_directory(path: str | os.PathLike[str]) -> Source:
+    """The build in a folder: one of assets, as `vinext-worker copy` fills it, or vinext's own `dist/server`.
+
+    Raises ManifestError where there is none, or it cannot be read.
+    """
+    folder = Path(path)
+    if folder.name == PRERENDER_FOLDER and (folder / BUILD_FILE).is_file():
+        folder = folder.parent
+    if (folder / MANIFEST_NAME).is_file():
+        return OutputSource(folder)
+    source = await open_source(DirectoryAssets(folder))
+    if source is None:
+        raise ManifestError(
+            f"{folder} holds no build; name the assets that `vinext-worker copy` filled, or a build's dist/server"
+        )
+    return source
+
+
+async def seed_from_directory(handler: CacheHandler, path: str | os.PathLike[str]) -> Seeded:
+    """Put every page of the build in a folder (see `open_directory`) into a cache handler.
+
+    Raises ManifestError where there is no build. A page that was invalidated since it was built is left out.
+    """
+    source = await open_directory(path)
+    entries = 0
+    skipped: list[Skipped] = []
+    async for item in seed_entries(source):
+        if isinstance(item, SeedEntry):
+            if not await handler.is_invalidated(item.entry.tags, item.entry.last_modified_ms):
+                await handler.set(item.key, item.entry.value, item.context)
+                entries += 1
+        elif len(skipped) < _MOST_SKIPPED:
+            skipped.append(item)
+    return Seeded(source.build.build_id, entries, tuple(skipped))

@@ -1,0 +1,136 @@
+"""A page handler with a script, and its answers, whose bodies break off or never end where the script says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from cache.body import BytesBody
+from pages.handler import PageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pages.request import PageRequest, RenderRequest
+
+VARY = "RSC, Next-Router-State-Tree"
+
+
+@dataclass
+class FakeResponse:
+    """`size_bytes` says how large the body is where it is too large to be made."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    size_bytes: int | None = None
+    breaks_off: bool = False
+    is_dropped: bool = False
+    is_copied: bool = False
+
+    def header(self, name: str) -> str | None:
+        return next((text for key, text in self.headers.items() if key.lower() == name.lower()), None)
+
+    def header_items(self) -> Iterable[tuple[str, str]]:
+        return self.headers.items()
+
+    def split(self) -> tuple[FakeResponse, FakeCopy]:
+        return self, self.copy()
+
+    def copy(self) -> FakeCopy:
+        self.is_copied = True
+        return FakeCopy(self)
+
+    async def drop(self) -> None:
+        self.is_dropped = True
+
+
+@dataclass
+class FakeCopy:
+    response: FakeResponse
+
+    async def read(self, limit_bytes: int) -> BytesBody | None:
+        await asyncio.sleep(0)
+        body = self.response.body
+        if self.response.breaks_off:
+            raise PageError(f"the body broke off after {len(body)} bytes: reset")
+        size_bytes = len(body) if self.response.size_bytes is None else self.response.size_bytes
+        return None if size_bytes > limit_bytes else BytesBody(body)
+
+
+def page(text: str = "page", cache_control: str | None = "s-maxage=60, stale-while-revalidate=540", **headers: str) -> FakeResponse:
+    """A page as vinext sends it; an underscore in the name of a header is a hyphen."""
+    return _response("text/html; charset=utf-8", text, cache_control, {"vary": VARY} | headers)
+
+
+def payload(text: str = "payload", cache_control: str | None = "s-maxage=60, stale-while-revalidate=540", **headers: str) -> FakeResponse:
+    """An RSC payload as vinext sends it."""
+    return _response("text/x-component", text, cache_control, {"vary": VARY} | headers)
+
+
+def route(text: str = "{}", cache_control: str | None = "s-maxage=60", **headers: str) -> FakeResponse:
+    """What a route handler sends."""
+    return _response("application/json", text, cache_control, headers)
+
+
+def dynamic(text: str = "dynamic") -> FakeResponse:
+    """A page that is made for each visitor."""
+    return page(text, "private, no-cache, no-store, max-age=0, must-revalidate")
+
+
+def missing() -> FakeResponse:
+    """What there is no page for."""
+    return FakeResponse(404, {"content-type": "text/html; charset=utf-8", "cache-control": "no-store"}, b"not found")
+
+
+def broken(status: int = 500) -> FakeResponse:
+    """A page that could not be made."""
+    return FakeResponse(status, {"content-type": "text/html; charset=utf-8"}, b"error")
+
+
+def _response(content_type: str, text: str, cache_control: str | None, headers: Mapping[str, str]) -> FakeResponse:
+    found = {"content-type": content_type} | {name.replace("_", "-"): value for name, value in headers.items()}
+    if cache_control is not None:
+        found["cache-control"] = cache_control
+    return FakeResponse(200, found, text.encode())
+
+
+Line: TypeAlias = FakeResponse | Exception | Callable[[], FakeResponse]
+
+
+@dataclass
+class FakePages:
+    """Answers by path: `documents` and `payloads`; what is in neither is missing. `hold` keeps every answer back."""
+
+    documents: dict[str, Line] = field(default_factory=dict)
+    payloads: dict[str, Line] = field(default_factory=dict)
+    hold: asyncio.Event | None = None
+    answered: list[PageRequest] = field(default_factory=list)
+    rendered: list[RenderRequest] = field(default_factory=list)
+
+    async def answer(self, request: PageRequest) -> FakeResponse:
+        self.answered.append(request)
+        is_rsc = request.path.endswith(".rsc") or request.headers.get("rsc") == "1"
+        return await self._play(request.path.removesuffix(".rsc"), is_rsc=is_rsc)
+
+    async def render(self, request: RenderRequest) -> FakeResponse:
+        self.rendered.append(request)
+        return await self._play(request.path, is_rsc=request.rsc)
+
+    @property
+    def documents_made(self) -> int:
+        """How often anything but an RSC payload was made."""
+        return sum(not request.rsc for request in self.rendered) + sum(
+            not request.path.endswith(".rsc") and request.headers.get("rsc") is None for request in self.answered
+        )
+
+    async def _play(self, path: str, *, is_rsc: bool) -> FakeResponse:
+        await asyncio.sleep(0)
+        if self.hold is not None:
+            await self.hold.wait()
+        line = (self.payloads if is_rsc else self.documents).get(path, missing)
+        if isinstance(line, Exception):
+            raise line
+        return line if isinstance(line, FakeResponse) else line()

@@ -1,0 +1,230 @@
+"""The example behind the Worker, where its page handler has work to do."""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.workerd.patience import eventually
+
+if TYPE_CHECKING:
+    from tests.workerd.example import ServedExample
+    from tests.workerd.visitor import Answer, Visitor
+
+TOGETHER = 50
+RSC = {"RSC": "1", "Accept": "text/x-component"}
+# What the adapter tells the Worker, and nobody else.
+INTERNAL = ("x-vinext-cache-tags", "x-vinext-revalidated-tags")
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def draft() -> str:
+    """A post that the build does not know and nobody has asked for."""
+    return f"/blog/draft-{next(_numbers)}"
+
+
+def rendered_at(answer: Answer) -> str:
+    found = re.search(r'data-rendered-at="([^"]+)"', answer.text)
+    assert found is not None, answer
+    return found[1]
+
+
+def made_at(answer: Answer) -> str:
+    found = re.search(r'data-made-at="([^"]+)"', answer.text)
+    assert found is not None, answer
+    return found[1]
+
+
+def assert_not_cached(answer: Answer) -> None:
+    assert answer.state is None
+    assert "x-nextjs-cache" not in answer.headers
+    assert not set(INTERNAL).intersection(answer.headers)
+
+
+def test_a_stale_page_is_served_at_once_and_made_again_once(example: ServedExample) -> None:
+    example.pages.hold("/tick")
+    try:
+        stale = eventually(lambda: example.visitor.ask("/tick"), lambda answer: answer.state == "STALE")
+        asked = len(example.pages.requests("/tick", rsc=False))
+        many = example.visitor.ask_together(["/tick"] * TOGETHER, lambda: None)
+        many += [example.visitor.ask("/tick.rsc")]
+        eventually(lambda: example.pages.requests("/tick", rsc=False))
+        assert [(each.status, each.state) for each in many] == [(200, "STALE")] * (TOGETHER + 1)
+        assert {rendered_at(each) for each in many[:-1]} == {rendered_at(stale)}
+        assert len(example.pages.requests("/tick", rsc=False)) <= max(asked, 1)
+    finally:
+        example.pages.hold()
+    assert stale.headers["cache-control"] == "s-maxage=2, stale-while-revalidate=31535998"
+    fresh = eventually(lambda: example.visitor.ask("/tick"), lambda answer: rendered_at(answer) > rendered_at(stale))
+    assert fresh.state in {"HIT", "STALE"}
+    renders = example.pages.requests("/tick", rsc=False)
+    assert all(set(each.headers).isdisjoint({"cookie", "authorization"}) for each in renders)
+
+
+def test_a_stale_page_is_a_hit_when_it_has_been_made(example: ServedExample) -> None:
+    stale = eventually(lambda: example.visitor.ask("/tick"), lambda answer: answer.state == "STALE")
+    fresh = eventually(lambda: example.visitor.ask("/tick"), lambda answer: answer.state == "HIT")
+    assert rendered_at(fresh) > rendered_at(stale)
+    assert fresh.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_the_one_who_makes_a_page_again_is_not_recognised(example: ServedExample) -> None:
+    visitor = {"Cookie": "session=secret", "User-Agent": "someone"}
+    before = len(example.pages.requests("/tick", rsc=False))
+    eventually(lambda: example.visitor.ask("/tick", headers=visitor), lambda answer: answer.state == "STALE")
+    renders = eventually(lambda: example.pages.requests("/tick", rsc=False)[before:])
+    assert all(set(each.headers).isdisjoint(("cookie", "user-agent")) for each in renders)
+
+
+@pytest.mark.parametrize("headers", [pytest.param({}, id="stranger"), pytest.param({"Cookie": "session=1"}, id="with a cookie")])
+def test_a_page_that_was_not_pre_rendered_is_a_miss_then_a_hit(
+    example: ServedExample, draft: str, headers: dict[str, str]
+) -> None:
+    miss = example.visitor.ask(draft, headers=headers)
+    assert (miss.status, miss.state, miss.headers["content-type"]) == (200, "MISS", "text/html; charset=utf-8")
+    assert not set(INTERNAL).intersection(miss.headers)
+    hit = example.visitor.ask(draft, headers=headers)
+    assert (hit.status, hit.state, hit.body) == (200, "HIT", miss.body)
+    assert hit.headers["cache-control"] == miss.headers["cache-control"]
+    assert not set(INTERNAL).intersection(hit.headers)
+    assert example.visitor.ask(draft, "HEAD").state == "HIT"
+    payload = eventually(lambda: example.visitor.ask(f"{draft}?_rsc=1", headers=RSC), lambda answer: answer.state == "HIT")
+    assert payload.headers["content-type"] == "text/x-component"
+    assert payload.headers["x-vinext-rsc-compatibility-id"]
+    assert [each.rsc for each in example.pages.requests(draft)] == [False, True]
+
+
+def test_a_client_s_partial_payload_is_not_kept_but_the_page_s_own_is(example: ServedExample, draft: str) -> None:
+    navigation = {**RSC, "X-Vinext-Rsc-State-Fingerprint": "f", "X-Vinext-Mounted-Layouts": "/"}
+    assert_not_cached(example.visitor.ask(f"{draft}?_rsc=1", headers=navigation))
+    payload = eventually(lambda: example.visitor.ask(f"{draft}?_rsc=1", headers=navigation), lambda answer: answer.state == "HIT")
+    assert payload.headers["content-type"] == "text/x-component"
+    page = eventually(lambda: example.visitor.ask(draft), lambda answer: answer.state == "HIT")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_a_page_asked_for_by_many_at_once_is_made_once(example: ServedExample, draft: str) -> None:
+    example.pages.hold(draft)
+    answers = example.visitor.ask_together([draft] * TOGETHER, example.pages.hold)
+    states = [answer.state for answer in answers]
+    assert (states.count("MISS"), states.count("HIT")) == (1, TOGETHER - 1)
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.body for answer in answers}) == 1
+    assert len(example.pages.requests(draft, rsc=False)) == 1
+
+
+def test_a_route_handler_s_answer_is_a_miss_then_a_hit_and_made_again(example: ServedExample) -> None:
+    # The route's period is ten seconds: whatever came before, it goes round.
+    states = {"MISS": None, "HIT": None} if not example.pages.requests("/api/time") else {"HIT": None}
+    for state in states:
+        answer = example.visitor.ask("/api/time")
+        assert answer.state == state, answer
+        assert answer.headers["content-type"] == "application/json"
+        assert "renderedAt" in answer.text
+    assert example.visitor.ask("/api/time", "HEAD").body == b""
+    assert example.visitor.ask("/api/time", headers={"Cookie": "session=1"}).state == "HIT"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        pytest.param("/dash", "GET", 200, id="a dynamic page"),
+        pytest.param("/search?q=shoes", "GET", 200, id="a page that reads the query"),
+        pytest.param("/missing", "GET", 404, id="a missing page"),
+        pytest.param("/docs/not/listed", "GET", 404, id="a page that says it is missing"),
+        pytest.param("/about", "POST", None, id="POST"),
+        pytest.param("/about", "DELETE", 405, id="DELETE"),
+        pytest.param("/about/", "GET", 308, id="the other trailing slash"),
+    ],
+)
+def test_what_is_not_for_the_cache_is_the_page_handler_s_own_answer(
+    example: ServedExample, path: str, method: str, status: int | None
+) -> None:
+    bare = path.partition("?")[0]
+    before = len(example.pages.requests(bare))
+    for _ in range(2):
+        answer = example.visitor.ask(path, method, body=b"" if method == "POST" else None)
+        assert_not_cached(answer)
+        assert status in {None, answer.status}
+        assert answer.status < 500
+    assert len(example.pages.requests(bare)) == before + 2
+
+
+def test_a_dynamic_page_sees_its_visitor(example: ServedExample) -> None:
+    example.visitor.ask("/dash", headers={"Cookie": "session=mine"})
+    assert example.pages.requests("/dash")[-1].headers["cookie"] == "session=mine"
+    assert "shoes" in example.visitor.ask("/search?q=shoes").text
+
+
+def test_draft_mode_passes_the_cache_by(example: ServedExample) -> None:
+    before = len(example.pages.requests("/blog"))
+    assert_not_cached(example.visitor.ask("/blog", headers={"Cookie": "__prerender_bypass=1"}))
+    assert len(example.pages.requests("/blog")) == before + 1
+
+
+def invalidate_by_tag(visitor: Visitor) -> Answer:
+    return visitor.ask("/api/revalidate?tag=products")
+
+
+def invalidate_by_post(visitor: Visitor) -> Answer:
+    return visitor.ask("/api/revalidate?tag=products", "POST", body=b"")
+
+
+def invalidate_by_path(visitor: Visitor) -> Answer:
+    return visitor.ask("/api/revalidate?path=/tagged", "POST", body=b"")
+
+
+def invalidate_by_action(visitor: Visitor) -> Answer:
+    """The first button of /actions, as a browser without JavaScript sends it."""
+    form = re.search(r"<form.*?</form>", visitor.ask("/actions").text, re.DOTALL)
+    assert form is not None
+    fields = re.findall(r'<input type="hidden" name="([^"]*)"(?: value="([^"]*)")?', form[0])
+    assert fields, form[0]
+    parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields]
+    body = "".join([*parts, "--b--\r\n"]).encode()
+    origin = visitor.url.rstrip("/")
+    headers = {"Content-Type": "multipart/form-data; boundary=b", "Origin": origin, "Host": origin.partition("://")[2]}
+    return visitor.ask("/actions", "POST", headers, body)
+
+
+@pytest.mark.parametrize("invalidate", [invalidate_by_tag, invalidate_by_post, invalidate_by_path, invalidate_by_action])
+def test_what_was_invalidated_is_made_anew_and_the_build_s_page_does_not_come_back(example: ServedExample, invalidate: object) -> None:
+    assert callable(invalidate)
+    before = example.visitor.ask("/tagged")
+    assert before.state in {"HIT", "MISS"}
+    asked = len(example.pages.requests("/tagged", rsc=False))
+    answer = invalidate(example.visitor)
+    assert answer.status in {200, 303}, answer
+    assert_not_cached(answer)
+    miss = example.visitor.ask("/tagged")
+    assert (miss.status, miss.state) == (200, "MISS")
+    assert rendered_at(miss) > rendered_at(before)
+    if invalidate is not invalidate_by_path:
+        assert made_at(miss) > made_at(before)
+    hit = example.visitor.ask("/tagged")
+    assert (hit.state, hit.body) == ("HIT", miss.body)
+    payload = eventually(lambda: example.visitor.ask("/tagged.rsc"), lambda answer: answer.state == "HIT")
+    assert payload.body != example.artifact("tagged.rsc")
+    assert len(example.pages.requests("/tagged", rsc=False)) == asked + 1
+
+
+def test_what_was_invalidated_does_not_come_back_in_an_isolate_that_starts_later(example: ServedExample) -> None:
+    if not example.has_kv:
+        pytest.skip("without KV an isolate knows of its own invalidations only")
+    assert example.visitor.ask("/actions").state in {"HIT", "MISS"}
+    assert example.visitor.ask("/api/revalidate?path=/actions").status == 200
+    other = example.other_isolate.ask("/actions")
+    assert other.state == "MISS"
+    assert other.body != example.artifact("actions.html")
+    assert example.visitor.ask("/actions").state in {"HIT", "MISS"}
+    eventually(lambda: example.visitor.ask("/actions"), lambda answer: answer.state == "HIT" and answer.body == other.body)
+
+
+def test_the_worker_logs_no_fault(example: ServedExample) -> None:
+    example.visitor.ask("/")
+    assert [line for line in example.runtime.logs if line.level in {"error", "warn"}] == []
