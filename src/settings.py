@@ -9,12 +9,15 @@ from cache.codec import Layout
 from cache.errors import VinextWorkerError
 from cache.keys import KeySchema
 from cache.kv_ttl import TTLPolicy
+from pages.choice import HandlerName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from enum import Enum
 
 _MOST_DIGITS = 15
+
+_PAGES_SERVICE = HandlerName("service", "", "PAGES")
 
 T = TypeVar("T")
 E = TypeVar("E", bound="Enum")
@@ -39,7 +42,8 @@ class Settings:
     kv_ttl: TTLPolicy = TTLPolicy.THIRTY_DAYS
     tag_cache_ms: int = 5000
     memory_bytes: int = 32 * 1024 * 1024
-    page_handler: str = "service:PAGES"
+    page_handler: HandlerName = _PAGES_SERVICE
+    page_timeout_ms: int = 60_000
     tenants: Mapping[str, str] = field(default_factory=dict)
     server_timing: bool = False
     admin_token: str | None = None
@@ -60,7 +64,8 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         kv_ttl=_read(variables, "VINEXT_KV_TTL", default.kv_ttl, _one_of(TTLPolicy)),
         tag_cache_ms=_read(variables, "VINEXT_TAG_CACHE_MS", default.tag_cache_ms, _count),
         memory_bytes=_read(variables, "VINEXT_MEMORY_BYTES", default.memory_bytes, _count),
-        page_handler=_read(variables, "VINEXT_PAGE_HANDLER", default.page_handler, _page_handler),
+        page_handler=_read(variables, "VINEXT_PAGE_HANDLER", default.page_handler, HandlerName.parse),
+        page_timeout_ms=_read(variables, "VINEXT_PAGE_TIMEOUT_MS", default.page_timeout_ms, _count),
         tenants=_read(variables, "VINEXT_TENANTS", default.tenants, _tenants),
         server_timing=_read(variables, "VINEXT_SERVER_TIMING", default.server_timing, _switch),
         admin_token=variables.get("VINEXT_ADMIN_TOKEN") or None,
@@ -112,15 +117,9 @@ def _switch(text: str) -> bool:
 def _tenants(text: str) -> Mapping[str, str]:
     tenants: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        host, _, prefix = (piece.strip() for piece in part.partition("="))
+        name, _, prefix = (piece.strip() for piece in part.partition("="))
+        host = name.lower()
         if not host or not prefix or host in tenants:
             raise ValueError("HOST=PREFIX pairs with commas between them, each host once")
-        tenants[host.lower()] = prefix
+        tenants[host] = prefix
     return tenants
-
-
-def _page_handler(text: str) -> str:
-    kind, _, name = text.partition(":")
-    if kind != "service" or not name:
-        raise ValueError("service:NAME with the name of a service binding")
-    return text

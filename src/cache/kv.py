@@ -50,7 +50,8 @@ class KVCacheHandler:
 
     `app_prefix` keeps the apps of one namespace apart; a function gives it anew for each call, such as by the host
     of the request. Markers are remembered for `tag_cache_ms`. A read that takes longer than `read_timeout_ms` is a
-    miss; None waits for ever.
+    miss, and so is one for which the namespace itself raises a TimeoutError. None sets no timer: Pyodide's event loop
+    keeps a cancelled timer until its time has come, so a Worker rather has its namespace give up in JavaScript.
     """
 
     def __init__(  # noqa: PLR0913 - settings, each by its name
@@ -64,7 +65,7 @@ class KVCacheHandler:
         layout: Layout = Layout.VINEXT,
         ttl: TTLPolicy = TTLPolicy.THIRTY_DAYS,
         tag_cache_ms: int = 5000,
-        read_timeout_ms: int | None = 5000,
+        read_timeout_ms: int | None = None,
         log: Log = SILENT_LOG,
     ) -> None:
         for argument, value, kind in (("schema", schema, KeySchema), ("layout", layout, Layout), ("ttl", ttl, TTLPolicy)):

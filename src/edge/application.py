@@ -20,9 +20,9 @@ from edge.digest import digest
 from edge.flight import PromiseFlight
 from edge.kv import KVBinding
 from edge.log import ConsoleLog
+from edge.page_handler import page_handler
 from edge.requests import page_request
 from edge.responses import js_response
-from edge.service import MissingService, ServicePages
 from isr.engine import PageCache
 from isr.pass_through import PassThrough
 from isr.quiet_log import QuietLog
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from cache.handler import CacheHandler
     from isr.answer import Answer
     from isr.site import Site
-    from pages.handler import PageHandler
     from pages.request import PageRequest
     from seed.source import Source
 
@@ -64,10 +63,10 @@ class Application:
         except SettingError as error:
             self._fault = str(error)
             self._settings = Settings()
-        self._pages = _page_handler(env, self._settings)
+        runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
+        self._pages = page_handler(env, self._settings, runtime)
         self._pass_through = PassThrough(self._pages, log)
         assets = _binding(env, ASSETS_BINDING)
-        runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
         self._opener = BuildOpener(NoAssets() if assets is None else AssetsBinding(assets), runtime)
         # One page cache a tenant, each with memory of its own, so that no request can reach another's pages.
         self._page_caches: dict[str, PageCache] = {}
@@ -134,12 +133,6 @@ def _variables(env: Any) -> dict[str, str]:
     """The variables; wrangler gives a number of the configuration as a number."""
     variables = {name: getattr(env, name) for name in dir(env) if name.startswith("VINEXT_")}
     return {name: str(value) for name, value in variables.items() if isinstance(value, str | int | float)}
-
-
-def _page_handler(env: Any, settings: Settings) -> PageHandler:
-    name = settings.page_handler.removeprefix("service:")
-    binding = _binding(env, name)
-    return MissingService(name) if binding is None else ServicePages(name, binding)
 
 
 def _cache_handler(namespace: KVBinding | None, settings: Settings, prefix: str, site: Site, runtime: Runtime) -> CacheHandler:

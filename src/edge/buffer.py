@@ -82,12 +82,13 @@ def _detach_fields(document: Any, detach: Detach) -> Mapping[str, Body]:
         if not js.Reflect.apply(Object.is_, None, field.concat(Array.from_(field, String))):
             continue
         js.Reflect.deleteProperty(value, name)
+        # The array is the list of arguments: whatever comes after the string would be taken for options.
         if encoding == "text":
             encoder = TextEncoder.new()
-            converted = Array.from_(field, Function.prototype.bind.call(encoder.encode, encoder))
+            converted = js.Reflect.apply(encoder.encode, encoder, field)
         else:
-            converted = Array.from_(field, _decode_base64())
-        bodies[name] = JsBuffer(converted[0])
+            converted = js.Reflect.apply(Uint8Array.fromBase64, Uint8Array, field)
+        bodies[name] = JsBuffer(converted)
     return bodies
 
 
@@ -95,8 +96,3 @@ def _in_array(function: Any, this: Any, *arguments: Any) -> Any:
     """`[function.call(this, ...arguments)]`, the result never leaving JavaScript."""
     bound = Function.prototype.bind.call(function, this, *arguments)
     return Array.from_(to_js([0]), bound)
-
-
-def _decode_base64() -> Any:
-    """A function of a string: strict in its padding, as far as `Uint8Array.fromBase64` goes."""
-    return Function.prototype.bind.call(Uint8Array.fromBase64, Uint8Array)

@@ -12,7 +12,7 @@ from pyodide.ffi import JsProxy, to_js
 
 from cache.body import BytesBody
 from cache.javascript import to_utf8
-from edge.responses import js_headers
+from edge.headers import header_pairs
 from edge.streams import PythonResponse, RequestBody, stream_opener
 from edge.websocket import WebSocketExchange
 from pages.asgi import NULL_BODY_STATUSES, AsgiExchange, http_scope, is_personal
@@ -49,7 +49,7 @@ class AsgiPages:
         if (request.headers.get("upgrade") or "").lower() == "websocket":
             return await self._connect(raw)
         unwanted = frozenset(NOT_FOR_KEPT_ANSWERS) if request.may_be_kept else frozenset()
-        headers = [(name.encode(), _bytes(value)) for name, value in _items(raw.headers) if name not in unwanted]
+        headers = [(name.encode(), _bytes(value)) for name, value in header_pairs(raw.headers) if name not in unwanted]
         return await self._exchange(raw.method, raw.url, headers, RequestBody(raw.body))
 
     async def render(self, request: RenderRequest) -> PageResponse:
@@ -65,7 +65,7 @@ class AsgiPages:
 
     async def _connect(self, raw: Any) -> PageResponse:
         state = await self._lifespan.state()
-        headers = [(name.encode(), _bytes(value)) for name, value in _items(raw.headers)]
+        headers = [(name.encode(), _bytes(value)) for name, value in header_pairs(raw.headers)]
         scope = http_scope(method="GET", url=raw.url, headers=headers, state=state, env=self._env, kind="websocket")
         protocols = (raw.headers.get("sec-websocket-protocol") or "").split(",")
         scope["subprotocols"] = [protocol.strip() for protocol in protocols if protocol.strip()]
@@ -87,7 +87,7 @@ class FunctionPages:
             raw = Request.new(raw)
             for name in unwanted:
                 raw.headers.delete(name)
-        personal = is_personal({name.encode() for name, _ in _items(raw.headers)})
+        personal = is_personal({name.encode() for name, _ in header_pairs(raw.headers)})
         return await self._call(raw, request.path, personal=personal)
 
     async def render(self, request: RenderRequest) -> PageResponse:
@@ -111,10 +111,16 @@ class FunctionPages:
         if isinstance(result, Page):
             return _of_page(result, rendering, raw.method, personal=personal)
         found = getattr(result, "js_object", result)
-        if not isinstance(found, JsProxy) or not js.Reflect.apply(Object.prototype.isPrototypeOf, Response.prototype, to_js([found])):
+        if not _is_response(found):
             raise PageError(f"{self._name} returned a {type(result).__name__}, which is neither a Page nor a Response")
-        headers = with_policy(rendering, raw.method, found.status, tuple(_items(found.headers)), is_personal=personal)
+        headers = with_policy(rendering, raw.method, found.status, header_pairs(found.headers), is_personal=personal)
         return PythonResponse(_with_headers(found, headers), rendering)
+
+
+def _is_response(value: Any) -> bool:
+    if not isinstance(value, JsProxy):
+        return False
+    return bool(js.Reflect.apply(Object.prototype.isPrototypeOf, Response.prototype, to_js([value])))
 
 
 def _of_page(page: Page, rendering: Rendering, method: str, *, personal: bool) -> WholeResponse:
@@ -134,18 +140,13 @@ def _with_headers(raw: Any, headers: tuple[tuple[str, str], ...]) -> Any:
     if raw.webSocket:
         return raw
     changed = Response.new(raw.body, raw)
-    names = {name for name, _ in _items(changed.headers)}
+    names = {name for name, _ in header_pairs(changed.headers)}
     for name in names - {name.lower() for name, _ in headers}:
         changed.headers.delete(name)
     for name, value in headers:
         if name != "set-cookie":
             changed.headers.set(name, value)
     return changed
-
-
-def _items(headers: Any) -> list[tuple[str, str]]:
-    found: dict[str, str] = Object.fromEntries(headers).to_py()
-    return list(found.items())
 
 
 def _bytes(value: str) -> bytes:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cache.body import Body
+    from pages.handler import BodyCopy
     from pages.request import PageRequest, RenderRequest
 
 
@@ -84,10 +85,10 @@ class ServiceResponse:
         items: dict[str, str] = Object.fromEntries(self.raw.headers).to_py()
         return items.items()
 
-    def copy(self) -> StreamCopy:
+    def copy(self) -> BodyCopy:
         return StreamCopy(self.raw.body)
 
-    def split(self) -> tuple[ServiceResponse, StreamCopy]:
+    def split(self) -> tuple[ServiceResponse, BodyCopy]:
         body = self.raw.body
         if not body:
             return self, StreamCopy(None)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from js import Response, TransformStream, Uint8Array
+from js import Response, TransformStream
 from pyodide.ffi import JsException, create_once_callable, to_js
 
-from edge.responses import js_headers
-from edge.service import ServiceResponse, StreamCopy
+from edge.headers import js_headers
+from edge.service import ServiceResponse
 from pages.handler import PageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cache.body import Body
+    from pages.handler import BodyCopy
     from pages.policy import HeaderItems
     from pages.rendering import Rendering
 
@@ -51,7 +52,7 @@ class StreamSink:
 
     async def write(self, part: bytes) -> None:
         try:
-            await self._writer.write(Uint8Array.new(to_js(part)))
+            await self._writer.write(to_js(part))
         except JsException as error:
             raise OSError("the visitor has gone") from error
 
@@ -83,7 +84,7 @@ class PythonResponse(ServiceResponse):
 class WatchedCopy:
     """A copy of a body that is worth nothing where the policy changed while it was made."""
 
-    def __init__(self, copy: StreamCopy, rendering: Rendering, policy: tuple[object, ...]) -> None:
+    def __init__(self, copy: BodyCopy, rendering: Rendering, policy: tuple[object, ...]) -> None:
         self._copy = copy
         self._rendering = rendering
         self._policy = policy

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from js import Object, Response, WebSocketPair
 from pyodide.ffi import JsException, create_proxy, to_js
 
-from edge.responses import js_headers
+from edge.headers import js_headers
 from edge.service import ServiceResponse
 from pages.handler import PageError
 

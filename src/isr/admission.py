@@ -103,11 +103,13 @@ def _period(response: PageResponse, record: RouteRecord | None) -> Period | Refu
     cdn = response.header("cdn-cache-control")
     found = directives(cache_control or "")
     found_for_cdn = directives(cdn or "")
-    # RFC 9213, 2.2: a targeted field that is there stands in for Cache-Control.
-    forbidden = forbids_storing(found_for_cdn if cdn else found)
+    # RFC 9213, 2.2: a targeted field that is there stands in for Cache-Control. One that says nothing of a period leaves
+    # that to Cache-Control, which then has its say about storing, too.
+    is_targeted = "max-age" in found_for_cdn
+    forbidden = forbids_storing(found_for_cdn) or (None if is_targeted else forbids_storing(found))
     if forbidden is not None:
         return Refusal(forbidden, has_own_cache=has_own_cache)
-    period = shared_period(found_for_cdn, "max-age") or shared_period(found, "s-maxage")
+    period = shared_period(found_for_cdn, "max-age") if is_targeted else shared_period(found, "s-maxage")
     if period is not None:
         return period
     if cache_control is None and cdn is None and record is not None:

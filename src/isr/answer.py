@@ -57,6 +57,9 @@ _NOT_KEPT = (
     )
 )
 
+# Left out of a 304 (RFC 9110, 15.4.5).
+_OF_THE_BODY = frozenset({"content-disposition", "content-language", "content-type"})
+
 _CONTENT_TYPES = {
     (KeySchema.V1, Artifact.HTML): "text/html; charset=utf-8",
     (KeySchema.V2, Artifact.HTML): "text/html; charset=utf-8",
@@ -140,7 +143,7 @@ def cached_answer(request: PageRequest, found: Found, schema: KeySchema, now_ms:
         (NEXT_STATE_HEADER, shown),
     ]
     if status == HTTPStatus.OK and _matches(request.headers.get("if-none-match"), etag):
-        kept = tuple(item for item in headers if not item[0].lower().startswith("content-"))
+        kept = tuple(item for item in headers if item[0].lower() not in _OF_THE_BODY)
         return CachedAnswer(304, kept, None)
     is_head = request.method == "HEAD"
     return CachedAnswer(status, tuple(headers), None if is_head else body)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from cache.keys import KeySchema, normalize_path
+from cache.keys import KeySchema, is_decodable_path, normalize_path
 from seed.artifacts import Artifact
 from seed.index import PRERENDER_FOLDER
 
@@ -91,7 +91,8 @@ def look_up(request: PageRequest, site: Site) -> Lookup | PassBy | Hidden:
     path = path[len(site.base_path) :] or "/"
     if has_rsc_suffix:
         path = "/" if path == "/index" else path
-    elif _is_other_form(path, trailing_slash=site.trailing_slash):
+    # An RSC payload has no form with a slash: the page handler would redirect the page's own URL.
+    if _is_other_form(path, trailing_slash=site.trailing_slash and not has_rsc_suffix):
         return PassBy("the other form of the trailing slash")
     if is_rsc and (variant := _variant(request.headers)) is not None:
         return PassBy(f"an RSC variant ({variant})")
@@ -139,6 +140,9 @@ def _pass_by_reason(request: PageRequest, schema: KeySchema) -> str | None:  # n
         return f"a path of more than {_MOST_PATH_CHARACTERS} characters"
     if "//" in path or "\\" in path or " " in path or not path.isprintable():
         return "a path that is not canonical"
+    if not is_decodable_path(path):
+        # Its key may be that of a path which does decode.
+        return "a path that does not decode"
     if schema is KeySchema.V1 and _has_query(request.query):
         return "a query"
     cookies = headers.get("cookie")

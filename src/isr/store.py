@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cache.entry import Freshness, freshness
 from cache.handler import SetContext
-from cache.tags import merge_tags, path_tags
+from cache.tags import is_valid_tag, merge_tags, path_tags
 from cache.values import AppPageValue, AppRouteValue
 from isr.found import Found, body_of
 from seed.artifacts import Artifact
@@ -68,11 +68,12 @@ class PageStore:
         if lookup.path in self._routes:
             artifacts = tuple(reversed(artifacts))
         for artifact in artifacts:
-            entry = await self._get(self.key(lookup.path, artifact))
+            key = self.key(lookup.path, artifact)
+            entry = await self._get(key)
             if entry is not None and entry.value is None:
                 continue
             if entry is None:
-                entry = await self._seeder.seed(lookup.path, artifact)
+                entry = await self._seeder.seed(key, lookup.path, artifact)
             body = body_of(entry, artifact) if entry is not None else None
             if entry is not None and body is not None:
                 state = freshness(entry, self._clock())
@@ -92,7 +93,7 @@ class PageStore:
         if "etag" not in headers:
             headers["etag"] = f'"{await self._digest(page.body)}"'
         context = SetContext(
-            tags=merge_tags(path_tags(self._site.schema, path), admission.tags),
+            tags=merge_tags(self._path_tags(path), admission.tags),
             revalidate=admission.period.revalidate_seconds or False,
             expire=admission.period.expire_seconds,
             last_modified_ms=page.made_at_ms,
@@ -102,7 +103,7 @@ class PageStore:
 
     async def remove(self, path: str, *, only_rsc: bool) -> None:
         """Leave a tombstone for a page, so that the build's does not come back either; `only_rsc` keeps its HTML."""
-        context = SetContext(tags=path_tags(self._site.schema, path), revalidate=_TOMBSTONE_SECONDS)
+        context = SetContext(tags=self._path_tags(path), revalidate=_TOMBSTONE_SECONDS)
         for artifact in (Artifact.RSC,) if only_rsc else (Artifact.HTML, Artifact.RSC, Artifact.ROUTE):
             await self._set(self.key(path, artifact), None, context)
 
@@ -127,6 +128,10 @@ class PageStore:
         before, and the page must not be born invalid by it.
         """
         return max(self._clock(), self._invalidated_at_ms + 1)
+
+    def _path_tags(self, path: str) -> tuple[str, ...]:
+        # Those of a very long path are not valid. Its layouts' still are, and reach it.
+        return tuple(filter(is_valid_tag, path_tags(self._site.schema, path)))
 
     async def _get(self, key: str) -> CacheEntry | None:
         try:

@@ -41,35 +41,43 @@ class Lifespan:
     async def _start(self) -> None:
         if self._state is not None:
             return
-        state: dict[str, Any] = {}
-        started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        has_begun = False
-
-        async def receive() -> dict[str, str]:
-            nonlocal has_begun
-            if has_begun:
-                await asyncio.get_running_loop().create_future()  # until the isolate ends
-            has_begun = True
-            return {"type": "lifespan.startup"}
-
-        async def send(message: Mapping[str, Any]) -> None:
-            if started.done():
-                return
-            if message["type"] == "lifespan.startup.complete":
-                started.set_result("")
-            elif message["type"] == "lifespan.startup.failed":
-                started.set_result(message.get("message") or "it said lifespan.startup.failed")
-
-        async def run() -> None:
-            try:
-                await self._app({"type": "lifespan", "asgi": ASGI_VERSION, "state": state}, receive, send)
-            except Exception as error:  # noqa: BLE001 - the protocol: such an app has no lifespan
-                if not started.done():
-                    self._log.event("debug", "asgi.no_lifespan", app=self._name, reason=f"{type(error).__name__}: {error}")
-            if not started.done():
-                started.set_result("")
-
-        self._task = asyncio.ensure_future(run())
-        self._failure = await started
+        startup = _Startup()
+        self._task = asyncio.ensure_future(startup.run(self._app))
+        self._failure = await startup.failure
+        if startup.reason:
+            self._log.event("debug", "asgi.no_lifespan", app=self._name, reason=startup.reason)
         if not self._failure:
-            self._state = state
+            self._state = startup.state
+
+
+class _Startup:
+    """One start; `failure` is what the app said of it, "" where it did not fail."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+        self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.reason = ""
+        self._has_begun = False
+
+    async def run(self, app: Callable[..., Any]) -> None:
+        try:
+            await app({"type": "lifespan", "asgi": ASGI_VERSION, "state": self.state}, self._receive, self._send)
+        except Exception as error:  # noqa: BLE001 - the protocol: such an app has no lifespan
+            self.reason = f"{type(error).__name__}: {error}"
+        self._say("")
+
+    async def _receive(self) -> dict[str, str]:
+        if self._has_begun:
+            await asyncio.get_running_loop().create_future()  # until the isolate ends
+        self._has_begun = True
+        return {"type": "lifespan.startup"}
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            self._say("")
+        elif message["type"] == "lifespan.startup.failed":
+            self._say(message.get("message") or "it said lifespan.startup.failed")
+
+    def _say(self, failure: str) -> None:
+        if not self.failure.done():
+            self.failure.set_result(failure)

@@ -32,11 +32,15 @@ class Page:
     tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.body, str | bytes):
-            raise InvalidArgumentError("Page.body", self.body, "str or bytes")
-        if isinstance(self.status, bool) or not isinstance(self.status, int) or self.status not in _STATUSES:
-            raise InvalidArgumentError("Page.status", self.status, "a status from 200 to 599")
-        if not isinstance(self.headers, Mapping) or not all(isinstance(text, str) for item in self.headers.items() for text in item):
-            raise InvalidArgumentError("Page.headers", self.headers, "strings by name")
+        # Types are promises that authors of handlers need not keep.
+        body: object = self.body
+        status: object = self.status
+        headers: object = self.headers
+        if not isinstance(body, str | bytes):
+            raise InvalidArgumentError("Page.body", body, "str or bytes")
+        if isinstance(status, bool) or not isinstance(status, int) or status not in _STATUSES:
+            raise InvalidArgumentError("Page.status", status, "a status from 200 to 599")
+        if not isinstance(headers, Mapping) or not all(isinstance(text, str) for item in headers.items() for text in item):
+            raise InvalidArgumentError("Page.headers", headers, "strings by name")
         require_periods("Page", self.revalidate, self.expire)
         object.__setattr__(self, "tags", require_valid_tags("Page", self.tags))

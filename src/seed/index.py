@@ -32,8 +32,9 @@ class Build:
     """What holds for every page of one build.
 
     `built_at_ms` is the time of the build: a seeded page's age counts from it.
-    `base_path` is what every URL of the site begins with, "" where that is nothing. `rsc_headers` are the headers without which vinext's client rejects an RSC payload.
-    `index` is the folder of the shards, "" where the build has no pages.
+    `base_path` is what every URL of the site begins with, "" where that is nothing. `rsc_headers`
+    are those without which vinext's client rejects an RSC payload. `index` is the folder of the
+    shards, "" where the build has no pages.
     """
 
     build_id: str

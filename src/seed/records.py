@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]) -> RouteRecord:
     """The record of a seedable route whose bodies are kept under the given names."""
     path = normalize_path(route.path)
-    own_tags = tuple(tag for tag in route.tags if is_valid_tag(tag))
     rsc_headers = dict(_client_headers(route)) if schema is KeySchema.V2 else {}
     location = route.headers.get("location")
     if location is not None:
@@ -32,7 +31,7 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
     return RouteRecord(
         revalidate_seconds=route.revalidate_seconds,
         expire_seconds=route.expire_seconds,
-        tags=merge_tags(path_tags(schema, path), own_tags),
+        tags=merge_tags(filter(is_valid_tag, (*path_tags(schema, path), *route.tags))),
         status=route.response_status,
         headers=route.headers,
         rsc_headers=rsc_headers if Artifact.RSC in artifacts else {},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness
-from cache.keys import page_key
 from seed.entries import set_context
 from seed.errors import SeedError
 from seed.records import entry_of
@@ -55,15 +54,14 @@ class Seeder:
             self._log.event("error", "seed.failed", path=path, error=str(error))
             return None
 
-    async def seed(self, path: str, artifact: Artifact) -> CacheEntry | None:
-        """The build's entry for an artifact of a path; None where the build has none to give.
+    async def seed(self, key: str, path: str, artifact: Artifact) -> CacheEntry | None:
+        """The build's entry for an artifact of a path, kept under `key`; None where the build has none to give.
 
         Never raises: what goes wrong is logged, and the page is made by its handler.
         """
         source = self._source
         if source is None:
             return None
-        key = page_key(source.build.schema, source.build.build_id, path, artifact.value)
         if self._is_resting(key):
             return None
         arriving = self._arriving.get(key)

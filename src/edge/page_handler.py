@@ -1,0 +1,44 @@
+"""The page handler that the site's code or the setting names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, assert_never
+
+from pyodide.ffi import JsProxy
+
+from edge.python_pages import AsgiPages, FunctionPages
+from edge.service import MissingService, ServicePages
+from pages.choice import AsgiChoice, FunctionChoice, OwnChoice, PageHandlerError, ServiceChoice, chosen_pages
+from pages.failed import FailedPages
+from pages.timed import TimedPages
+
+if TYPE_CHECKING:
+    from cache.runtime import Runtime
+    from pages.choice import PageChoice
+    from pages.handler import PageHandler
+    from settings import Settings
+
+
+def page_handler(env: Any, settings: Settings, runtime: Runtime) -> PageHandler:
+    """Never raises: where the handler cannot be used, every request says why."""
+    try:
+        choice = chosen_pages() or settings.page_handler.load()
+    except PageHandlerError as error:
+        return FailedPages(str(error))
+    pages = _made(choice, env, runtime)
+    return TimedPages(pages, settings.page_timeout_ms) if settings.page_timeout_ms else pages
+
+
+def _made(choice: PageChoice, env: Any, runtime: Runtime) -> PageHandler:
+    match choice:
+        case ServiceChoice(name):
+            binding = getattr(env, name, None)
+            return ServicePages(name, binding) if isinstance(binding, JsProxy) else MissingService(name)
+        case AsgiChoice():
+            return AsgiPages(choice, env, runtime)
+        case FunctionChoice():
+            return FunctionPages(choice, runtime)
+        case OwnChoice(handler):
+            return handler
+        case _:
+            assert_never(choice)

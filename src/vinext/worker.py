@@ -1,0 +1,7 @@
+"""The entrypoint, for the module that a site's wrangler.toml names as `main`."""
+
+from __future__ import annotations
+
+from edge.entrypoint import Default
+
+__all__ = ["Default"]
