@@ -32,7 +32,7 @@ class Settings:
     """Each field is the variable of its name, in capitals, after `VINEXT_`.
 
     `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to
-    prefixes. `admin_token` None: the endpoints below `/__vinext/` do not exist.
+    prefixes. `prerender` is on while the site's pages are made for a build. `admin_token` None: the endpoints below `/__vinext/` do not exist.
     """
 
     app_prefix: str = ""
@@ -46,6 +46,7 @@ class Settings:
     page_timeout_ms: int = 60_000
     tenants: Mapping[str, str] = field(default_factory=dict)
     server_timing: bool = False
+    prerender: bool = False
     admin_token: str | None = None
 
     def prefix_of(self, host: str) -> str | None:
@@ -68,6 +69,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         page_timeout_ms=_read(variables, "VINEXT_PAGE_TIMEOUT_MS", default.page_timeout_ms, _count),
         tenants=_read(variables, "VINEXT_TENANTS", default.tenants, _tenants),
         server_timing=_read(variables, "VINEXT_SERVER_TIMING", default.server_timing, _switch),
+        prerender=_read(variables, "VINEXT_PRERENDER", default.prerender, _switch),
         admin_token=variables.get("VINEXT_ADMIN_TOKEN") or None,
     )
 

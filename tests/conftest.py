@@ -3,5 +3,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# Fakes are shared by all tests, and by those inside workerd.
-sys.path.insert(0, str(Path(__file__).parents[1]))
+ROOT = Path(__file__).parents[1]
+
+# Fakes are shared by all tests, and by those inside workerd. An installed copy of a module is not what is tested.
+sys.path[:0] = [str(ROOT), str(ROOT / "src"), str(ROOT / "scripts")]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from seed.index import RouteRecord
     from seed.manifest import Route
-    from vinext_worker.site import BuiltSite
+    from vinext_worker.built_site import BuiltSite
 
 MOST_ARTIFACT_BYTES = 25 * 1024 * 1024
 MOST_SKIPPED_SHOWN = 1000
@@ -94,7 +94,7 @@ class _Copy:
             for route in self._seedable():
                 try:
                     store.add(normalize_path(route.path), self._copy_route(route))
-                except (ManifestError, OSError) as error:
+                except (ManifestError, OSError, UnicodeEncodeError) as error:
                     self._skip(route.path, str(error))
             routes = len(store)
             digest = hashlib.sha256()
@@ -177,13 +177,15 @@ class _Copy:
 def _with_static_files(report: CopyReport, client: Path, destination: Path) -> CopyReport:
     """Mirror the client's files beside the pages, so that they are served without any Worker."""
     written = unchanged = 0
-    kept = {PRERENDER_FOLDER}
-    for source in client.rglob("*"):
-        relative = source.relative_to(client)
-        if not source.is_file() or relative.parts[0] == PRERENDER_FOLDER:
-            continue
-        target = destination / relative
-        kept.add(relative.as_posix())
+    files = {path.relative_to(client).as_posix() for path in client.rglob("*") if path.is_file()}
+    files = {name for name in files if name.partition("/")[0] != PRERENDER_FOLDER}
+    # First, because a file that goes may stand where a folder comes.
+    removed = remove_others(destination, (files | {PRERENDER_FOLDER}).__contains__)
+    for name in files:
+        source, target = client / name, destination / name
+        if target.is_dir():
+            removed += remove_others(target, lambda _: False)
+            target.rmdir()
         status = source.stat()
         if target.is_file() and (target.stat().st_size, target.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns):
             unchanged += 1
@@ -195,5 +197,5 @@ def _with_static_files(report: CopyReport, client: Path, destination: Path) -> C
         report,
         written_files=report.written_files + written,
         unchanged_files=report.unchanged_files + unchanged,
-        removed_files=report.removed_files + remove_others(destination, kept.__contains__),
+        removed_files=report.removed_files + removed,
     )

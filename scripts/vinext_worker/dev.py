@@ -11,6 +11,8 @@ from rich.console import Console
 
 from vinext_worker.dev_output import show_line
 from vinext_worker.errors import ConfigurationError, UserError
+from vinext_worker.python_dev import prepare_python_site
+from vinext_worker.python_site import PythonSite
 from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions
 from vinext_worker.runtime.watch import SourceWatch
 from vinext_worker.toolchain import Project
@@ -30,7 +32,7 @@ _SKIPPED_SHOWN = 5
     "--site",
     "site_directory",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The vinext app to build and serve.  [default: examples/vinext]",
+    help="The vinext app or Python site to build and serve.  [default: examples/vinext]",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free port.")
 @click.option("--cache", type=click.Choice(["kv", "memory"]), default="kv", show_default=True, help="Where pages are kept.")
@@ -49,7 +51,7 @@ def dev(
     runtime: Literal["embedded", "wrangler"],
     arguments: tuple[str, ...],
 ) -> None:
-    """Build a vinext app and serve it locally with the Worker in front, until Ctrl-C.
+    """Build a site and serve it locally with the Worker in front, until Ctrl-C.
 
     Prints a line for each request: method, path, status, cache state and milliseconds. Changed sources of the Worker are taken up
     at once. ARGUMENTS after -- go to `wrangler dev` (--runtime wrangler).
@@ -63,17 +65,27 @@ def dev(
     project = Project.find()
     config = WranglerConfig.read(project.configuration)
     console = Console(highlight=False, soft_wrap=True)
-    server_config = _prepare(site_directory or project.root / "examples" / "vinext", project, config, console)
+    site = (site_directory or project.root / "examples" / "vinext").resolve()
+    python_site = PythonSite.find(site)
+    if python_site is not None:
+        prepare_python_site(python_site, project, console)
+        config, state = python_site.config, site / ".vinext" / "state"
+        configurations, services = [config.path], {}
+    else:
+        server_config = _prepare(site, project, config, console)
+        state, configurations = project.local / "state", [config.path, server_config]
+        services = {_pages_binding(config, server_config): BuildService(server_config)}
     if runtime == "wrangler":
-        run_wrangler(project, config, server_config, port, arguments)
+        run_wrangler(project, configurations, port, arguments)
     options = RuntimeOptions(
         config=config,
         project=project,
         port=port,
-        state=project.local / "state",
-        services={_pages_binding(config, server_config): BuildService(server_config)},
+        state=state,
+        services=services,
         without=frozenset({_CACHE_BINDING}) if cache == "memory" else frozenset(),
         log_requests=True,
+        vendored=python_site.packages if python_site else None,
     )
     serve(options, console)
 
@@ -106,8 +118,8 @@ def _reload(runtime: LocalRuntime, watch: SourceWatch, changed: str, console: Co
         console.print(f"reloaded ({changed} changed)")
 
 
-def run_wrangler(project: Project, config: WranglerConfig, server_config: Path, port: int, arguments: Sequence[str]) -> NoReturn:
-    """Become `wrangler dev` with both Workers in one process, the first configuration being the one that is served.
+def run_wrangler(project: Project, configurations: Sequence[Path], port: int, arguments: Sequence[str]) -> NoReturn:
+    """Become `wrangler dev` with all Workers in one process, the first configuration being the one that is served.
 
     It downloads the runtime's own Pyodide at the first start, so it needs the internet.
     """
@@ -117,10 +129,7 @@ def run_wrangler(project: Project, config: WranglerConfig, server_config: Path, 
         project.node,
         wrangler,
         "dev",
-        "-c",
-        config.path,
-        "-c",
-        server_config,
+        *(word for path in configurations for word in ("-c", path)),
         "--port",
         port,
         "--persist-to",

@@ -4,6 +4,7 @@
     - UserError: the person can mend it; `main` prints it as one line
         - ConfigurationError: a configuration file is missing or wrong
         - ToolError: a tool of the toolchain is missing or failed
+        - RemoteError: a server that a command talks to refused, failed or did not answer
         - RuntimeStartError: the local runtime did not start
             - ImportFailedError: the project's own code did not import
 """
@@ -25,6 +26,10 @@ class ConfigurationError(UserError):
 
 class ToolError(UserError):
     """A program of the toolchain is missing, too old, or failed."""
+
+
+class RemoteError(UserError):
+    """A server that a command talks to refused, failed or did not answer; no secret is in the message."""
 
 
 class RuntimeStartError(UserError):

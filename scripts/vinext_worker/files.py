@@ -16,11 +16,16 @@ def write_atomically(path: Path, content: bytes) -> bool:
     if path.is_file() and path.read_bytes() == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        file.write(content)
-    # NamedTemporaryFile lets only its maker read the file; other programs serve this one.
-    os.chmod(file.name, 0o644)  # noqa: PTH101 - the name is all that is left of it
-    os.replace(file.name, path)  # noqa: PTH105 - likewise
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        # mkstemp lets only its maker read the file; other programs serve this one.
+        os.chmod(name, 0o644)  # noqa: PTH101 - mkstemp gives a name
+        os.replace(name, path)  # noqa: PTH105 - likewise
+    except BaseException:
+        os.unlink(name)  # noqa: PTH108 - likewise
+        raise
     return True
 
 

@@ -4,8 +4,17 @@ import sys
 
 import click
 
+from cache.errors import VinextWorkerError as WorkerError
+from vinext_worker.check.command import check
+from vinext_worker.copy_command import copy
+from vinext_worker.deploy.command import deploy
 from vinext_worker.dev import dev
 from vinext_worker.errors import VinextWorkerError
+from vinext_worker.populate.command import populate
+from vinext_worker.prerender_command import prerender
+from vinext_worker.prune.command import prune
+from vinext_worker.revalidate_command import revalidate
+from vinext_worker.tpr.command import tpr
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -14,7 +23,8 @@ def cli() -> None:
     """Serve pages from cache on Cloudflare's Python Workers, as Next.js does."""
 
 
-cli.add_command(dev)
+for command in (dev, prerender, copy, populate, prune, tpr, deploy, check, revalidate):
+    cli.add_command(command)
 
 
 def main() -> None:
@@ -26,7 +36,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
-    except VinextWorkerError as error:
+    except (VinextWorkerError, WorkerError) as error:
         click.echo(f"vinext-worker: {error}", err=True)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

@@ -4,10 +4,11 @@ import fcntl
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vinext_worker.built_site import BuiltSite
 from vinext_worker.errors import UserError
+from vinext_worker.python_site import PythonSite
 from vinext_worker.site_build import build, install
 from vinext_worker.site_project import SiteProject
 
@@ -18,28 +19,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+__all__ = ["BuiltSite", "NodeToolchain", "built_site", "prepare"]
+
+
 class NodeToolchain(Protocol):
     """What building a site needs of the project's tools."""
 
     @property
     def node(self) -> Path:
         """A Node.js of version 22 or newer."""
-
-
-@dataclass(frozen=True)
-class BuiltSite:
-    """A vinext app's build, as vinext and Cloudflare's Vite plugin lay it out."""
-
-    root: Path
-    vinext_version: str
-    server_config: Path
-    """The wrangler.json of the built Worker; its `main` and `assets.directory` are relative to its folder."""
-    client_directory: Path
-    """The static files."""
-    manifest: Path
-    """vinext-prerender.json: which routes were pre-rendered."""
-    artifacts_directory: Path
-    """The folder prerendered-routes: what they were rendered to."""
 
 
 def prepare(site_dir: Path, project: NodeToolchain, console: Console) -> BuiltSite:
@@ -54,6 +42,17 @@ def prepare(site_dir: Path, project: NodeToolchain, console: Console) -> BuiltSi
         install(site, project.node, console)
         build(site, project.node, console)
         return _built(site)
+
+
+def built_site(site_dir: Path) -> BuiltSite:
+    """Return the build of the vinext app or Python site in `site_dir`; raises UserError where it is neither, or not built."""
+    python_site = PythonSite.find(site_dir.resolve())
+    if python_site is not None:
+        return python_site.built()
+    site = SiteProject.read(site_dir.resolve())
+    if not (site.root / "dist").is_dir():
+        raise UserError(f"{site.root} is not built; build it first, such as with `npm run build`")
+    return _built(site)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,14 @@ import jsonc
 from dotenv import dotenv_values
 
 from vinext_worker.errors import ConfigurationError
+
+# Source: https://developers.cloudflare.com/workers/wrangler/configuration/#non-inheritable-keys
+_NOT_INHERITED = frozenset(
+    {"ai", "analytics_engine_datasets", "browser", "d1_databases", "define", "durable_objects", "env", "hyperdrive"}
+    | {"kv_namespaces", "mtls_certificates", "queues", "r2_buckets", "secrets_store_secrets", "send_email", "services"}
+    | {"tail_consumers", "unsafe", "vars", "vectorize", "workflows"}
+    | {"dispatch_namespaces", "images", "pipelines", "version_metadata"}
+)
 
 Variables = Mapping[str, Any]
 """Variable name to its value: text, or anything JSON can hold."""
@@ -62,6 +71,13 @@ class WranglerConfig:
     """Binding to class name."""
     module_rules: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """`[[rules]]`: a module's type and the globs of the files that are modules of that type."""
+    account_id: str | None = None
+    domains: tuple[str, ...] = ()
+    """The hosts of `route` and `routes`, wildcards taken off, in order."""
+    deployed_variables: Variables = field(default_factory=dict)
+    """`[vars]` alone: what the deployed Worker has."""
+    environment: str | None = None
+    """The environment whose settings these are; None: the top of the file."""
 
     @property
     def folder(self) -> Path:
@@ -69,10 +85,12 @@ class WranglerConfig:
         return self.path.parent
 
     @classmethod
-    def read(cls, path: Path | str) -> WranglerConfig:
-        """Read the file; raises ConfigurationError with the file's name and what is wrong in it."""
+    def read(cls, path: Path | str, environment: str | None = None) -> WranglerConfig:
+        """Read the file, as it holds for an environment; raises ConfigurationError with the file's name and what is wrong."""
         file = Path(path).resolve()
         table = _Table(file, _parse(file))
+        if environment:
+            table = _in_environment(table, environment)
         main = table.text("main", None)
         return cls(
             path=file,
@@ -85,6 +103,10 @@ class WranglerConfig:
             assets=_read_assets(table),
             images_binding=images.required("binding") if (images := table.table("images")) else None,
             variables={**table.mapping("vars"), **_dev_variables(file.parent / ".dev.vars")},
+            account_id=table.text("account_id", None),
+            domains=_read_domains(table),
+            deployed_variables=table.mapping("vars"),
+            environment=environment or None,
             durable_objects=_read_durable_objects(table),
             module_rules=tuple((row.required("type"), tuple(row.texts("globs"))) for row in table.rows("rules")),
         )
@@ -102,6 +124,30 @@ def _parse(file: Path) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise ConfigurationError(f"{file} must hold a table of settings, not a {type(parsed).__name__}")
     return parsed
+
+
+def _in_environment(table: _Table, name: str) -> _Table:
+    """The settings of `[env.NAME]` over those at the top, of which bindings and variables are not inherited."""
+    environments = table.mapping("env")
+    if name not in environments:
+        known = ", ".join(environments) or "there are none"
+        raise ConfigurationError(f"{table.file} has no environment {name!r} ({known}); add [env.{name}]")
+    own = table.table("env")
+    values = own.table(name) if own else None
+    if values is None:
+        raise ConfigurationError(f"{table.file}: env.{name} is empty; add its settings")
+    inherited = {key: value for key, value in table.values.items() if key not in _NOT_INHERITED}
+    given = table.text("name", None)
+    return _Table(table.file, {**inherited, **({"name": f"{given}-{name}"} if given else {}), **values.values}, f"env.{name}.")
+
+
+def _read_domains(table: _Table) -> tuple[str, ...]:
+    rows = table.values.get("routes", [])
+    if not isinstance(rows, list):
+        raise ConfigurationError(f"{table.file}: {table.where}routes must be a list, not {rows!r}")
+    found = [table.text("route", None), *(row.get("pattern") if isinstance(row, dict) else row for row in rows)]
+    hosts = (re.sub(r"^(https?://)?(\*\.?)?", "", pattern).partition("/")[0] for pattern in found if isinstance(pattern, str))
+    return tuple(dict.fromkeys(host for host in hosts if "." in host))
 
 
 def _dev_variables(file: Path) -> dict[str, str]:

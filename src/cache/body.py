@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
@@ -90,6 +91,9 @@ class BytesBody:
         return document, bodies
 
 
+# Brackets, and strings as a whole: what is in them nests nothing.
+_BRACKETS = re.compile(r'[\[{\]}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
+
 EMPTY_BODY = BytesBody(b"")
 
 
@@ -105,10 +109,18 @@ def body_text(body: Body) -> str:
     return body.to_bytes().decode("utf-8", "replace")
 
 
+MAX_DEPTH = 500
+"""How deep a JSON text may be nested. Python parses each level on the stack, and where that ends inside a Worker, so
+does the whole isolate."""
+
+
 def parse_json(data: bytes | str) -> object:
-    """Parse JSON as `JSON.parse` does; raises CorruptValueError."""
+    """Parse JSON as `JSON.parse` does; raises CorruptValueError, also beyond MAX_DEPTH."""
     try:
-        return json.loads(data.decode() if isinstance(data, bytes) else data, parse_constant=_refuse_constant)
+        text = data.decode() if isinstance(data, bytes) else data
+        if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+            raise CorruptValueError("nested too deeply")
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         message = f"not JSON: {error}"
         raise CorruptValueError(message) from error
@@ -124,6 +136,17 @@ def decode_base64(text: str) -> bytes:
         raise CorruptValueError(message) from error
     message = f"not base64: {len(text)} characters are no multiple of 4"
     raise CorruptValueError(message)
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        if bracket in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in "]}":
+            depth -= 1
+    return deepest
 
 
 def _refuse_constant(name: str) -> object:

@@ -14,17 +14,23 @@ from cache.lease import KVLease, NoLease
 from cache.memory import MemoryCacheHandler
 from cache.runtime import Runtime
 from cache.tiered import TieredCacheHandler
+from datacache.cache import DataCache, enter_data_cache
+from datacache.fetched import set_fetcher
 from edge.assets import AssetsBinding, NoAssets
 from edge.background import RequestBackground
 from edge.digest import digest
+from edge.fetching import fetch
 from edge.flight import PromiseFlight
 from edge.kv import KVBinding
 from edge.log import ConsoleLog
-from edge.page_handler import page_handler
+from edge.page_handler import page_handler, static_paths
 from edge.requests import page_request
 from edge.responses import js_response
+from edge.service import StreamCopy
+from isr.admin import Admin, AdminCache, is_admin
 from isr.engine import PageCache
 from isr.pass_through import PassThrough
+from isr.prerendering import Prerendering
 from isr.quiet_log import QuietLog
 from isr.regeneration import Regeneration
 from isr.site import site_of
@@ -54,6 +60,7 @@ class Application:
     """
 
     def __init__(self, env: Any) -> None:
+        set_fetcher(fetch)
         self._env = env
         log = QuietLog(ConsoleLog(), now_ms)
         self._log = log
@@ -70,11 +77,19 @@ class Application:
         self._opener = BuildOpener(NoAssets() if assets is None else AssetsBinding(assets), runtime)
         # One page cache a tenant, each with memory of its own, so that no request can reach another's pages.
         self._page_caches: dict[str, PageCache] = {}
+        self._data_caches: dict[str, DataCache] = {}
+        self._admin = Admin(self._settings.admin_token, log)
+        self._admin_caches: dict[str, AdminCache] = {}
 
     async def answer(self, raw_request: Any) -> Any:
         """Answer the runtime's raw request by a raw response."""
         started = time.perf_counter()
         request = page_request(raw_request)
+        if self._settings.prerender:
+            return js_response(await Prerendering(self._pages, static_paths(self._settings)).answer(request))
+        if is_admin(request):
+            body = StreamCopy(raw_request.body)
+            return js_response(await self._admin.answer(request, body.read, lambda: self._admin_cache(request.host)))
         response = js_response(await self._answer(request))
         if self._settings.server_timing:
             took_ms = (time.perf_counter() - started) * 1000
@@ -88,14 +103,10 @@ class Application:
         prefix = self._settings.prefix_of(request.host)
         if prefix is None:
             return await self._pass_through.answer(request)
-        page_cache = self._page_caches.get(prefix)
+        page_cache = self._page_caches.get(prefix) or await self._open_page_cache(prefix)
         if page_cache is None:
-            try:
-                source = await self._opener.open()
-            except SeedError:
-                # Without the build's ID no key is known, so nothing can be read or kept.
-                return await self._pass_through.answer(request)
-            page_cache = self._page_caches.setdefault(prefix, self._make_page_cache(source, prefix))
+            return await self._pass_through.answer(request)
+        enter_data_cache(self._data_caches[prefix])
         try:
             return await page_cache.answer(request)
         except Exception:
@@ -105,16 +116,36 @@ class Application:
                 raise
             return await self._pass_through.answer(request)
 
+    async def _open_page_cache(self, prefix: str) -> PageCache | None:
+        try:
+            source = await self._opener.open()
+        except SeedError:
+            # Without the build's ID no key is known, so nothing can be read or kept.
+            return None
+        if prefix not in self._page_caches:
+            self._page_caches[prefix] = self._make_page_cache(source, prefix)
+        return self._page_caches[prefix]
+
+    async def _admin_cache(self, host: str) -> AdminCache | None:
+        prefix = self._settings.prefix_of(host)
+        if prefix is None or (prefix not in self._page_caches and await self._open_page_cache(prefix) is None):
+            return None
+        return self._admin_caches[prefix]
+
     def _make_page_cache(self, source: Source | None, prefix: str) -> PageCache:
         settings, log = self._settings, self._log
         runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
         site = site_of(source.build if source else None, settings.build_id, settings.key_schema)
         binding = _binding(self._env, KV_BINDING)
         namespace = None if binding is None else KVBinding(binding)
-        handler = get_cache_handler() or _cache_handler(namespace, settings, prefix, site, runtime)
+        handler = get_cache_handler()
+        if handler is None:  # one that is empty may be false
+            handler = _cache_handler(namespace, settings, prefix, site, runtime)
         lease = NoLease() if namespace is None else KVLease(namespace, prefix, now_ms, log)
         seeder = Seeder(source, handler, runtime)
         store = PageStore(site, handler, seeder, digest, runtime)
+        self._admin_caches[prefix] = AdminCache(handler, store)
+        self._data_caches[prefix] = DataCache(handler, runtime, site.schema)
         regeneration = Regeneration(store, self._pages, lease, runtime)
         return PageCache(site, store, self._pages, regeneration, runtime)
 
@@ -140,15 +171,17 @@ def _cache_handler(namespace: KVBinding | None, settings: Settings, prefix: str,
     memory = MemoryCacheHandler(memory_bytes, now_ms, log=runtime.log)
     if namespace is None:
         return memory
+    # A copy in memory is checked against markers, which are remembered too: an invalidation is noticed after both.
+    known_ms = settings.tag_cache_ms // 2 if memory_bytes else settings.tag_cache_ms
     kv = KVCacheHandler(
         namespace,
         app_prefix=prefix,
         schema=site.schema,
         layout=settings.kv_layout,
         ttl=settings.kv_ttl,
-        tag_cache_ms=settings.tag_cache_ms,
+        tag_cache_ms=known_ms,
         clock=now_ms,
         background=runtime.background,
         log=runtime.log,
     )
-    return TieredCacheHandler(memory, kv, clock=now_ms) if memory_bytes else kv
+    return TieredCacheHandler(memory, kv, clock=now_ms, recheck_ms=known_ms) if memory_bytes else kv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,10 @@ class RequestBackground:
         self._log = log
 
     def run(self, work: Awaitable[object], what: str) -> None:
-        # A task of its own would be dropped with the answer.
-        context = _context.get()
-        context.waitUntil(self._guarded(context, work, what))
+        # A task, begun here, inherits the request's variables; by itself it would be dropped with the answer.
+        _context.get().waitUntil(asyncio.ensure_future(self._guarded(work, what)))
 
-    async def _guarded(self, context: Any, work: Awaitable[object], what: str) -> None:
-        # JavaScript runs this, so it does not inherit the request's variables.
-        enter_request(context)
+    async def _guarded(self, work: Awaitable[object], what: str) -> None:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - nobody else would see it

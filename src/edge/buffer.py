@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import js
-from js import Array, Blob, Function, Object, String, TextDecoder, TextEncoder, Uint8Array
+from js import Array, Blob, Function, Object, RegExp, String, TextDecoder, TextEncoder, Uint8Array
 from pyodide.ffi import JsException, to_js
 
+from cache.body import parse_json
 from cache.errors import CorruptValueError
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class JsBuffer:
         A string that a JavaScript function returns is copied into Python, so the large ones are
         handed from function to function inside JavaScript arrays.
         """
-        decoder = TextDecoder.new("utf-8", fatal=True)
+        # A byte order mark is no JSON; without `ignoreBOM` it would be dropped.
+        decoder = TextDecoder.new("utf-8", fatal=True, ignoreBOM=True)
         try:
             text = _in_array(decoder.decode, decoder, self.js, None)
             document = Array.from_(text, js.JSON.parse)[0]
@@ -56,7 +57,7 @@ class JsBuffer:
             rest = js.JSON.stringify(document)
         except JsException as error:
             raise CorruptValueError(f"not what a cache entry looks like: {error}") from error
-        return json.loads(rest), bodies
+        return parse_json(rest), bodies
 
 
 def body_to_js(body: Body) -> Any:
@@ -87,9 +88,18 @@ def _detach_fields(document: Any, detach: Detach) -> Mapping[str, Body]:
             encoder = TextEncoder.new()
             converted = js.Reflect.apply(encoder.encode, encoder, field)
         else:
-            converted = js.Reflect.apply(Uint8Array.fromBase64, Uint8Array, field)
+            converted = _from_base64(field)
         bodies[name] = JsBuffer(converted)
     return bodies
+
+
+def _from_base64(field: Any) -> Any:
+    """Decode as `cache.body.decode_base64` does: `fromBase64` also takes white space, and does without padding."""
+    length = js.Reflect.construct(String, field).length
+    space = RegExp.new("\\s")
+    if length % 4 or js.Reflect.apply(space.test, space, field):
+        raise CorruptValueError(f"not base64: {length} characters, with white space or not a multiple of 4")
+    return js.Reflect.apply(Uint8Array.fromBase64, Uint8Array, field)
 
 
 def _in_array(function: Any, this: Any, *arguments: Any) -> Any:

@@ -13,6 +13,8 @@ from pages.failed import FailedPages
 from pages.timed import TimedPages
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cache.runtime import Runtime
     from pages.choice import PageChoice
     from pages.handler import PageHandler
@@ -27,6 +29,15 @@ def page_handler(env: Any, settings: Settings, runtime: Runtime) -> PageHandler:
         return FailedPages(str(error))
     pages = _made(choice, env, runtime)
     return TimedPages(pages, settings.page_timeout_ms) if settings.page_timeout_ms else pages
+
+
+def static_paths(settings: Settings) -> Callable[[], Any] | None:
+    """The site's function that lists the paths to pre-render, None where it has none."""
+    try:
+        choice = chosen_pages() or settings.page_handler.load()
+    except PageHandlerError:
+        return None
+    return choice.static_paths if isinstance(choice, AsgiChoice | FunctionChoice) else None
 
 
 def _made(choice: PageChoice, env: Any, runtime: Runtime) -> PageHandler:

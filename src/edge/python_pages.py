@@ -50,16 +50,18 @@ class AsgiPages:
             return await self._connect(raw)
         unwanted = frozenset(NOT_FOR_KEPT_ANSWERS) if request.may_be_kept else frozenset()
         headers = [(name.encode(), _bytes(value)) for name, value in header_pairs(raw.headers) if name not in unwanted]
-        return await self._exchange(raw.method, raw.url, headers, RequestBody(raw.body))
+        return await self._exchange(raw.method, raw.url, headers, RequestBody(raw.body), Rendering(request.path))
 
     async def render(self, request: RenderRequest) -> PageResponse:
         headers = [(name.lower().encode(), _bytes(value)) for name, value in request.headers.items()]
-        return await self._exchange("GET", request.url, headers, RequestBody(None))
+        rendering = Rendering(request.path, is_for_cache=True)
+        return await self._exchange("GET", request.url, headers, RequestBody(None), rendering)
 
-    async def _exchange(self, method: str, url: str, headers: list[tuple[bytes, bytes]], body: RequestBody) -> PageResponse:
+    async def _exchange(
+        self, method: str, url: str, headers: list[tuple[bytes, bytes]], body: RequestBody, rendering: Rendering
+    ) -> PageResponse:
         state = await self._lifespan.state()
         scope = http_scope(method=method, url=url, headers=headers, state=state, env=self._env)
-        rendering = Rendering()
         exchange = AsgiExchange(self._name, body, stream_opener(rendering), rendering, self._log)
         return await exchange.run(self._app, scope, self._background)
 
@@ -88,16 +90,16 @@ class FunctionPages:
             for name in unwanted:
                 raw.headers.delete(name)
         personal = is_personal({name.encode() for name, _ in header_pairs(raw.headers)})
-        return await self._call(raw, request.path, personal=personal)
+        return await self._call(raw, Rendering(request.path), personal=personal)
 
     async def render(self, request: RenderRequest) -> PageResponse:
         headers = to_js(request.headers, dict_converter=Object.fromEntries)
-        return await self._call(Request.new(request.url, headers=headers), request.path, personal=False)
+        rendering = Rendering(request.path, is_for_cache=True)
+        return await self._call(Request.new(request.url, headers=headers), rendering, personal=False)
 
-    async def _call(self, raw: Any, path: str, *, personal: bool) -> PageResponse:
+    async def _call(self, raw: Any, rendering: Rendering, *, personal: bool) -> PageResponse:
         import workers  # noqa: PLC0415 - the SDK is only wanted where functions make the pages
 
-        rendering = Rendering()
         try:
             with rendering_as(rendering):
                 result = self._function(workers.Request(raw))
@@ -106,7 +108,7 @@ class FunctionPages:
         except Exception as error:
             reason = f"raised {type(error).__name__}: {error}"
             trace = "".join(traceback.format_exception(error)[-6:])
-            self._log.event("error", "page.raised", path=path, error=reason, traceback=trace)
+            self._log.event("error", "page.raised", path=rendering.path, error=reason, traceback=trace)
             raise PageError(f"{self._name} {reason}") from error
         if isinstance(result, Page):
             return _of_page(result, rendering, raw.method, personal=personal)

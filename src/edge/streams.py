@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from js import Response, TransformStream
+from js import Error, Response, TransformStream
 from pyodide.ffi import JsException, create_once_callable, to_js
 
 from edge.headers import js_headers
@@ -62,7 +62,7 @@ class StreamSink:
 
     async def abort(self, reason: str) -> None:
         with suppress(JsException):
-            await self._writer.abort(reason)
+            await self._writer.abort(Error.new(reason))
 
 
 class PythonResponse(ServiceResponse):

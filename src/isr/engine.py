@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cache.entry import Freshness
 from isr.admission import REVALIDATED_HEADER, Refusal, admit, header_tags
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
+from isr.client_headers import with_client_headers
 from isr.invalidation import enter_site
 from isr.lookup import Hidden, Lookup, PassBy, look_up
 from isr.pass_through import ask
@@ -63,6 +64,7 @@ class PageCache:
     def _from_cache(self, request: PageRequest, lookup: Lookup, found: Found) -> Answer:
         if found.state is Freshness.STALE:
             self._regeneration.start(request.origin, lookup, found)
+        found = with_client_headers(found, lookup, self._site)
         return cached_answer(request, found, self._site.schema, self._clock())
 
     async def _miss(self, request: PageRequest, lookup: Lookup) -> Answer:
@@ -110,10 +112,10 @@ class PageCache:
 
     async def _keep(self, making: Making, admission: Admission, response: PageResponse, copy: BodyCopy, claim: Claim) -> None:
         try:
-            is_kept = await self._regeneration.keep(making, admission, response, copy)
+            refusal = await self._regeneration.keep(making, admission, response, copy)
         finally:
             claim.release()
-        if is_kept and admission.artifact is not Artifact.ROUTE and has_rsc(response):
+        if refusal is None and admission.artifact is not Artifact.ROUTE and has_rsc(response):
             self._regeneration.follow(making.origin, making.lookup)
 
     async def _pass_on(self, request: PageRequest) -> Answer:

@@ -67,7 +67,7 @@ class Regeneration:
     def follow(self, origin: str, lookup: Lookup) -> None:
         """Make the RSC payload of a page whose HTML has just been kept, or the other way."""
         request = RenderRequest(origin, lookup.url_path, rsc=not lookup.is_rsc)
-        self._run(lookup, self._make(lookup, request, has_entry=False))
+        self._run(lookup, self._make(lookup, request, None))
 
     def is_uncacheable(self, lookup: Lookup) -> bool:
         """Whether what is asked for has lately turned out to be nothing for the cache."""
@@ -84,24 +84,21 @@ class Regeneration:
 
     async def keep(
         self, making: Making, admission: Admission, response: PageResponse, copy: BodyCopy, event: str = "page.stored"
-    ) -> bool:
-        """Read the copy of an answer to its end and keep it, logged as `event`; whether that came about."""
+    ) -> Refusal | None:
+        """Read the copy of an answer to its end and keep it, logged as `event`; why not, where that did not come about."""
         path = making.lookup.path
         try:
             body = await copy.read(MOST_BODY_BYTES)
         except PageError as error:
-            self._log.event("warning", "page.not_stored", path=path, reason=str(error))
-            return False
+            return self._not_stored(path, admission, Refusal(str(error), is_failure=True))
         if body is None:
-            reason = f"a body of more than {MOST_BODY_BYTES} bytes"
-            self._log.event("warning", "page.not_stored", path=path, reason=reason)
-            return False
+            return self._not_stored(path, admission, Refusal(f"a body of more than {MOST_BODY_BYTES} bytes"))
         page = MadePage(response.status, kept_headers(response), body, making.started_at_ms)
         await self._store.keep(path, admission, page)
         took_ms = self._clock() - making.started_at_ms
         artifact = admission.artifact.value
         self._log.event("info", event, path=path, artifact=artifact, ms=took_ms)
-        return True
+        return None
 
     def _run(self, lookup: Lookup, work: Coroutine[object, object, object]) -> None:
         claim = self._flight.claim(f"make {lookup.path}")
@@ -116,11 +113,10 @@ class Regeneration:
             due_since_ms = stale.entry.revalidate_at_ms
         if not await self._lease.take(self._store.key(lookup.path, Artifact.HTML), due_since_ms):
             return
-        has_entry = stale is not None
-        if await self._make(lookup, RenderRequest(origin, lookup.url_path), has_entry=has_entry):
-            await self._make(lookup, RenderRequest(origin, lookup.url_path, rsc=True), has_entry=has_entry)
+        if await self._make(lookup, RenderRequest(origin, lookup.url_path), stale):
+            await self._make(lookup, RenderRequest(origin, lookup.url_path, rsc=True), stale)
 
-    async def _make(self, lookup: Lookup, request: RenderRequest, *, has_entry: bool) -> bool:
+    async def _make(self, lookup: Lookup, request: RenderRequest, stale: Found | None) -> bool:
         """Make and keep one form of a page; whether the page has an RSC payload beside it."""
         path = lookup.path
         making = Making(request.origin, lookup, self._store.started_at_ms())
@@ -133,12 +129,29 @@ class Regeneration:
         if isinstance(decision, Refusal):
             await response.drop()
             self._give_up(path, decision, rsc=request.rsc)
-            if has_entry and not decision.is_failure and not decision.has_own_cache:
-                await self._store.remove(path, only_rsc=request.rsc)
+            if decision.has_own_cache:
+                # It has a newer page in the cache that we share, or is making one.
+                self._store.forget_read()
+            await self._remove(path, stale, decision, rsc=request.rsc)
             return False
-        if not await self.keep(making, decision, response, response.copy(), "page.regenerated"):
+        refusal = await self.keep(making, decision, response, response.copy(), "page.regenerated")
+        if refusal is not None:
+            await self._remove(path, stale, refusal, rsc=request.rsc)
             return False
+        if stale is not None and not request.rsc and stale.artifact not in {decision.artifact, Artifact.RSC}:
+            # A redirect that is now an answer, or the other way: the old form would be found first.
+            await self._store.remove(path, (stale.artifact,))
         return decision.artifact is Artifact.HTML and has_rsc(response)
+
+    async def _remove(self, path: str, stale: Found | None, refusal: Refusal, *, rsc: bool) -> None:
+        """Let go of an entry whose page is no longer one for the cache; a failure says nothing against it."""
+        if stale is not None and not refusal.is_failure and not refusal.has_own_cache:
+            await self._store.remove(path, (Artifact.RSC,) if rsc else Artifact)
+
+    def _not_stored(self, path: str, admission: Admission, refusal: Refusal) -> Refusal:
+        self.remember(path, refusal, rsc=admission.artifact is Artifact.RSC)
+        self._log.event("warning", "page.not_stored", path=path, reason=refusal.reason)
+        return refusal
 
     def _give_up(self, path: str, refusal: Refusal, *, rsc: bool) -> None:
         self.remember(path, refusal, rsc=rsc)

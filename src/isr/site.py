@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema, page_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from seed.artifacts import Artifact
     from seed.index import Build
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The build whose pages are served. Its ID is part of every key, so a deploy starts anew."""
+    """The build whose pages are served. Its ID is part of every key, so a deploy starts anew.
+
+    `rsc_headers` are those of the build without which vinext's client rejects an RSC payload; none where they are not known.
+    """
 
     build_id: str | None
     schema: KeySchema
     trailing_slash: bool
     base_path: str = ""
+    rsc_headers: Mapping[str, str] = field(default_factory=dict)
 
     def key(self, path: str, artifact: Artifact) -> str:
         """The cache key of an artifact; `path` is one of `normalize_path`."""
@@ -30,4 +36,5 @@ def site_of(build: Build | None, build_id: str | None, schema: KeySchema | None)
     """The site of a build. A build ID or a schema from the settings wins over the build's."""
     if build is None:
         return Site(build_id, schema or KeySchema.V2, trailing_slash=False)
-    return Site(build_id or build.build_id, schema or build.schema, build.trailing_slash, build.base_path)
+    rsc_headers = build.rsc_headers if build_id in {None, build.build_id} else {}
+    return Site(build_id or build.build_id, schema or build.schema, build.trailing_slash, build.base_path, rsc_headers)

@@ -101,10 +101,10 @@ class PageStore:
         value = _value(admission.artifact, page.status, headers, page.body)
         await self._set(self.key(path, admission.artifact), value, context)
 
-    async def remove(self, path: str, *, only_rsc: bool) -> None:
-        """Leave a tombstone for a page, so that the build's does not come back either; `only_rsc` keeps its HTML."""
+    async def remove(self, path: str, artifacts: Iterable[Artifact]) -> None:
+        """Leave tombstones for artifacts of a page, so that the build's do not come back either."""
         context = SetContext(tags=self._path_tags(path), revalidate=_TOMBSTONE_SECONDS)
-        for artifact in (Artifact.RSC,) if only_rsc else (Artifact.HTML, Artifact.RSC, Artifact.ROUTE):
+        for artifact in artifacts:
             await self._set(self.key(path, artifact), None, context)
 
     async def revalidate_tags(self, tags: Iterable[str]) -> None:
@@ -120,6 +120,13 @@ class PageStore:
             await self._handler.revalidate_by_path_prefix(prefix)
         finally:
             self._invalidated_at_ms = self._clock()
+
+    def forget_read(self) -> None:
+        """Forget what was remembered of the cache, so that the next read finds what somebody else has written."""
+        try:
+            self._handler.reset_request_cache()
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+            self._log.event("error", "cache.read_failed", error=str(error))
 
     def started_at_ms(self) -> int:
         """The time for a page whose making begins now.

@@ -18,10 +18,13 @@ class Rendering:
     """Collects from handlers, decorators and cached data, however deep they are called.
 
     `revalidate_seconds` and `expire_seconds` are what a handler asked for its page: None is nothing, and infinity in
-    the first is never stale. `longest_seconds` is the shortest period of the data used.
+    the first is never stale. `longest_seconds` is the shortest period of the data used. `path` is the page's, percent-encoded;
+    `is_for_cache` tells that no visitor waits for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: str | None = None, *, is_for_cache: bool = False) -> None:
+        self.path = path
+        self.is_for_cache = is_for_cache
         self.is_no_store = False
         self.tags: tuple[str, ...] = ()
         self.revalidate_seconds: float | None = None

@@ -191,7 +191,7 @@ def shard_from_json(text: bytes, where: str) -> dict[str, object]:
 def _json_object(text: bytes, where: str) -> dict[str, object]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"{where} is not JSON ({error}); copy the build again"
         raise ManifestError(message) from error
     if not isinstance(document, dict):

@@ -70,7 +70,7 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
     """
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"{where} is not JSON ({error}); build the site again"
         raise ManifestError(message) from error
     if not isinstance(document, dict):

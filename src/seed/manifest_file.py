@@ -139,6 +139,8 @@ class _Text:
                 if self._more():
                     continue
                 raise ManifestError(f"{self._where} is not JSON ({error}); build the site again") from error
+            except RecursionError as error:
+                raise ManifestError(f"{self._where} is not JSON ({error}); build the site again") from error
             # A number may go on in the part that has not been read yet.
             if end == len(self._text) and self._more():
                 continue

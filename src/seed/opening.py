@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seed.errors import SeedError
+from seed.shared_assets import SharedAssets
 from seed.source import open_source
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class BuildOpener:
     """
 
     def __init__(self, assets: Assets, runtime: Runtime) -> None:
-        self._assets = assets
+        self._assets = SharedAssets(assets, runtime.flight)
         self._flight = runtime.flight
         self._clock = runtime.clock
         self._log = runtime.log

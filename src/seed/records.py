@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]) -> RouteRecord:
     """The record of a seedable route whose bodies are kept under the given names."""
     path = normalize_path(route.path)
-    rsc_headers = dict(_client_headers(route)) if schema is KeySchema.V2 else {}
+    rsc_headers = dict(client_headers(route.pattern, route.path)) if schema is KeySchema.V2 else {}
     location = route.headers.get("location")
     if location is not None:
         rsc_headers["location"] = location
@@ -51,7 +51,7 @@ def entry_of(record: RouteRecord, build: Build, artifact: Artifact, body: Body, 
     if etag is not None:
         headers.setdefault("etag", etag)
     return CacheEntry.make(
-        _value(artifact, body, headers, record.status),
+        page_value(artifact, body, headers, record.status),
         record.tags,
         build.built_at_ms,
         record.revalidate_seconds,
@@ -59,7 +59,8 @@ def entry_of(record: RouteRecord, build: Build, artifact: Artifact, body: Body, 
     )
 
 
-def _value(artifact: Artifact, body: Body, headers: Mapping[str, str], status: int) -> CacheValue:
+def page_value(artifact: Artifact, body: Body, headers: Mapping[str, str], status: int) -> CacheValue:
+    """The value that keeps an artifact."""
     if artifact is Artifact.ROUTE:
         return AppRouteValue(body=body, status=status, headers=headers)
     if artifact is Artifact.RSC:
@@ -67,10 +68,10 @@ def _value(artifact: Artifact, body: Body, headers: Mapping[str, str], status: i
     return AppPageValue(html=body, headers=headers, status=status)
 
 
-def _client_headers(route: Route) -> Mapping[str, str]:
+def client_headers(pattern: str, path: str) -> Mapping[str, str]:
     """What vinext 1.4.0 sends with an RSC payload about the path that it is for."""
-    headers = {"X-Vinext-Rendered-Path-And-Search": encode_uri_component(route.path)}
-    parameters = route_parameters(route.pattern, route.path)
+    headers = {"X-Vinext-Rendered-Path-And-Search": encode_uri_component(path)}
+    parameters = route_parameters(pattern, path)
     if parameters:
         text = json.dumps(parameters, ensure_ascii=False, separators=(",", ":"))
         headers["X-Vinext-Params"] = encode_uri_component(text)

@@ -27,8 +27,8 @@ class Seeder:
     """Brings the artifacts of one build into a cache handler, each when it is wanted.
 
     What fails for the moment is tried again by a later request, a second later at the
-    earliest. What cannot succeed is remembered: an artifact that is missing, a page that was
-    invalidated since the build. Without a build there is nothing to bring.
+    earliest. What cannot succeed is remembered: an artifact that is missing, a page that has
+    expired. Without a build there is nothing to bring.
     """
 
     def __init__(self, source: Source | None, handler: CacheHandler, runtime: Runtime) -> None:
@@ -75,8 +75,9 @@ class Seeder:
             record = await source.record(path)
             if record is None or artifact not in record.artifacts:
                 return None
-            if await self._handler.is_invalidated(record.tags, build.built_at_ms):
-                self._rest(key, until_ms=None)
+            if await self._is_invalidated(record.tags, build.built_at_ms) is not False:
+                # A handler says so too while its store fails, so this is not believed for ever.
+                self._rest(key, until_ms=self._clock() + RETRY_MS)
                 return None
             name = record.artifacts[artifact]
             body = await source.body(name)
@@ -100,9 +101,16 @@ class Seeder:
         if self._clock() > until_ms:
             self._arriving.pop(key, None)
             return None
-        if await self._handler.is_invalidated(entry.tags, entry.last_modified_ms):
+        is_invalidated = await self._is_invalidated(entry.tags, entry.last_modified_ms)
+        return entry if is_invalidated is False else None
+
+    async def _is_invalidated(self, tags: tuple[str, ...], since_ms: int) -> bool | None:
+        """Whether one of the tags was invalidated since then; None where the handler cannot tell, which is logged."""
+        try:
+            return await self._handler.is_invalidated(tags, since_ms)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+            self._log.event("error", "cache.read_failed", tags=tags, error=str(error))
             return None
-        return entry
 
     async def _store(self, key: str, entry: CacheEntry) -> None:
         try:

@@ -1,13 +1,32 @@
 """What the Python code of a site imports.
 
-The Worker's other packages (`cache`, `seed`, `isr`, `pages`, `edge`) are its own business, and may change.
+The Worker's other packages (`cache`, `datacache`, `seed`, `isr`, `pages`, `edge`) are its own business, and may change.
 """
 
 from __future__ import annotations
 
+from datacache.cached import cached
+from datacache.fetched import FetchedResponse, FetchError, cached_fetch
+from datacache.invalidation import revalidate_path, revalidate_tag
+from datacache.life import CacheLife, cache_life
 from pages.choice import use_asgi, use_function, use_pages
 from pages.page import Page
 from pages.rendering import no_store
 from pages.revalidate import revalidate
 
-__all__ = ["Page", "no_store", "revalidate", "use_asgi", "use_function", "use_pages"]
+__all__ = [
+    "CacheLife",
+    "FetchError",
+    "FetchedResponse",
+    "Page",
+    "cache_life",
+    "cached",
+    "cached_fetch",
+    "no_store",
+    "revalidate",
+    "revalidate_path",
+    "revalidate_tag",
+    "use_asgi",
+    "use_function",
+    "use_pages",
+]

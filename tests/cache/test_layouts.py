@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.cache.subjects import FakeSubject, kv
-from tests.cache.vectors import kv_dump, rows, seed_dump
+from tests.cache.vectors import kv_dump, rows, seed_dump, value_of
 from tests.conformance.cache_handler import VALUES
 
 from cache.body import BytesBody, text_body
@@ -30,11 +29,6 @@ from cache.values import (
     PagesValue,
     RedirectValue,
 )
-
-if TYPE_CHECKING:
-    from cache.values import (
-        CacheValue,
-    )
 
 SCHEMAS = {"0.0.38": KeySchema.V1, "1.4.0": KeySchema.V2}
 DUMPED = [
@@ -248,33 +242,6 @@ def test_any_entry_is_read_as_it_was_written(entry: CacheEntry, layout: Layout) 
     found = codec.read(BytesBody(written))
     assert found == entry
     assert joined(codec, found) == written
-
-
-def value_of(document: dict[str, Any] | None) -> CacheValue | None:  # noqa: PLR0911 - one for each kind
-    """A value from the JSON of the generated inputs and of the seed dump."""
-    if document is None:
-        return None
-    fields = {name: item for name, item in document.items() if name != "kind"}
-    for name in ("rscData", "body", "buffer"):
-        if name in fields:
-            fields[name] = BytesBody(base64.b64decode(fields[name]["$base64"]))
-    if "html" in fields:
-        fields["html"] = text_body(fields["html"])
-    match document["kind"]:
-        case "APP_PAGE":
-            known = {name: fields.pop(name) for name in ("html", "headers", "postponed", "status") if name in fields}
-            return AppPageValue(rsc_data=fields.pop("rscData", None), **known, extra=fields)
-        case "PAGES":
-            flag = fields.pop("generatedFromDataRequest", None)
-            return PagesValue(page_data=fields.pop("pageData"), generated_from_data_request=flag, **fields)
-        case "APP_ROUTE":
-            return AppRouteValue(**fields)
-        case "REDIRECT":
-            return RedirectValue(**fields)
-        case "IMAGE":
-            return ImageValue(**fields)
-        case _:
-            return FetchValue(**{**fields.pop("data"), **fields, "tags": tuple(fields["tags"])})
 
 
 def test_stale_and_fresh_are_told_in_the_reads() -> None:

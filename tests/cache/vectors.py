@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from cache.body import BytesBody, text_body
+from cache.values import AppPageValue, AppRouteValue, FetchValue, ImageValue, PagesValue, RedirectValue
+
+if TYPE_CHECKING:
+    from cache.values import CacheValue
 
 DATA = Path(__file__).parent / "data"
 VINEXT = Path(__file__).parents[1] / "fixtures" / "vinext"
@@ -38,3 +45,30 @@ def seed_dump() -> list[dict[str, Any]]:
 
 def _read(path: Path) -> Any:
     return json.loads(path.read_text())
+
+
+def value_of(document: dict[str, Any] | None) -> CacheValue | None:  # noqa: PLR0911 - one for each kind
+    """A value from the JSON of the generated inputs and of the seed dump."""
+    if document is None:
+        return None
+    fields = {name: item for name, item in document.items() if name != "kind"}
+    for name in ("rscData", "body", "buffer"):
+        if name in fields:
+            fields[name] = BytesBody(base64.b64decode(fields[name]["$base64"]))
+    if "html" in fields:
+        fields["html"] = text_body(fields["html"])
+    match document["kind"]:
+        case "APP_PAGE":
+            known = {name: fields.pop(name) for name in ("html", "headers", "postponed", "status") if name in fields}
+            return AppPageValue(rsc_data=fields.pop("rscData", None), **known, extra=fields)
+        case "PAGES":
+            flag = fields.pop("generatedFromDataRequest", None)
+            return PagesValue(page_data=fields.pop("pageData"), generated_from_data_request=flag, **fields)
+        case "APP_ROUTE":
+            return AppRouteValue(**fields)
+        case "REDIRECT":
+            return RedirectValue(**fields)
+        case "IMAGE":
+            return ImageValue(**fields)
+        case _:
+            return FetchValue(**{**fields.pop("data"), **fields, "tags": tuple(fields["tags"])})

@@ -60,12 +60,16 @@ class FakeCopy:
         return None if size_bytes > limit_bytes else BytesBody(body)
 
 
-def page(text: str = "page", cache_control: str | None = "s-maxage=60, stale-while-revalidate=540", **headers: str) -> FakeResponse:
+def page(
+    text: str = "page", cache_control: str | None = "s-maxage=60, stale-while-revalidate=540", **headers: str
+) -> FakeResponse:
     """A page as vinext sends it; an underscore in the name of a header is a hyphen."""
     return _response("text/html; charset=utf-8", text, cache_control, {"vary": VARY} | headers)
 
 
-def payload(text: str = "payload", cache_control: str | None = "s-maxage=60, stale-while-revalidate=540", **headers: str) -> FakeResponse:
+def payload(
+    text: str = "payload", cache_control: str | None = "s-maxage=60, stale-while-revalidate=540", **headers: str
+) -> FakeResponse:
     """An RSC payload as vinext sends it."""
     return _response("text/x-component", text, cache_control, {"vary": VARY} | headers)
 
@@ -102,22 +106,28 @@ Line: TypeAlias = FakeResponse | Exception | Callable[[], FakeResponse]
 
 @dataclass
 class FakePages:
-    """Answers by path: `documents` and `payloads`; what is in neither is missing. `hold` keeps every answer back."""
+    """Answers by path: `documents` and `payloads`; what is in neither is missing. `hold` keeps every answer back.
+
+    `rendered_payloads` are for the cache only, where a visitor gets something else.
+    """
 
     documents: dict[str, Line] = field(default_factory=dict)
     payloads: dict[str, Line] = field(default_factory=dict)
+    rendered_payloads: dict[str, Line] = field(default_factory=dict)
     hold: asyncio.Event | None = None
+    is_asked: asyncio.Event = field(default_factory=asyncio.Event)
     answered: list[PageRequest] = field(default_factory=list)
     rendered: list[RenderRequest] = field(default_factory=list)
 
     async def answer(self, request: PageRequest) -> FakeResponse:
         self.answered.append(request)
         is_rsc = request.path.endswith(".rsc") or request.headers.get("rsc") == "1"
-        return await self._play(request.path.removesuffix(".rsc"), is_rsc=is_rsc)
+        return await self._play(request.path.removesuffix(".rsc"), self.payloads if is_rsc else self.documents)
 
     async def render(self, request: RenderRequest) -> FakeResponse:
         self.rendered.append(request)
-        return await self._play(request.path, is_rsc=request.rsc)
+        payloads = self.rendered_payloads if request.path in self.rendered_payloads else self.payloads
+        return await self._play(request.path, payloads if request.rsc else self.documents)
 
     @property
     def documents_made(self) -> int:
@@ -126,11 +136,12 @@ class FakePages:
             not request.path.endswith(".rsc") and request.headers.get("rsc") is None for request in self.answered
         )
 
-    async def _play(self, path: str, *, is_rsc: bool) -> FakeResponse:
+    async def _play(self, path: str, lines: Mapping[str, Line]) -> FakeResponse:
+        self.is_asked.set()
         await asyncio.sleep(0)
         if self.hold is not None:
             await self.hold.wait()
-        line = (self.payloads if is_rsc else self.documents).get(path, missing)
+        line = lines.get(path, missing)
         if isinstance(line, Exception):
             raise line
         return line if isinstance(line, FakeResponse) else line()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.fakes.assets import FakeAssets
 from tests.fakes.flight import FakeFlight
-from tests.fakes.pages import FakePages
+from tests.fakes.pages import FakePages, FakeResponse
 from tests.fakes.ports import START_MS, FakeBackground, FakeClock, FakeLog
 from tests.fakes.requests import request
 
@@ -17,7 +17,7 @@ from cache.lease import NoLease
 from cache.memory import MemoryCacheHandler
 from cache.runtime import Runtime
 from cache.tags import path_tags
-from isr.answer import CachedAnswer, PassedAnswer
+from isr.answer import CachedAnswer
 from isr.engine import PageCache
 from isr.regeneration import Regeneration
 from isr.site import site_of
@@ -45,14 +45,15 @@ BUILD = Build(
 )
 
 
-def record(
+def record(  # noqa: PLR0913 - what a route consists of
     path: str,
     html: bytes | None = b"built page",
     rsc: bytes | None = b"built payload",
+    *,
     revalidate: float | None = 60,
     expire: float | None = None,
     tags: tuple[str, ...] = (),
-    **fields: object,
+    **fields: Any,
 ) -> tuple[str, RouteRecord, Mapping[str, bytes]]:
     """A route of the build, and its bodies by name."""
     bodies = {Artifact.HTML: html, Artifact.RSC: rsc}
@@ -67,7 +68,7 @@ def record(
         artifacts=artifacts,
     )
     contents = {name: bodies[artifact] or b"" for artifact, name in artifacts.items()}
-    return path, replace(given, **fields), contents  # type: ignore[arg-type] - a test's fields
+    return path, replace(given, **fields), contents
 
 
 def copied_build(build: Build, *records: tuple[str, RouteRecord, Mapping[str, bytes]]) -> dict[str, bytes]:
@@ -103,8 +104,10 @@ class FakeWorker:
     async def open(self) -> FakeWorker:
         """Make the page cache; raises SeedError where the build cannot be read."""
         self.runtime = Runtime(self.flight, self.background, self.clock, self.log)
-        source = await BuildOpener(self.assets, self.runtime).open()
-        self.cache = self.handler or MemoryCacheHandler(100_000_000, self.clock, log=self.log)
+        self.opener = BuildOpener(self.assets, self.runtime)
+        source = await self.opener.open()
+        memory = MemoryCacheHandler(100_000_000, self.clock, log=self.log)
+        self.cache: CacheHandler = memory if self.handler is None else self.handler
         self.site = site_of(source.build if source else None, self.build_id, self.schema)
         self.seeder = Seeder(source, self.cache, self.runtime)
         self.store = PageStore(self.site, self.cache, self.seeder, digest, self.runtime)
@@ -119,9 +122,15 @@ class FakeWorker:
             body = None if answer.body is None else answer.body.to_bytes()
             return Got(answer.status, tuple(answer.headers), body, is_cached=True)
         response = answer.response
+        assert isinstance(response, FakeResponse)
         headers_given = [(name, text) for name, text in response.header_items() if name.lower() not in answer.removed]
-        assert isinstance(answer, PassedAnswer)
-        return Got(response.status, (*headers_given, *answer.added), response.body, is_cached=False)  # type: ignore[attr-defined] - a fake's
+        return Got(response.status, (*headers_given, *answer.added), response.body, is_cached=False)
+
+    @property
+    def memory(self) -> MemoryCacheHandler:
+        """The cache, where it is one in memory."""
+        assert isinstance(self.cache, MemoryCacheHandler)
+        return self.cache
 
     async def get(self, url: str, headers: dict[str, str] | None = None, method: str = "GET") -> Got:
         """Answer a request, and wait until nothing goes on in the background."""

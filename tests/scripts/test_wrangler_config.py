@@ -68,6 +68,7 @@ def test_reads_every_format_alike(tmp_path: Path, name: str, text: str) -> None:
         assets=AssetsConfig(tmp_path / "public", "ASSETS", "none", "none", ("/*", "!/static/*")),
         images_binding="IMAGES",
         variables={"COLOUR": "blue", "LIMITS": {"bytes": 3}},
+        deployed_variables={"COLOUR": "blue", "LIMITS": {"bytes": 3}},
         durable_objects={"ROOM": "Room"},
         module_rules=(("ESModule", ("**/*.js",)),),
     )

@@ -21,7 +21,7 @@ _numbers = count(1)
 def copy_as_built_now(built: BuiltSite, folder: Path) -> Path:
     """Copy a build whose time is that of its manifest, as if it had been built just now; return the assets' folder."""
     server = folder / "server"
-    server.mkdir(parents=True)
+    server.mkdir(parents=True, exist_ok=True)
     for source in (built.manifest, built.manifest.with_name("RSC_BUILD_ID")):
         if source.is_file():
             shutil.copyfile(source, server / source.name)
@@ -32,7 +32,9 @@ def copy_as_built_now(built: BuiltSite, folder: Path) -> Path:
 def recorded_build(folder: Path, version: str) -> BuiltSite:
     """A build that was kept as a fixture; it has no static files."""
     client = folder / "no-client"
-    return BuiltSite(folder, version, folder / "wrangler.json", client, folder / "vinext-prerender.json", folder / "prerendered-routes")
+    return BuiltSite(
+        folder, version, folder / "wrangler.json", client, folder / "vinext-prerender.json", folder / "prerendered-routes"
+    )
 
 
 @dataclass
@@ -63,4 +65,6 @@ class SmallBuild:
         (self.folder / "vinext-prerender.json").write_text(json.dumps(manifest))
         copy_build(recorded_build(self.folder, "1.4.0"), self.folder / "assets")
         assets = self.folder / "assets"
-        return {f"/{path.relative_to(assets).as_posix()}": path.read_bytes() for path in sorted(assets.rglob("*")) if path.is_file()}
+        return {
+            f"/{path.relative_to(assets).as_posix()}": path.read_bytes() for path in sorted(assets.rglob("*")) if path.is_file()
+        }

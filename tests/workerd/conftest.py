@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
+from tests.workerd.example import ServedExample
+from tests.workerd.worker_pool import WorkerPool
 
-# What the tests share is imported by its place in the project.
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from tests.workerd.example import ServedExample  # noqa: E402 - needs the path
-from tests.workerd.worker_pool import WorkerPool  # noqa: E402 - likewise
 from vinext_worker.site import prepare
 from vinext_worker.toolchain import Project
 
@@ -19,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.workerd.worker_pool import ColdWorker
+
     from vinext_worker.site import BuiltSite
 
 STORES = {"memory": frozenset({"VINEXT_CACHE"}), "kv": frozenset[str]()}
@@ -47,7 +43,7 @@ def example(
 
 @pytest.fixture(scope="session")
 def kv_pool(project: Project) -> Iterator[WorkerPool]:
-    pool = WorkerPool(project, without=frozenset())
+    pool = WorkerPool(project)
     yield pool
     pool.stop()
 
@@ -56,3 +52,17 @@ def kv_pool(project: Project) -> Iterator[WorkerPool]:
 def worker(kv_pool: WorkerPool) -> ColdWorker:
     """A Worker with KV that has answered nothing yet."""
     return kv_pool.take()
+
+
+@pytest.fixture(scope="session")
+def memory_pool(project: Project) -> Iterator[WorkerPool]:
+    pool = WorkerPool(project, without=STORES["memory"], isolates=3)
+    yield pool
+    pool.stop()
+
+
+@pytest.fixture(params=STORES)
+def either_worker(request: pytest.FixtureRequest) -> ColdWorker:
+    """A Worker that has answered nothing yet, one without KV and one with it."""
+    pool: WorkerPool = request.getfixturevalue(f"{request.param}_pool")
+    return pool.take()

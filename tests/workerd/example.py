@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.workerd.builds import copy_as_built_now
 from tests.workerd.stubs import PagesStub, events, watched_build
 from tests.workerd.visitor import Visitor
+
 from vinext_worker.runtime import LocalRuntime, RuntimeOptions
 from vinext_worker.wrangler_config import WranglerConfig
 

@@ -83,8 +83,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
     started.wait_for("Ready on")
     yield started
     if started.process.poll() is None:
-        started.process.kill()
-        started.process.wait()
+        started.process.terminate()
+        started.process.wait(10)
 
 
 def test_prints_the_address_requests_and_tracebacks_and_follows_the_sources(served: Served) -> None:

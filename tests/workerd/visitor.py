@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -36,14 +37,22 @@ class Visitor:
 
     url: str
 
-    def ask(
-        self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> Answer:
+    def ask(self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Answer:
         connection = self._send(path, method, headers or {}, body)
         try:
             return _receive(connection)
         finally:
             connection.close()
+
+    def ask_raw(self, path: str) -> bytes:
+        """What comes over the wire until the connection ends, an answer that is cut off included."""
+        parts = urlsplit(self.url)
+        with socket.create_connection((parts.hostname or "", parts.port or 80), _TIMEOUT_SECONDS) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+            received = b""
+            while part := _receive_some(connection):
+                received += part
+            return received
 
     def ask_together(self, paths: Sequence[str], when_all_are_sent: Callable[[], object]) -> list[Answer]:
         """Ask for all paths at once: none is answered before every request is on its way, if the callback lets them go on."""
@@ -75,6 +84,13 @@ class Visitor:
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
         return connection
+
+
+def _receive_some(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(65536)
+    except ConnectionResetError:
+        return b""
 
 
 def _receive(connection: HTTPConnection) -> Answer:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from tests.workerd.stubs import AssetsStub, PagesStub, assets_service, events, pages_service
 from tests.workerd.visitor import Visitor
+
 from vinext_worker.runtime import LocalRuntime, RuntimeOptions
 from vinext_worker.wrangler_config import WranglerConfig
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vinext_worker.toolchain import Project
-
-_ISOLATES = 6
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,13 @@ class ColdWorker:
 class WorkerPool:
     """Gives isolates that have answered nothing yet. One start makes several: that is cheaper than a start for each."""
 
-    def __init__(self, project: Project, without: frozenset[str]) -> None:
+    def __init__(self, project: Project, *, without: frozenset[str] = frozenset(), isolates: int = 6) -> None:
         self._options = RuntimeOptions(
             config=WranglerConfig.read(project.configuration),
             project=project,
             services={"PAGES": pages_service(), "ASSETS": assets_service()},
             without=without,
-            isolates=_ISOLATES,
+            isolates=isolates,
             faults=True,
         )
         self._runtime: LocalRuntime | None = None

@@ -3,6 +3,8 @@
 /** Binding and method, as in `VINEXT_CACHE.get`, to what it does instead: "throw", "hang" or a status for `fetch`. */
 const faults = new Map();
 
+const HANG_MILLISECONDS = 600_000;
+
 /** Answer one request of the host; every answer is JSON, or a value's bytes. */
 export async function answerControl(request, { settings, bindings, boot, makeSnapshot }) {
   if (request.headers.get("Authorization") !== `Bearer ${settings.token}`) return new Response(null, { status: 403 });
@@ -83,6 +85,7 @@ function faulty(name, binding) {
 function act(fault, name, property) {
   if (fault === undefined) return undefined;
   if (typeof fault === "number") return Promise.resolve(new Response("a fault that was asked for", { status: fault }));
-  if (fault === "hang") return new Promise(() => {});
+  // The timer counts as input that is waited for; without one workerd sees that nothing can ever come, and ends the request.
+  if (fault === "hang") return new Promise((resolve) => setTimeout(resolve, HANG_MILLISECONDS));
   return Promise.reject(new Error(`${name}.${String(property)} failed as asked for`));
 }

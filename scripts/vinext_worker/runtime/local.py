@@ -102,6 +102,12 @@ class LocalRuntime:
         return options
 
     @property
+    def host_pid(self) -> int:
+        """The process whose child is workerd, for whoever counts what that costs."""
+        assert self._process is not None  # noqa: S101 - asked for while it runs
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether the host process lives."""
         return self._process is not None and self._process.poll() is None

@@ -183,3 +183,83 @@ for (let index = 0; index < 250; index++) {
   functions.push({ of: "valid", in: raw, out: valid.metadata === null ? null : valid.metadata.tags.length === 1 });
 }
 save("functions.json", functions);
+
+// Sequences of operations on one namespace, with what each handler answered and what the namespace held at the end.
+class TimedNamespace {
+  values = new Map();
+  async get(key) {
+    const found = this.values.get(key);
+    return found === undefined || (found.expires !== null && found.expires <= now) ? null : found.value;
+  }
+  async put(key, value, { expirationTtl, metadata } = {}) {
+    const expires = expirationTtl === undefined ? null : (Math.floor(now / 1000) + expirationTtl) * 1000;
+    this.values.set(key, { value, expires, metadata });
+  }
+  async delete(key) { this.values.delete(key); }
+  async list({ prefix }) {
+    const keys = [...this.values].filter(([name]) => name.startsWith(prefix)).map(([name, { metadata }]) => ({ name, metadata }));
+    return { keys, list_complete: true };
+  }
+}
+let now = NOW;
+Date.now = () => now;
+const pick = (...items) => items[random(items.length)];
+const tagNames = ["a", "b", "c", "/docs/1", "_N_T_/docs/1", "_N_T_/docs/layout", "_N_T_/layout", "/blog", "_N_T_/blog/page"];
+const someTags = () => tagNames.filter(() => random(4) === 0);
+let count = 0;
+const someValue = () => pick(
+  { kind: "APP_PAGE", html: `page ${++count}`, status: 200 },
+  { kind: "APP_PAGE", html: "", rscData: bytes([count % 256, 255]), headers: { "x-a": ["1", "2"] }, status: 307 },
+  { kind: "APP_ROUTE", body: bytes([count % 256]), status: 200, headers: { "content-type": "text/plain" } },
+  { kind: "PAGES", html: `pages ${++count}`, pageData: { count } },
+  { kind: "REDIRECT", props: { count: ++count } },
+  { kind: "IMAGE", etag: `"${++count}"`, buffer: bytes([1, 2]), extension: "png" },
+  { kind: "FETCH", data: { headers: {}, body: `${++count}`, url: "u" }, tags: someTags(), revalidate: pick(false, 30, 600) },
+  null,
+);
+const sequences = [];
+for (let index = 0; index < 60; index++) {
+  const schema = index % 2 ? "v2" : "v1";
+  const kv = new TimedNamespace();
+  const Handler = (schema === "v1" ? v1 : v2).KVCacheHandler;
+  now = NOW;
+  const handlers = [new Handler(kv), new Handler(kv)]; // two isolates
+  const operations = [];
+  for (let step = 0; step < 60; step++) {
+    const by = random(2);
+    const key = pick("k1", "k2", "k3", "k4");
+    const after = pick(1, 1, 100, 3000, 5000, 5001, 31000, 61000, 700000);
+    now += after;
+    const operation = { after, by };
+    switch (random(7)) {
+      case 0: case 1: {
+        const ctx = { tags: someTags(), ...pick({}, { revalidate: 30 }, { revalidate: 60, expire: 300 }, { revalidate: false }, { revalidate: 0 }) };
+        const value = someValue();
+        Object.assign(operation, { do: "set", key, value, ctx });
+        await handlers[by].set(key, revive(value), ctx);
+        break;
+      }
+      case 2: {
+        const tags = [pick(...tagNames)];
+        Object.assign(operation, { do: "revalidate_tag", tags });
+        await handlers[by].revalidateTag(tags);
+        break;
+      }
+      case 3: if (random(3) === 0) {
+        const prefix = pick("/docs", "/blog", "/blo");
+        Object.assign(operation, { do: "revalidate_by_path_prefix", prefix });
+        await handlers[by].revalidateByPathPrefix(prefix);
+        break;
+      } // falls through
+      default: {
+        const ctx = schema === "v2" && random(4) === 0 ? { softTags: someTags(), revalidate: pick(undefined, 10, 1000) } : {};
+        const found = await handlers[by].get(key, ctx);
+        await new Promise((done) => setImmediate(done)); // deletes in the background
+        Object.assign(operation, { do: "get", key, ctx, found: found === null ? null : { state: found.cacheState ?? "fresh", lastModified: found.lastModified, digest: createHash("sha256").update(await kv.get(`cache:${key}`)).digest("hex").slice(0, 16) } });
+      }
+    }
+    operations.push(operation);
+  }
+  sequences.push({ schema, operations });
+}
+save("sequences.json", sequences);

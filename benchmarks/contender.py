@@ -1,0 +1,89 @@
+"""Whose requests are measured, each with a workerd process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from benchmarks.process import Meter
+from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions
+from vinext_worker.wrangler_config import WranglerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from vinext_worker.runtime import Service
+    from vinext_worker.site import BuiltSite
+    from vinext_worker.toolchain import Project
+
+_SERVE = Path(__file__).with_name("serve.mjs")
+_WORKERD = "workerd"
+
+Store = Literal["memory", "framed", "vinext", "tiered"]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A Worker that answers at `url`."""
+
+    url: str
+    meter: Meter
+    runtime: LocalRuntime | None = None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A Worker by the name that the tables have for it, and how it is started."""
+
+    name: str
+    start: Callable[[], AbstractContextManager[Running]] = field(repr=False)
+
+
+def vinext(built: BuiltSite, project: Project) -> Contender:
+    """vinext's own Worker with its own cache in KV."""
+
+    @contextmanager
+    def start() -> Iterator[Running]:
+        command = [project.node, _SERVE, project.root / "package.json", built.server_config]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101 - both are pipes
+            url = json.loads(process.stdout.readline())["url"]
+            yield Running(url, Meter.of_child(process.pid, _WORKERD))
+            process.stdin.close()
+
+    return Contender(f"vinext {built.vinext_version}", start)
+
+
+def ours(store: Store, options: RuntimeOptions, name: str | None = None) -> Contender:
+    """This Worker with its entries in a store."""
+    stored = _with_store(store, options)
+
+    @contextmanager
+    def start() -> Iterator[Running]:
+        with LocalRuntime(stored) as runtime:
+            yield Running(runtime.direct_url, Meter.of_child(runtime.host_pid, _WORKERD), runtime)
+
+    return Contender(name or f"ours, {store}", start)
+
+
+def our_options(checkout: Path, built: BuiltSite | None, assets: Path | None) -> RuntimeOptions:
+    """This Worker out of a checkout, in front of a built site whose pages have been copied to `assets`."""
+    services: dict[str, Service] = {}
+    if built is not None:
+        services["PAGES"] = BuildService(built.server_config)
+    config = WranglerConfig.read(checkout / "wrangler.toml")
+    return RuntimeOptions(config=config, services=services, assets_directory=assets)
+
+
+def _with_store(store: Store, options: RuntimeOptions) -> RuntimeOptions:
+    if store == "memory":
+        return replace(options, without=options.without | {"VINEXT_CACHE"})
+    layout = "vinext" if store == "vinext" else "framed"
+    variables = {**options.variables, "VINEXT_KV_LAYOUT": layout}
+    if store != "tiered":
+        variables["VINEXT_MEMORY_BYTES"] = "0"
+    return replace(options, variables=variables)

@@ -1,0 +1,80 @@
+"""The load generator's end in this process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vinext_worker.toolchain import Project
+
+CONNECTIONS = 4
+
+_SCRIPT = Path(__file__).with_name("load.mjs")
+
+
+class LoadError(Exception):
+    """A Worker did not answer."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, by GET."""
+
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of a series of requests; `answers` counts them by status and cache state, `body_bytes` is their mean size."""
+
+    requests: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    body_bytes: float
+    answers: Mapping[str, int]
+
+
+class LoadGenerator:
+    """A Node.js process that asks; a context manager."""
+
+    def __init__(self, project: Project) -> None:
+        self._command = [project.node, _SCRIPT]
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.communicate()
+
+    def run(self, url: str, requests: Sequence[Request], order: Sequence[int], connections: int = CONNECTIONS) -> Load:
+        """Ask for `requests` in the order of their numbers, over keep-alive connections. Raises LoadError."""
+        address = urlsplit(url)
+        job = {
+            "host": address.hostname,
+            "port": address.port,
+            "requests": [{"path": request.path, "headers": dict(request.headers)} for request in requests],
+            "order": list(order),
+            "connections": connections,
+        }
+        result = self._ask(job)
+        if "error" in result:
+            raise LoadError(f"{url}{requests[0].path}: {result['error']}")
+        return Load(len(order), result["seconds"], result["p50"], result["p99"], result["bytes"], result["answers"])
+
+    def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101 - both are pipes
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        result: dict[str, Any] = json.loads(process.stdout.readline())
+        return result

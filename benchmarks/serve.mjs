@@ -1,0 +1,37 @@
+// Serves a built Worker from a workerd of its own, with the namespaces of its configuration in memory, on the Worker's own socket: no
+// development proxy and no assets in front. Prints its address as one line of JSON and runs until its standard input ends.
+//
+// node serve.mjs <package.json beside node_modules with miniflare> <wrangler.json of the build>
+
+import { readFileSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+const [packageFile, configFile] = process.argv.slice(2);
+const { Miniflare } = createRequire(packageFile)("miniflare");
+
+const config = JSON.parse(readFileSync(configFile, "utf8"));
+const root = path.dirname(configFile);
+const main = path.join(root, config.main);
+const modules = readdirSync(root, { recursive: true })
+  .filter((file) => /\.m?js$/.test(file))
+  .map((file) => path.join(root, file))
+  .sort((one, other) => Number(other === main) - Number(one === main));
+
+const miniflare = new Miniflare({
+  name: config.name,
+  modules: modules.map((file) => ({ type: "ESModule", path: file })),
+  modulesRoot: root,
+  compatibilityDate: config.compatibility_date,
+  compatibilityFlags: config.compatibility_flags,
+  kvNamespaces: Object.fromEntries(config.kv_namespaces.map(({ binding, id }) => [binding, id])),
+  unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+  cf: false,
+});
+await miniflare.ready;
+console.log(JSON.stringify({ url: String(await miniflare.unsafeGetDirectURL(config.name, "default")) }));
+
+process.stdin.resume().on("end", async () => {
+  await miniflare.dispose();
+  process.exit();
+});

@@ -1,0 +1,35 @@
+"""The sites that vinext's Workers serve: the same pages, built with each version of it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vinext_worker.site import prepare
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vinext_worker.site import BuiltSite
+    from vinext_worker.toolchain import Project
+
+VINEXT_0 = "0.0.38"
+VINEXT_1 = "1.4.0"
+SIZES = {"1 KB": 1024, "8 KB": 8192, "100 KB": 102_400, "470 KB": 481_280, "2 MB": 2_097_152}
+"""Of a page's HTML in bytes. What vinext 1.4.0 writes around a page is 8 KB by itself, vinext 0.0.38 writes 1.2 KB."""
+
+MIX_PAGES = 5000
+
+_SOURCES = Path(__file__).with_name("sites")
+
+
+def build(version: str, project: Project, console: Console) -> BuiltSite:
+    """Put the site together, install it from npm and build it, each where that is needed. Raises UserError."""
+    folder = project.local / "benchmarks" / version
+    (folder / "app").mkdir(parents=True, exist_ok=True)
+    # Times of change are copied too: they tell whether a build is older than its sources.
+    shutil.copytree(_SOURCES / "app", folder / "app", dirs_exist_ok=True)
+    for source in (_SOURCES / version).iterdir():
+        shutil.copy2(source, folder / "app" / source.name if source.name == "measured.js" else folder / source.name)
+    return prepare(folder, project, console)

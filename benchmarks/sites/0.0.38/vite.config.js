@@ -1,0 +1,6 @@
+import { cloudflare } from "@cloudflare/vite-plugin";
+import vinext from "vinext";
+
+export default {
+  plugins: [vinext(), cloudflare({ viteEnvironment: { name: "rsc", childEnvironments: ["ssr"] } })],
+};

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from vinext_worker.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""Whether a deployed app serves the build's pages from its cache."""

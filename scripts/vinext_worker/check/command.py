@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from seed.from_directory import open_directory
+from vinext_worker.configuration import Deployment, configuration_options, json_option
+from vinext_worker.errors import UserError
+from vinext_worker.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vinext_worker.check.expectation import Checked
+
+_STYLES = {"HIT": "green", "STALE": "yellow"}
+
+
+@click.command
+@click.argument("url")
+@configuration_options
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder of copied pages, or a build's dist/server.  [default: the configuration's assets]",
+)
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="So many pages, drawn at random.  [default: all]")
+@click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write one page to look at.")
+@json_option
+def check(  # noqa: PLR0913 - the command line
+    *,
+    url: str,
+    config_path: Path | None,
+    environment: str | None,
+    folder: Path | None,
+    sample: int | None,
+    html_file: Path | None,
+    as_json: bool,
+) -> int:
+    """Ask the app at URL for the build's pages, HTML and RSC, and say what does not come from its cache as it should.
+
+    Ends with 1 where something is not as expected.
+
+    \b
+    Examples:
+      vinext-worker check https://example.com
+      vinext-worker check https://example.com --sample 50 --html check.html
+      vinext-worker check http://127.0.0.1:8787 --json
+    """  # noqa: D301 - \b is click's
+    output = Output(as_json)
+    source = folder or Deployment.read(config_path, environment).assets_directory
+    checked = run_check(url, source, sample, html_file, output)
+    return 1 if any(row.faults for row in checked) else 0
+
+
+def run_check(url: str, folder: Path, sample: int | None, html_file: Path | None, output: Output) -> list[Checked]:
+    """Check, and show what came of it. Raises UserError for what is no URL, and where there is nothing to check."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UserError(f"{url!r} is no URL; write it as https://HOST")
+    checked = asyncio.run(_check(f"{parts.scheme}://{parts.netloc}", folder, sample, output))
+    if not checked:
+        raise UserError(f"the build in {folder} has no pre-rendered page, so there is nothing to check")
+    if html_file is not None:
+        from vinext_worker.check.page import html_page  # noqa: PLC0415 - rarely wanted
+
+        html_file.write_text(html_page(url, checked), encoding="utf-8")
+    wrong = sum(bool(row.faults) for row in checked)
+    output.document({"url": url, "checked": len(checked), "wrong": wrong, "answers": [row.to_document() for row in checked]})
+    _show(checked, wrong, output)
+    return checked
+
+
+async def _check(url: str, folder: Path, sample: int | None, output: Output) -> list[Checked]:
+    from vinext_worker.check.run import check_all, requests_of  # noqa: PLC0415 - brings an HTTP client with it
+
+    source = await open_directory(folder)
+    requests = await requests_of(source, sample)
+    with output.progress("answers") as bar:
+        task = bar.add_task("checking", total=len(requests), rate=0.0)
+        return await check_all(url, requests, source.build, lambda _: bar.advance(task))
+
+
+def _show(checked: Sequence[Checked], wrong: int, output: Output) -> None:
+    table = Table("path", "form", "status", "cache", "Cache-Control", "first byte")
+    for row in checked:
+        path = Text(row.request.url_path)
+        for fault in row.faults:
+            path.append(f"\n{fault}", style="red")
+        first_byte = "" if row.first_byte_ms is None else f"{row.first_byte_ms:.0f} ms"
+        state = Text(row.state or "-", style=_STYLES.get(row.state, "red"))
+        status = str(row.status or "-")
+        table.add_row(path, row.request.artifact.value, status, state, Text(row.cache_control), first_byte)
+    output.table(table)
+    times = [row.first_byte_ms for row in checked if row.first_byte_ms is not None]
+    middle = f"; first byte after {median(times):.0f} ms in the middle" if times else ""
+    if wrong:
+        output.line(f"{wrong} of {len(checked)} answers are not as expected{middle}", "red")
+    else:
+        output.line(f"all {len(checked)} answers are as expected{middle}", "green")

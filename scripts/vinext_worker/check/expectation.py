@@ -1,0 +1,88 @@
+"""What an answer must be, and what of it is not so. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cache.entry import CacheEntry, Freshness
+from isr.cache_control import cached_cache_control
+from seed.artifacts import Artifact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from seed.index import Build, RouteRecord
+
+_COMPATIBILITY = "X-Vinext-RSC-Compatibility-Id"
+_STATES = {"HIT": Freshness.FRESH, "STALE": Freshness.STALE}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One form of a page, and what the build says of it."""
+
+    url_path: str
+    artifact: Artifact
+    record: RouteRecord
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those that ask for this form."""
+        return {"RSC": "1", "Accept": "text/x-component"} if self.artifact is Artifact.RSC else {"Accept": "text/html,*/*;q=0.8"}
+
+    @property
+    def target(self) -> str:
+        """Path and query."""
+        return f"{self.url_path}?_rsc" if self.artifact is Artifact.RSC else self.url_path
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came back; `faults` is empty where all is well. `first_byte_ms` is None where nothing came."""
+
+    request: Request
+    status: int | None
+    state: str
+    cache_control: str
+    first_byte_ms: float | None
+    faults: tuple[str, ...]
+
+    def to_document(self) -> dict[str, object]:
+        return {
+            "path": self.request.url_path,
+            "form": self.request.artifact.value,
+            "status": self.status,
+            "cache": self.state or None,
+            "cacheControl": self.cache_control or None,
+            "firstByteMs": None if self.first_byte_ms is None else round(self.first_byte_ms, 1),
+            "faults": list(self.faults),
+        }
+
+
+def faults(request: Request, build: Build, status: int, headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What is not as expected. `headers` looks names up without regard to case."""
+    found: list[str] = []
+    if status != request.record.status:
+        found.append(f"status {status}, expected {request.record.status}")
+    state = headers.get("X-Vinext-Cache") or ""
+    if state not in _STATES:
+        found.append(f"X-Vinext-Cache is {state or 'missing'}, expected HIT or STALE")
+    else:
+        entry = CacheEntry.make(None, (), 0, request.record.revalidate_seconds, request.record.expire_seconds)
+        expected = cached_cache_control(entry, _STATES[state])
+        given = headers.get("Cache-Control") or ""
+        if given != expected:
+            found.append(f"Cache-Control is {given!r}, expected {expected!r}")
+    content_type = (headers.get("Content-Type") or "").lower()
+    if request.artifact is Artifact.RSC:
+        if not content_type.startswith("text/x-component"):
+            found.append(f"Content-Type is {content_type or 'missing'}, expected text/x-component")
+        wanted = build.rsc_headers.get(_COMPATIBILITY)
+        if wanted is not None and headers.get(_COMPATIBILITY) != wanted:
+            found.append(
+                f"{_COMPATIBILITY} is {headers.get(_COMPATIBILITY)!r}, expected {wanted!r}: clients reload the whole page"
+            )
+    elif request.artifact is Artifact.HTML and not content_type.startswith("text/html"):
+        found.append(f"Content-Type is {content_type or 'missing'}, expected text/html")
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Cloudflare's REST and GraphQL interfaces, as much of them as the commands need."""

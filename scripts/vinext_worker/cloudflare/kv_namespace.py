@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from vinext_worker.errors import ConfigurationError, RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from vinext_worker.cloudflare.client import Cloudflare
+    from vinext_worker.wrangler_config import WranglerConfig
+
+CACHE_BINDING = "VINEXT_CACHE"
+MOST_BULK_KEYS = 10_000
+MOST_BULK_BYTES = 95 * 1000 * 1000
+_NAMESPACE_ID = re.compile(r"[0-9a-f]{32}")
+_UNSET_ID = "0" * 32
+
+
+def namespace_id(config: WranglerConfig) -> str:
+    """The id of the namespace that keeps the pages; raises ConfigurationError where the configuration has none."""
+    found = config.kv_namespaces.get(CACHE_BINDING)
+    where = f"{config.path}{f' (environment {config.environment})' if config.environment else ''}"
+    if found is None:
+        raise ConfigurationError(f"{where} has no KV namespace bound as {CACHE_BINDING}; add [[kv_namespaces]] with that binding")
+    if not _NAMESPACE_ID.fullmatch(found) or found == _UNSET_ID:
+        raise ConfigurationError(
+            f"{where}: the id of {CACHE_BINDING} is no namespace's ({found!r}); "
+            f"make one with `npx wrangler kv namespace create {CACHE_BINDING}` and put its id there"
+        )
+    return found
+
+
+class RemoteNamespace:
+    """A namespace of Workers KV through the REST interface.
+
+    Source: https://developers.cloudflare.com/api/resources/kv/subresources/namespaces/
+    """
+
+    def __init__(self, cloudflare: Cloudflare, account: str, namespace: str) -> None:
+        self._cloudflare = cloudflare
+        self._path = f"/accounts/{quote(account, safe='')}/storage/kv/namespaces/{quote(namespace, safe='')}"
+        self.name = f"namespace {namespace} of account {account}"
+
+    async def put_bulk(self, pairs: Sequence[bytes]) -> list[str]:
+        """Write at most 10,000 pairs, each the JSON of its object; gives the keys that were not written, to be sent again."""
+        parts = [b"[", pairs[0]]
+        for pair in pairs[1:]:
+            parts += (b",", pair)
+        parts.append(b"]")
+        response = await self._cloudflare.send("PUT", f"{self._path}/bulk", parts=parts)
+        result = self._cloudflare.document(response, f"writing to {self.name}").get("result")
+        if not isinstance(result, dict):
+            return []
+        unsuccessful = result.get("unsuccessful_keys") or []
+        if not isinstance(unsuccessful, list):
+            raise RemoteError(f"writing to {self.name}: Cloudflare's answer is not understood; nothing of it is taken as written")
+        return [str(key) for key in unsuccessful]
+
+    async def delete_bulk(self, keys: Sequence[str]) -> None:
+        """Delete at most 10,000 keys, whether they are there or not."""
+        await self._cloudflare.ask("POST", f"{self._path}/bulk/delete", f"deleting from {self.name}", body=list(keys))
+
+    async def names(self, prefix: str) -> AsyncIterator[str]:
+        """Every key with a prefix, in order."""
+        parameters = {"prefix": prefix, "limit": "1000"}
+        while True:
+            answer = await self._cloudflare.ask("GET", f"{self._path}/keys", f"listing {self.name}", parameters=parameters)
+            for row in answer.get("result") or ():
+                yield row["name"]
+            cursor = (answer.get("result_info") or {}).get("cursor")
+            if not cursor:
+                return
+            parameters = {**parameters, "cursor": cursor}
+
+    async def value(self, key: str) -> bytes | None:
+        """The value of a key, None where there is none."""
+        response = await self._cloudflare.send("GET", f"{self._path}/values/{quote(key, safe='')}")
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        if not response.is_success:
+            self._cloudflare.document(response, f"reading from {self.name}")
+        return response.content
+
+    async def metadata(self, key: str) -> Any:
+        """The metadata of a key, None where there is none."""
+        answer = await self._cloudflare.ask("GET", f"{self._path}/metadata/{quote(key, safe='')}", f"reading from {self.name}")
+        return answer.get("result")

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+
+from vinext_worker.configuration import Deployment, configuration_options, json_option
+from vinext_worker.copying import copy_build
+from vinext_worker.deploy.runner import ProgramRunner
+from vinext_worker.deploy.steps import Step, run_steps
+from vinext_worker.deploy.wrangler import Wrangler
+from vinext_worker.errors import UserError
+from vinext_worker.output import Output
+from vinext_worker.python_site import PythonSite
+from vinext_worker.site import built_site, prepare
+
+if TYPE_CHECKING:
+    from vinext_worker.built_site import BuiltSite
+    from vinext_worker.deploy.runner import Runner
+    from vinext_worker.deploy.steps import StepResult
+
+_STYLES = {"done": "green", "skipped": "dim", "failed": "red", "not done": "yellow"}
+
+
+@dataclass(frozen=True)
+class DeployOptions:
+    """What the command line says."""
+
+    dry_run: bool = False
+    skip_build: bool = False
+    populate_kv: bool = True
+    tpr: bool = False
+    check: bool = True
+    sample: int = 100
+    url: str | None = None
+
+
+@click.command
+@click.argument("site", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@configuration_options
+@click.option("--dry-run", is_flag=True, help="Build and copy, then `wrangler deploy --dry-run`; nothing leaves this machine.")
+@click.option("--skip-build", is_flag=True, help="Take SITE's build as it is.")
+@click.option(
+    "--no-populate-kv", is_flag=True, help="Leave Workers KV alone; pages are then seeded when they are first asked for."
+)
+@click.option("--tpr", "with_tpr", is_flag=True, help="Also pre-render the pages that visitors ask for most.")
+@click.option("--no-check", is_flag=True, help="Do not ask the deployed app for its pages.")
+@click.option("--sample", type=click.IntRange(1), default=100, show_default=True, help="So many pages are checked.")
+@click.option("--url", help="Where to check.  [default: the first of the routes, else what wrangler says]")
+@json_option
+def deploy(  # noqa: PLR0913 - the command line
+    *,
+    site: Path,
+    config_path: Path | None,
+    environment: str | None,
+    dry_run: bool,
+    skip_build: bool,
+    no_populate_kv: bool,
+    with_tpr: bool,
+    no_check: bool,
+    sample: int,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Build SITE, put its pages into the cache, deploy its page handler and the Worker in front, and check them.
+
+    SITE is a vinext app or a Python site. A step that fails ends it, and what was not done is said. Populating comes before
+    deploying: keys carry the new build's ID, so what is live is not touched until then.
+
+    \b
+    Examples:
+      vinext-worker deploy examples/vinext --dry-run
+      vinext-worker deploy examples/vinext --env production --tpr
+      vinext-worker deploy ../shop --skip-build --no-populate-kv
+    """  # noqa: D301 - \b is click's
+    if environment:
+        # The app's own build reads it.
+        os.environ["CLOUDFLARE_ENV"] = environment
+    output = Output(as_json)
+    python_site = PythonSite.find(site.resolve())
+    path = config_path or (python_site.config.path if python_site else None)
+    deployment = Deployment.read(path, environment)
+    options = DeployOptions(dry_run, skip_build, not no_populate_kv, with_tpr, not no_check, sample, url)
+    runner = ProgramRunner(lambda line: output.line(f"  {line}", "dim"))
+    results = Deploy(site, python_site, deployment, options, output, runner).run()
+    output.document({"dryRun": dry_run, "complete": all(result.state != "failed" for result in results), "steps": _rows(results)})
+    failed = next((result for result in results if result.state == "failed"), None)
+    if failed is not None:
+        raise UserError(_what_now(failed, results))
+
+
+class Deploy:
+    """One deploy; what a step finds out is there for those after it."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a deploy consists of
+        self,
+        site: Path,
+        python_site: PythonSite | None,
+        deployment: Deployment,
+        options: DeployOptions,
+        output: Output,
+        runner: Runner,
+    ) -> None:
+        self._site = site
+        self._python_site = python_site
+        self._deployment = deployment
+        self._options = options
+        self._output = output
+        # What the steps say in documents of their own is no part of this one.
+        self._quiet = Output(as_json=False, console=output.console) if not output.as_json else _silent(output)
+        self._wrangler = Wrangler(deployment.project, runner, dry_run=options.dry_run)
+        self._urls: list[str] = []
+
+    def run(self) -> list[StepResult]:
+        """Do it, as far as it goes."""
+        return run_steps(self.steps(), lambda step: self._output.line(f"{step.name} …", "bold"), self._show)
+
+    def steps(self) -> list[Step]:
+        """All steps in their order."""
+        options = self._options
+        namespace = self._deployment.config.kv_namespaces
+        no_kv = "" if "VINEXT_CACHE" in namespace else "the configuration has no KV namespace"
+        no_kv = no_kv if options.populate_kv else "--no-populate-kv"
+        no_tpr = "" if options.tpr else "no --tpr"
+        no_tpr = "a dry run renders nothing" if options.tpr and options.dry_run else no_tpr or no_kv
+        no_check = "" if options.check else "--no-check"
+        return [
+            Step("build", self._build, "--skip-build" if options.skip_build else ""),
+            Step("copy", self._copy),
+            Step("populate", self._populate, no_kv),
+            Step("tpr", self._tpr, no_tpr),
+            Step("deploy the page handler", self._deploy_pages, self._no_pages(), is_live=True),
+            Step("deploy the Worker", self._deploy_worker, is_live=True),
+            Step("check", self._check, "a dry run deploys nothing" if options.dry_run else no_check),
+        ]
+
+    def _build(self) -> str:
+        if self._python_site is None:
+            built = prepare(self._site, self._deployment.project, self._output.console)
+            return f"vinext {built.vinext_version} in {built.root}"
+        from vinext_worker.prerender_command import run_prerender  # noqa: PLC0415 - brings the local runtime with it
+
+        report = run_prerender(self._python_site, self._deployment.project, self._quiet, may_be_empty=True)
+        if report.failed:
+            path, reason = report.failed[0]
+            raise UserError(
+                f"{len(report.failed)} pages could not be made, the first is {path}: {reason}; mend it, then deploy again"
+            )
+        return f"{report.rendered} pages made, {len(report.skipped)} left to their first visitor"
+
+    def _built(self) -> BuiltSite:
+        return built_site(self._site)
+
+    def _copy(self) -> str:
+        report = copy_build(self._built(), self._deployment.assets_directory)
+        return f"build {report.build_id}: {report.routes} pages, {report.skipped_routes} not served from the build"
+
+    def _populate(self) -> str:
+        from vinext_worker.populate.command import PopulateOptions, count_entries, populate_build  # noqa: PLC0415 - see below
+
+        folder = self._deployment.assets_directory
+        if self._options.dry_run:
+            entries, skipped = count_entries(self._deployment, folder)
+            return f"{entries} entries would be written, {skipped} pages skipped"
+        report = populate_build(self._deployment, folder, PopulateOptions(), self._quiet)
+        if not report.is_complete:
+            raise UserError(
+                f"{report.failed.count} of {report.entries} entries were not written; deploy again, it goes on from there"
+            )
+        return f"{report.written} entries written, {report.unchanged} were there"
+
+    def _tpr(self) -> str:
+        from vinext_worker.tpr.command import TprOptions, run_tpr  # noqa: PLC0415 - brings an HTTP client with it
+
+        report = run_tpr(self._deployment, self._site, TprOptions(), self._quiet)
+        if report is None:
+            return "nothing to render"
+        if not report.is_complete:
+            raise UserError(f"{report.failed.count} of {report.entries} entries were not written; deploy again")
+        return f"{report.written} entries written"
+
+    def _no_pages(self) -> str:
+        return "a Python site makes its pages in the Worker itself" if self._python_site is not None else ""
+
+    def _deploy_pages(self) -> str:
+        self._wrangler.deploy(self._built().server_config, None)
+        return "a dry run: not deployed" if self._options.dry_run else "live"
+
+    def _deploy_worker(self) -> str:
+        config = self._deployment.config
+        self._urls = self._wrangler.deploy(config.path, config.environment)
+        if self._options.dry_run:
+            return "a dry run: not deployed"
+        return f"live at {', '.join(self._urls) or 'its routes'}"
+
+    def _check(self) -> str:
+        from vinext_worker.check.command import run_check  # noqa: PLC0415 - brings an HTTP client with it
+
+        domain = next(iter(self._deployment.config.domains), None)
+        url = self._options.url or (f"https://{domain}" if domain else next(iter(self._urls), None))
+        if url is None:
+            raise UserError("nobody says where the Worker is; name it with --url, or leave the check out with --no-check")
+        checked = run_check(url, self._deployment.assets_directory, self._options.sample, None, self._quiet)
+        wrong = sum(bool(row.faults) for row in checked)
+        if wrong:
+            raise UserError(f"{wrong} of {len(checked)} answers of {url} are not as expected; see `vinext-worker check {url}`")
+        return f"{len(checked)} answers of {url} are as expected"
+
+    def _show(self, result: StepResult) -> None:
+        text = Text.assemble(
+            (f"{result.state:<8} ", _STYLES[result.state]), result.name, f": {result.said}" if result.said else ""
+        )
+        if result.seconds:
+            text.append(f" ({result.seconds:.1f} s)", style="dim")
+        if not self._output.as_json:
+            self._output.console.print(text)
+
+
+def _silent(output: Output) -> Output:
+    from rich.console import Console  # noqa: PLC0415 - only for programs
+
+    return Output(console=Console(quiet=True), progress_console=output.progress_console)
+
+
+def _rows(results: list[StepResult]) -> list[dict[str, object]]:
+    return [result.to_document() for result in results]
+
+
+def _what_now(failed: StepResult, results: list[StepResult]) -> str:
+    live = [result.name for result in results if result.state == "done" and result.is_live]
+    state = f"live since: {', '.join(live)}" if live else "what is live is as before"
+    undone = [result.name for result in results if result.state == "not done"]
+    rest = f"; not done: {', '.join(undone)}" if undone else ""
+    return f"{failed.name} failed: {failed.said}; {state}{rest}"

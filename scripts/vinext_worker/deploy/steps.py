@@ -1,0 +1,64 @@
+"""Steps of which each needs the ones before it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from cache.errors import VinextWorkerError as WorkerError
+from vinext_worker.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+State = Literal["done", "skipped", "failed", "not done"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """`run` does it and says in a few words what came of it; `skip` is why it is left out, "" where it is not."""
+
+    name: str
+    run: Callable[[], str]
+    skip: str = ""
+    is_live: bool = False
+    """Whether visitors see something else after it."""
+
+
+@dataclass
+class StepResult:
+    """How a step ended."""
+
+    name: str
+    state: State
+    said: str
+    seconds: float = 0.0
+    is_live: bool = False
+
+    def to_document(self) -> dict[str, object]:
+        return {"step": self.name, "state": self.state, "said": self.said, "seconds": round(self.seconds, 2)}
+
+
+def run_steps(steps: Sequence[Step], on_begin: Callable[[Step], None], on_end: Callable[[StepResult], None]) -> list[StepResult]:
+    """Run steps until one fails with a UserError; the rest are then not done. The error's text is in the result."""
+    results: list[StepResult] = []
+    has_failed = False
+    for step in steps:
+        if has_failed:
+            result = StepResult(step.name, "not done", "", is_live=step.is_live)
+        elif step.skip:
+            result = StepResult(step.name, "skipped", step.skip, is_live=step.is_live)
+        else:
+            on_begin(step)
+            started = time.monotonic()
+            try:
+                result = StepResult(step.name, "done", step.run())
+            except (UserError, WorkerError) as error:
+                has_failed = True
+                result = StepResult(step.name, "failed", str(error))
+            result.seconds = time.monotonic() - started
+            result.is_live = step.is_live
+        results.append(result)
+        on_end(result)
+    return results

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from seed.entries import seed_entries
+from seed.from_directory import open_directory
+from seed.skipped import Skipped
+from vinext_worker.configuration import Deployment, configuration_options, json_option
+from vinext_worker.errors import UserError
+from vinext_worker.output import Output
+from vinext_worker.populate.journal import Journal
+from vinext_worker.populate.populator import Destination
+from vinext_worker.populate.registry import find_populator, populator_names
+from vinext_worker.populate.report import PopulateReport
+from vinext_worker.populate.run import RunOptions
+from vinext_worker.populate.run import populate as run_populate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from seed.entries import SeedItem
+    from seed.index import Build
+    from seed.source import Source
+
+# Beside the configuration, where the commands keep everything they make.
+JOURNAL_FOLDER = Path(".vinext") / "populate"
+
+
+@dataclass(frozen=True)
+class PopulateOptions:
+    """What the command line says beyond the configuration."""
+
+    into: str = "kv"
+    url: str | None = None
+    again: bool = False
+    values: tuple[tuple[str, str], ...] = ()
+    run: RunOptions = field(default_factory=RunOptions)
+    extra: Mapping[str, object] = field(default_factory=dict)
+    """Goes into the document for programs."""
+
+
+@click.command
+@configuration_options
+@click.option(
+    "--into", default="kv", show_default=True, help=f"The populator: {', '.join(populator_names())}, or a package's own."
+)
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder of copied pages, or a build's dist/server.  [default: the configuration's assets]",
+)
+@click.option("--url", help="Where the Worker is deployed, for --into worker.")
+@click.option("--verify", type=click.IntRange(0), default=0, metavar="N", help="Read N entries back and compare them.")
+@click.option("--again", is_flag=True, help="Write every entry, also those that an earlier run wrote.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option("--batch-entries", type=click.IntRange(1), metavar="N", help="At most so many entries a request.")
+@click.option("--option", "values", multiple=True, metavar="NAME=VALUE", help="For a package's own populator.")
+@json_option
+def populate(  # noqa: PLR0913 - the command line
+    *,
+    config_path: Path | None,
+    environment: str | None,
+    into: str,
+    folder: Path | None,
+    url: str | None,
+    verify: int,
+    again: bool,
+    dry_run: bool,
+    batch_entries: int | None,
+    values: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Put the build's pages into the cache of the deployed app, before its first visitor asks for them.
+
+    Goes on where an interrupted run stopped, and sends only what changed since the last run for the same build. Keys carry the
+    build's ID, so what is live now is not touched.
+
+    \b
+    Examples:
+      vinext-worker populate                          Workers KV, as wrangler.toml names it
+      vinext-worker populate --env staging --verify 50
+      vinext-worker populate --into worker --url https://example.com
+      vinext-worker populate --into local             the store that `vinext-worker dev` keeps
+    """  # noqa: D301 - \b is click's
+    deployment = Deployment.read(config_path, environment)
+    output = Output(as_json)
+    run = RunOptions(verify, batch_entries, dry_run)
+    options = PopulateOptions(into, url, again, _pairs(values), run)
+    report = populate_build(deployment, folder or deployment.assets_directory, options, output)
+    return 0 if report.is_complete else 1
+
+
+def populate_build(deployment: Deployment, folder: Path, options: PopulateOptions, output: Output) -> PopulateReport:
+    """Populate from a folder, and show what came of it."""
+    return asyncio.run(_populate_build(deployment, folder, options, output))
+
+
+def count_entries(deployment: Deployment, folder: Path) -> tuple[int, int]:
+    """How many entries a folder's build has, and how many of its pages have none."""
+
+    async def count() -> tuple[int, int]:
+        source = await open_directory(folder)
+        entries = skipped = 0
+        async for item in seed_entries(source, build_id=deployment.build_id_of(source.build)):
+            skipped += isinstance(item, Skipped)
+            entries += not isinstance(item, Skipped)
+        return entries, skipped
+
+    return asyncio.run(count())
+
+
+async def _populate_build(deployment: Deployment, folder: Path, options: PopulateOptions, output: Output) -> PopulateReport:
+    source = await open_directory(folder)
+    build = source.build
+    items = seed_entries(source, build_id=deployment.build_id_of(build), schema=deployment.schema_of(build))
+    total = await _count(source) if output.shows_progress else None
+    return await populate_items(deployment, build, items, options, output, total)
+
+
+async def populate_items(  # noqa: PLR0913, PLR0917 - what a run consists of
+    deployment: Deployment,
+    build: Build,
+    items: AsyncIterator[SeedItem],
+    options: PopulateOptions,
+    output: Output,
+    total: int | None = None,
+) -> PopulateReport:
+    """Populate with entries of a build wherever they come from, and show what came of it. Raises UserError."""
+    destination = Destination(
+        deployment.project,
+        deployment.config,
+        deployment.settings,
+        deployment.schema_of(build),
+        options.url,
+        dict(options.values),
+    )
+    build_id = deployment.build_id_of(build)
+    async with find_populator(options.into)(destination) as populator:
+        report = PopulateReport(populator.target, build_id)
+        folder = deployment.config.folder / JOURNAL_FOLDER
+        with Journal(folder, populator.target, build_id) as journal, output.progress("entries") as bar:
+            if options.again:
+                journal.forget()
+            task = bar.add_task("populating", total=total, rate=0.0)
+            try:
+                await run_populate(items, populator, journal, report, options.run, _shown(bar.update, task))
+            except UserError:
+                _show(report, options, output, failed=True)
+                raise
+            if report.is_complete and not options.run.dry_run:
+                journal.drop_other_builds()
+    _show(report, options, output)
+    return report
+
+
+def _show(report: PopulateReport, options: PopulateOptions, output: Output, *, failed: bool = False) -> None:
+    output.document({**report.to_document(), **options.extra, **({"complete": False} if failed else {})})
+    if options.run.dry_run:
+        output.line(
+            f"{report.entries - report.unchanged} entries would be written to {report.target}, {report.unchanged} are there"
+        )
+    else:
+        output.line(
+            f"{report.written} entries written to {report.target}, {report.unchanged} were there: "
+            f"build {report.build_id}, {report.written_bytes / 1e6:.1f} MB, {report.seconds:.1f} s ({report.rate:.0f} entries/s)"
+        )
+    output.reasons("skipped", report.skipped.first, report.skipped.count, "yellow")
+    output.reasons("not written", report.failed.first, report.failed.count, "red")
+    if options.run.verify:
+        output.line(f"read back: {report.verified}, not as written: {report.wrong.count}")
+        output.reasons("not as written", report.wrong.first, report.wrong.count, "red")
+
+
+def _shown(update: Callable[..., None], task: object) -> Callable[[PopulateReport], None]:
+    started = time.monotonic()
+
+    def show(report: PopulateReport) -> None:
+        done = report.written + report.unchanged
+        update(task, completed=done, rate=done / max(time.monotonic() - started, 0.001))
+
+    return show
+
+
+async def _count(source: Source) -> int:
+    total = 0
+    async for _, record in source.routes():
+        total += 0 if isinstance(record, Skipped) else len(record.artifacts)
+    return total
+
+
+def _pairs(values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    pairs = [value.partition("=") for value in values]
+    for name, equals, _ in pairs:
+        if not equals or not name:
+            raise click.UsageError(f"--option takes NAME=VALUE, not {name!r}")
+    return tuple((name, value) for name, _, value in pairs)

@@ -1,0 +1,147 @@
+"""Workers KV, through Cloudflare's REST interface."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import hashlib
+import json
+from json.encoder import encode_basestring
+from typing import TYPE_CHECKING, Self
+
+from cache.body import BytesBody
+from cache.codec import Codec
+from cache.errors import CorruptValueError, InvalidArgumentError, ValueTooLargeError
+from cache.javascript import json_text
+from cache.keys import kv_key
+from cache.kv_record import kv_record
+from cache.markers import Stamper, TagFilter
+from cache.ports import SILENT_LOG
+from vinext_worker.cloudflare.client import Cloudflare, find_account
+from vinext_worker.cloudflare.kv_namespace import MOST_BULK_BYTES, MOST_BULK_KEYS, RemoteNamespace, namespace_id
+from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cache.kv_record import KVRecord
+    from seed.entries import SeedEntry
+    from vinext_worker.populate.populator import Destination
+
+# Cloudflare takes 1,200 requests in five minutes, so a request should be worth it, and several must fit into memory.
+_BATCH_BYTES = 16 * 1024 * 1024
+_READS = 3
+_READ_AGAIN_SECONDS = 1.0
+
+
+class EntryEncoder:
+    """Makes of an entry what the Worker's own handler for KV would write: same key, value, time to live and metadata."""
+
+    def __init__(self, destination: Destination) -> None:
+        settings = destination.settings
+        self.codec = Codec(settings.kv_layout, destination.schema)
+        self._ttl = settings.kv_ttl
+        # With tenants each host has keys of its own, and all are served the same build.
+        self._prefixes = tuple(sorted(set(settings.tenants.values()))) or (settings.app_prefix,)
+        self._stamper = Stamper(lambda: 0, TagFilter(SILENT_LOG, destination.schema), lambda _: None)
+
+    def encode(self, seed: SeedEntry) -> tuple[tuple[str, ...], KVRecord]:
+        """The keys and what belongs under each; raises CannotEncodeError."""
+        entry = self._stamper.entry(seed.entry.value, seed.context)
+        if entry is None:
+            raise CannotEncodeError("its period is 0, so no cache keeps it")
+        try:
+            record = kv_record(entry, self.codec, self._ttl)
+        except (ValueTooLargeError, InvalidArgumentError) as error:
+            raise CannotEncodeError(str(error)) from error
+        return tuple(kv_key(seed.key, prefix) for prefix in self._prefixes), record
+
+
+def value_bytes(record: KVRecord) -> bytes:
+    """The value in one piece."""
+    return b"".join(part if isinstance(part, bytes) else part.to_bytes() for part in record.parts)
+
+
+def proof_of(value: bytes, metadata_json: str) -> bytes:
+    """A digest of all that is kept under a key."""
+    digest = hashlib.blake2b(value, digest_size=16)
+    digest.update(metadata_json.encode())
+    return digest.digest()
+
+
+class KVPopulator:
+    """The namespace that the wrangler configuration binds as VINEXT_CACHE."""
+
+    limits = Limits(MOST_BULK_KEYS, MOST_BULK_BYTES, _BATCH_BYTES)
+
+    def __init__(self, destination: Destination) -> None:
+        self._config = destination.config
+        self._namespace_id = namespace_id(destination.config)
+        self._encoder = EntryEncoder(destination)
+        self._cloudflare = Cloudflare.from_environment()
+        self._remote: RemoteNamespace | None = None
+        self.target = f"namespace {self._namespace_id}"
+
+    async def __aenter__(self) -> Self:
+        try:
+            account = await find_account(self._cloudflare, self._config)
+        except BaseException:
+            await self._cloudflare.__aexit__()
+            raise
+        self._remote = RemoteNamespace(self._cloudflare, account, self._namespace_id)
+        self.target = self._remote.name
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._cloudflare.__aexit__(*error)
+
+    def encode(self, seed: SeedEntry) -> Sequence[Parcel]:
+        keys, record = self._encoder.encode(seed)
+        value = value_bytes(record)
+        fields = _value_fields(value)
+        if record.expiration_ttl is not None:
+            fields += f',"expiration_ttl":{record.expiration_ttl}'.encode()
+        metadata = json_text(record.metadata)
+        if record.metadata is not None:
+            fields += f',"metadata":{metadata}'.encode()
+        proof = proof_of(value, metadata)
+        return [Parcel(key, b'{"key":%b,%b}' % (json_text(key).encode(), fields), record.expiration_ttl, proof) for key in keys]
+
+    async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
+        unsuccessful = await self._namespace.put_bulk([parcel.payload for parcel in parcels])
+        return dict.fromkeys(unsuccessful, "Cloudflare reported it as not written")
+
+    async def verify(self, parcel: Parcel) -> str | None:
+        wrong: str | None = None
+        for turn in range(_READS):
+            # A read may come from a place that a write reaches later.
+            await asyncio.sleep(_READ_AGAIN_SECONDS if turn else 0)
+            value = await self._namespace.value(parcel.key)
+            if value is None:
+                wrong = "it is not there"
+                continue
+            if proof_of(value, json_text(await self._namespace.metadata(parcel.key))) == parcel.proof:
+                return None
+            try:
+                self._encoder.codec.read(BytesBody(value))
+            except CorruptValueError as error:
+                wrong = f"what is there is no entry: {error}"
+            else:
+                wrong = "another entry is there, which the Worker may have made since"
+        return wrong
+
+    @property
+    def _namespace(self) -> RemoteNamespace:
+        assert self._remote is not None  # noqa: S101 - `__aenter__` has set it
+        return self._remote
+
+
+def _value_fields(value: bytes) -> bytes:
+    """A value as members of the pair: as text where it is text, in base64 where it is not, or would be larger as text."""
+    try:
+        text = encode_basestring(value.decode()).encode()
+        if len(text) <= 2 * len(value) + 2:
+            return b'"value":' + text
+    except UnicodeDecodeError:
+        pass
+    return b'"value":%b,"base64":true' % json.dumps(binascii.b2a_base64(value, newline=False).decode()).encode()

@@ -1,0 +1,76 @@
+"""The key-value store that `vinext-worker dev` keeps on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Self
+
+from cache.javascript import json_text
+from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING
+from vinext_worker.errors import VinextWorkerError
+from vinext_worker.populate.kv import EntryEncoder, proof_of, value_bytes
+from vinext_worker.populate.populator import Limits, Parcel
+from vinext_worker.runtime import LocalRuntime, RuntimeOptions, ScriptService
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from seed.entries import SeedEntry
+    from vinext_worker.populate.populator import Destination
+
+_NO_PAGES = "export default { fetch() { return new Response('no pages here', { status: 503 }) } }"
+
+
+class LocalPopulator:
+    """The local runtime's KV. Nothing else may use its state meanwhile: stop `vinext-worker dev` first."""
+
+    limits = Limits(most_parcels=500, most_bytes=64 * 1024 * 1024, batch_bytes=8 * 1024 * 1024, in_flight=1)
+
+    def __init__(self, destination: Destination) -> None:
+        project, config = destination.project, destination.config
+        state = project.local / "state"
+        services = {binding: ScriptService(_NO_PAGES) for binding in config.services}
+        self._runtime = LocalRuntime(RuntimeOptions(config=config, project=project, state=state, services=services))
+        self._encoder = EntryEncoder(destination)
+        self.target = f"the local runtime's state in {state}"
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._runtime.start)
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await asyncio.to_thread(self._runtime.stop)
+
+    def encode(self, seed: SeedEntry) -> Sequence[Parcel]:
+        keys, record = self._encoder.encode(seed)
+        value = value_bytes(record)
+        options: dict[str, object] = {}
+        if record.expiration_ttl is not None:
+            options["expirationTtl"] = record.expiration_ttl
+        if record.metadata is not None:
+            options["metadata"] = record.metadata
+        payload = json_text(options).encode() + b"\n" + value
+        return [Parcel(key, payload, record.expiration_ttl, proof_of(value, json_text(record.metadata))) for key in keys]
+
+    async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
+        return await asyncio.to_thread(self._put, parcels)
+
+    async def verify(self, parcel: Parcel) -> str | None:
+        namespace = self._runtime.kv(CACHE_BINDING)
+        value = await asyncio.to_thread(namespace.get, parcel.key)
+        if value is None:
+            return "it is not there"
+        metadata = await asyncio.to_thread(namespace.metadata, parcel.key)
+        return None if proof_of(value, json_text(metadata)) == parcel.proof else "another entry is there"
+
+    def _put(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
+        namespace = self._runtime.kv(CACHE_BINDING)
+        failed: dict[str, str] = {}
+        for parcel in parcels:
+            options, _, value = parcel.payload.partition(b"\n")
+            try:
+                namespace.put(parcel.key, value, json.loads(options))
+            except VinextWorkerError as error:
+                failed[parcel.key] = str(error)
+        return failed

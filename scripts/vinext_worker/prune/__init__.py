@@ -1,0 +1,1 @@
+"""Removing the entries of builds that nobody is served any more."""

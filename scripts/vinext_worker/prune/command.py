@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+
+from cache.body import BytesBody
+from cache.codec import Codec
+from cache.errors import CorruptValueError
+from cache.keys import kv_entry_prefix
+from seed.from_directory import open_directory
+from vinext_worker.configuration import Deployment, configuration_options, json_option
+from vinext_worker.output import Output
+from vinext_worker.prune.key_build import key_build
+from vinext_worker.prune.plan import StoredBuild, plan_prune
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from seed.index import Build
+    from vinext_worker.cloudflare.kv_namespace import RemoteNamespace
+    from vinext_worker.prune.plan import Plan
+
+_LOOKED_AT = 20
+
+
+@click.command
+@configuration_options
+@click.option(
+    "--keep", type=click.IntRange(1), default=2, show_default=True, help="So many builds stay, the current one included."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@json_option
+def prune(*, config_path: Path | None, environment: str | None, keep: int, dry_run: bool, as_json: bool) -> None:
+    """Remove the entries of older builds from Workers KV.
+
+    The current build is the one in the assets folder. Builds that are not older than it stay, and so does what no build is named
+    in.
+
+    \b
+    Examples:
+      vinext-worker prune --keep 3 --dry-run
+      vinext-worker prune --keep 1 --env production
+    """  # noqa: D301 - \b is click's
+    deployment = Deployment.read(config_path, environment)
+    output = Output(as_json)
+    with output.progress("keys") as bar:
+        bar.add_task("looking at keys", total=None, rate=0.0)
+        plan = asyncio.run(_prune(deployment, keep, dry_run=dry_run))
+    output.document(
+        {
+            "dryRun": dry_run,
+            "removed": [{"buildId": build.build_id, "entries": build.entries} for build in plan.removed],
+            "kept": [{"buildId": build.build_id, "entries": build.entries, "reason": reason} for build, reason in plan.kept],
+        }
+    )
+    _show(plan, output, dry_run=dry_run)
+
+
+async def _prune(deployment: Deployment, keep: int, *, dry_run: bool) -> Plan:
+    from vinext_worker.cloudflare.client import Cloudflare, find_account  # noqa: PLC0415 - brings an HTTP client with it
+    from vinext_worker.cloudflare.kv_namespace import RemoteNamespace, namespace_id  # noqa: PLC0415 - likewise
+
+    build = (await open_directory(deployment.assets_directory)).build
+    namespace = namespace_id(deployment.config)
+    async with Cloudflare.from_environment() as cloudflare:
+        remote = RemoteNamespace(cloudflare, await find_account(cloudflare, deployment.config), namespace)
+        prefixes = sorted(set(deployment.settings.tenants.values())) or [deployment.settings.app_prefix]
+        builds = await _stored_builds(remote, deployment, build, prefixes)
+        plan = plan_prune(builds, deployment.build_id_of(build), build.built_at_ms, keep)
+        if not dry_run and plan.removed:
+            await _remove(remote, prefixes, {stored.build_id for stored in plan.removed})
+        return plan
+
+
+async def _stored_builds(remote: RemoteNamespace, deployment: Deployment, build: Build, prefixes: list[str]) -> list[StoredBuild]:
+    codec = Codec(deployment.settings.kv_layout, deployment.schema_of(build))
+    counts: Counter[str] = Counter()
+    samples: dict[str, list[str]] = {}
+    async for name, build_id in _named(remote, prefixes):
+        counts[build_id] += 1
+        sample = samples.setdefault(build_id, [])
+        if len(sample) < _LOOKED_AT:
+            sample.append(name)
+    current = deployment.build_id_of(build)
+    return [
+        StoredBuild(
+            build_id,
+            count,
+            None if build_id == current else await _oldest_ms(remote, codec, samples[build_id], build.built_at_ms),
+        )
+        for build_id, count in counts.items()
+    ]
+
+
+async def _oldest_ms(remote: RemoteNamespace, codec: Codec, names: list[str], current_ms: int) -> int | None:
+    """The oldest time found; the search ends with the first that proves the build to be older."""
+    oldest: int | None = None
+    for name in names:
+        value = await remote.value(name)
+        if value is None:
+            continue
+        try:
+            made_ms = codec.read(BytesBody(value)).last_modified_ms
+        except CorruptValueError:
+            continue
+        oldest = made_ms if oldest is None else min(oldest, made_ms)
+        if oldest < current_ms:
+            break
+    return oldest
+
+
+async def _named(remote: RemoteNamespace, prefixes: list[str]) -> AsyncIterator[tuple[str, str]]:
+    """Every key that names a build, and the build."""
+    for prefix in map(kv_entry_prefix, prefixes):
+        async for name in remote.names(prefix):
+            build_id = key_build(name.removeprefix(prefix))
+            if build_id is not None:
+                yield name, build_id
+
+
+async def _remove(remote: RemoteNamespace, prefixes: list[str], build_ids: set[str]) -> None:
+    from vinext_worker.cloudflare.kv_namespace import MOST_BULK_KEYS  # noqa: PLC0415 - see above
+
+    batch: list[str] = []
+    async for name, build_id in _named(remote, prefixes):
+        if build_id in build_ids:
+            batch.append(name)
+        if len(batch) == MOST_BULK_KEYS:
+            await remote.delete_bulk(batch)
+            batch = []
+    if batch:
+        await remote.delete_bulk(batch)
+
+
+def _show(plan: Plan, output: Output, *, dry_run: bool) -> None:
+    table = Table("build", "entries", "")
+    for build, reason in plan.kept:
+        table.add_row(build.build_id, str(build.entries), f"kept: {reason}")
+    for build in plan.removed:
+        table.add_row(build.build_id, str(build.entries), "would be removed" if dry_run else "removed", style="yellow")
+    if table.row_count:
+        output.table(table)
+    else:
+        output.line("no entries that name a build")

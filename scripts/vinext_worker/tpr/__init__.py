@@ -1,0 +1,1 @@
+"""Traffic-aware pre-rendering: the pages that visitors ask for most are in the cache before the build goes live."""

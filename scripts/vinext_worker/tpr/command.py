@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from isr.site import site_of
+from seed.from_directory import open_directory
+from vinext_worker.configuration import Deployment, configuration_options, json_option
+from vinext_worker.errors import UserError
+from vinext_worker.output import Output
+from vinext_worker.populate.command import PopulateOptions, populate_items
+from vinext_worker.populate.run import RunOptions
+from vinext_worker.tpr.selection import select
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vinext_worker.populate.report import PopulateReport
+    from vinext_worker.tpr.selection import Selection
+
+_PERCENT = 100
+
+
+@dataclass(frozen=True)
+class TprOptions:
+    """Which traffic counts, and how much of it is to be covered; `coverage` is from 0 to 1."""
+
+    host: str | None = None
+    hours: int = 24
+    coverage: float = 0.9
+    limit: int = 1000
+    from_url: str | None = None
+    populate: PopulateOptions = field(default_factory=PopulateOptions)
+
+
+@click.command
+@click.argument("site", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@configuration_options
+@click.option("--host", help="The host whose traffic counts.  [default: the first of the configuration's routes]")
+@click.option("--hours", type=click.IntRange(1, 720), default=24, show_default=True, help="How far back.")
+@click.option(
+    "--coverage", type=click.FloatRange(0, 100), default=90, show_default=True, help="Percent of the requests for pages."
+)
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many pages.")
+@click.option("--from", "from_url", help="Render from this server instead of SITE's build in the local runtime.")
+@click.option("--into", default="kv", show_default=True, help="The populator, as in `vinext-worker populate`.")
+@click.option("--url", help="Where the Worker is deployed, for --into worker.")
+@click.option("--dry-run", is_flag=True, help="Choose and render, and write nothing.")
+@json_option
+def tpr(  # noqa: PLR0913 - the command line
+    *,
+    site: Path | None,
+    config_path: Path | None,
+    environment: str | None,
+    host: str | None,
+    hours: int,
+    coverage: float,
+    limit: int,
+    from_url: str | None,
+    into: str,
+    url: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Render the pages that visitors ask for most, and put them into the cache of the deployed app.
+
+    Cloudflare's analytics say which; the fewest that reach the coverage are rendered. Pages that the build has are left to
+    `vinext-worker populate`.
+
+    \b
+    Examples:
+      vinext-worker tpr examples/vinext
+      vinext-worker tpr examples/vinext --hours 6 --coverage 80 --dry-run
+      vinext-worker tpr --from https://preview.example.com --host example.com
+    """  # noqa: D301 - \b is click's
+    if (site is None) == (from_url is None):
+        raise click.UsageError("name either SITE, which is built, or a server with --from")
+    deployment = Deployment.read(config_path, environment)
+    run = RunOptions(dry_run=dry_run)
+    options = TprOptions(host, hours, coverage / _PERCENT, limit, from_url, PopulateOptions(into, url, run=run))
+    report = run_tpr(deployment, site, options, Output(as_json))
+    return 0 if report is None or report.is_complete else 1
+
+
+def run_tpr(deployment: Deployment, site: Path | None, options: TprOptions, output: Output) -> PopulateReport | None:
+    """Choose, render and populate; None where there is nothing to render, which is said."""
+    selection = asyncio.run(_choose(deployment, options))
+    output.line(
+        f"{selection.requests} requests for pages in {options.hours} hours: "
+        f"{len(selection.chosen)} pages cover {selection.coverage:.0%} of them"
+    )
+    output.reasons("left out", list(selection.skipped), len(selection.skipped), "yellow")
+    if not selection.chosen:
+        output.document({"requests": selection.requests, "chosen": [], "skipped": _rows(selection)})
+        output.line("nothing to render")
+        return None
+    with _server(site, options.from_url) as url:
+        return asyncio.run(_populate(deployment, options, selection, url, output))
+
+
+async def _choose(deployment: Deployment, options: TprOptions) -> Selection:
+    from vinext_worker.cloudflare.analytics import find_zone, paths_asked_for  # noqa: PLC0415 - brings an HTTP client with it
+    from vinext_worker.cloudflare.client import Cloudflare  # noqa: PLC0415 - likewise
+
+    host = options.host or next(iter(deployment.config.domains), None)
+    if host is None:
+        raise UserError(f"{deployment.config.path} names no custom domain in its routes; add one, or name it with --host")
+    source = await open_directory(deployment.assets_directory)
+    site = site_of(source.build, deployment.settings.build_id, deployment.settings.key_schema)
+    async with Cloudflare.from_environment() as cloudflare:
+        zone = await find_zone(cloudflare, host)
+        paths = await paths_asked_for(cloudflare, zone, host, options.hours)
+    return select(paths, site, options.coverage, options.limit)
+
+
+async def _populate(
+    deployment: Deployment, options: TprOptions, selection: Selection, url: str, output: Output
+) -> PopulateReport:
+    from vinext_worker.tpr.rendering import Renderer  # noqa: PLC0415 - brings an HTTP client with it
+
+    source = await open_directory(deployment.assets_directory)
+    site = site_of(source.build, deployment.settings.build_id, deployment.settings.key_schema)
+    host = None if options.from_url else options.host or next(iter(deployment.config.domains), None)
+    renderer = Renderer(url, host, site, source)
+    try:
+        items = renderer.entries(selection.chosen)
+        # What is rendered anew differs each time, so no journal could tell what is there.
+        populating = replace(options.populate, extra={"requests": selection.requests, "skippedPaths": _rows(selection)})
+        return await populate_items(deployment, source.build, items, populating, output)
+    finally:
+        await renderer.close()
+
+
+@contextmanager
+def _server(site: Path | None, from_url: str | None) -> Iterator[str]:
+    """A server of the site's pages: the one that is named, or the build's own Worker in the local runtime."""
+    if from_url is not None or site is None:
+        yield from_url or ""
+        return
+    from vinext_worker.python_site import PythonSite  # noqa: PLC0415 - only where it is needed
+    from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions  # noqa: PLC0415 - only where it is needed
+    from vinext_worker.site import built_site  # noqa: PLC0415 - likewise
+    from vinext_worker.toolchain import Project  # noqa: PLC0415 - likewise
+    from vinext_worker.wrangler_config import WranglerConfig  # noqa: PLC0415 - likewise
+
+    if PythonSite.find(site.resolve()) is not None:
+        raise UserError(f"{site} is a Python site: run it, such as with `vinext-worker dev`, and name its address with --from")
+    project = Project.find()
+    built = built_site(site)
+    service = BuildService(built.server_config)
+    config = WranglerConfig.read(project.configuration)
+    with LocalRuntime(RuntimeOptions(config=config, project=project, services={"PAGES": service})) as runtime:
+        yield runtime.service_urls["PAGES"]
+
+
+def _rows(selection: Selection) -> list[dict[str, str]]:
+    return [{"path": path, "reason": reason} for path, reason in selection.skipped]

@@ -1,0 +1,131 @@
+"""Having a page made, and what the cache would keep of it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING
+
+import httpx2 as httpx
+
+from cache.body import BytesBody
+from cache.entry import CacheEntry
+from cache.tags import is_valid_tag, merge_tags, path_tags
+from isr.admission import MOST_BODY_BYTES, Refusal, admit
+from isr.answer import kept_headers
+from isr.regeneration import has_rsc
+from pages.request import RenderRequest
+from seed.artifacts import Artifact
+from seed.entries import SeedEntry
+from seed.records import page_value
+from seed.skipped import Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from cache.body import Body
+    from isr.site import Site
+    from pages.handler import BodyCopy, PageResponse
+    from seed.entries import SeedItem
+    from seed.index import RouteRecord
+    from seed.source import Source
+    from vinext_worker.tpr.selection import Candidate
+
+_ETAG_CHARACTERS = 32
+_TIMEOUT_SECONDS = 30
+
+
+class HttpPage:
+    """An answer over HTTP, as `isr.admission` looks at answers."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+
+    @property
+    def status(self) -> int:
+        return self._response.status_code
+
+    @property
+    def body(self) -> bytes:
+        """All of it: it has been read."""
+        return self._response.content
+
+    def header(self, name: str) -> str | None:
+        # The client has undone a compression, so the header does not hold any more.
+        return None if name.lower() == "content-encoding" else self._response.headers.get(name)
+
+    def header_items(self) -> Iterable[tuple[str, str]]:
+        return self._response.headers.items()
+
+    def split(self) -> tuple[PageResponse, BodyCopy]:
+        return self, self
+
+    def copy(self) -> BodyCopy:
+        return self
+
+    async def read(self, limit_bytes: int) -> Body | None:
+        return BytesBody(self.body) if len(self.body) <= limit_bytes else None
+
+    async def drop(self) -> None: ...
+
+
+class Renderer:
+    """Asks a server for pages, and makes entries of those that the cache would keep."""
+
+    def __init__(self, url: str, host: str | None, site: Site, source: Source | None) -> None:
+        self._site = site
+        self._source = source
+        self._origin = url.rstrip("/")
+        headers = {"User-Agent": "vinext-worker-tpr"} | ({"Host": host} if host else {})
+        self._http = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def entries(self, candidates: Sequence[Candidate]) -> AsyncIterator[SeedItem]:
+        """The entries of pages, HTML and RSC payload, and the reasons where there are none."""
+        for candidate in candidates:
+            lookup = candidate.lookup
+            record = None if self._source is None else await self._source.record(lookup.path)
+            if record is not None:
+                yield Skipped(lookup.path, "the build has it, so it is populated with the build")
+                continue
+            response = await self._ask(RenderRequest(self._origin, lookup.url_path))
+            if isinstance(response, str):
+                yield Skipped(lookup.path, response)
+                continue
+            item = self._item(lookup.path, response, record, rsc=False)
+            yield item
+            if isinstance(item, SeedEntry) and item.artifact is Artifact.HTML and has_rsc(response):
+                payload = await self._ask(RenderRequest(self._origin, lookup.url_path, rsc=True))
+                if isinstance(payload, str):
+                    yield Skipped(f"{lookup.path} (RSC)", payload)
+                else:
+                    yield self._item(lookup.path, payload, record, rsc=True)
+
+    async def _ask(self, request: RenderRequest) -> HttpPage | str:
+        try:
+            return HttpPage(await self._http.get(request.url, headers=request.headers))
+        except httpx.HTTPError as error:
+            return f"it was not rendered: {str(error) or type(error).__name__}"
+
+    def _item(self, path: str, page: HttpPage, record: RouteRecord | None, *, rsc: bool) -> SeedItem:
+        made_at_ms = int(time.time() * 1000)
+        shown = f"{path} (RSC)" if rsc else path
+        decision = admit(page, record, rsc=rsc)
+        if isinstance(decision, Refusal):
+            return Skipped(shown, decision.reason)
+        if len(page.body) > MOST_BODY_BYTES:
+            return Skipped(shown, f"it has more than {MOST_BODY_BYTES} bytes")
+        headers = {name: value for name, value in kept_headers(page).items() if name != "content-encoding"}
+        headers.setdefault("etag", f'"{hashlib.sha256(page.body).hexdigest()[:_ETAG_CHARACTERS]}"')
+        tags = merge_tags(filter(is_valid_tag, path_tags(self._site.schema, path)), decision.tags)
+        entry = CacheEntry.make(
+            page_value(decision.artifact, BytesBody(page.body), headers, page.status),
+            tags,
+            made_at_ms,
+            decision.period.revalidate_seconds,
+            decision.period.expire_seconds,
+        )
+        return SeedEntry(path, decision.artifact, self._site.key(path, decision.artifact), entry)

@@ -1,0 +1,104 @@
+"""Which paths are worth it. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from isr.lookup import Hidden, Lookup, PassBy, look_up
+from pages.request import PageRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from isr.site import Site
+    from vinext_worker.cloudflare.analytics import PathCount
+
+_FILE = re.compile(r"\.(?!html?$)[a-z0-9]{1,8}$", re.IGNORECASE)
+_FOLDERS = {
+    "/_next/": "a file of the framework",
+    "/__vinext/": "the Worker's own endpoint",
+    "/cdn-cgi/": "Cloudflare's own",
+    "/api/": "a route handler below /api/",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A page, how it is looked up, and how often it was asked for."""
+
+    lookup: Lookup
+    requests: int
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The fewest pages that reach the coverage; `skipped` pairs what was left out with the reasons, most wanted first."""
+
+    chosen: tuple[Candidate, ...]
+    skipped: tuple[tuple[str, str], ...]
+    requests: int
+    """Those for pages, files and the like left out."""
+
+    @property
+    def coverage(self) -> float:
+        """Which share of the requests the chosen ones are, from 0 to 1."""
+        return sum(candidate.requests for candidate in self.chosen) / self.requests if self.requests else 0.0
+
+
+def select(paths: Iterable[PathCount], site: Site, coverage: float, most_pages: int) -> Selection:
+    """Choose pages until they cover a share of all requests for pages; `coverage` is from 0 to 1."""
+    counts: Counter[str] = Counter()
+    lookups: dict[str, Lookup] = {}
+    skipped: list[tuple[str, str]] = []
+    for row in paths:
+        found = _page(row.path, site)
+        if isinstance(found, str):
+            skipped.append((row.path, found))
+            continue
+        # One page in several spellings, or with and without its slash, is one page.
+        counts[found.path] += row.requests
+        lookups.setdefault(found.path, found)
+    requests = counts.total()
+    chosen: list[Candidate] = []
+    reached = 0
+    for path, count in counts.most_common():
+        if reached >= coverage * requests:
+            skipped.append((path, "the coverage is reached without it"))
+        elif len(chosen) >= most_pages:
+            skipped.append((path, f"there are {most_pages} pages already (--limit)"))
+        else:
+            chosen.append(Candidate(lookups[path], count))
+            reached += count
+    return Selection(tuple(chosen), tuple(skipped), requests)
+
+
+def _page(path: str, site: Site) -> Lookup | str:
+    """The page at a path as visitors write it, or why it is none."""
+    reason = _no_page_reason(path.removeprefix(site.base_path))
+    if reason is not None:
+        return reason
+    if path != "/" and path.endswith("/") and not site.trailing_slash:
+        path = path.rstrip("/") or "/"
+    elif site.trailing_slash and not path.endswith("/"):
+        path = f"{path}/"
+    match look_up(PageRequest("GET", "", path, "", {}), site):
+        case Lookup() as found:
+            return found
+        case PassBy(reason):
+            return reason
+        case Hidden():
+            return "below a folder that nobody may see"
+
+
+def _no_page_reason(path: str) -> str | None:
+    if not path.startswith("/"):
+        return None if path == "" else "not a path"
+    for folder, reason in _FOLDERS.items():
+        if path.startswith(folder):
+            return reason
+    if path.endswith(".rsc"):
+        return "an RSC payload; it is made together with its page"
+    return "a file" if _FILE.search(path) else None

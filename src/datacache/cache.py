@@ -1,0 +1,47 @@
+"""Where data is kept for the request that is being answered."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, normalize_path
+from cache.tags import path_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cache.handler import CacheHandler
+    from cache.runtime import Runtime
+
+_current: ContextVar[DataCache | None] = ContextVar("data cache", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class DataCache:
+    """A site's data in the cache handler that keeps its pages too."""
+
+    handler: CacheHandler
+    runtime: Runtime
+    schema: KeySchema
+
+    def key(self, source: str, key_parts: Sequence[str] | None, arguments: Sequence[object]) -> str:
+        """The key of a call, as `unstable_cache` of the schema's vinext has it."""
+        if self.schema is KeySchema.V2:
+            return data_cache_key_v2(source, key_parts, arguments)
+        return data_cache_key((source,) if key_parts is None else key_parts, arguments)
+
+    def soft_tags(self, path: str | None) -> tuple[str, ...]:
+        """The tags of the page that uses the data: who invalidates it wants its data anew."""
+        return () if path is None else path_tags(self.schema, normalize_path(path))
+
+
+def enter_data_cache(cache: DataCache) -> None:
+    """Let the current request, and the work it begins, keep its data there."""
+    _current.set(cache)
+
+
+def current_data_cache() -> DataCache | None:
+    """Where data is kept; None outside of a request, and while pages are made for a build."""
+    return _current.get()

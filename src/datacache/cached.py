@@ -1,0 +1,200 @@
+"""The decorator that keeps the results of a function."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from cache.entry import Freshness, freshness
+from cache.errors import InvalidArgumentError
+from cache.handler import GetContext, SetContext
+from cache.tags import encode_tag, merge_tags
+from cache.values import FetchValue
+from datacache.arguments import call_arguments, read_result, result_body
+from datacache.cache import current_data_cache
+from pages.periods import require_periods, require_valid_tags
+from pages.rendering import Rendering, current_rendering, rendering_as
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from cache.entry import CacheEntry
+    from datacache.cache import DataCache
+    from pages.periods import Revalidate
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def cached(
+    key_parts: Sequence[str] | None = None,
+    *,
+    tags: Iterable[str] | str = (),
+    revalidate: Revalidate = None,
+    source: str | None = None,
+) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
+    """Keep the results of an async function, each under its arguments.
+
+    `key_parts` and `source` tell functions apart; without them that is the function's module and name. Entries are those
+    of vinext's `unstable_cache`: with schema v1 under `key_parts`, with v2 under `key_parts` and `source`, the text of the
+    JavaScript function. A result lives for `revalidate` seconds (None or False: until one of `tags` is invalidated, or as
+    `cache_life()` in the function says). A stale one is given at once and made again in the background; calls at the same
+    time share one run. Arguments and results are JSON: a tuple comes back as a list. Raises InvalidArgumentError at once
+    for a wrong value, and when called with what JSON cannot carry. Outside of a request the function is only called.
+    """
+    require_periods("cached", revalidate, None)
+    if revalidate is not None and revalidate is not False and revalidate == 0:
+        raise InvalidArgumentError("cached.revalidate", revalidate, "seconds above 0, False or None; 0 would keep nothing")
+    own_tags = require_valid_tags("cached", tags)
+    if key_parts is not None and (isinstance(key_parts, str) or not all(isinstance(part, str) for part in key_parts)):
+        raise InvalidArgumentError("cached.key_parts", key_parts, "a list of strings")
+
+    def decorate(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+        if not inspect.iscoroutinefunction(function):
+            raise InvalidArgumentError("cached", function, "an async function, and `async def` at the top of the decorators")
+        parts = None if key_parts is None else tuple(key_parts)
+        work = CachedFunction(function, parts, source, tuple(map(encode_tag, own_tags)), revalidate)
+
+        @functools.wraps(function)
+        async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            return cast("R", await work.call(args, kwargs))
+
+        return wrapper
+
+    return decorate
+
+
+class CachedFunction:
+    """A function and where its results are kept."""
+
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[Any]],
+        key_parts: tuple[str, ...] | None,
+        source: str | None,
+        tags: tuple[str, ...],
+        revalidate: Revalidate,
+    ) -> None:
+        self._function = function
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._key_parts = key_parts
+        self._source = self._name if source is None else source
+        self._tags = tags
+        self._seconds = None if revalidate is None or revalidate is False else revalidate
+
+    async def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        arguments = call_arguments(self._function, self._name, args, kwargs)
+        page = current_rendering()
+        cache = current_data_cache()
+        if cache is None:
+            return read_result((await self._run(args, kwargs, page)).body)
+        key = cache.key(self._source, self._key_parts, arguments)
+        found = None if self._seconds == 0 else await self._find(cache, key, page)
+        if found is not None:
+            entry, result = found
+            is_stale = freshness(entry, cache.runtime.clock()) is Freshness.STALE
+            # A page that is made for the cache would keep the stale value for its whole period.
+            if not (is_stale and page is not None and page.is_for_cache):
+                if is_stale:
+                    self._refresh(cache, key, args, kwargs)
+                _note(page, entry.tags, entry.revalidate_seconds)
+                return result
+        made = await cache.runtime.flight.run(f"data {key}", lambda: self._make(cache, key, args, kwargs))
+        _note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
+        return read_result(made.body)
+
+    async def _find(self, cache: DataCache, key: str, page: Rendering | None) -> tuple[CacheEntry, object] | None:
+        context = GetContext(cache.soft_tags(page.path if page else None), self._seconds)
+        try:
+            entry = await cache.handler.get(key, context)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+            cache.runtime.log.event("error", "cache.read_failed", key=key, error=str(error))
+            return None
+        if entry is None or not isinstance(entry.value, FetchValue):
+            return None
+        if freshness(entry, cache.runtime.clock()) is Freshness.EXPIRED:
+            return None
+        try:
+            return entry, read_result(entry.value.body)
+        except ValueError as error:
+            cache.runtime.log.event("warning", "data.unreadable", key=key, function=self._name, error=str(error))
+            return None
+
+    def _refresh(self, cache: DataCache, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        claim = cache.runtime.flight.claim(f"refresh {key}")
+        if claim is None:
+            return
+
+        async def work() -> None:
+            try:
+                await self._make(cache, key, args, kwargs)
+            finally:
+                claim.release()
+
+        cache.runtime.background.run(work(), f"refreshing {self._name}")
+
+    async def _make(self, cache: DataCache, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Made:
+        started_at_ms = cache.runtime.clock()
+        made = await self._run(args, kwargs, None)
+        if made.is_no_store or not made.is_kept:
+            return made
+        revalidate = False if made.seconds is None else made.seconds
+        value = FetchValue(headers={}, body=made.body, url=key, tags=made.tags, revalidate=revalidate)
+        context = SetContext(tags=made.tags, revalidate=revalidate, expire=made.expire, last_modified_ms=started_at_ms)
+        try:
+            await cache.handler.set(key, value, context)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+            cache.runtime.log.event("error", "cache.write_failed", key=key, error=str(error))
+        return made
+
+    async def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], page: Rendering | None) -> _Made:
+        """Call the function; what it uses in turn counts for its own result."""
+        learnt = Rendering()
+        with rendering_as(learnt):
+            result = await self._function(*args, **kwargs)
+        is_kept = not isinstance(result, NotKept)
+        body = result_body(self._name, result.result if isinstance(result, NotKept) else result)
+        periods = [
+            seconds for seconds in (self._seconds, learnt.revalidate_seconds, learnt.longest_seconds) if seconds is not None
+        ]
+        shortest = min(periods, default=math.inf)
+        made = _Made(
+            body=body,
+            tags=merge_tags(self._tags, map(encode_tag, learnt.tags)),
+            seconds=None if math.isinf(shortest) else shortest,
+            expire=learnt.expire_seconds,
+            is_no_store=learnt.is_no_store,
+            is_kept=is_kept and shortest > 0,
+        )
+        _note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
+        return made
+
+
+class NotKept:
+    """A result that is given to the caller and not kept."""
+
+    def __init__(self, result: object) -> None:
+        self.result = result
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a run came to; plain data, which the requests that waited for it read too."""
+
+    body: str
+    tags: tuple[str, ...]
+    seconds: float | None
+    expire: float | None
+    is_no_store: bool
+    is_kept: bool
+
+
+def _note(page: Rendering | None, tags: tuple[str, ...], seconds: float | None, *, is_no_store: bool = False) -> None:
+    """Let the page, or the cached function around, carry what its data carries."""
+    if page is not None:
+        page.add_tags(tags)
+        page.limit(seconds)
+        page.is_no_store = page.is_no_store or is_no_store

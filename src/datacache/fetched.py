@@ -1,0 +1,98 @@
+"""HTTP requests whose answers are kept."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from cache.errors import InvalidArgumentError, VinextWorkerError
+from cache.tags import encode_tag
+from datacache.cached import CachedFunction, NotKept
+from pages.periods import require_periods, require_valid_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pages.periods import Revalidate
+
+_KEY = "cached_fetch"
+
+
+class FetchError(VinextWorkerError):
+    """A server could not be reached, or its answer broke off."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedResponse:
+    """An answer, whole; header names are in lower case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is one of success."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    def text(self) -> str:
+        """The body as UTF-8; bytes that are none become U+FFFD."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON; raises ValueError."""
+        return json.loads(self.body)
+
+
+class Fetcher(Protocol):
+    """Makes a GET request."""
+
+    async def __call__(self, url: str, headers: Mapping[str, str]) -> FetchedResponse:
+        """The answer, redirects followed. Raises FetchError where there is none."""
+
+
+class _Used:
+    fetcher: Fetcher | None = None
+
+
+def set_fetcher(fetcher: Fetcher) -> None:
+    """Let requests be made by `fetcher`: the runtime's, or a test's."""
+    _Used.fetcher = fetcher
+
+
+async def cached_fetch(
+    url: str,
+    *,
+    revalidate: Revalidate = None,
+    tags: Iterable[str] | str = (),
+    headers: Mapping[str, str] | None = None,
+) -> FetchedResponse:
+    """GET a URL and keep the answer as `@cached` keeps results, under URL and headers; only a 200 is kept.
+
+    `revalidate` 0 asks anew each time. Raises FetchError where there is no answer.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise InvalidArgumentError("url", url, "a text that begins with http:// or https://")
+    require_periods(_KEY, revalidate, None)
+    own_tags = tuple(map(encode_tag, require_valid_tags(_KEY, tags)))
+    given = {name.lower(): value for name, value in sorted((headers or {}).items())}
+    work = CachedFunction(_fetch, (_KEY,), _KEY, own_tags, revalidate)
+    found = cast("dict[str, Any]", await work.call((url, given), {}))
+    return FetchedResponse(found["url"], found["status"], found["headers"], base64.b64decode(found["body"]))
+
+
+async def _fetch(url: str, headers: Mapping[str, str]) -> object:
+    if _Used.fetcher is None:
+        raise FetchError("there is nothing to make requests with outside of the Worker; call set_fetcher() first")
+    response = await _Used.fetcher(url, headers)
+    result = {
+        "url": response.url,
+        "status": response.status,
+        "headers": dict(response.headers),
+        "body": base64.b64encode(response.body).decode(),
+    }
+    return result if response.status == HTTPStatus.OK else NotKept(result)

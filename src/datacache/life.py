@@ -1,0 +1,57 @@
+"""How long data lives: the profiles of Next.js's `cacheLife`.
+
+Source: https://nextjs.org/docs/app/api-reference/functions/cacheLife#preset-cache-profiles
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from cache.arguments import require_period
+from cache.errors import InvalidArgumentError
+from pages.periods import require_periods
+from pages.rendering import current_rendering
+
+_MINUTE, _HOUR, _DAY, _WEEK = 60, 3600, 86_400, 604_800
+_MONTH, _YEAR = 30 * _DAY, 365 * _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLife:
+    """Seconds: `revalidate` until it is made again in the background, `expire` until it is not served any more.
+
+    `stale` is how long a browser may keep it without asking; it is there for Next.js's sake.
+    """
+
+    stale: float | None = None
+    revalidate: float | None = None
+    expire: float | None = None
+
+    def __post_init__(self) -> None:
+        require_period("CacheLife.stale", self.stale)
+        require_periods("CacheLife", self.revalidate, self.expire)
+
+
+PROFILES = {
+    "default": CacheLife(5 * _MINUTE, 15 * _MINUTE, None),
+    "seconds": CacheLife(30, 1, _MINUTE),
+    "minutes": CacheLife(5 * _MINUTE, _MINUTE, _HOUR),
+    "hours": CacheLife(5 * _MINUTE, _HOUR, _DAY),
+    "days": CacheLife(5 * _MINUTE, _DAY, _WEEK),
+    "weeks": CacheLife(5 * _MINUTE, _WEEK, _MONTH),
+    "max": CacheLife(5 * _MINUTE, _MONTH, _YEAR),
+}
+
+
+def cache_life(profile: str | CacheLife) -> None:
+    """Say how long the data or page that is being made lives: call it in a `@cached` function or in a handler.
+
+    Where several hold, the shortest counts. Outside of both it does nothing. Raises InvalidArgumentError for an unknown profile.
+    """
+    found = PROFILES.get(profile) if isinstance(profile, str) else profile
+    if not isinstance(found, CacheLife):
+        raise InvalidArgumentError("profile", profile, f"{', '.join(PROFILES)}, or a CacheLife")
+    rendering = current_rendering()
+    if rendering is not None:
+        rendering.ask(math.inf if found.revalidate is None else found.revalidate, found.expire)

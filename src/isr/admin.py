@@ -1,0 +1,187 @@
+"""The endpoints of the people who run the site, below `/__vinext/`: filling the cache, and invalidating.
+
+    POST /__vinext/seed         NDJSON, an entry a line: a stored entry of vinext's with its "key" beside it
+    POST /__vinext/revalidate   {"tags": [...], "paths": ["/a", {"path": "/a", "type": "layout"}], "prefixes": [...]}
+
+They exist where a token is set. Whatever is asked for below that folder is answered here and never passed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from hmac import compare_digest
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+from cache.body import BytesBody
+from cache.document import DETACH, read_entry
+from cache.errors import CacheError
+from cache.javascript import json_text
+from isr.answer import NOT_FOUND, CachedAnswer
+from isr.lookup import ADMIN_FOLDER, is_below
+from isr.revalidate_request import RevalidateRequest
+from pages.handler import PageError
+from seed.entries import set_context
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from cache.body import Body
+    from cache.handler import CacheHandler
+    from cache.ports import Log
+    from pages.request import PageRequest
+
+MOST_LINES = 100
+MOST_BODY_BYTES = 16 * 1024 * 1024
+# A Worker may have six connections waiting for their answer at a time.
+_AT_ONCE = 6
+
+
+class Invalidation(Protocol):
+    """Invalidates pages; raises what the cache handler raises."""
+
+    async def revalidate_tags(self, tags: Iterable[str]) -> None: ...
+
+    async def revalidate_path_prefix(self, prefix: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdminCache:
+    """What the endpoints work on: the cache of the request's host."""
+
+    handler: CacheHandler
+    invalidation: Invalidation
+
+
+class _RefusedError(Exception):
+    """The request is answered by a status and a reason."""
+
+    def __init__(self, status: int, reason: str, *headers: tuple[str, str]) -> None:
+        self.status = status
+        self.headers = headers
+        super().__init__(reason)
+
+
+def is_admin(request: PageRequest) -> bool:
+    """Whether a request is for the endpoints, in whatever spelling."""
+    path = request.path
+    # Every page asks this, and few paths need a closer look.
+    return ("%" in path or "vinext" in path.lower()) and is_below(path, ADMIN_FOLDER)
+
+
+class Admin:
+    """Answers requests for the endpoints. `token` None: there are none."""
+
+    def __init__(self, token: str | None, log: Log) -> None:
+        self._token = token
+        self._log = log
+
+    async def answer(
+        self,
+        request: PageRequest,
+        read_body: Callable[[int], Awaitable[Body | None]],
+        open_cache: Callable[[], Awaitable[AdminCache | None]],
+    ) -> CachedAnswer:
+        """Answer a request for which `is_admin` holds.
+
+        `read_body` gives the body, None where it is larger than so many bytes; `open_cache` gives None where the site's cache
+        is not known just now. Neither is called before the token was found right.
+        """
+        if self._token is None:
+            return NOT_FOUND
+        try:
+            self._authenticate(request, self._token)
+            work = {f"/{ADMIN_FOLDER}/seed": self._seed, f"/{ADMIN_FOLDER}/revalidate": self._revalidate}.get(request.path)
+            if work is None:
+                return NOT_FOUND
+            _require_post(request)
+            return _answer(HTTPStatus.OK, await work(await _cache(open_cache), await _body(read_body)))
+        except _RefusedError as refused:
+            self._log.event("warning", "admin.refused", path=request.path, status=refused.status, reason=str(refused))
+            return _answer(refused.status, {"error": str(refused)}, refused.headers)
+
+    @staticmethod
+    def _authenticate(request: PageRequest, token: str) -> None:
+        scheme, _, given = (request.headers.get("authorization") or "").partition(" ")
+        is_right = compare_digest(given.strip().encode(), token.encode())
+        if scheme.lower() != "bearer" or not is_right:
+            reason = "the Authorization header has no bearer token, or a wrong one"
+            raise _RefusedError(401, reason, ("WWW-Authenticate", "Bearer"))
+
+    async def _seed(self, cache: AdminCache, body: bytes) -> dict[str, object]:
+        lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
+        if not lines:
+            raise _RefusedError(400, "the body is empty; send an entry a line")
+        if len(lines) > MOST_LINES:
+            raise _RefusedError(400, f"{len(lines)} entries, allowed: {MOST_LINES} a request")
+        refused: list[dict[str, object]] = []
+        for start in range(0, len(lines), _AT_ONCE):
+            results = await asyncio.gather(*(_set(cache.handler, line) for _, line in lines[start : start + _AT_ONCE]))
+            for (number, _), (key, error) in zip(lines[start : start + _AT_ONCE], results, strict=True):
+                if error is not None:
+                    refused.append({"line": number, "key": key, "error": error})
+        accepted = len(lines) - len(refused)
+        self._log.event("info", "admin.seeded", accepted=accepted, refused=len(refused))
+        return {"accepted": accepted, "refused": refused}
+
+    async def _revalidate(self, cache: AdminCache, body: bytes) -> dict[str, object]:
+        try:
+            wanted = RevalidateRequest.parse(body)
+        except ValueError as error:
+            raise _RefusedError(400, str(error)) from error
+        try:
+            if wanted.tags:
+                await cache.invalidation.revalidate_tags(wanted.tags)
+            for prefix in wanted.prefixes:
+                await cache.invalidation.revalidate_path_prefix(prefix)
+        except CacheError as error:
+            raise _RefusedError(503, str(error)) from error
+        self._log.event("info", "admin.revalidated", tags=wanted.tags, prefixes=wanted.prefixes)
+        return {"tags": wanted.tags, "prefixes": wanted.prefixes}
+
+
+async def _set(handler: CacheHandler, line: bytes) -> tuple[str | None, str | None]:
+    """Give one line to the handler: its key, where it has one, and why it was refused, where it was."""
+    key: str | None = None
+    try:
+        document, bodies = BytesBody(line).json(DETACH)
+        found = document.pop("key", None) if isinstance(document, dict) else None
+        if not isinstance(found, str) or not found:
+            return None, "a line is an object with a key, which is a string"
+        key = found
+        entry = read_entry(document, bodies)
+        await handler.set(key, entry.value, set_context(entry))
+    except CacheError as error:
+        return key, str(error)
+    except Exception as error:  # noqa: BLE001 - a handler may be anybody's, and the other lines go on
+        return key, f"{type(error).__name__}: {error}"
+    return key, None
+
+
+def _require_post(request: PageRequest) -> None:
+    if request.method != "POST":
+        raise _RefusedError(405, f"{request.path} takes POST, not {request.method}", ("Allow", "POST"))
+
+
+async def _cache(open_cache: Callable[[], Awaitable[AdminCache | None]]) -> AdminCache:
+    cache = await open_cache()
+    if cache is None:
+        reason = "the site's cache is not known: its build cannot be read, or the host is no tenant; see the log"
+        raise _RefusedError(503, reason, ("Retry-After", "2"))
+    return cache
+
+
+async def _body(read_body: Callable[[int], Awaitable[Body | None]]) -> bytes:
+    try:
+        body = await read_body(MOST_BODY_BYTES)
+    except PageError as error:
+        raise _RefusedError(400, f"the body broke off: {error}") from error
+    if body is None:
+        raise _RefusedError(413, f"the body is larger than {MOST_BODY_BYTES} bytes; send fewer entries a request")
+    return body.to_bytes()
+
+
+def _answer(status: int, document: dict[str, object], headers: tuple[tuple[str, str], ...] = ()) -> CachedAnswer:
+    fixed = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+    return CachedAnswer(status, (*fixed, *headers), BytesBody(json_text(document).encode()))

@@ -1,0 +1,80 @@
+"""Answering the command that pre-renders: each page with what is to be kept of it, or the reason why nothing is.
+
+The rules are those of a page that a visitor asks for, so that a page is pre-rendered exactly where it would be kept.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from cache.body import text_body
+from isr.admission import MOST_BODY_BYTES, Refusal, admit
+from isr.answer import CachedAnswer, kept_headers
+from pages.handler import PageError
+from pages.request import RenderRequest
+from seed.outcome import OUTCOME_HEADER, PATHS_URL, url_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cache.body import Body
+    from pages.handler import PageHandler
+    from pages.request import PageRequest
+
+
+class Prerendering:
+    """Stands in for the page cache where `VINEXT_PRERENDER` is on, which it never is in production."""
+
+    def __init__(self, pages: PageHandler, static_paths: Callable[[], Any] | None) -> None:
+        self._pages = pages
+        self._static_paths = static_paths
+
+    async def answer(self, request: PageRequest) -> CachedAnswer:
+        """The list of paths, or one page. Never raises: a failure is an outcome."""
+        if request.path == PATHS_URL:
+            return await self._paths()
+        try:
+            return await self._page(request)
+        except PageError as error:
+            return _answer({"error": str(error)})
+
+    async def _page(self, request: PageRequest) -> CachedAnswer:
+        response = await self._pages.render(RenderRequest(request.origin, request.path))
+        decision = admit(response, None, rsc=False)
+        if isinstance(decision, Refusal):
+            await response.drop()
+            return _answer({"error" if decision.is_failure else "skipped": decision.reason})
+        body = await response.copy().read(MOST_BODY_BYTES)
+        if body is None:
+            return _answer({"skipped": f"a body of more than {MOST_BODY_BYTES} bytes"})
+        outcome = {
+            "artifact": decision.artifact.value,
+            "status": response.status,
+            "headers": kept_headers(response),
+            "revalidate": decision.period.revalidate_seconds,
+            "expire": decision.period.expire_seconds,
+            "tags": decision.tags,
+        }
+        return _answer(outcome, body)
+
+    async def _paths(self) -> CachedAnswer:
+        if self._static_paths is None:
+            return _answer({"skipped": "there is no static_paths() beside the page handler"})
+        try:
+            paths = self._static_paths()
+            found = list(await paths if inspect.isawaitable(paths) else paths)
+        except Exception as error:  # noqa: BLE001 - whatever the site's function raises
+            return _answer({"error": f"static_paths() raised {type(error).__name__}: {error}"})
+        wrong = next((path for path in found if not isinstance(path, str) or not path.startswith("/")), None)
+        if wrong is not None:
+            return _answer({"error": f"static_paths() gives {wrong!r}, allowed: paths that begin with /"})
+        encoded = dict.fromkeys(url_path(path) for path in found)
+        return _answer({}, text_body(json.dumps(list(encoded))))
+
+
+def _answer(outcome: dict[str, Any], body: Body | None = None) -> CachedAnswer:
+    headers = (("Content-Type", "application/octet-stream"), (OUTCOME_HEADER, quote(json.dumps(outcome))))
+    return CachedAnswer(200, headers, body)

@@ -1,0 +1,215 @@
+"""The example behind the Worker, as a visitor's browser sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+from tests.workerd.patience import eventually
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from tests.browser.tab import Tab
+    from tests.workerd.example import ServedExample
+
+POSTS = [
+    "First light",
+    "Stale is fine",
+    "Tags, not timers",
+    "One render for fifty visitors",
+    "At the edge",
+    "Héllo wörld",
+    "日本語",
+    "a+b & c",
+]
+RSC = {"RSC": "1", "Accept": "text/x-component"}
+
+
+def keep_draft(example: ServedExample) -> str:
+    """A page that the build did not know, made by a first visitor and kept; return its path."""
+    path = "/blog/not-written-yet"
+    assert example.visitor.ask(path).status == 200
+    eventually(lambda: example.visitor.ask(f"{path}?_rsc", headers=RSC), lambda answer: answer.state == "HIT")
+    return path
+
+
+def test_links_are_followed_without_loading_another_page(tab: Tab) -> None:
+    tab.open("/")
+    tab.shows("One page for each way to cache", "/")
+    for link, heading, path in [
+        ("About", "About", "/about"),
+        ("Blog", "Blog", "/blog"),
+        ("Docs", "Documentation", "/docs/intro"),
+        ("Big", "A big page", "/big"),
+        ("Home", "One page for each way to cache", "/"),
+    ]:
+        tab.follow(link)
+        tab.shows(heading, path)
+    tab.settle()
+    assert tab.documents == ["/"]
+    assert tab.asked("document")[0].state == "HIT"
+
+
+def test_what_is_prefetched_of_the_build_comes_from_cache(tab: Tab) -> None:
+    tab.open("/blog")
+    tab.settle()
+    seeded = [each for each in tab.asked("prefetch") if each.path.startswith("/blog/") and each.path != "/blog/not-written-yet"]
+    assert len(seeded) >= 5
+    assert {(each.status, each.state) for each in seeded} == {(200, "HIT")}
+
+
+def test_posts_with_awkward_names_are_followed_without_loading_another_page(tab: Tab) -> None:
+    tab.open("/blog")
+    for title in POSTS:
+        tab.page.get_by_role("main").get_by_role("link", name=title, exact=True).click()
+        expect(tab.page.get_by_role("heading", level=1)).to_have_text(title)
+        assert title in tab.page.title()
+        tab.page.get_by_role("link", name="All posts").click()
+        tab.shows("Blog", "/blog")
+    assert tab.documents == ["/blog"]
+
+
+def test_a_link_to_a_page_of_the_build_that_was_not_prefetched_is_a_hit(tab: Tab) -> None:
+    tab.shrink()
+    tab.open("/")
+    tab.follow_unseen("/docs/caching/tags")
+    tab.shows("Documentation", "/docs/caching/tags")
+    assert [each.state for each in tab.asked("navigation", "/docs/caching/tags")] == ["HIT"]
+    assert tab.documents == ["/"]
+
+
+def test_a_page_made_after_the_build_is_prefetched_from_cache(example: ServedExample, tab: Tab) -> None:
+    path = keep_draft(example)
+    tab.open("/blog")
+    link = tab.page.get_by_role("link", name="Not written yet")
+    link.scroll_into_view_if_needed()
+    tab.wait_for("prefetch", path)
+    link.click()
+    tab.shows("Draft: not-written-yet", path)
+    assert {(each.status, each.state) for each in tab.asked("prefetch", path)} == {(200, "HIT")}
+    assert tab.documents == ["/blog"]
+
+
+def test_a_page_made_after_the_build_is_a_hit_when_its_link_is_followed(example: ServedExample, tab: Tab) -> None:
+    path = keep_draft(example)
+    tab.shrink()
+    tab.open("/blog")
+    tab.follow_unseen("Not written yet")
+    tab.shows("Draft: not-written-yet", path)
+    assert [each.state for each in tab.asked("navigation", path)] == ["HIT"]
+    assert tab.documents == ["/blog"]
+
+
+def test_a_page_that_nobody_has_asked_for_is_made_for_the_client(example: ServedExample, tab: Tab) -> None:
+    assert example.visitor.ask("/api/revalidate?path=/blog/not-written-yet").status == 200
+    tab.shrink()
+    tab.open("/blog")
+    tab.follow_unseen("Not written yet")
+    tab.shows("Draft: not-written-yet", "/blog/not-written-yet")
+    assert tab.asked("navigation", "/blog/not-written-yet")[0].state is None
+    assert tab.documents == ["/blog"]
+
+
+def test_back_and_forward_show_what_was_there(tab: Tab) -> None:
+    tab.open("/about")
+    tab.follow("Blog")
+    tab.shows("Blog", "/blog")
+    tab.page.get_by_role("link", name="Stale is fine").click()
+    tab.shows("Stale is fine", "/blog/stale-is-fine")
+    tab.page.go_back()
+    tab.shows("Blog", "/blog")
+    tab.page.go_back()
+    tab.shows("About", "/about")
+    tab.page.go_forward()
+    tab.shows("Blog", "/blog")
+    tab.page.go_forward()
+    tab.shows("Stale is fine", "/blog/stale-is-fine")
+    assert tab.documents == ["/about"]
+
+
+def test_a_reload_shows_the_same_page_from_cache(tab: Tab) -> None:
+    tab.open("/blog/at-the-edge")
+    before = tab.stamp()
+    tab.page.reload()
+    tab.shows("At the edge", "/blog/at-the-edge")
+    assert tab.stamp() == before
+    assert [each.state for each in tab.asked("document")] == ["HIT", "HIT"]
+
+
+def test_dynamic_pages_work_and_are_not_cached(tab: Tab) -> None:
+    tab.open("/")
+    tab.follow("Dashboard")
+    tab.shows("Hello, stranger", "/dash")
+    tab.follow("Search")
+    tab.shows("Search", "/search")
+    tab.page.get_by_label("Search for").fill("tags")
+    tab.page.get_by_role("button", name="Search").click()
+    expect(tab.page.locator("[data-query=tags]")).to_contain_text("1 post")
+    assert {each.state for each in tab.requests if each.path in {"/dash", "/search"}} == {None}
+    assert tab.documents == ["/"]
+
+
+def test_a_page_that_gets_stale_is_renewed_behind_the_visitor(tab: Tab) -> None:
+    tab.open("/tick")
+    first = tab.stamp()
+
+    def reloaded() -> str:
+        tab.page.reload()
+        return tab.stamp()
+
+    eventually(reloaded, lambda stamp: stamp > first)
+    assert {each.state for each in tab.asked("document")} <= {"HIT", "STALE"}
+
+
+def test_a_server_action_that_invalidates_shows_the_new_page(tab: Tab) -> None:
+    tab.open("/tagged")
+    before = tab.stamp("made-at")
+    tab.follow("Actions")
+    tab.shows("Server Actions", "/actions")
+    tab.page.get_by_role("button", name="… and go to the products").click()
+    tab.shows("Tagged", "/tagged")
+    after = tab.stamp("made-at")
+    assert after > before
+    assert tab.documents == ["/tagged"]
+    tab.page.reload()
+    tab.shows("Tagged", "/tagged")
+    assert tab.stamp("made-at") == after
+
+
+def test_a_server_action_without_a_redirect_renews_the_page_it_is_on(tab: Tab) -> None:
+    tab.open("/actions")
+    before = tab.stamp("made-at")
+    tab.page.get_by_role("button", name="Invalidate the tag “products”").click()
+    eventually(lambda: tab.stamp("made-at"), lambda made: made > before)
+    assert [each.status for each in tab.asked("action")] == [200]
+    tab.follow("Tagged")
+    tab.shows("Tagged", "/tagged")
+    assert tab.stamp("made-at") > before
+    assert tab.documents == ["/actions"]
+
+
+def test_the_visitor_who_invalidated_sees_the_new_page_on_the_next_load(tab: Tab) -> None:
+    tab.open("/tagged")
+    before = tab.stamp("made-at")
+    tab.page.get_by_role("link", name="/api/revalidate?tag=products").click()
+    tab.page.wait_for_url("**/api/revalidate?tag=products")
+    tab.page.goto(f"{tab.url}/tagged")
+    assert tab.stamp("made-at") > before
+
+
+def test_a_redirect_of_the_build_leads_where_it_should(tab: Tab) -> None:
+    tab.open("/")
+    tab.page.get_by_role("link", name="a redirect").click()
+    tab.shows("About", "/about")
+
+
+def test_the_site_works_without_javascript(example: ServedExample, browser: Browser) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{example.runtime.url}/tagged")
+        before = page.locator("main [data-made-at]").get_attribute("data-made-at") or ""
+        page.goto(f"{example.runtime.url}/actions")
+        page.get_by_role("button", name="… and go to the products").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Tagged")
+        after = page.locator("main [data-made-at]").get_attribute("data-made-at") or ""
+        assert after > before > ""

@@ -1,0 +1,414 @@
+"""The data cache over fakes: keys and bodies of `unstable_cache`, staleness, sharing, and what lands on the page."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.fakes.flight import FakeFlight
+from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
+
+from cache.errors import InvalidArgumentError
+from cache.handler import NoOpCacheHandler
+from cache.keys import KeySchema, data_cache_key, data_cache_key_v2
+from cache.memory import MemoryCacheHandler
+from cache.runtime import Runtime
+from cache.values import FetchValue, RedirectValue
+from datacache.cache import DataCache, enter_data_cache
+from datacache.cached import cached
+from datacache.fetched import FetchedResponse, FetchError, cached_fetch, set_fetcher
+from datacache.invalidation import revalidate_path, revalidate_tag
+from datacache.life import PROFILES, CacheLife, cache_life
+from pages.rendering import Rendering, no_store, rendering_as
+from pages.revalidate import revalidate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cache.entry import CacheEntry
+    from cache.handler import CacheHandler
+
+
+@dataclass
+class World:
+    """A data cache on a memory handler, with a clock to set."""
+
+    schema: KeySchema = KeySchema.V2
+    clock: FakeClock = field(default_factory=FakeClock)
+    background: FakeBackground = field(default_factory=FakeBackground)
+    log: FakeLog = field(default_factory=FakeLog)
+    handler: CacheHandler | None = None
+
+    def __post_init__(self) -> None:
+        self.kept: CacheHandler = self.handler or MemoryCacheHandler(1_000_000, self.clock)
+        runtime = Runtime(FakeFlight(), self.background, self.clock, self.log)
+        self.cache = DataCache(self.kept, runtime, self.schema)
+        enter_data_cache(self.cache)
+
+    async def entry(self, key: str) -> CacheEntry:
+        found = await self.kept.get(key)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+async def world() -> World:
+    return World()
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def next(self) -> int:
+        self.calls += 1
+        return self.calls
+
+
+def counted(**options: Any) -> tuple[Callable[..., Any], Counter]:
+    counter = Counter()
+
+    @cached(["counted"], **options)
+    async def work(*args: Any) -> Any:
+        return {"call": counter.next(), "args": list(args)}
+
+    return work, counter
+
+
+async def test_a_result_is_kept_under_its_arguments(world: World) -> None:
+    work, counter = counted()
+    assert await work(1, "é") == await work(1, "é") == {"call": 1, "args": [1, "é"]}
+    assert (await work(2))["call"] == 2
+    assert counter.calls == 2
+
+
+@pytest.mark.parametrize("schema", KeySchema)
+async def test_the_entry_is_that_of_unstable_cache(schema: KeySchema) -> None:
+    world = World(schema)
+
+    @cached(["posts", "all"], tags=["posts", "ü"], revalidate=60, source="async (a)=>a")
+    async def posts(slug: str, *, limit: int | None = None) -> Any:
+        return [slug, limit]
+
+    await posts("é", limit=3)
+    arguments = ["é", {"limit": 3}]
+    key = data_cache_key(["posts", "all"], arguments)
+    if schema is KeySchema.V2:
+        key = data_cache_key_v2("async (a)=>a", ["posts", "all"], arguments)
+    value = (await world.entry(key)).value
+    assert value == FetchValue(headers={}, body='{"v":["é",3]}', url=key, tags=("posts", "%C3%BC"), revalidate=60)
+
+
+async def test_keywords_and_positions_are_one_call(world: World) -> None:
+    @cached()
+    async def work(first: int, second: int = 5) -> int:
+        return first + second + counter.next()
+
+    counter = Counter()
+    assert await work(1, 2) == await work(second=2, first=1)
+    assert counter.calls == 1
+
+
+async def test_a_tuple_comes_back_as_a_list_each_time(world: World) -> None:
+    @cached()
+    async def work() -> Any:
+        return (1, 2.0, {"a": (3,)})
+
+    assert await work() == await work() == [1, 2, {"a": [3]}]
+
+
+@pytest.mark.parametrize("body", ['{"undef":true}', '{"v":null}'])
+async def test_undefined_and_null_of_javascript_are_none(world: World, body: str) -> None:
+    key = data_cache_key_v2("f", ["k"], [])
+    await world.kept.set(key, FetchValue(headers={}, body=body, url=key))
+
+    @cached(["k"], source="f")
+    async def work() -> str:
+        raise AssertionError("not called")
+
+    assert await work() is None
+
+
+@pytest.mark.parametrize("value", [FetchValue(headers={}, body="[]", url="x"), RedirectValue(props={})], ids=["body", "kind"])
+async def test_what_is_no_result_is_made_again(world: World, value: Any) -> None:
+    work, _ = counted(source="s")
+    await world.kept.set(data_cache_key_v2("s", ["counted"], []), value)
+    assert (await work())["call"] == 1
+
+
+async def test_a_stale_result_is_given_while_it_is_made_again(world: World) -> None:
+    work, counter = counted(revalidate=60)
+    await work()
+    world.clock.pass_seconds(61)
+    assert (await work())["call"] == 1
+    assert (await work())["call"] == 1
+    assert await world.background.done() == []
+    assert ((await work())["call"], counter.calls) == (2, 2)
+
+
+async def test_a_page_made_for_the_cache_waits_for_fresh_data(world: World) -> None:
+    work, _ = counted(revalidate=60)
+    await work()
+    world.clock.pass_seconds(61)
+    with rendering_as(Rendering("/", is_for_cache=True)):
+        assert (await work())["call"] == 2
+
+
+async def test_calls_at_the_same_time_share_one_run(world: World) -> None:
+    runs = Counter()
+
+    @cached()
+    async def work() -> int:
+        await asyncio.sleep(0.01)
+        return runs.next()
+
+    assert await asyncio.gather(*(work() for _ in range(5))) == [1] * 5
+
+
+async def test_a_failure_is_nobodys_result(world: World) -> None:
+    counter = Counter()
+
+    @cached(revalidate=60)
+    async def work() -> int:
+        if counter.next() == 2:
+            raise ValueError("broke")
+        return counter.calls
+
+    assert await work() == 1
+    world.clock.pass_seconds(61)
+    assert await work() == 1
+    assert [str(failure) for failure in await world.background.done()] == ["broke"]
+    assert await work() == 1
+
+
+async def test_an_invalidated_result_is_made_again(world: World) -> None:
+    work, _ = counted(tags=["posts"])
+    await work()
+    world.clock.pass_seconds(1)
+    await revalidate_tag("other")
+    assert (await work())["call"] == 1
+    await revalidate_tag("posts")
+    world.clock.pass_seconds(1)
+    assert (await work())["call"] == 2
+
+
+async def test_who_invalidates_a_page_wants_its_data_anew(world: World) -> None:
+    work, _ = counted()
+    await work()
+    world.clock.pass_seconds(1)
+    await revalidate_path("/a")
+    with rendering_as(Rendering("/b")):
+        assert (await work())["call"] == 1
+    with rendering_as(Rendering("/a")):
+        assert (await work())["call"] == 2
+
+
+async def test_tags_and_periods_of_all_data_land_on_the_page(world: World) -> None:
+    @cached(tags=["inner"], revalidate=30)
+    async def inner() -> int:
+        return 1
+
+    @cached(tags=["outer"], revalidate=300)
+    async def outer() -> int:
+        return await inner()
+
+    for _ in range(2):  # made, then kept
+        page = Rendering()
+        with rendering_as(page):
+            revalidate(3600)(lambda: None)()
+            await outer()
+        assert (set(page.tags), page.effective_seconds) == ({"outer", "inner"}, 30)
+
+
+async def test_cache_life_speaks_of_the_data_it_is_called_in(world: World) -> None:
+    @cached(["life"], source="s")
+    async def work() -> int:
+        cache_life("minutes")
+        return 1
+
+    await work()
+    entry = await world.entry(data_cache_key_v2("s", ["life"], []))
+    assert (entry.revalidate_seconds, entry.expire_seconds) == (60, 3600)
+
+
+def test_cache_life_speaks_of_the_page_it_is_called_in() -> None:
+    page = Rendering()
+    with rendering_as(page):
+        cache_life("hours")
+        cache_life("default")
+        cache_life(CacheLife(revalidate=1800, expire=7200))
+    assert (page.effective_seconds, page.expire_seconds) == (900, 7200)
+    cache_life("max")  # outside of both it does nothing
+
+
+def test_a_life_without_a_period_is_never_stale() -> None:
+    page = Rendering()
+    with rendering_as(page):
+        cache_life(CacheLife())
+    assert page.effective_seconds == math.inf
+
+
+@pytest.mark.parametrize("profile", ["hourly", 60, None])
+def test_an_unknown_profile_is_named(profile: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="allowed: default, seconds, minutes, hours, days, weeks, max"):
+        cache_life(profile)
+
+
+def test_the_profiles_have_the_numbers_of_nextjs() -> None:
+    numbers = {name: (life.revalidate, life.expire) for name, life in PROFILES.items()}
+    assert numbers == {
+        "default": (900, None),
+        "seconds": (1, 60),
+        "minutes": (60, 3600),
+        "hours": (3600, 86400),
+        "days": (86400, 604800),
+        "weeks": (604800, 2592000),
+        "max": (2592000, 31536000),
+    }
+
+
+async def test_no_store_in_data_makes_data_and_page_uncacheable(world: World) -> None:
+    counter = Counter()
+
+    @cached()
+    async def work() -> int:
+        no_store()
+        return counter.next()
+
+    page = Rendering()
+    with rendering_as(page):
+        assert [await work(), await work()] == [1, 2]
+    assert page.is_no_store
+
+
+async def test_a_cache_that_fails_costs_only_time() -> None:
+    class Failing(NoOpCacheHandler):
+        async def get(self, key: str, context: Any = None) -> Any:
+            raise OSError("unreachable")
+
+        async def set(self, key: str, value: Any, context: Any = None) -> None:
+            raise OSError("unreachable")
+
+    world = World(handler=Failing())
+    work, _ = counted()
+    assert (await work())["call"] == 1
+    assert world.log.names() == ["cache.read_failed", "cache.write_failed"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        pytest.param(object(), "args of .*work is .*allowed: what JSON carries", id="an object"),
+        pytest.param(b"x", "allowed: what JSON carries", id="bytes"),
+        pytest.param({1}, "allowed: what JSON carries", id="a set"),
+        pytest.param(math.nan, "allowed: what JSON carries", id="not a number"),
+        pytest.param({"a": [math.inf]}, "allowed: what JSON carries", id="infinity, deep"),
+        pytest.param({1: "a"}, "a key in args .* allowed: a string", id="a key that is no text"),
+        pytest.param(2**53, "at most 53 bits", id="a number that JavaScript would round"),
+    ],
+)
+async def test_what_json_cannot_carry_is_refused(world: World, argument: Any, message: str) -> None:
+    work, counter = counted()
+    with pytest.raises(InvalidArgumentError, match=message):
+        await work(argument)
+    assert counter.calls == 0
+
+    @cached()
+    async def gives() -> Any:
+        return argument
+
+    with pytest.raises(InvalidArgumentError, match=r"the result of .*gives"):
+        await gives()
+
+
+async def test_a_value_without_an_end_is_refused(world: World) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    work, _ = counted()
+    with pytest.raises(InvalidArgumentError, match="at most 100 deep"):
+        await work(endless)
+
+
+async def test_a_wrong_call_is_the_functions_own_error(world: World) -> None:
+    @cached()
+    async def work(first: int) -> int:
+        return first
+
+    with pytest.raises(TypeError, match="missing a required argument"):
+        await work()  # type: ignore[call-arg]  # the mistake
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"revalidate": -1}, "cached.revalidate is -1"),
+        ({"revalidate": 0}, "0 would keep nothing"),
+        ({"tags": ["a:b"]}, "cached.tags"),
+        ({"key_parts": "posts"}, "cached.key_parts is 'posts'"),
+        ({"key_parts": [1]}, "cached.key_parts"),
+    ],
+)
+def test_wrong_options_fail_where_they_are_written(options: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        cached(**options)
+
+
+def test_only_async_functions_are_kept() -> None:
+    with pytest.raises(InvalidArgumentError, match="an async function"):
+        cached()(len)  # type: ignore[arg-type]  # the mistake
+
+
+async def test_outside_of_a_request_a_function_is_only_called() -> None:
+    work, counter = counted()
+    assert ((await work())["call"], (await work())["call"], counter.calls) == (1, 2, 2)
+    await revalidate_tag("posts")
+
+
+@pytest.fixture
+def asked(world: World) -> list[tuple[str, dict[str, str]]]:
+    seen: list[tuple[str, dict[str, str]]] = []
+
+    async def fetch(url: str, headers: Mapping[str, str]) -> FetchedResponse:
+        seen.append((url, dict(headers)))
+        status = 404 if "missing" in url else 200
+        return FetchedResponse(url, status, {"content-type": "application/json"}, b'{"a": "\xff"}')
+
+    set_fetcher(fetch)
+    return seen
+
+
+async def test_a_fetched_answer_is_kept_whole(asked: list[Any]) -> None:
+    first = await cached_fetch("https://a.test/x", revalidate=60, tags=["a"], headers={"X-B": "1"})
+    second = await cached_fetch("https://a.test/x", revalidate=60, tags=["a"], headers={"x-b": "1"})
+    assert first == second
+    assert (second.status, second.ok, second.headers, second.body) == (
+        200,
+        True,
+        {"content-type": "application/json"},
+        b'{"a": "\xff"}',
+    )
+    assert second.text() == '{"a": "�"}'
+    await cached_fetch("https://a.test/x", headers={"x-b": "2"})
+    assert asked == [("https://a.test/x", {"x-b": "1"}), ("https://a.test/x", {"x-b": "2"})]
+
+
+async def test_only_success_is_kept_and_zero_asks_anew(asked: list[Any]) -> None:
+    for _ in range(2):
+        assert (await cached_fetch("https://a.test/missing")).status == 404
+        await cached_fetch("https://a.test/x", revalidate=0)
+    assert len(asked) == 4
+
+
+async def test_a_body_is_read_as_json(asked: list[Any]) -> None:
+    assert FetchedResponse("", 200, {}, b"[1]").json() == [1]
+    with pytest.raises(InvalidArgumentError, match="begins with http"):
+        await cached_fetch("file:///etc/passwd")
+
+
+async def test_without_a_runtime_there_is_nothing_to_fetch_with() -> None:
+    set_fetcher(None)  # type: ignore[arg-type]  # as it is before the Worker starts
+    with pytest.raises(FetchError, match="outside of the Worker"):
+        await cached_fetch("https://a.test/")

@@ -1,0 +1,320 @@
+"""A stand-in for Cloudflare's REST and GraphQL interfaces, on loopback.
+
+Checks what the real one checks (token, account, namespace, sizes, counts), keeps what it is given, and fails as it is told to.
+Sources: https://developers.cloudflare.com/api/resources/kv/ and https://developers.cloudflare.com/kv/platform/limits/.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+TOKEN = "test-token-0123456789-abcdefghijklmnopqrst"
+ACCOUNT = "a" * 32
+NAMESPACE = "b" * 32
+ZONE = "c" * 32
+
+_MOST_BODY_BYTES = 100 * 1000 * 1000
+_MOST_PAIRS = 10_000
+_MOST_KEY_BYTES = 512
+_MOST_METADATA_BYTES = 1024
+_MOST_VALUE_BYTES = 25 * 1024 * 1024
+_PAIR_FIELDS = {"key", "value", "expiration", "expiration_ttl", "metadata", "base64"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """How a request fails. `cut` is "before" or "after" the write; `unsuccessful` picks keys that are not written."""
+
+    status: int | None = None
+    retry_after: str | None = None
+    cut: str | None = None
+    hang_seconds: float = 0
+    unsuccessful: Callable[[list[str]], Iterable[str]] | None = None
+
+
+@dataclass
+class Stored:
+    value: bytes
+    metadata: Any = None
+    expiration_ttl: int | None = None
+
+
+@dataclass
+class Traffic:
+    path: str
+    requests: int
+    content_type: str = "html"
+    status: int = 200
+    method: str = "GET"
+
+
+class _RefusalError(Exception):
+    def __init__(self, status: int, code: int, message: str) -> None:
+        self.status, self.code, self.message = status, code, message
+        super().__init__(message)
+
+
+@dataclass
+class FakeCloudflare:
+    """Runs in a thread while it is entered."""
+
+    accounts: list[str] = field(default_factory=lambda: [ACCOUNT])
+    zones: dict[str, str] = field(default_factory=lambda: {"example.com": ZONE})
+    traffic: list[Traffic] = field(default_factory=list)
+    keeps_values: bool = True
+    page_size: int = 1000
+    delay_seconds: float = 0
+    before_answer: Callable[[int], None] = lambda _number: None
+    """Called with the number of each bulk write, after it was kept and before it is answered."""
+
+    stored: dict[str, Stored] = field(default_factory=dict)
+    writes: Counter[str] = field(default_factory=Counter)
+    bulk_sizes: list[tuple[int, int]] = field(default_factory=list)
+    """Pairs and bytes of each bulk write."""
+    requests: list[tuple[str, str, float]] = field(default_factory=list)
+    """Method, path with query, and when."""
+    faults: list[Fault | None] = field(default_factory=list)
+    """For the next requests to KV, one each; None: no fault."""
+    most_at_once: int = 0
+
+    def __post_init__(self) -> None:
+        self.lock = threading.Lock()
+        self._at_once = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/client/v4"
+
+    def environment(self) -> dict[str, str]:
+        return {"CLOUDFLARE_API_TOKEN": TOKEN, "CLOUDFLARE_API_BASE_URL": self.url}
+
+    def __enter__(self) -> Self:
+        fake = self
+
+        class Handler(_Handler):
+            cloudflare = fake
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, method: str, target: str, authorization: str | None, body: bytes, fault: Fault | None) -> tuple[int, Any]:
+        if authorization != f"Bearer {TOKEN}":
+            # As careless as a server can be.
+            raise _RefusalError(401, 10000, f"Authentication error for {authorization}")
+        if len(body) > _MOST_BODY_BYTES:
+            raise _RefusalError(413, 10011, "request too large")
+        parts = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        segments = [unquote(part) for part in parts.path.removeprefix("/client/v4/").split("/")]
+        match method, segments:
+            case "GET", ["accounts"]:
+                rows = [{"id": account, "name": "test"} for account in self.accounts[: int(query.get("per_page", "20"))]]
+                return 200, _success(rows)
+            case "GET", ["zones"]:
+                name = query.get("name", "")
+                return 200, _success([{"id": self.zones[name], "name": name}] if name in self.zones else [])
+            case "POST", ["graphql"]:
+                return 200, self._analytics(json.loads(body))
+            case _, ["accounts", account, "storage", "kv", "namespaces", namespace, *rest]:
+                if account not in self.accounts:
+                    raise _RefusalError(403, 10000, "Authentication error")
+                if namespace != NAMESPACE:
+                    raise _RefusalError(404, 10013, "namespace not found")
+                return self._kv(method, rest, query, body, fault)
+        raise _RefusalError(404, 7003, f"Could not route to {parts.path}")
+
+    def _kv(self, method: str, rest: list[str], query: dict[str, str], body: bytes, fault: Fault | None) -> tuple[int, Any]:
+        match method, rest:
+            case "PUT", ["bulk"]:
+                return 200, self._put_bulk(body, fault)
+            case "POST", ["bulk", "delete"]:
+                keys = json.loads(body)
+                if not 0 < len(keys) <= _MOST_PAIRS:
+                    raise _RefusalError(400, 10029, "too many keys")
+                for key in keys:
+                    self.stored.pop(key, None)
+                return 200, _success({"successful_key_count": len(keys), "unsuccessful_keys": []})
+            case "GET", ["keys"]:
+                return 200, self._list(query)
+            case "GET", ["values", key]:
+                if key not in self.stored:
+                    raise _RefusalError(404, 10009, "get: 'key not found'")
+                return 200, self.stored[key].value
+            case "GET", ["metadata", key]:
+                if key not in self.stored:
+                    raise _RefusalError(404, 10009, "get: 'key not found'")
+                return 200, _success(self.stored[key].metadata)
+        raise _RefusalError(405, 10405, "Method not allowed")
+
+    def _put_bulk(self, body: bytes, fault: Fault | None) -> dict[str, Any]:
+        try:
+            pairs = json.loads(body)
+        except ValueError as error:
+            raise _RefusalError(400, 10012, f"could not parse the body: {error}") from error
+        if not isinstance(pairs, list) or not pairs:
+            raise _RefusalError(400, 10012, "the body must be an array of pairs")
+        if len(pairs) > _MOST_PAIRS:
+            raise _RefusalError(400, 10030, f"more than {_MOST_PAIRS} keys")
+        checked = [_checked(pair) for pair in pairs]
+        failed: set[str] = set()
+        if fault is not None and fault.unsuccessful is not None:
+            failed = set(fault.unsuccessful([key for key, _ in checked]))
+        with self.lock:
+            for key, stored in checked:
+                if key in failed:
+                    continue
+                self.writes[key] += 1
+                if self.keeps_values:
+                    self.stored[key] = stored
+            self.bulk_sizes.append((len(pairs), len(body)))
+            number = len(self.bulk_sizes)
+        self.before_answer(number)
+        return _success({"successful_key_count": len(pairs) - len(failed), "unsuccessful_keys": sorted(failed)})
+
+    def _list(self, query: dict[str, str]) -> dict[str, Any]:
+        limit = min(int(query.get("limit", "1000")), self.page_size)
+        after = base64.b64decode(query.get("cursor", "")).decode()
+        names = sorted(name for name in self.stored if name.startswith(query.get("prefix", "")) and name > after)
+        page = names[:limit]
+        cursor = base64.b64encode(page[-1].encode()).decode() if len(names) > len(page) else ""
+        rows = [{"name": name, "metadata": self.stored[name].metadata} for name in page]
+        return _success(rows) | {"result_info": {"count": len(page), "cursor": cursor}}
+
+    def _analytics(self, document: dict[str, Any]) -> dict[str, Any]:
+        variables = document.get("variables") or {}
+        text = document["query"]
+        if "httpRequestsAdaptiveGroups" not in text or variables.get("zone") not in self.zones.values():
+            return {"data": None, "errors": [{"message": "zone not found or not authorized"}]}
+        limit = int(variables.get("limit", 10_000))
+        rows = sorted(self.traffic, key=lambda row: -row.requests)[:limit]
+        groups = [{"count": row.requests, "dimensions": {"clientRequestPath": row.path}} for row in rows]
+        return {"data": {"viewer": {"zones": [{"httpRequestsAdaptiveGroups": groups}]}}, "errors": None}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    cloudflare: FakeCloudflare
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # head and body together: apart they wait for each other's acknowledgement
+
+    def _serve(self) -> None:
+        fake = self.cloudflare
+        size = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(size)
+        with fake.lock:
+            fake.requests.append((self.command, self.path, time.monotonic()))
+            fake._at_once += 1
+            fake.most_at_once = max(fake.most_at_once, fake._at_once)
+            is_kv = "/storage/kv/" in self.path or "graphql" in self.path or "/zones" in self.path
+            fault = fake.faults.pop(0) if is_kv and fake.faults else None
+        try:
+            self._answer(fake, body, fault)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+        finally:
+            with fake.lock:
+                fake._at_once -= 1
+
+    def _answer(self, fake: FakeCloudflare, body: bytes, fault: Fault | None) -> None:
+        time.sleep(fake.delay_seconds)
+        if fault is not None:
+            if fault.hang_seconds:
+                time.sleep(fault.hang_seconds)
+            if fault.cut == "before":
+                self._cut()
+                return
+            if fault.status is not None:
+                self._send(fault.status, _failure(fault.status, 10001, "made to fail"), fault.retry_after)
+                return
+        try:
+            status, document = fake.answer(self.command, self.path, self.headers.get("Authorization"), body, fault)
+        except _RefusalError as refusal:
+            status, document = refusal.status, _failure(refusal.status, refusal.code, refusal.message)
+        if fault is not None and fault.cut == "after":
+            self._cut()
+            return
+        self._send(status, document, None)
+
+    do_GET = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - the base class's names
+
+    def _send(self, status: int, document: Any, retry_after: str | None) -> None:
+        data = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        if retry_after is not None:
+            self.send_header("Retry-After", retry_after)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _cut(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+def _checked(pair: Any) -> tuple[str, Stored]:
+    if not isinstance(pair, dict) or not set(pair) <= _PAIR_FIELDS:
+        raise _RefusalError(400, 10012, f"a pair with unknown fields: {sorted(pair)}")
+    key, value = pair.get("key"), pair.get("value")
+    if not isinstance(key, str) or key in {"", ".", ".."} or not isinstance(value, str):
+        raise _RefusalError(400, 10014, "key or value is missing")
+    if len(key.encode()) > _MOST_KEY_BYTES:
+        raise _RefusalError(414, 10014, f"a key of {len(key.encode())} bytes")
+    try:
+        data = base64.b64decode(value, validate=True) if pair.get("base64") else value.encode()
+    except binascii.Error as error:
+        raise _RefusalError(400, 10012, "not base64") from error
+    if len(data) > _MOST_VALUE_BYTES:
+        raise _RefusalError(413, 10011, f"a value of {len(data)} bytes")
+    metadata = pair.get("metadata")
+    if (
+        metadata is not None
+        and len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > _MOST_METADATA_BYTES
+    ):
+        raise _RefusalError(413, 10011, "metadata too large")
+    ttl = pair.get("expiration_ttl")
+    if ttl is not None and (not isinstance(ttl, int) or ttl < 60):
+        raise _RefusalError(400, 10033, f"invalid expiration_ttl of {ttl}")
+    return key, Stored(data, metadata, ttl)
+
+
+def _success(result: Any) -> dict[str, Any]:
+    return {"success": True, "errors": [], "messages": [], "result": result}
+
+
+def _failure(_status: int, code: int, message: str) -> dict[str, Any]:
+    return {"success": False, "errors": [{"code": code, "message": message}], "messages": [], "result": None}
+
+
+def main() -> None:
+    """Run as a process of its own, keeping no values: for the benchmark. Prints the address, then the counts at the end."""
+    with FakeCloudflare(keeps_values=False) as fake:
+        print(fake.url, flush=True)  # noqa: T201
+        sys.stdin.read()
+        print(json.dumps({"writes": sum(fake.writes.values()), "keys": len(fake.writes), "bulk": fake.bulk_sizes}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

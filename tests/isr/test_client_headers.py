@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+from tests.fakes.ports import START_MS
+
+from cache.body import BytesBody
+from cache.entry import CacheEntry, Freshness
+from cache.keys import KeySchema
+from cache.values import AppPageValue
+from isr.client_headers import route_pattern, with_client_headers
+from isr.found import Found
+from isr.lookup import Lookup
+from isr.site import Site
+from seed.artifacts import Artifact
+
+BUILD_HEADERS = {"X-Vinext-RSC-Compatibility-Id": "compatible", "X-Vinext-RSC-Build-Id": "rsc-1"}
+SITE = Site("build-1", KeySchema.V2, trailing_slash=False, base_path="/shop", rsc_headers=BUILD_HEADERS)
+TAGS = (
+    "/blog/a b",
+    "_N_T_/blog/a b",
+    "_N_T_/layout",
+    "_N_T_/blog/a b/page",
+    "_N_T_/blog/[slug]/layout",
+    "_N_T_/blog/[slug]/page",
+)
+
+
+def found(headers: dict[str, str] | None, artifact: Artifact = Artifact.RSC) -> Found:
+    body = BytesBody(b"payload")
+    value = AppPageValue(rsc_data=body, headers=headers) if artifact is Artifact.RSC else AppPageValue(html=body, headers=headers)
+    return Found(CacheEntry.make(value, TAGS, START_MS, 60, None), artifact, body, Freshness.FRESH)
+
+
+def headers_of(result: Found) -> dict[str, object]:
+    assert isinstance(result.entry.value, AppPageValue)
+    return dict(result.entry.value.headers or {})
+
+
+def lookup(artifact: Artifact = Artifact.RSC) -> Lookup:
+    return Lookup("/blog/a b", "/shop/blog/a%20b", (artifact,), may_store=True)
+
+
+def test_a_payload_that_vinext_wrote_gets_what_its_client_needs() -> None:
+    assert headers_of(with_client_headers(found(None), lookup(), SITE)) == {
+        **BUILD_HEADERS,
+        "X-Vinext-Rendered-Path-And-Search": "%2Fblog%2Fa%2520b",
+        "X-Vinext-Params": "%7B%22slug%22%3A%22a%2520b%22%7D",
+    }
+
+
+def test_what_was_kept_with_a_payload_stays() -> None:
+    kept = {"x-own": "1", "x-vinext-rsc-compatibility-id": "older"}
+    assert headers_of(with_client_headers(found(kept), lookup(), SITE)) == kept
+    assert headers_of(with_client_headers(found({"x-own": "1"}), lookup(), SITE))["x-own"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("artifact", "site"),
+    [
+        pytest.param(Artifact.HTML, SITE, id="not a payload"),
+        pytest.param(Artifact.RSC, Site("build-1", KeySchema.V2, trailing_slash=False), id="no build that tells"),
+    ],
+)
+def test_anything_else_is_left_alone(artifact: Artifact, site: Site) -> None:
+    given = found(None, artifact)
+    assert with_client_headers(given, lookup(artifact), site) is given
+
+
+@pytest.mark.parametrize(
+    ("path", "tag", "pattern"),
+    [
+        pytest.param("/blog/a", "_N_T_/blog/[slug]/page", "/blog/:slug", id="one segment"),
+        pytest.param("/docs/a/b", "_N_T_/docs/[...slug]/page", "/docs/:slug+", id="one or more"),
+        pytest.param("/docs", "_N_T_/docs/[...slug]/page", "/docs", id="one or more, and there is none"),
+        pytest.param("/docs", "_N_T_/docs/[[...slug]]/page", "/docs/:slug*", id="any number"),
+        pytest.param("/a/b", "_N_T_/[lang]/[slug]/page", "/:lang/:slug", id="two of them"),
+        pytest.param("/blog/a", "_N_T_/(site)/blog/@main/[slug]/page", "/blog/:slug", id="groups and slots"),
+        pytest.param("/blog/a", "_N_T_/shop/[slug]/page", "/blog/a", id="another route"),
+        pytest.param("/blog/a/b", "_N_T_/blog/[slug]/page", "/blog/a/b", id="a longer path"),
+        pytest.param("/blog", "_N_T_/blog/[slug]/page", "/blog", id="a shorter path"),
+        pytest.param("/%E6%97%A5/a", "_N_T_/%E6%97%A5/[slug]/page", "/%E6%97%A5/:slug", id="not ASCII"),
+        pytest.param("/about", "_N_T_/about/page", "/about", id="no parameters"),
+    ],
+)
+def test_the_route_is_read_from_the_tags(path: str, tag: str, pattern: str) -> None:
+    assert route_pattern(path, ["_N_T_/layout", "[x]", tag]) == pattern

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from tests.fakes.assets import FakeAssets
+from tests.fakes.pages import FakePages, FakeResponse, broken, dynamic, missing, page, payload, route
+from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
+
+from pages.handler import PageError
+
+TICK = record("/tick", b"built tick", b"built tick payload", revalidate=2)
+TOO_LARGE = 25 * 1024 * 1024 + 1
+
+
+async def stale(document: FakeResponse | Exception, rsc: FakeResponse | Exception | None = None) -> FakeWorker:
+    """A worker whose page /tick has got stale, and what its page handler makes of it now."""
+    script = FakePages({"/tick": document}, {} if rsc is None else {"/tick": rsc})
+    served = await FakeWorker(FakeAssets(copied_build(BUILD, TICK)), script).open()
+    assert (await served.get("/tick")).state == "HIT"
+    assert (await served.get("/tick.rsc")).state == "HIT"
+    served.clock.pass_seconds(2.1)
+    return served
+
+
+async def test_a_stale_page_is_served_at_once_and_made_again_after_the_answer() -> None:
+    served = await stale(page("new tick"), payload("new tick payload"))
+    served.pages.hold = asyncio.Event()
+    got = await served.ask("/tick")
+    assert (got.state, got.text) == ("STALE", "built tick")
+    assert got.header("cache-control") == "s-maxage=0, stale-while-revalidate"
+    served.pages.hold.set()
+    await served.settle()
+    for url, text in (("/tick", "new tick"), ("/tick.rsc", "new tick payload")):
+        got = await served.get(url)
+        assert (got.state, got.text, got.header("age")) == ("HIT", text, "0")
+
+
+async def test_a_page_of_the_build_that_is_asked_for_after_its_period_is_stale_at_once() -> None:
+    served = await FakeWorker(FakeAssets(copied_build(BUILD, TICK)), FakePages({"/tick": page("new")})).open()
+    served.clock.pass_seconds(3600)
+    assert [(await served.get("/tick")).state for _ in range(2)] == ["STALE", "HIT"]
+
+
+async def test_a_stale_payload_has_the_whole_page_made_again() -> None:
+    served = await stale(page("new tick"), payload("new tick payload"))
+    got = await served.get("/tick.rsc")
+    assert (got.state, got.text) == ("STALE", "built tick payload")
+    assert [(request.path, request.rsc) for request in served.pages.rendered] == [("/tick", False), ("/tick", True)]
+    assert (await served.get("/tick")).text == "new tick"
+    assert (await served.get("/tick.rsc")).text == "new tick payload"
+
+
+@pytest.mark.parametrize("count", [2, 50])
+async def test_a_stale_page_is_made_once_for_all_who_ask_at_a_time(count: int) -> None:
+    served = await stale(page("new tick"), payload("new tick payload"))
+    served.pages.hold = asyncio.Event()
+    got = await asyncio.gather(*(served.ask(url) for url in ["/tick", "/tick.rsc"] * count))
+    assert Counter(one.state for one in got) == {"STALE": 2 * count}
+    served.pages.hold.set()
+    await served.settle()
+    assert served.pages.documents_made == 1
+    assert len(served.pages.rendered) == 2
+    assert (await served.get("/tick")).state == "HIT"
+
+
+async def test_a_page_is_made_again_without_anything_of_the_visitor() -> None:
+    served = await stale(page("new tick"), payload())
+    await served.get("/tick", {"Cookie": "session=abc", "Authorization": "Bearer x", "X-Forwarded-Host": "evil.example"})
+    for request in served.pages.rendered:
+        assert request.origin == "https://example.com"
+        assert {name.lower() for name in request.headers} <= {"accept", "rsc"}
+    assert not served.pages.answered
+
+
+async def test_a_head_request_has_a_stale_page_made_again() -> None:
+    served = await stale(page("new tick"), payload())
+    assert (await served.get("/tick", method="HEAD")).state == "STALE"
+    assert (await served.get("/tick")).text == "new tick"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [broken(), broken(503), PageError("no answer"), replace(page("cut off"), breaks_off=True)],
+    ids=["500", "503", "no-answer", "broken-stream"],
+)
+async def test_a_page_that_fails_stays_stale_and_is_tried_again_once_a_second(failure: FakeResponse | Exception) -> None:
+    served = await stale(failure)
+    for tries in range(1, 4):
+        for _ in range(5):
+            got = await served.get("/tick")
+            assert (got.state, got.text) == ("STALE", "built tick")
+        assert len(served.pages.rendered) == tries
+        served.clock.pass_seconds(1.1)
+    assert set(served.log.names()) <= {"page.not_made", "page.not_stored"}
+    served.pages.documents["/tick"] = page("mended")
+    assert (await served.get("/tick")).state == "STALE"
+    assert (await served.get("/tick")).text == "mended"
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [dynamic(), missing(), page(set_cookie="a=b"), page(vary="Cookie"), replace(page(), size_bytes=TOO_LARGE)],
+    ids=["dynamic", "missing", "set-cookie", "vary", "too-large"],
+)
+async def test_a_page_that_may_no_longer_be_stored_goes_and_the_build_s_does_not_come_back(refused: FakeResponse) -> None:
+    served = await stale(refused, payload("payload", "no-store"))
+    assert (await served.get("/tick")).state == "STALE"
+    assert len(served.pages.rendered) == 1
+    for _ in range(3):
+        got = await served.get("/tick")
+        assert (got.is_cached, got.text) == (False, refused.body.decode())
+        assert not (await served.get("/tick.rsc")).is_cached
+        served.clock.pass_seconds(5)
+    another = await FakeWorker(served.assets, served.pages, served.clock, handler=served.cache).open()
+    assert (await another.get("/tick")).text == refused.body.decode()
+    assert (await another.get("/tick.rsc")).text == "payload"
+
+
+async def test_a_page_that_may_be_stored_again_is() -> None:
+    served = await stale(dynamic())
+    await served.get("/tick")
+    served.pages.documents["/tick"] = page("static again")
+    served.clock.pass_seconds(11)
+    assert [(await served.get("/tick")).state for _ in range(2)] == ["MISS", "HIT"]
+
+
+async def test_a_page_that_turned_into_a_404_is_served_as_one() -> None:
+    served = await stale(replace(page("gone"), status=404))
+    assert (await served.get("/tick")).status == 200
+    got = await served.get("/tick")
+    assert (got.status, got.state, got.text) == (404, "HIT", "gone")
+
+
+@pytest.mark.parametrize("refused", [dynamic(), missing()], ids=["dynamic", "missing"])
+async def test_a_route_handler_s_answer_that_may_no_longer_be_stored_goes(refused: FakeResponse) -> None:
+    served = await FakeWorker(pages=FakePages({"/api/time": route("first")})).open()
+    assert [(await served.get("/api/time")).state for _ in range(2)] == ["MISS", "HIT"]
+    served.clock.pass_seconds(61)
+    served.pages.documents["/api/time"] = refused
+    assert (await served.get("/api/time")).state == "STALE"
+    for _ in range(3):
+        assert (await served.get("/api/time")).state is None
+        served.clock.pass_seconds(11)
+
+
+async def test_a_route_handler_s_answer_is_made_again_without_a_payload() -> None:
+    served = await FakeWorker(pages=FakePages({"/api/time": route("first")})).open()
+    await served.get("/api/time")
+    await served.get("/api/time")
+    served.clock.pass_seconds(61)
+    served.pages.documents["/api/time"] = route("second")
+    assert (await served.get("/api/time")).text == "first"
+    assert (await served.get("/api/time")).text == "second"
+    assert [request.rsc for request in served.pages.rendered] == [False]
+
+
+async def test_a_route_that_first_redirects_and_then_answers_is_served_as_it_is_now() -> None:
+    redirect = FakeResponse(307, {"location": "/", "cache-control": "s-maxage=2"})
+    served = await FakeWorker(pages=FakePages({"/api/time": redirect})).open()
+    assert [(await served.get("/api/time")).status for _ in range(2)] == [307, 307]
+    served.clock.pass_seconds(2.1)
+    served.pages.documents["/api/time"] = route("now")
+    assert (await served.get("/api/time")).status == 307
+    got = await served.get("/api/time")
+    assert (got.status, got.state, got.text) == (200, "HIT", "now")
+
+
+async def test_a_payload_that_may_not_be_stored_leaves_the_page_in_the_cache() -> None:
+    served = await stale(page("new tick"), payload("for one", "private"))
+    assert (await served.get("/tick")).state == "STALE"
+    got = await served.get("/tick")
+    assert (got.state, got.text) == ("HIT", "new tick")
+    got = await served.get("/tick.rsc")
+    assert (got.state, got.text) == (None, "for one")
+
+
+async def test_a_page_handler_with_a_cache_of_its_own_is_asked_and_nothing_is_removed() -> None:
+    own = page("its own copy", "no-store, must-revalidate", x_vinext_cache="MISS")
+    served = await stale(own)
+    for tries in range(1, 3):
+        got = await served.get("/tick")
+        assert (got.state, got.text) == ("STALE", "built tick")
+        assert len(served.pages.rendered) == tries
+    assert own.is_dropped
+    assert not own.is_copied
+
+
+async def test_a_body_that_is_not_kept_is_let_go_of() -> None:
+    refused = dynamic()
+    served = await stale(refused)
+    await served.get("/tick")
+    assert refused.is_dropped
+
+
+@pytest.mark.parametrize(
+    "given", [replace(page("cut off"), breaks_off=True), replace(page("huge"), size_bytes=TOO_LARGE)], ids=["broken", "too-large"]
+)
+async def test_a_body_that_did_not_arrive_whole_is_not_stored(given: FakeResponse) -> None:
+    served = await FakeWorker(pages=FakePages({"/new": given})).open()
+    got = await served.get("/new")
+    assert (got.status, got.body) == (200, given.body)
+    assert served.log.names() == ["seed.nothing", "page.not_stored"]
+    served.pages.documents["/new"] = page("whole")
+    served.clock.pass_seconds(11)
+    assert [(await served.get("/new")).text for _ in range(2)] == ["whole"] * 2
+    assert (await served.get("/new")).state == "HIT"
+
+
+async def test_who_waits_for_a_page_that_breaks_off_gets_one_of_their_own() -> None:
+    served = await FakeWorker(pages=FakePages({"/new": replace(page("cut off"), breaks_off=True)})).open()
+    got = await asyncio.gather(*(served.ask("/new") for _ in range(10)))
+    await served.settle()
+    assert {one.status for one in got} == {200}
+    assert served.pages.documents_made == 10
+
+
+async def test_endless_paths_that_fail_take_limited_memory() -> None:
+    served = await FakeWorker(pages=FakePages()).open()
+    for number in range(10_050):
+        await served.ask(f"/junk/{number}")
+    assert len(served.regeneration._uncacheable) == 10_000
+    assert len(served.memory) == 0

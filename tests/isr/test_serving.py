@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from tests.fakes.assets import FakeAssets
+from tests.fakes.pages import FakePages, FakeResponse, broken, dynamic, missing, page, payload, route
+from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
+
+from cache.keys import KeySchema
+from pages.handler import PageError
+from seed.artifacts import Artifact
+
+ROUTER_STATE = {"RSC": "1", "Accept": "text/x-component", "X-Vinext-Rsc-State-Fingerprint": "1x", "Next-Url": "/"}
+STATIC = record("/about", revalidate=None)
+PERIODIC = record("/blog", b"built blog", b"built blog payload", expire=600)
+ERROR = record("/404", b"no such page", None, revalidate=None, status=404)
+REDIRECT = record("/moved", b"", b"", revalidate=None, status=307, headers={"location": "/about"})
+
+
+async def worker(pages: FakePages | None = None, *, schema: KeySchema | None = None) -> FakeWorker:
+    assets = FakeAssets(copied_build(BUILD, STATIC, PERIODIC, ERROR, REDIRECT))
+    return await FakeWorker(assets, pages or FakePages(), schema=schema).open()
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "text"),
+    [
+        ("/about", 200, "built page"),
+        ("/about.rsc", 200, "built payload"),
+        ("/blog", 200, "built blog"),
+        ("/blog?_rsc=1", 200, "built blog"),
+        ("/blog?utm_source=x", 200, "built blog"),
+        ("/404", 404, "no such page"),
+        ("/moved", 307, ""),
+    ],
+)
+async def test_a_page_of_the_build_is_a_hit_from_the_first_request_on(url: str, status: int, text: str) -> None:
+    served = await worker()
+    for _ in range(2):
+        got = await served.get(url)
+        assert (got.status, got.state, got.text) == (status, "HIT", text)
+        head = await served.get(url, method="HEAD")
+        assert (head.status, head.headers, head.body) == (got.status, got.headers, None)
+    assert not served.pages.answered
+    assert not served.pages.rendered
+
+
+async def test_a_redirect_of_the_build_says_where_to() -> None:
+    got = await (await worker()).get("/moved")
+    assert got.header("location") == "/about"
+
+
+async def test_the_client_of_the_site_takes_a_payload_of_the_build() -> None:
+    got = await (await worker()).get("/about?_rsc=abc", ROUTER_STATE)
+    assert (got.state, got.text) == ("HIT", "built payload")
+    assert got.header("X-Vinext-RSC-Compatibility-Id") == "compatible"
+
+
+async def test_a_page_that_a_visitor_has_is_not_sent_again() -> None:
+    served = await worker()
+    etag = (await served.get("/about")).header("etag")
+    assert etag is not None
+    got = await served.get("/about", {"If-None-Match": etag})
+    assert (got.status, got.body, got.state) == (304, None, "HIT")
+
+
+async def test_age_counts_from_the_build() -> None:
+    served = await worker()
+    served.clock.pass_seconds(59)
+    got = await served.get("/blog")
+    assert (got.state, got.header("age")) == ("HIT", "59")
+
+
+async def test_an_expired_page_of_the_build_is_a_miss() -> None:
+    served = await worker(FakePages({"/blog": page("live")}))
+    served.clock.pass_seconds(601)
+    assert [(await served.get("/blog")).state for _ in range(2)] == ["MISS", "HIT"]
+    assert (await served.get("/blog")).text == "live"
+
+
+async def test_an_expired_entry_is_a_miss() -> None:
+    served = await worker(FakePages({"/new": page("first", "s-maxage=1, stale-while-revalidate=1")}))
+    await served.get("/new")
+    served.clock.pass_seconds(2.1)
+    served.pages.documents["/new"] = page("second")
+    got = await served.get("/new")
+    assert (got.state, got.text) == ("MISS", "second")
+
+
+@pytest.mark.parametrize(
+    ("given", "url", "content_type"),
+    [
+        (page("live"), "/new", "text/html; charset=utf-8"),
+        (route('{"a": 1}'), "/api/time", "application/json"),
+        (replace(page("gone"), status=410), "/gone", "text/html; charset=utf-8"),
+        (replace(page("none"), status=404), "/nothing", "text/html; charset=utf-8"),
+        (FakeResponse(307, {"location": "/about", "cache-control": "s-maxage=60"}), "/redirecting", None),
+        (page("", Link="</a.css>; rel=preload"), "/empty", "text/html; charset=utf-8"),
+    ],
+    ids=["page", "route", "410", "404", "redirect", "empty"],
+)
+async def test_what_may_be_stored_is_a_miss_then_a_hit(given: FakeResponse, url: str, content_type: str | None) -> None:
+    served = await worker(FakePages({url: given}))
+    first, second = await served.get(url), await served.get(url)
+    assert (first.state, second.state) == ("MISS", "HIT")
+    assert first.header("cache-control") == given.header("cache-control")
+    assert first.header("content-type") == given.header("content-type")
+    assert first.status == second.status == given.status
+    assert first.body == second.body == given.body
+    if content_type is not None:
+        assert second.header("content-type") == content_type
+    for name in ("location", "link"):
+        assert second.header(name) == given.header(name)
+    assert len(served.pages.answered) == 1
+
+
+async def test_a_stored_page_has_an_etag_of_its_content() -> None:
+    served = await worker(FakePages({"/a": page("same"), "/b": page("same"), "/c": page("other")}))
+    etags = []
+    for url in ("/a", "/b", "/c"):
+        await served.get(url)
+        etags.append((await served.get(url)).header("etag"))
+    assert etags[0] == etags[1] != etags[2]
+
+
+@pytest.mark.parametrize(
+    "given", [dynamic(), missing(), broken(), page(set_cookie="a=b"), page(vary="Cookie"), page(cache_control="public")]
+)
+async def test_what_may_not_be_stored_is_passed_on_each_time(given: FakeResponse) -> None:
+    served = await worker(FakePages({"/dash": given}))
+    for times in range(1, 4):
+        got = await served.get("/dash")
+        assert (got.status, got.state, got.body, got.is_cached) == (given.status, None, given.body, False)
+        assert len(served.pages.answered) == times
+        # Nothing that is made for one visitor is made a second time for the cache.
+        assert not served.pages.rendered
+
+
+async def test_an_answer_for_one_visitor_keeps_its_cookie_and_loses_the_inner_state() -> None:
+    served = await worker(FakePages({"/dash": page(set_cookie="a=b", x_vinext_cache="MISS", x_vinext_cache_tags="t")}))
+    got = await served.get("/dash")
+    assert got.header("set-cookie") == "a=b"
+    assert (got.state, got.header("x-vinext-cache-tags")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "method"),
+    [
+        ("/new", {}, "HEAD"),
+        ("/new?page=2", {}, "GET"),
+        ("/new?_rsc=1&page=2", {}, "GET"),
+        ("/new", {"Authorization": "Bearer x"}, "GET"),
+        ("/new", {}, "POST"),
+        ("/new", {"Next-Action": "abc"}, "POST"),
+        ("/new", {"Cookie": "__prerender_bypass=x"}, "GET"),
+        ("/new", {"Upgrade": "websocket"}, "GET"),
+        ("/new/", {}, "GET"),
+        ("/_next/static/new", {}, "GET"),
+    ],
+    ids=["head", "query", "query-beside-rsc", "authorization", "post", "action", "draft", "websocket", "slash", "framework"],
+)
+async def test_a_request_that_may_not_store_does_not(url: str, headers: dict[str, str], method: str) -> None:
+    path = url.partition("?")[0]
+    served = await worker(FakePages({path: page("live"), "/new": page("live")}))
+    got = await served.get(url, headers, method)
+    assert (got.status, got.state, got.is_cached) == (200, None, False)
+    assert len(served.memory) == 0
+
+
+@pytest.mark.parametrize("headers", [{"Next-Action": "abc"}, {"Cookie": "__prerender_bypass=x"}, {"Upgrade": "websocket"}])
+async def test_a_request_that_passes_the_cache_by_does_not_read_it(headers: dict[str, str]) -> None:
+    served = await worker(FakePages({"/about": dynamic("draft")}))
+    assert (await served.get("/about")).state == "HIT"
+    got = await served.get("/about", headers)
+    assert (got.state, got.text) == (None, "draft")
+
+
+async def test_with_schema_v1_a_query_passes_the_cache_by() -> None:
+    served = await worker(FakePages({"/about": dynamic("searched")}), schema=KeySchema.V1)
+    assert (await served.get("/about?q=1")).text == "searched"
+    assert (await served.get("/about?_rsc=1")).state == "HIT"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Authorization": "Bearer x"}, {"Cookie": "session=abc"}], ids=lambda headers: next(iter(headers))
+)
+async def test_a_visitor_with_credentials_gets_the_page_that_everybody_gets(headers: dict[str, str]) -> None:
+    served = await worker()
+    assert (await served.get("/about", headers)).state == "HIT"
+
+
+async def test_a_page_may_be_stored_from_a_request_with_a_cookie() -> None:
+    served = await worker(FakePages({"/new": page("live")}))
+    assert (await served.get("/new", {"Cookie": "session=abc"})).state == "MISS"
+    assert (await served.get("/new")).state == "HIT"
+
+
+async def test_what_is_private_because_of_a_cookie_is_made_for_everybody_beside_it() -> None:
+    answers = iter([replace(dynamic(), body=b"Hello, Ada"), route("everybody"), route("again")])
+    served = await worker(FakePages({"/api/time": lambda: next(answers)}))
+    got = await served.get("/api/time", {"Cookie": "session=abc"})
+    assert (got.state, got.text) == (None, "Hello, Ada")
+    got = await served.get("/api/time", {"Cookie": "session=abc"})
+    assert (got.state, got.text) == ("HIT", "everybody")
+    assert all(request.headers.keys() == {"Accept"} for request in served.pages.rendered)
+
+
+async def test_the_payload_of_a_stored_page_is_stored_with_it_and_the_other_way() -> None:
+    script = FakePages({"/a": page("A"), "/b": page("B")}, {"/a": payload("a"), "/b": payload("b")})
+    served = await worker(script)
+    assert (await served.get("/a")).state == "MISS"
+    assert (await served.get("/a.rsc")).state == "HIT"
+    assert (await served.get("/b?_rsc", {"RSC": "1"})).state == "MISS"
+    got = await served.get("/b")
+    assert (got.state, got.text) == ("HIT", "B")
+    assert [(request.path, request.rsc) for request in served.pages.rendered] == [("/a", True), ("/b", False)]
+
+
+@pytest.mark.parametrize("given", [route(), page(vary="Accept-Encoding")], ids=["route", "page-without-a-payload"])
+async def test_nothing_else_is_made_for_what_has_no_payload(given: FakeResponse) -> None:
+    served = await worker(FakePages({"/new": given}))
+    assert (await served.get("/new")).state == "MISS"
+    assert not served.pages.rendered
+
+
+async def test_a_payload_for_one_client_is_passed_on_and_the_page_s_own_is_made_beside_it() -> None:
+    partial = payload("layouts left out", "no-store", x_vinext_cache="MISS")
+    script = FakePages({"/new": page("live")}, {"/new": partial}, {"/new": payload("whole")})
+    served = await worker(script)
+    got = await served.get("/new?_rsc=abc", ROUTER_STATE)
+    assert (got.text, got.state) == ("layouts left out", None)
+    got = await served.get("/new?_rsc=abc", ROUTER_STATE)
+    assert (got.text, got.state) == ("whole", "HIT")
+    assert (await served.get("/new")).state == "HIT"
+    assert [(request.url.partition("/new")[2], request.rsc) for request in script.rendered] == [("", False), ("?_rsc", True)]
+
+
+async def test_a_variant_of_a_payload_is_neither_read_nor_stored() -> None:
+    served = await worker(FakePages({}, {"/about": payload("slots"), "/new": payload("slots")}))
+    for path in ("/about", "/new"):
+        got = await served.get(f"{path}?_rsc=a", {"RSC": "1", "X-Vinext-Mounted-Slots": "modal"})
+        assert (got.text, got.state) == ("slots", None)
+    assert not served.pages.rendered
+    assert (await served.get("/about.rsc")).text == "built payload"
+    assert (await served.get("/new.rsc")).state == "MISS"
+
+
+@pytest.mark.parametrize("document", [route(), dynamic(), page("live")], ids=["route", "dynamic", "page"])
+async def test_asking_for_a_payload_that_there_is_none_of_costs_the_page_nothing(document: FakeResponse) -> None:
+    redirect = FakeResponse(307, {"location": "/new?_rsc"})
+    served = await worker(FakePages({"/new": document}, {"/new": redirect}))
+    got = await served.get("/new", {"RSC": "1"})
+    assert (got.status, got.state) == (307, None)
+    states = [(await served.get("/new")).state for _ in range(2)]
+    assert states == ([None, None] if b"dynamic" in document.body else ["MISS", "HIT"])
+
+
+@pytest.mark.parametrize("count", [2, 50])
+async def test_a_missing_page_is_made_once_for_all_who_ask_at_a_time(count: int) -> None:
+    served = await worker(FakePages({"/new": page("live")}, {"/new": payload()}))
+    got = await asyncio.gather(*(served.ask("/new") for _ in range(count)))
+    await served.settle()
+    assert Counter(one.state for one in got) == {"MISS": 1, "HIT": count - 1}
+    assert {one.text for one in got} == {"live"}
+    assert served.pages.documents_made == 1
+
+
+async def test_a_page_that_may_not_be_stored_is_made_for_each_who_asks() -> None:
+    numbers = iter(range(100))
+    served = await worker(FakePages({"/dash": lambda: dynamic(str(next(numbers)))}))
+    got = await asyncio.gather(*(served.ask("/dash") for _ in range(20)))
+    await served.settle()
+    assert {one.state for one in got} == {None}
+    assert len({one.text for one in got}) == 20
+
+
+async def test_two_hundred_first_requests_fetch_each_artifact_once() -> None:
+    pages = [record(f"/p/{number}", f"page {number}".encode(), f"payload {number}".encode()) for number in range(40)]
+    served = await FakeWorker(FakeAssets(copied_build(BUILD, *pages))).open()
+    urls = [f"/p/{number}{suffix}" for number in range(40) for suffix in ("", ".rsc")] * 3
+    got = await asyncio.gather(*(served.ask(url) for url in urls[:200]))
+    await served.settle()
+    assert {one.state for one in got} == {"HIT"}
+    fetched = {path: times for path, times in served.assets.fetched.items() if "/artifacts/" in path}
+    assert set(fetched.values()) == {1}
+    assert len(fetched) == 80
+    for url, one in zip(urls, got, strict=False):
+        kind = "payload" if url.endswith(".rsc") else "page"
+        assert one.text == f"{kind} {url.removeprefix('/p/').removesuffix('.rsc')}"
+
+
+async def test_another_isolate_finds_what_this_one_stored() -> None:
+    first = await worker(FakePages({"/new": page("live")}))
+    await first.get("/new")
+    second = await FakeWorker(first.assets, FakePages(), first.clock, handler=first.cache).open()
+    assert (await second.get("/new")).state == "HIT"
+
+
+@pytest.mark.parametrize("path", ["/__prerender/build.json", "/%5f_prerender/build.json", "/a/..%2f__prerender/build.json"])
+async def test_the_folder_of_the_pages_is_a_404_that_nobody_is_asked_about(path: str) -> None:
+    served = await worker(FakePages({path: page("secret")}))
+    got = await served.get(path)
+    assert (got.status, got.state, got.header("cache-control")) == (404, None, "no-store")
+    assert not served.pages.answered
+
+
+async def test_a_site_without_a_build_is_served_all_the_same() -> None:
+    served = await FakeWorker(pages=FakePages({"/new": page("live")})).open()
+    assert [(await served.get("/new")).state for _ in range(2)] == ["MISS", "HIT"]
+
+
+async def test_a_build_id_of_the_settings_is_in_every_key() -> None:
+    served = await worker()
+    own = await FakeWorker(served.assets, handler=served.cache, clock=served.clock, build_id="other").open()
+    for _ in range(3):
+        assert (await own.get("/about")).state == "HIT"
+    assert own.assets.count("/artifacts/") == 1, "what was seeded is found again"
+    assert own.site.key("/about", Artifact.HTML) in served.memory
+
+
+async def test_a_page_handler_that_fails_is_a_500_and_nothing_is_stored() -> None:
+    served = await worker(FakePages({"/new": PageError("no service is bound as PAGES")}))
+    for _ in range(2):
+        got = await served.get("/new")
+        assert (got.status, got.state, got.header("cache-control")) == (500, None, "no-store")
+    assert served.log.names() == ["page.failed"] * 2
+    served.pages.documents["/new"] = page("live")
+    assert [(await served.get("/new")).state for _ in range(2)] == ["MISS", "HIT"]

@@ -1,0 +1,289 @@
+"""Apps as the ASGI specification allows them, and as it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.fakes.flight import FakeFlight
+from tests.fakes.ports import FakeBackground, FakeLog
+
+from pages.asgi import AsgiExchange, http_scope
+from pages.handler import PageError
+from pages.lifespan import Lifespan
+from pages.rendering import Rendering, no_store
+from pages.timed import TimedPages
+from pages.whole import WholeResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pages.handler import PageResponse
+    from pages.policy import HeaderItems
+
+START = {"type": "http.response.start", "status": 200, "headers": [(b"X-A", b"1"), (b"x-a", b"2")]}
+
+
+@dataclass
+class FakeBody:
+    parts: list[bytes] = field(default_factory=list)
+
+    async def read(self) -> bytes | None:
+        await asyncio.sleep(0)
+        return self.parts.pop(0) if self.parts else None
+
+
+@dataclass
+class FakeStream:
+    """A streamed answer and its sink in one."""
+
+    parts: list[bytes] = field(default_factory=list)
+    aborted: str = ""
+    is_closed: bool = False
+    go: Callable[[], None] = lambda: None
+
+    def open(self, status: int, headers: HeaderItems, on_gone: Callable[[], None]) -> tuple[PageResponse, FakeStream]:
+        self.go = on_gone
+        return WholeResponse(status, headers, None), self
+
+    async def write(self, part: bytes) -> None:
+        self.parts.append(part)
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    async def abort(self, reason: str) -> None:
+        self.aborted = reason
+
+
+@dataclass
+class Exchange:
+    method: str = "GET"
+    body: Iterable[bytes] = ()
+    stream: FakeStream = field(default_factory=FakeStream)
+    log: FakeLog = field(default_factory=FakeLog)
+    background: FakeBackground = field(default_factory=FakeBackground)
+    rendering: Rendering = field(default_factory=Rendering)
+
+    async def run(self, app: Callable[..., Any]) -> PageResponse:
+        scope = http_scope(method=self.method, url="http://site.test/a", headers=[], state={}, env=None)
+        exchange = AsgiExchange("the app", FakeBody(list(self.body)), self.stream.open, self.rendering, self.log)
+        response = await asyncio.wait_for(exchange.run(app, scope, self.background), 5)
+        assert await self.background.done() == []
+        return response
+
+
+def sends(*messages: dict[str, Any]) -> Callable[..., Any]:
+    async def app(_scope: object, _receive: object, send: Callable[..., Any]) -> None:
+        for message in messages:
+            await send(message)
+
+    return app
+
+
+def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+async def test_a_whole_answer() -> None:
+    response = await Exchange().run(sends(START, part(b"page")))
+    assert isinstance(response, WholeResponse)
+    assert response.body is not None
+    assert (response.status, response.header("X-a"), response.body.to_bytes()) == (200, "1, 2", b"page")
+    assert list(response.header_items()) == [("x-a", "1, 2")]
+    assert response.header("missing") is None
+
+
+async def test_a_whole_answer_is_copied_within_its_limit() -> None:
+    response = await Exchange().run(sends(START, part(b"page")))
+    visitors, copy = response.split()
+    assert visitors is response
+    kept = await copy.read(4)
+    assert kept is not None
+    assert kept.to_bytes() == b"page"
+    assert await response.copy().read(3) is None
+    await response.drop()
+
+
+async def test_a_streamed_answer() -> None:
+    exchange = Exchange()
+    await exchange.run(sends(START, part(b"a", more=True), part(b"b", more=True), part(b"")))
+    assert (exchange.stream.parts, exchange.stream.is_closed, exchange.stream.aborted) == ([b"a", b"b"], True, "")
+
+
+async def test_a_request_body_comes_in_parts_even_where_reading_is_cancelled() -> None:
+    received: list[dict[str, Any]] = []
+
+    async def app(_scope: object, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(receive(), 0)
+        while (message := await receive())["more_body"]:
+            received.append(message["body"])
+        await send(START)
+        await send(part(b""))
+        received.append(await receive())
+
+    await Exchange(body=[b"a", b"b"]).run(app)
+    assert received == [b"a", b"b", {"type": "http.disconnect"}]
+
+
+async def test_an_app_learns_that_its_visitor_has_gone() -> None:
+    exchange = Exchange()
+
+    async def app(_scope: object, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        await receive()
+        await send(START)
+        await send(part(b"a", more=True))
+        exchange.stream.go()
+        assert await receive() == {"type": "http.disconnect"}
+        await send(part(b"b", more=True))
+
+    await exchange.run(app)
+    assert exchange.stream.parts == [b"a"]
+    assert exchange.log.lines == []  # an OSError that the app lets through then is no failure
+
+
+@pytest.mark.parametrize(
+    ("messages", "message"),
+    [
+        pytest.param([], "the app ended without an answer", id="nothing"),
+        pytest.param([START], "the app ended without an answer", id="a start alone"),
+        pytest.param([part(b"")], "http.response.body where ASGI has no place for it", id="a body without a start"),
+        pytest.param([{"type": "nonsense"}], "nonsense where ASGI has no place for it", id="nonsense"),
+    ],
+)
+async def test_an_app_that_does_not_answer_is_named(messages: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(PageError, match=message):
+        await Exchange().run(sends(*messages))
+
+
+async def test_a_failure_after_the_first_part_breaks_the_body_off() -> None:
+    async def app(_scope: object, _receive: object, send: Callable[..., Any]) -> None:
+        await send(START)
+        await send(part(b"a", more=True))
+        raise ValueError("late")
+
+    exchange = Exchange()
+    await exchange.run(app)
+    assert "raised ValueError: late" in exchange.stream.aborted
+    assert exchange.log.names() == ["page.raised"]
+
+
+async def test_a_failure_after_a_whole_answer_is_logged_alone() -> None:
+    async def app(_scope: object, _receive: object, send: Callable[..., Any]) -> None:
+        await send(START)
+        await send(part(b"a"))
+        raise ValueError("late")
+
+    exchange = Exchange()
+    assert (await exchange.run(app)).status == 200
+    assert exchange.log.names() == ["page.raised"]
+
+
+async def test_what_is_sent_after_the_end_is_a_mistake_of_the_app() -> None:
+    exchange = Exchange()
+    await exchange.run(sends(START, part(b"a"), part(b"b")))
+    assert exchange.log.names() == ["page.raised"]
+
+
+async def test_head_gets_no_body_however_it_is_sent() -> None:
+    exchange = Exchange(method="HEAD")
+    response = await exchange.run(sends(START, part(b"a", more=True), part(b"b")))
+    assert isinstance(response, WholeResponse)
+    assert (response.body, exchange.stream.parts) == (None, [])
+
+
+async def test_what_the_app_says_of_its_page_becomes_headers() -> None:
+    async def app(_scope: object, _receive: object, send: Callable[..., Any]) -> None:
+        no_store()
+        await send(START)
+        await send(part(b"a"))
+
+    assert (await Exchange().run(app)).header("cache-control") == "private, no-store"
+
+
+async def test_an_answer_that_nobody_waits_for_ends_the_app() -> None:
+    ended: list[bool] = []
+
+    async def app(_scope: object, _receive: object, _send: object) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    class Pages:
+        async def answer(self, _request: object) -> PageResponse:
+            return await Exchange().run(app)
+
+        render = answer
+
+    timed = TimedPages(Pages(), 10)
+    for call in (timed.answer, timed.render):
+        with pytest.raises(PageError, match="did not begin to answer within 10 ms"):
+            await call(None)  # type: ignore[arg-type]  # the handler does not look
+    await asyncio.sleep(0)
+    assert ended == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://a.test/x%20y/%C3%BC?q=%20", ("https", "/x y/ü", b"/x%20y/%C3%BC", b"q=%20", ("a.test", 443))),
+        ("http://a.test:8787", ("http", "/", b"/", b"", ("a.test", 8787))),
+        ("http://[::1]:80/#f", ("http", "/", b"/", b"", ("[::1]", 80))),
+    ],
+)
+def test_a_scope_describes_the_url(url: str, expected: tuple[object, ...]) -> None:
+    headers = [(b"cf-connecting-ip", b"1.2.3.4")]
+    scope = http_scope(method="GET", url=url, headers=headers, state={"a": 1}, env=None)
+    assert tuple(scope[name] for name in ("scheme", "path", "raw_path", "query_string", "server")) == expected
+    assert (scope["client"], scope["state"]) == (("1.2.3.4", 0), {"a": 1})
+    assert scope["headers"][0][0] == b"host"
+
+
+def test_a_websocket_has_a_scheme_of_its_own() -> None:
+    scope = http_scope(method="GET", url="https://a.test/", headers=[(b"host", b"b")], state={}, env=None, kind="websocket")
+    assert (scope["type"], scope["scheme"], scope["headers"]) == ("websocket", "wss", [(b"host", b"b")])
+
+
+def lifespan(app: Callable[..., Any]) -> Lifespan:
+    return Lifespan(app, "the app", FakeFlight(), FakeLog())
+
+
+async def test_an_app_is_started_once() -> None:
+    starts: list[str] = []
+
+    async def app(scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        starts.append((await receive())["type"])
+        scope["state"]["a"] = 1
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+
+    started = lifespan(app)
+    assert await started.state() == {"a": 1}
+    assert await started.state() == {"a": 1}
+    assert starts == ["lifespan.startup"]
+
+
+async def test_an_app_without_a_lifespan_is_served_all_the_same() -> None:
+    async def app(scope: dict[str, Any], _receive: object, _send: object) -> None:
+        assert scope["type"] == "http"
+
+    assert await lifespan(app).state() == {}
+
+
+async def test_a_start_that_failed_is_tried_again() -> None:
+    failures = ["no database"]
+
+    async def app(_scope: object, _receive: object, send: Callable[..., Any]) -> None:
+        if failures:
+            await send({"type": "lifespan.startup.failed", "message": failures.pop()})
+        else:
+            await send({"type": "lifespan.startup.complete"})
+
+    started = lifespan(app)
+    with pytest.raises(PageError, match="the app did not start: no database"):
+        await started.state()
+    assert await started.state() == {}

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cache.codec import Layout
+from cache.keys import KeySchema
+from cache.kv_ttl import TTLPolicy
+from settings import SettingError, Settings, read_settings
+
+
+def test_without_variables_everything_has_its_default() -> None:
+    assert read_settings({}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("VINEXT_APP_PREFIX", "", ""),
+        ("VINEXT_APP_PREFIX", "shop", "shop"),
+        ("VINEXT_BUILD_ID", "", None),
+        ("VINEXT_BUILD_ID", "build-1", "build-1"),
+        ("VINEXT_KEY_SCHEMA", "auto", None),
+        ("VINEXT_KEY_SCHEMA", "v1", KeySchema.V1),
+        ("VINEXT_KEY_SCHEMA", "v2", KeySchema.V2),
+        ("VINEXT_KV_LAYOUT", "vinext", Layout.VINEXT),
+        ("VINEXT_KV_LAYOUT", "framed", Layout.FRAMED),
+        ("VINEXT_KV_TTL", "30d", TTLPolicy.THIRTY_DAYS),
+        ("VINEXT_KV_TTL", "ten_times", TTLPolicy.TEN_TIMES),
+        ("VINEXT_TAG_CACHE_MS", "0", 0),
+        ("VINEXT_TAG_CACHE_MS", "100", 100),
+        ("VINEXT_MEMORY_BYTES", "0", 0),
+        ("VINEXT_MEMORY_BYTES", "33554432", 33_554_432),
+        ("VINEXT_ADMIN_TOKEN", "", None),
+        ("VINEXT_ADMIN_TOKEN", "secret", "secret"),
+        ("VINEXT_TENANTS", "", {}),
+        ("VINEXT_TENANTS", "a.example=shop-a, B.example = shop-b,", {"a.example": "shop-a", "b.example": "shop-b"}),
+        ("VINEXT_SERVER_TIMING", "on", True),
+        ("VINEXT_SERVER_TIMING", "off", False),
+    ],
+)
+def test_a_variable_sets_the_setting_of_its_name(variable: str, text: str, expected: Any) -> None:
+    found = read_settings({variable: text})
+    name = variable.removeprefix("VINEXT_").lower()
+    assert getattr(found, name) == expected
+    others = {field.name for field in fields(Settings)} - {name}
+    assert all(getattr(found, other) == getattr(Settings(), other) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "allowed"),
+    [
+        ("VINEXT_KEY_SCHEMA", "v3", "auto, v1, v2"),
+        ("VINEXT_KEY_SCHEMA", "", "auto, v1, v2"),
+        ("VINEXT_KV_LAYOUT", "json", "vinext, framed"),
+        ("VINEXT_KV_TTL", "30", "30d, ten_times"),
+        ("VINEXT_TAG_CACHE_MS", "-1", "a whole number from 0 on"),
+        ("VINEXT_TAG_CACHE_MS", "5s", "a whole number from 0 on"),
+        ("VINEXT_TAG_CACHE_MS", "\u0665", "a whole number from 0 on"),
+        ("VINEXT_MEMORY_BYTES", "1.5", "a whole number from 0 on"),
+        ("VINEXT_MEMORY_BYTES", "", "a whole number from 0 on"),
+        ("VINEXT_MEMORY_BYTES", "9" * 16, "a whole number from 0 on"),
+        ("VINEXT_TENANTS", "a.example", "HOST=PREFIX pairs with commas between them, each host once"),
+        ("VINEXT_TENANTS", "=shop", "HOST=PREFIX pairs with commas between them, each host once"),
+        ("VINEXT_TENANTS", "a.example=x,A.example=y", "HOST=PREFIX pairs with commas between them, each host once"),
+        ("VINEXT_SERVER_TIMING", "yes", "on, off"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(variable: str, text: str, allowed: str) -> None:
+    with pytest.raises(SettingError) as raised:
+        read_settings({variable: text})
+    assert str(raised.value) == f"{variable} is {text!r}, allowed: {allowed}"
+
+
+@pytest.mark.parametrize("text", ["", "PAGES", "service:", ":PAGES"])
+def test_a_page_handler_that_is_none_is_named(text: str) -> None:
+    with pytest.raises(SettingError, match=f"^VINEXT_PAGE_HANDLER is {text!r}, allowed: "):
+        read_settings({"VINEXT_PAGE_HANDLER": text})
+
+
+def test_a_tenant_has_its_own_prefix_and_a_stranger_none() -> None:
+    alone = read_settings({"VINEXT_APP_PREFIX": "shop"})
+    assert alone.prefix_of("any.example") == "shop"
+    shared = read_settings({"VINEXT_APP_PREFIX": "shop", "VINEXT_TENANTS": "a.example=a,b.example=b"})
+    assert [shared.prefix_of(host) for host in ("a.example", "b.example", "c.example", "")] == ["a", "b", None, None]
+
+
+VARIABLES = st.sampled_from([f"VINEXT_{field.name.upper()}" for field in fields(Settings)])
+
+
+@given(st.dictionaries(VARIABLES, st.text(max_size=20)))
+def test_any_value_is_taken_or_named(variables: dict[str, str]) -> None:
+    try:
+        read_settings(variables)
+    except SettingError as error:
+        refused = str(error).partition(" is ")[0]
+    else:
+        return
+    assert refused in variables

@@ -1,0 +1,60 @@
+"""The main job on the example site: built, copied, and served by both Workers in one workerd."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from typing import TYPE_CHECKING
+
+import httpx2 as httpx
+import pytest
+from rich.console import Console
+
+from vinext_worker import dev
+from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions
+from vinext_worker.toolchain import Project
+from vinext_worker.wrangler_config import WranglerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHECKOUT = Project.find()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
+    # A root of its own, so that neither the pages nor the entries of whoever develops here are touched.
+    root = tmp_path_factory.mktemp("checkout")
+    for name in ("node_modules", "python_modules", "src"):
+        (root / name).symlink_to(CHECKOUT.root / name)
+    shutil.copy(CHECKOUT.configuration, root)
+    project = Project(root)
+    config = WranglerConfig.read(project.configuration)
+    output = io.StringIO()
+    build = dev._prepare(CHECKOUT.root / "examples" / "vinext", project, config, Console(file=output, width=200))
+    assert "pre-rendered pages of" in output.getvalue()
+    assert "made on request: " in output.getvalue()
+    services = {dev._pages_binding(config, build): BuildService(build)}
+    options = RuntimeOptions(config=config, project=project, services=services, state=root / "state", log_requests=True)
+    with LocalRuntime(options) as runtime:
+        yield runtime
+
+
+def test_a_prerendered_page_is_a_hit_on_the_very_first_request(served: LocalRuntime) -> None:
+    answer = httpx.get(f"{served.url}/about", trust_env=False)
+    assert (answer.status_code, answer.headers["X-Vinext-Cache"]) == (200, "HIT")
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    served.kv().names()
+    reported = [(line.path, line.status, line.cache) for line in served.requests]
+    assert reported == [("/about", 200, "HIT")]
+
+
+def test_prerendered_files_are_not_public(served: LocalRuntime) -> None:
+    for path in ("/__prerender/about.html", "/%5f_prerender/about.html", "/__prerender/"):
+        assert httpx.get(f"{served.url}{path}", trust_env=False).status_code == 404
+
+
+def test_a_page_that_is_not_prerendered_comes_from_the_app(served: LocalRuntime) -> None:
+    answer = httpx.get(f"{served.url}/search?q=word", trust_env=False)
+    assert answer.status_code == 200
+    assert "X-Vinext-Cache" not in answer.headers

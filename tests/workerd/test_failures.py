@@ -1,0 +1,232 @@
+"""What the Worker answers while something it needs fails, and after."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.workerd.builds import SmallBuild
+from tests.workerd.patience import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.workerd.worker_pool import ColdWorker
+
+    from vinext_worker.runtime import Fault
+
+KEPT = {"headers": {"Cache-Control": "s-maxage=600"}}
+# The page handler has a cache of its own, and says neither that a page may be kept nor that it may not.
+PASSED = {"headers": {"Cache-Control": "no-store", "X-Vinext-Cache": "MISS"}}
+BUILD_FILE = "/__prerender/build.json"
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> SmallBuild:
+    """A build with two pages that never get stale."""
+    small = SmallBuild(tmp_path)
+    small.page("/page")
+    small.page("/other")
+    return small
+
+
+def only(files: dict[str, bytes], part: str) -> list[str]:
+    return [path for path in files if part in path]
+
+
+@pytest.mark.parametrize("fault", ["throw", 503])
+def test_while_the_assets_fail_the_page_handler_answers_and_then_the_build_does(
+    worker: ColdWorker, build: SmallBuild, fault: str | int
+) -> None:
+    worker.assets.fill(build.copy())
+    worker.assets.fail({"*": fault})
+    for _ in range(20):
+        answer = worker.visitor.ask("/page")
+        assert (answer.status, answer.state) == (200, None)
+        assert answer.text.startswith("page ")
+    assert len(worker.events("seed.failed")) == 1
+    assert "assets" in worker.events("seed.failed")[0]["error"]
+    asked = worker.assets.counts().total()
+    assert asked < 20
+    worker.assets.fail({})
+    hit = eventually(lambda: worker.visitor.ask("/page"), lambda answer: answer.state == "HIT")
+    assert hit.text == "built /page"
+    assert worker.visitor.ask("/__prerender/build.json").status == 404
+
+
+@pytest.mark.parametrize(
+    "content", [pytest.param(b"{", id="no JSON"), pytest.param(b'{"version": 1, "buildId": 5}', id="fields that are wrong")]
+)
+def test_a_corrupt_manifest_is_named_once_and_forgotten_when_it_is_whole(
+    worker: ColdWorker, build: SmallBuild, content: bytes
+) -> None:
+    files = build.copy()
+    worker.assets.fill({**files, BUILD_FILE: content})
+    for _ in range(20):
+        answer = worker.visitor.ask("/page")
+        assert (answer.status, answer.state) == (200, None)
+    (line,) = [line for line in worker.runtime.logs[worker.first_log :] if "seed.failed" in line.message]
+    assert line.level == "error"
+    event = json.loads(line.message)
+    assert set(event) == {"event", "error"}
+    assert event["error"].startswith(BUILD_FILE)
+    assert event["error"].endswith("copy the build again")
+    worker.assets.fill(files)
+    hit = eventually(lambda: worker.visitor.ask("/page"), lambda answer: answer.state == "HIT")
+    assert hit.text == "built /page"
+
+
+def test_a_missing_manifest_is_asked_for_once(worker: ColdWorker) -> None:
+    worker.pages.plan_for({"*": KEPT})
+    states = [worker.visitor.ask("/page").state for _ in range(5)]
+    assert states == ["MISS", "HIT", "HIT", "HIT", "HIT"]
+    assert [worker.visitor.ask(f"/page-{number}").state for number in range(5)] == ["MISS"] * 5
+    assert worker.assets.counts() == {BUILD_FILE: 1, "/__prerender/vinext-prerender.json": 1}
+    assert len(worker.events("seed.nothing")) == 1
+
+
+def test_a_shard_or_an_artifact_that_fails_costs_its_page_only_until_it_is_there(worker: ColdWorker, build: SmallBuild) -> None:
+    files = build.copy()
+    worker.assets.fill(files)
+    worker.pages.plan_for({"*": PASSED})
+    (shard,) = only(files, "/index/")
+    page = next(path for path, content in files.items() if content == b"built /page")
+    worker.assets.fail({page: 500})
+    for _ in range(5):
+        assert worker.visitor.ask("/page").text.startswith("page ")
+    assert worker.visitor.ask("/other").state == "HIT"
+    assert len(worker.events("seed.failed")) == 1
+    assert worker.events("seed.failed")[0]["path"] == "/page"
+    worker.assets.fail({})
+    assert eventually(lambda: worker.visitor.ask("/page"), lambda answer: answer.state == "HIT").text == "built /page"
+    assert worker.assets.counts()[shard] == 1
+
+
+def test_a_corrupt_shard_is_read_again(worker: ColdWorker, build: SmallBuild) -> None:
+    files = build.copy()
+    (shard,) = only(files, "/index/")
+    worker.assets.fill({**files, shard: b"{"})
+    worker.pages.plan_for({"*": PASSED})
+    for path in ("/page", "/other", "/page"):
+        assert worker.visitor.ask(path).text.startswith("page ")
+    assert [event["error"].startswith(shard) for event in worker.events("seed.failed")] == [True]
+    worker.assets.fill(files)
+    assert eventually(lambda: worker.visitor.ask("/page"), lambda answer: answer.state == "HIT").text == "built /page"
+
+
+def test_an_artifact_that_is_missing_is_asked_for_once(worker: ColdWorker, build: SmallBuild) -> None:
+    files = build.copy()
+    page = next(path for path, content in files.items() if content == b"built /page")
+    del files[page]
+    worker.assets.fill(files)
+    worker.pages.plan_for({"*": PASSED})
+    for _ in range(5):
+        assert worker.visitor.ask("/page").text.startswith("page ")
+    assert worker.visitor.ask("/page.rsc").text == "built payload /page"
+    assert worker.assets.counts()[page] == 1
+    assert len(worker.events("seed.failed")) == 1
+
+
+def test_while_kv_cannot_be_read_pages_are_served_all_the_same(worker: ColdWorker, build: SmallBuild) -> None:
+    worker.assets.fill(build.copy())
+    worker.pages.plan_for({"*": PASSED})
+    worker.runtime.fail("VINEXT_CACHE", "get")
+    for path in ("/page", "/new") * 5:
+        answer = worker.visitor.ask(path)
+        assert (answer.status, answer.state) == (200, None)
+        assert answer.text.startswith("page ")
+    (event,) = worker.events("cache.read_failed")
+    assert "VINEXT_CACHE.get failed" in event["error"]
+    # Whether the build's page was invalidated cannot be told now, so it is not served.
+    assert len(worker.events("cache.markers_failed")) == 1
+    worker.runtime.heal()
+    assert eventually(lambda: worker.visitor.ask("/page"), lambda answer: answer.state == "HIT").text == "built /page"
+    worker.pages.plan_for({"*": KEPT})
+    eventually(lambda: worker.visitor.ask("/new"), lambda answer: answer.state == "HIT")
+
+
+def test_a_kv_that_never_answers_is_given_up_on(worker: ColdWorker, build: SmallBuild) -> None:
+    worker.assets.fill(build.copy())
+    worker.pages.plan_for({"*": KEPT})
+    worker.runtime.fail("VINEXT_CACHE", "get", "hang")
+    answers = worker.visitor.ask_together(["/page.rsc", "/new", "/new"], lambda: None)
+    assert [answer.status for answer in answers] == [200] * 3
+    assert [event["error"] for event in worker.events("cache.read_failed")][:1] == [
+        "TimeoutError: KV did not answer within 5000 ms"
+    ]
+    worker.runtime.heal()
+    eventually(lambda: worker.visitor.ask("/new"), lambda answer: answer.state == "HIT")
+    eventually(lambda: worker.visitor.ask("/page"), lambda answer: answer.state == "HIT")
+
+
+@pytest.mark.parametrize("fault", ["throw", "hang"])
+def test_while_kv_cannot_be_written_pages_are_served_from_memory(worker: ColdWorker, build: SmallBuild, fault: Fault) -> None:
+    worker.assets.fill(build.copy())
+    worker.pages.plan_for({"*": KEPT})
+    worker.runtime.fail("VINEXT_CACHE", "put", fault)
+    assert [worker.visitor.ask("/page").state for _ in range(3)] == ["HIT"] * 3
+    assert [worker.visitor.ask("/new").state for _ in range(3)] == ["MISS", "HIT", "HIT"]
+    if fault == "throw":
+        eventually(lambda: worker.events("cache.write_failed"))
+        assert len(worker.events("cache.write_failed")) == 1
+    assert not worker.runtime.kv().names(f"cache:app:v2:{build.build_id}:")
+    worker.runtime.heal()
+    assert worker.visitor.ask("/next").state == "MISS"
+    eventually(lambda: worker.runtime.kv().names(f"cache:app:v2:{build.build_id}:/next"))
+
+
+def test_while_kv_cannot_delete_an_invalidated_page_stays_invalid(worker: ColdWorker, build: SmallBuild) -> None:
+    worker.assets.fill(build.copy())
+    worker.pages.plan_for({"*": KEPT, "/invalidate": {"headers": {"X-Vinext-Revalidated-Tags": "_N_T_%2Fpage"}}})
+    worker.runtime.fail("VINEXT_CACHE", "delete")
+    assert worker.visitor.ask("/page").state == "HIT"
+    assert "x-vinext-revalidated-tags" not in worker.visitor.ask("/invalidate", "POST", body=b"").headers
+    assert worker.visitor.ask("/page").state == "MISS"
+    assert worker.visitor.ask("/page").state == "HIT"
+
+
+def test_an_invalidation_that_kv_does_not_take_is_logged_and_holds_in_this_isolate(worker: ColdWorker, build: SmallBuild) -> None:
+    worker.assets.fill(build.copy())
+    worker.pages.plan_for({"*": KEPT, "/invalidate": {"headers": {"X-Vinext-Revalidated-Tags": "_N_T_%2Fpage"}}})
+    assert worker.visitor.ask("/page").state == "HIT"
+    worker.runtime.fail("VINEXT_CACHE", "put")
+    answer = worker.visitor.ask("/invalidate", "POST", body=b"")
+    assert (answer.status, answer.state) == (200, None)
+    assert [event["tags"] for event in eventually(lambda: worker.events("cache.invalidation_failed"))] == [["_N_T_/page"]]
+    worker.runtime.heal()
+    assert worker.visitor.ask("/page").state == "MISS"
+
+
+CORRUPT = {
+    "no JSON": b"{",
+    "nothing": b"",
+    "no text": b"\xff\xfe",
+    "fields that are wrong": b'{"value": {"kind": "APP_PAGE", "html": 5}}',
+    "no base64": (
+        b'{"value":{"kind":"APP_PAGE","html":"","rscData":"!"},"tags":[],"lastModified":1,"revalidateAt":null,"expireAt":null}'
+    ),
+}
+
+
+def test_a_corrupt_entry_is_a_miss_and_goes(worker: ColdWorker, build: SmallBuild) -> None:
+    worker.assets.fill(build.copy())
+    worker.pages.plan_for({"*": KEPT})
+    kv = worker.runtime.kv()
+    for number, (name, value) in enumerate(CORRUPT.items()):
+        path = f"/new-{number}"
+        key = f"cache:app:v2:{build.build_id}:{path}:html"
+        kv.put(key, value)
+        miss = worker.visitor.ask(path)
+        assert (miss.status, miss.state) == (200, "MISS"), name
+        hit = worker.visitor.ask(path)
+        assert (hit.state, hit.body) == ("HIT", miss.body), name
+        eventually(lambda: kv.get(key), lambda found: found != value)  # noqa: B023 - it is called at once
+    logged = [event["error"] for event in worker.events("cache.entry_corrupt")]
+    assert len(logged) == len(set(logged)) > 1
+    assert worker.events("cache.entry_corrupt")[0]["key"] == f"cache:app:v2:{build.build_id}:/new-0:html"
+    worker.pages.plan_for({"*": {"headers": {"Cache-Control": "no-store"}}})
+    key = f"cache:app:v2:{build.build_id}:/dynamic:html"
+    kv.put(key, b"{")
+    assert worker.visitor.ask("/dynamic").state is None
+    eventually(lambda: kv.get(key) is None)

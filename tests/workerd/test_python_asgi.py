@@ -1,0 +1,240 @@
+"""A Starlette app as the page handler, in workerd."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx2 as httpx
+import pytest
+from tests.fakes.python_worker import python_worker
+from tests.fakes.websocket import Closed, WebSocketClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from vinext_worker.runtime import LocalRuntime
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[LocalRuntime]:
+    with python_worker({"VINEXT_PAGE_TIMEOUT_MS": "1500"}) as started:
+        yield started
+
+
+@pytest.fixture
+def client(runtime: LocalRuntime) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=runtime.url, trust_env=False, timeout=20) as connected:
+        yield connected
+
+
+def state(answer: httpx.Response) -> str | None:
+    return answer.headers.get("X-Vinext-Cache")
+
+
+def counts(client: httpx.Client) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/counts").json()
+    return found
+
+
+def eventually(condition: Callable[[], object], seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def until_stored(runtime: LocalRuntime, path: str) -> None:
+    eventually(lambda: any(f'"page.stored", "path": "{path}"' in line.message for line in list(runtime.logs)))
+
+
+@pytest.mark.parametrize("path", ["/kept", "/forever", "/header", "/wrapped/kept"])
+def test_a_page_with_a_period_is_a_miss_and_then_a_hit(runtime: LocalRuntime, client: httpx.Client, path: str) -> None:
+    first = client.get(path)
+    until_stored(runtime, path)
+    second = client.get(path)
+    assert (first.status_code, state(first), state(second)) == (200, "MISS", "HIT")
+    assert first.text == second.text
+    assert "x-vinext-cache-tags" not in first.headers
+
+
+def test_its_tags_are_on_the_entry(runtime: LocalRuntime, client: httpx.Client) -> None:
+    client.get("/kept")
+    until_stored(runtime, "/kept")
+    metadata = runtime.kv().metadata("cache:app:v2:/kept:html")
+    assert {"posts", "_N_T_/kept"} <= set(metadata["tags"])
+
+
+def test_a_stale_page_is_served_while_it_is_made_again(runtime: LocalRuntime, client: httpx.Client) -> None:
+    first = client.get("/short").text
+    until_stored(runtime, "/short")
+    time.sleep(1.1)
+    stale = client.get("/short")
+    assert (state(stale), stale.text) == ("STALE", first)
+    eventually(lambda: client.get("/short").text != first)
+
+
+def test_a_stale_page_stays_where_its_handler_breaks(runtime: LocalRuntime, client: httpx.Client) -> None:
+    client.get("/fragile")
+    until_stored(runtime, "/fragile")
+    time.sleep(1.1)
+    for _ in range(2):
+        stale = client.get("/fragile")
+        assert (stale.status_code, state(stale), stale.text) == (200, "STALE", "<p>the first fragile</p>")
+    runtime.wait_for_log("it broke")
+
+
+def test_a_page_without_a_period_is_made_for_each_request(client: httpx.Client) -> None:
+    first, second = client.get("/dynamic"), client.get("/dynamic")
+    assert (state(first), state(second)) == (None, None)
+    assert first.text != second.text
+
+
+def test_no_store_holds_however_deep_it_is_called(client: httpx.Client) -> None:
+    first, second = client.get("/personal"), client.get("/personal")
+    assert (state(first), first.headers["Cache-Control"]) == (None, "private, no-store")
+    assert first.text != second.text
+
+
+def test_no_store_after_the_first_part_keeps_the_page_out_of_the_cache(runtime: LocalRuntime, client: httpx.Client) -> None:
+    assert client.get("/late").text == "<p>first</p><p>second</p>"
+    runtime.wait_for_log("came after the answer had begun")
+    assert runtime.kv().get("cache:app:v2:/late:html") is None
+
+
+def test_what_a_visitor_with_cookies_gets_is_not_what_others_get(runtime: LocalRuntime, client: httpx.Client) -> None:
+    mine = client.get("/zipped/streamed", headers={"Cookie": "who=me", "Accept-Encoding": "identity"})
+    assert (state(mine), mine.headers["Cache-Control"]) == (None, "private, no-store")
+    eventually(lambda: state(client.get("/zipped/streamed", headers={"Accept-Encoding": "identity"})) == "HIT")
+
+
+def test_the_first_part_is_there_before_the_last_is_made(client: httpx.Client) -> None:
+    started = time.monotonic()
+    with client.stream("GET", "/streamed") as answer:
+        parts = [(time.monotonic() - started, part) for part in answer.iter_raw()]
+    assert b"".join(part for _, part in parts) == b"".join(b"<p>part %d</p>" % index for index in range(5))
+    assert parts[-1][0] - parts[0][0] > 0.3
+
+
+def test_a_handler_that_raises_is_a_500_and_nothing_is_stored(runtime: LocalRuntime, client: httpx.Client) -> None:
+    answer = client.get("/raises")
+    assert (answer.status_code, state(answer)) == (500, None)
+    line = runtime.wait_for_log("nothing to see")
+    assert line.event is not None
+    assert "asgi_app.py" in line.event["traceback"]
+    assert runtime.kv().get("cache:app:v2:/raises:html") is None
+
+
+def test_a_body_that_breaks_off_reaches_nobody_as_a_whole_page(runtime: LocalRuntime, client: httpx.Client) -> None:
+    with pytest.raises(httpx.TransportError):
+        client.get("/broken")
+    runtime.wait_for_log("in the middle")
+    assert runtime.kv().get("cache:app:v2:/broken:html") is None
+
+
+def test_a_handler_that_never_answers_is_given_up(runtime: LocalRuntime, client: httpx.Client) -> None:
+    started = time.monotonic()
+    assert client.get("/never").status_code == 500
+    assert time.monotonic() - started < 5
+    runtime.wait_for_log("did not begin to answer within 1500 ms")
+
+
+def test_the_lifespan_is_run_once_an_isolate(client: httpx.Client) -> None:
+    assert "hello from the lifespan" in client.get("/dynamic").text
+    assert counts(client)["lifespans"] == ["started"]
+
+
+def test_a_visitor_who_leaves_ends_the_stream(client: httpx.Client) -> None:
+    with client.stream("GET", "/endless") as answer:
+        next(answer.iter_raw())
+    eventually(lambda: "streaming" in counts(client)["disconnects"])
+
+
+def test_a_slow_reader_holds_the_app_back(client: httpx.Client) -> None:
+    with client.stream("GET", "/big") as answer:
+        next(answer.iter_raw())
+        time.sleep(0.3)
+        made = counts(client)["counts"]["big"]
+    assert made < 150
+
+
+@pytest.mark.parametrize(("path", "entry"), [("/background", "async"), ("/background-sync", "sync")])
+def test_background_tasks_run_after_the_answer(client: httpx.Client, path: str, entry: str) -> None:
+    assert client.get(path).text == "soon"
+    eventually(lambda: entry in counts(client)["background"])
+
+
+def test_forms_and_uploads(client: httpx.Client) -> None:
+    answer = client.post("/form", data={"name": "é"}, files={"file": ("a.bin", b"\x00" * 200_000)})
+    assert answer.json() == {"name": "é", "file": "a.bin", "size": 200_000}
+
+
+def test_cookies_in_and_out(runtime: LocalRuntime) -> None:
+    answer = httpx.get(f"{runtime.url}/cookies", headers={"Cookie": "a=b; c=d"}, trust_env=False)
+    assert answer.json() == {"a": "b", "c": "d"}
+    assert [value.partition(";")[0] for value in answer.headers.get_list("set-cookie")] == ["one=1", "two=2"]
+
+
+def test_the_request_as_it_was_sent(client: httpx.Client) -> None:
+    answer = client.put("/echo/a%20b/%C3%BC?x=1&y=%26", content=b"z" * 300_000).json()
+    assert answer["method"] == "PUT"
+    assert (answer["path"], answer["query"], answer["length"]) == ("a b/ü", {"x": "1", "y": "&"}, 300_000)
+
+
+def test_claims_about_the_host_do_not_reach_an_answer_that_may_be_kept(client: httpx.Client) -> None:
+    answer = client.get("/echo/claimed", headers={"X-Forwarded-Host": "evil.example"}).json()
+    assert answer["forwarded"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        pytest.param("/teapot", 418, "handled: short and stout", id="exception handler"),
+        pytest.param("/empty", 204, "", id="no body"),
+        pytest.param("/nothing-here", 404, "Not Found", id="no route"),
+        pytest.param("/files/hello.css", 200, "body { color: teal }", id="static files"),
+    ],
+)
+def test_starlettes_own_answers(client: httpx.Client, path: str, status: int, text: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.text) == (status, text)
+
+
+def test_a_redirect_is_passed_on(client: httpx.Client) -> None:
+    answer = client.get("/redirect")
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/kept")
+
+
+def test_head_has_headers_and_no_body(client: httpx.Client) -> None:
+    answer = client.head("/dynamic")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+def test_middleware_runs(client: httpx.Client) -> None:
+    assert client.get("/wrapped/kept", headers={"Cookie": "a=b"}).headers["X-Middleware"] == "seen"
+
+
+def test_a_websocket_is_passed_through(runtime: LocalRuntime, client: httpx.Client) -> None:
+    with WebSocketClient(f"{runtime.url}/ws", {"Sec-WebSocket-Protocol": "chat"}) as socket:
+        assert (socket.status, socket.headers["sec-websocket-protocol"]) == (101, "chat")
+        socket.send("ü")
+        assert socket.receive() == "hello from the lifespan: ü"
+        socket.send("bytes")
+        assert socket.receive() == b"\x00\x01"
+        socket.send("close")
+        assert socket.receive() == Closed(4001, "as asked")
+
+
+def test_the_app_learns_that_a_websocket_was_closed(runtime: LocalRuntime, client: httpx.Client) -> None:
+    with WebSocketClient(f"{runtime.url}/ws") as socket:
+        socket.send("x")
+        socket.receive()
+        socket.close()
+        assert socket.receive() == Closed(1000, "")
+    eventually(lambda: "websocket" in counts(client)["disconnects"])
+
+
+def test_a_websocket_that_the_app_refuses_is_a_403(runtime: LocalRuntime) -> None:
+    with WebSocketClient(f"{runtime.url}/ws-refused") as socket:
+        assert socket.status == 403

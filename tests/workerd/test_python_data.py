@@ -1,0 +1,138 @@
+"""The data cache in workerd: beside vinext's own, under pages, and in front of a server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import httpx2 as httpx
+import pytest
+from rich.console import Console
+from tests.fakes.python_worker import FIXTURE, PROJECT, python_worker
+
+from vinext_worker.runtime import BuildService
+from vinext_worker.site_build import install
+from vinext_worker.site_project import SiteProject
+from vinext_worker.wrangler_config import WranglerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_httpserver import HTTPServer
+
+    from vinext_worker.runtime import LocalRuntime
+
+SITE = PROJECT.root / "tests" / "fixtures" / "sites" / "vinext-1.4.0"
+
+
+@pytest.fixture(scope="module")
+def vinext(tmp_path_factory: pytest.TempPathFactory) -> BuildService:
+    """The bundle of tests/fixtures/python/vinext_data.js with the packages of vinext."""
+    install(SiteProject.read(SITE), PROJECT.node, Console(stderr=True))
+    folder = tmp_path_factory.mktemp("vinext")
+    source = SITE / "node_modules" / ".vinext_data.js"
+    shutil.copyfile(FIXTURE / "vinext_data.js", source)
+    esbuild = PROJECT.node_modules / "esbuild" / "bin" / "esbuild"
+    outside = ["--external:node:*", "--external:cloudflare:*"]
+    command = [PROJECT.node, esbuild, source, "--bundle", "--format=esm", f"--outfile={folder / 'index.js'}", *outside]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    source.unlink()
+    assert done.returncode == 0, done.stderr
+    namespaces = WranglerConfig.read(FIXTURE / "wrangler.toml").kv_namespaces
+    configuration = {
+        "name": "vinext-data",
+        "main": "index.js",
+        "compatibility_date": "2026-10-01",
+        "compatibility_flags": ["nodejs_compat"],
+        "kv_namespaces": [{"binding": binding, "id": name} for binding, name in namespaces.items()],
+    }
+    (folder / "wrangler.json").write_text(json.dumps(configuration))
+    return BuildService(folder / "wrangler.json")
+
+
+@pytest.fixture(scope="module")
+def runtime(vinext: BuildService) -> Iterator[LocalRuntime]:
+    variables = {"VINEXT_PAGE_HANDLER": "data_app:handler", "VINEXT_TAG_CACHE_MS": "0", "VINEXT_MEMORY_BYTES": "0"}
+    with python_worker(variables, services={"VINEXT": vinext}) as started:
+        yield started
+
+
+def python(runtime: LocalRuntime, path: str, **query: str) -> httpx.Response:
+    return httpx.get(f"{runtime.url}{path}?{urlencode(query)}", trust_env=False, timeout=20)
+
+
+def beside(runtime: LocalRuntime, path: str, **query: str) -> str:
+    return httpx.get(f"{runtime.service_urls['VINEXT']}{path}?{urlencode(query)}", trust_env=False, timeout=20).text
+
+
+def test_python_and_vinext_read_each_others_results(runtime: LocalRuntime) -> None:
+    source = beside(runtime, "/source")
+    assert beside(runtime, "/value", slug="a ü") == "vinext a ü 1"
+    assert python(runtime, "/shared", slug="a ü", source=source).text == "vinext a ü 1"
+    assert python(runtime, "/shared", slug="b", source=source).text == "python b 1"
+    assert beside(runtime, "/value", slug="b") == "python b 1"
+
+
+def test_an_invalidation_by_vinext_reaches_python(runtime: LocalRuntime) -> None:
+    source = beside(runtime, "/source")
+    first = python(runtime, "/shared", slug="c", source=source).text
+    time.sleep(0.01)
+    beside(runtime, "/invalidate")
+    assert python(runtime, "/shared", slug="c", source=source).text != first
+
+
+def test_an_invalidation_by_python_is_vinexts_own_marker(runtime: LocalRuntime) -> None:
+    python(runtime, "/invalidate", tag="other")
+    marker = runtime.kv().get("__tag:other")
+    assert marker is not None
+    assert abs(int(marker) - time.time() * 1000) < 60_000
+
+
+def test_concurrent_requests_share_one_run(runtime: LocalRuntime) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: python(runtime, "/slow", name="together").text, range(4)))
+    assert answers == ["1"] * 4
+
+
+def test_a_stale_result_is_given_at_once_and_refreshed(runtime: LocalRuntime) -> None:
+    assert python(runtime, "/slow", name="stale").text == "1"
+    time.sleep(1.1)
+    started = time.monotonic()
+    assert python(runtime, "/slow", name="stale").text == "1"
+    assert time.monotonic() - started < 0.2
+    time.sleep(0.4)
+    assert python(runtime, "/slow", name="stale").text == "2"
+
+
+def test_a_page_carries_the_tags_and_the_period_of_its_data(runtime: LocalRuntime) -> None:
+    answer = httpx.get(f"{runtime.url}/page", trust_env=False)
+    assert (answer.headers["X-Vinext-Cache"], answer.headers["Cache-Control"]) == (
+        "MISS",
+        "s-maxage=1, stale-while-revalidate",
+    )
+    runtime.wait_for_log('"page.stored", "path": "/page"')
+    assert {"page", "slow"} <= set(runtime.kv().metadata("cache:app:v2:/page:html")["tags"])
+
+
+def test_a_page_made_again_has_fresh_data(runtime: LocalRuntime) -> None:
+    httpx.get(f"{runtime.url}/page", trust_env=False)
+    time.sleep(1.2)
+    httpx.get(f"{runtime.url}/page", trust_env=False)
+    runtime.wait_for_log('"page.regenerated", "path": "/page"')
+    assert "'run': 2" in httpx.get(f"{runtime.url}/page", trust_env=False).text
+
+
+def test_a_fetched_answer_is_kept(runtime: LocalRuntime, httpserver: HTTPServer) -> None:
+    httpserver.expect_ordered_request("/data", headers={"X-From": "worker"}).respond_with_data(
+        b"\x00\xff", content_type="application/x-test"
+    )
+    url = httpserver.url_for("/data")
+    for _ in range(2):
+        answer = python(runtime, "/fetch", url=url)
+        assert (answer.content, answer.headers["Content-Type"]) == (b"\x00\xff", "application/x-test")
+    assert len(httpserver.log) == 1

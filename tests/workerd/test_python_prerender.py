@@ -1,0 +1,120 @@
+"""Pre-rendering a Python site, and what comes of it: copied and served as a vinext build is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import httpx2 as httpx
+import pytest
+from click.testing import CliRunner
+from tests.fakes.python_worker import FIXTURE, example_packages, python_worker
+
+from vinext_worker.copying import copy_build
+from vinext_worker.errors import UserError
+from vinext_worker.main import cli
+from vinext_worker.prerendering import prerender_site
+from vinext_worker.python_site import PythonSite
+from vinext_worker.toolchain import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from vinext_worker.prerendering import PrerenderReport
+
+PROJECT = Project.find()
+
+
+def site_in(folder: Path, handler: str = "asgi:asgi_app:app") -> PythonSite:
+    shutil.copytree(FIXTURE, folder, dirs_exist_ok=True)
+    (folder / "python_modules").symlink_to(example_packages())
+    configuration = folder / "wrangler.toml"
+    text = configuration.read_text().replace("asgi:asgi_app:app", handler)
+    configuration.write_text(f'{text}VINEXT_PAGE_TIMEOUT_MS = "1000"\n')
+    site = PythonSite.find(folder)
+    assert site is not None
+    return site
+
+
+def run(site: PythonSite, paths: Sequence[str] | None = None) -> tuple[PrerenderReport, list[str]]:
+    made: list[str] = []
+    return prerender_site(site, PROJECT, paths=paths, concurrency=4, on_page=made.append), made
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> PythonSite:
+    return site_in(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="module")
+def report(site: PythonSite) -> PrerenderReport:
+    report, made = run(site)
+    assert len(made) == report.rendered + len(report.skipped) + len(report.failed)
+    return report
+
+
+def test_pages_with_a_period_are_made_and_others_named(report: PrerenderReport) -> None:
+    assert report.rendered == 4
+    reasons = {**dict(report.skipped), **dict(report.failed)}
+    assert reasons.pop("/broken").startswith("the body broke off")
+    assert reasons == {
+        "/echo/%C3%BC%20b": "no period",
+        "/dynamic": "no period",
+        "/personal": "no-store",
+        "/raises": "status 500",
+        "/late": "no_store(), a tag or a period came after the answer had begun",
+        "/cookies": "it sets a cookie",
+        "/never": "the page handler did not begin to answer within 1000 ms",
+        "/redirect": "no period",
+    }
+
+
+def test_the_build_is_served_from_the_first_request_on(site: PythonSite, report: PrerenderReport, tmp_path: Path) -> None:
+    copied = copy_build(site.built(), tmp_path)
+    assert copied.routes == 4
+    with python_worker(assets_directory=tmp_path) as runtime:
+        answer = httpx.get(f"{runtime.url}/kept", trust_env=False)
+        streamed = httpx.get(f"{runtime.url}/streamed", trust_env=False)
+        assert httpx.get(f"{runtime.url}/__vinext/static-paths", trust_env=False).status_code == 404
+    assert (answer.headers["X-Vinext-Cache"], answer.text) == ("HIT", "<p>kept 1</p>")
+    assert (streamed.headers["X-Vinext-Cache"], streamed.text.count("part")) == ("HIT", 5)
+
+
+def test_a_later_run_removes_what_is_gone(site: PythonSite, report: PrerenderReport) -> None:
+    again, _ = run(site, ["/forever", "/forever"])
+    assert (again.rendered, again.build_id == report.build_id) == (1, False)
+    assert [path.name for path in site.built().artifacts_directory.rglob("*.html")] == ["forever.html"]
+    manifest = json.loads(site.built().manifest.read_bytes())
+    assert manifest["pregeneratedConcretePaths"] == ["/forever"]
+    assert manifest["routes"][0]["revalidate"] is False
+
+
+def test_a_site_without_a_list_says_what_to_do(tmp_path: Path) -> None:
+    site = site_in(tmp_path, "function_app:handler")
+    with pytest.raises(UserError, match=r"there is no static_paths\(\) beside the page handler; mend it, or list the paths"):
+        run(site)
+    report, _ = run(site, ["/page", "/json", "/gone", "/wrong"])
+    assert (report.rendered, [path for path, _ in report.failed]) == (3, ["/wrong"])
+    rows = {row["path"]: row for row in json.loads(site.built().manifest.read_bytes())["routes"]}
+    assert (rows["/page"]["revalidate"], rows["/page"]["expire"], rows["/page"]["tags"]) == (60, 120, ["posts"])
+    assert (rows["/json"]["router"], rows["/gone"]["responseStatus"]) == ("metadata", 410)
+
+
+def test_the_command_takes_a_file_of_paths_and_speaks_json(tmp_path: Path) -> None:
+    example = PROJECT.root / "examples" / "starlette"
+    site = tmp_path / "site"
+    shutil.copytree(example, site, ignore=shutil.ignore_patterns("dist", "state", "python_modules", "assets"))
+    (tmp_path / "paths.txt").write_text("# the first\n/\n\n/hello\n")
+    done = CliRunner().invoke(cli, ["prerender", str(site), "--paths", str(tmp_path / "paths.txt"), "--json"])
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert (document["rendered"], document["skipped"]) == (1, [{"path": "/hello", "reason": "no period"}])
+    assert document["failed"] == []
+
+
+def test_what_is_no_python_site_is_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["prerender", str(tmp_path)])
+    assert isinstance(done.exception, UserError)
+    assert "is no Python site" in str(done.exception)
