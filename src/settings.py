@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
 from cache.codec import Layout
@@ -10,13 +11,15 @@ from cache.errors import VinextWorkerError
 from cache.keys import KeySchema
 from cache.kv_ttl import TTLPolicy
 from pages.choice import HandlerName
+from pages.images.rules import ImageRules, read_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from enum import Enum
 
 _MOST_DIGITS = 15
 
+_MOST_NUMBERS = 100
+_IMAGE_RULES = ImageRules()
 _PAGES_SERVICE = HandlerName("service", "", "PAGES")
 
 T = TypeVar("T")
@@ -27,12 +30,21 @@ class SettingError(VinextWorkerError):
     """A setting has a value that is not allowed; the message says which are."""
 
 
+class ImagesSwitch(Enum):
+    """Whether the image endpoint is this Worker's. `auto`: where it has an images binding, or the pages are Python's."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Each field is the variable of its name, in capitals, after `VINEXT_`.
 
     `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to
-    prefixes. `prerender` is on while the site's pages are made for a build. `admin_token` None: the endpoints below `/__vinext/` do not exist.
+    prefixes. `prerender` is on while the site's pages are made for a build. `admin_token`
+    None: the endpoints below `/__vinext/` do not exist.
     """
 
     app_prefix: str = ""
@@ -47,6 +59,8 @@ class Settings:
     tenants: Mapping[str, str] = field(default_factory=dict)
     server_timing: bool = False
     prerender: bool = False
+    images: ImagesSwitch = ImagesSwitch.AUTO
+    image_rules: ImageRules = _IMAGE_RULES
     admin_token: str | None = None
 
     def prefix_of(self, host: str) -> str | None:
@@ -70,6 +84,13 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         tenants=_read(variables, "VINEXT_TENANTS", default.tenants, _tenants),
         server_timing=_read(variables, "VINEXT_SERVER_TIMING", default.server_timing, _switch),
         prerender=_read(variables, "VINEXT_PRERENDER", default.prerender, _switch),
+        images=_read(variables, "VINEXT_IMAGES", default.images, _one_of(ImagesSwitch)),
+        image_rules=ImageRules(
+            widths=_read(variables, "VINEXT_IMAGE_WIDTHS", _IMAGE_RULES.widths, _numbers(10_000)),
+            qualities=_read(variables, "VINEXT_IMAGE_QUALITIES", _IMAGE_RULES.qualities, _numbers(100)),
+            hosts=_read(variables, "VINEXT_IMAGE_HOSTS", _IMAGE_RULES.hosts, read_hosts),
+            allows_svg=_read(variables, "VINEXT_IMAGE_SVG", _IMAGE_RULES.allows_svg, _switch),
+        ),
         admin_token=variables.get("VINEXT_ADMIN_TOKEN") or None,
     )
 
@@ -125,3 +146,14 @@ def _tenants(text: str) -> Mapping[str, str]:
             raise ValueError("HOST=PREFIX pairs with commas between them, each host once")
         tenants[host] = prefix
     return tenants
+
+
+def _numbers(largest: int) -> Callable[[str], tuple[int, ...]]:
+    def parse(text: str) -> tuple[int, ...]:
+        parts = [part.strip() for part in text.split(",")]
+        numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS)
+        if len(numbers) != len(parts) or len(numbers) > _MOST_NUMBERS or not all(0 < number <= largest for number in numbers):
+            raise ValueError(f"at most {_MOST_NUMBERS} whole numbers from 1 to {largest} with commas between them")
+        return numbers
+
+    return parse

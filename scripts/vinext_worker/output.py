@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from collections.abc import Iterable, Sequence
 
 _SHOWN_ROWS = 20
 
@@ -49,10 +50,18 @@ class Output:
         if not self.as_json:
             self.console.print(Text(text, style=style))
 
-    def table(self, table: Table) -> None:
-        """A table for a person."""
-        if not self.as_json:
-            self.console.print(table)
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Text]]) -> None:
+        """A table for a person; where nobody watches, a line a row with tabs between the cells."""
+        if self.as_json:
+            return
+        if not self.console.is_terminal:
+            for row in rows:
+                self.console.out("\t".join(cell.plain.replace("\n", "; ") for cell in row), highlight=False)
+            return
+        table = Table(*columns)
+        for row in rows:
+            table.add_row(*row)
+        self.console.print(table)
 
     def document(self, document: object) -> None:
         """The document for a program."""

@@ -27,7 +27,8 @@ class CacheEntry:
     """What a cache gives back for a key; times are epoch milliseconds, periods are seconds.
 
     `value` None is a tombstone: known not to be cached. `revalidate_at_ms` None is never stale, `expire_at_ms` None
-    is never expired. `extra` keeps what a stored entry says beyond that, for writing it again.
+    is never expired. `extra` keeps what a stored entry says beyond that, for writing it again. `memo` is for readers:
+    what they work out of an entry again and again is kept there as long as the entry.
     """
 
     value: CacheValue | None
@@ -39,6 +40,7 @@ class CacheEntry:
     expire_seconds: float | None = None
     stale_seconds: float | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
+    memo: dict[object, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def make(  # noqa: PLR0913, PLR0917 - what an entry consists of

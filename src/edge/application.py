@@ -21,13 +21,15 @@ from edge.background import RequestBackground
 from edge.digest import digest
 from edge.fetching import fetch
 from edge.flight import PromiseFlight
+from edge.images import ImagesBinding, RuntimeImages
 from edge.kv import KVBinding
 from edge.log import ConsoleLog
-from edge.page_handler import page_handler, static_paths
+from edge.page_handler import has_images, page_handler, static_paths
 from edge.requests import page_request
 from edge.responses import js_response
 from edge.service import StreamCopy
 from isr.admin import Admin, AdminCache, is_admin
+from isr.answer import PassedAnswer
 from isr.engine import PageCache
 from isr.pass_through import PassThrough
 from isr.prerendering import Prerendering
@@ -35,6 +37,8 @@ from isr.quiet_log import QuietLog
 from isr.regeneration import Regeneration
 from isr.site import site_of
 from isr.store import PageStore
+from pages.images.endpoint import Images
+from pages.images.request import IMAGE_PATHS
 from seed.errors import SeedError
 from seed.opening import BuildOpener
 from seed.seeder import Seeder
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
 
 KV_BINDING = "VINEXT_CACHE"
 ASSETS_BINDING = "ASSETS"
+IMAGES_BINDING = "IMAGES"
 
 
 class Application:
@@ -74,10 +79,12 @@ class Application:
         self._pages = page_handler(env, self._settings, runtime)
         self._pass_through = PassThrough(self._pages, log)
         assets = _binding(env, ASSETS_BINDING)
-        self._opener = BuildOpener(NoAssets() if assets is None else AssetsBinding(assets), runtime)
+        self._assets = NoAssets() if assets is None else AssetsBinding(assets)
+        self._opener = BuildOpener(self._assets, runtime)
         # One page cache a tenant, each with memory of its own, so that no request can reach another's pages.
         self._page_caches: dict[str, PageCache] = {}
         self._data_caches: dict[str, DataCache] = {}
+        self._images: dict[str, Images] = {}
         self._admin = Admin(self._settings.admin_token, log)
         self._admin_caches: dict[str, AdminCache] = {}
 
@@ -107,6 +114,9 @@ class Application:
         if page_cache is None:
             return await self._pass_through.answer(request)
         enter_data_cache(self._data_caches[prefix])
+        images = self._images.get(prefix) if request.path in IMAGE_PATHS else None
+        if images is not None:
+            return PassedAnswer(await images.answer(request), frozenset())
         try:
             return await page_cache.answer(request)
         except Exception:
@@ -146,6 +156,10 @@ class Application:
         store = PageStore(site, handler, seeder, digest, runtime)
         self._admin_caches[prefix] = AdminCache(handler, store)
         self._data_caches[prefix] = DataCache(handler, runtime, site.schema)
+        binding = _binding(self._env, IMAGES_BINDING)
+        if has_images(settings, has_binding=binding is not None):
+            sources, transformer = RuntimeImages(self._assets), None if binding is None else ImagesBinding(binding)
+            self._images[prefix] = Images(settings.image_rules, sources, transformer, site.build_id, handler, digest, runtime)
         regeneration = Regeneration(store, self._pages, lease, runtime)
         return PageCache(site, store, self._pages, regeneration, runtime)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from pyodide.ffi import JsException
+import js
+from js import Promise
+from pyodide.ffi import JsException, to_js
 
 from edge.buffer import JsBuffer
 from seed.errors import AssetsError
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 # The host is not looked at, but a URL must have one.
 _ORIGIN = "https://assets.invalid"
+_TIMEOUT_MS = 5_000
 
 
 class AssetsBinding:
@@ -25,12 +28,12 @@ class AssetsBinding:
 
     async def get(self, path: str) -> Buffer | None:
         try:
-            response = await self._binding.fetch(f"{_ORIGIN}{path}", redirect="manual")
+            response = await _in_time(self._binding.fetch(f"{_ORIGIN}{path}", redirect="manual"))
             if response.status == HTTPStatus.OK:
-                return JsBuffer.of(await response.arrayBuffer())
+                return JsBuffer.of(await _in_time(response.arrayBuffer()))
             if response.body:
                 await response.body.cancel()
-        except JsException as error:
+        except (JsException, TimeoutError) as error:
             raise AssetsError(f"the assets did not answer for {path}: {error}") from error
         if response.status == HTTPStatus.NOT_FOUND:
             return None
@@ -43,3 +46,11 @@ class NoAssets:
     async def get(self, path: str) -> Buffer | None:
         del path
         return None
+
+
+async def _in_time(promise: Any) -> Any:
+    """What a promise gives. The timer is JavaScript's, which goes with the request, and gives None."""
+    found = await Promise.race(to_js([promise, js.scheduler.wait(_TIMEOUT_MS)]))
+    if found is None:
+        raise TimeoutError(f"nothing came within {_TIMEOUT_MS} ms")
+    return found

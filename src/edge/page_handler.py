@@ -11,6 +11,7 @@ from edge.service import MissingService, ServicePages
 from pages.choice import AsgiChoice, FunctionChoice, OwnChoice, PageHandlerError, ServiceChoice, chosen_pages
 from pages.failed import FailedPages
 from pages.timed import TimedPages
+from settings import ImagesSwitch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,13 @@ def static_paths(settings: Settings) -> Callable[[], Any] | None:
     except PageHandlerError:
         return None
     return choice.static_paths if isinstance(choice, AsgiChoice | FunctionChoice) else None
+
+
+def has_images(settings: Settings, *, has_binding: bool) -> bool:
+    """Whether the image endpoint is this Worker's; a vinext Worker behind a service has one of its own."""
+    if settings.images is not ImagesSwitch.AUTO:
+        return settings.images is ImagesSwitch.ON
+    return has_binding or chosen_pages() is not None or settings.page_handler.kind != "service"
 
 
 def _made(choice: PageChoice, env: Any, runtime: Runtime) -> PageHandler:

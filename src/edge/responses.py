@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from js import Response
+from js import Headers, Response
 
 from edge.buffer import body_to_js
-from edge.headers import js_headers
+from edge.headers import js_headers, response_options
 from edge.service import ServiceResponse
 from isr.answer import CachedAnswer
 from pages.whole import WholeResponse
@@ -22,8 +22,33 @@ def js_response(answer: Answer) -> Any:
     """The raw `Response`: the SDK's own costs more and gives nothing here."""
     if isinstance(answer, CachedAnswer):
         body = None if answer.body is None else body_to_js(answer.body)
-        return Response.new(body, status=answer.status, headers=js_headers(answer.headers))
+        return Response.new(body, _options(answer))
     return _passed(answer)
+
+
+class _SharedOptions:
+    """The options of answers whose headers differ in nothing but the age: a `Response` copies what it is given."""
+
+    def __init__(self, options: Any, age_seconds: int | None) -> None:
+        self.options = options
+        self.headers: Any = None
+        self.age_seconds = age_seconds
+
+
+def _options(answer: CachedAnswer) -> Any:
+    shared = None if answer.memo is None else answer.memo.get("options")
+    if not isinstance(shared, _SharedOptions):
+        options = response_options(answer.status, answer.headers)
+        if answer.memo is not None:
+            answer.memo["options"] = _SharedOptions(options, answer.age_seconds)
+        return options
+    if shared.headers is None:
+        # `Headers` are copied faster than an object is read, but have to be made.
+        shared.headers = shared.options.headers = Headers.new(shared.options.headers)
+    if shared.age_seconds != answer.age_seconds:
+        shared.headers.set("Age", str(answer.age_seconds))
+        shared.age_seconds = answer.age_seconds
+    return shared.options
 
 
 def _passed(answer: PassedAnswer) -> Any:

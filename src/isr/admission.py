@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from cache.tags import is_valid_tag, merge_tags
 from isr.cache_control import Period, directives, forbids_storing, shared_period
@@ -20,8 +20,10 @@ TAGS_HEADER = "x-vinext-cache-tags"
 REVALIDATED_HEADER = "x-vinext-revalidated-tags"
 INNER_CACHE_HEADER = "x-vinext-cache"
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_STATUSES = _REDIRECTS | {200, 404, 410}
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Not now, rather than not at all.
+_TEMPORARY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_STATUSES = REDIRECTS | {200, 404, 410}
 _PERSONAL_VARY = frozenset({"*", "cookie", "authorization"})
 
 
@@ -48,16 +50,23 @@ class Refusal:
     has_own_cache: bool = False
 
 
-def admit(response: PageResponse, record: RouteRecord | None, *, rsc: bool) -> Admission | Refusal:
+def admit(  # noqa: PLR0911 - one rule a line
+    response: PageResponse, record: RouteRecord | None, *, rsc: bool, path: str | None = None
+) -> Admission | Refusal:
     """Decide whether a page handler's answer to a canonical request is kept.
 
     `record` is what the build says of the path: it gives the period and the tags of an
-    answer that has no Cache-Control at all.
+    answer that has no Cache-Control at all. `path` is the one that was asked for.
     """
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Refusal(f"status {response.status}", is_failure=True)
+    if response.status in _TEMPORARY:
+        return Refusal(f"status {response.status}", is_failure=True)
     if response.status not in _STATUSES:
         return Refusal(f"status {response.status}")
+    if path is not None and urlsplit(response.header("location") or "").path == path:
+        # To another scheme or host, for one visitor; kept without those, it would lead everybody in a circle.
+        return Refusal("a redirect to its own path")
     refusal = _refused_by_headers(response)
     if refusal is not None:
         return refusal
@@ -123,7 +132,7 @@ def _artifact(response: PageResponse, *, rsc: bool) -> Artifact | None:
         return Artifact.RSC if rsc else None
     if rsc:
         return None
-    if content_type.startswith("text/html") or (response.status in _REDIRECTS and not content_type):
+    if content_type.startswith("text/html") or (response.status in REDIRECTS and not content_type):
         return Artifact.HTML
     return Artifact.ROUTE if content_type else None
 

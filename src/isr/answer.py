@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cache.entry import Freshness
 from cache.keys import KeySchema
-from isr.admission import INNER_CACHE_HEADER, REVALIDATED_HEADER, TAGS_HEADER
+from isr.admission import INNER_CACHE_HEADER, REDIRECTS, REVALIDATED_HEADER, TAGS_HEADER
 from isr.cache_control import cached_cache_control
 from seed.artifacts import Artifact
 
@@ -78,11 +78,24 @@ _VARY = {
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """An answer from the cache; `body` None where none is sent (HEAD, 304)."""
+    """An answer from the cache; `body` None where none is sent (HEAD, 304).
+
+    `fixed_headers` are all but the age. Where later answers will have the very same, `memo` is the place for what
+    is made of them to send them.
+    """
 
     status: int
-    headers: tuple[tuple[str, str], ...]
+    fixed_headers: tuple[tuple[str, str], ...]
     body: Body | None
+    age_seconds: int | None = None
+    memo: dict[str, object] | None = None
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """All of them."""
+        if self.age_seconds is None:
+            return self.fixed_headers
+        return (*self.fixed_headers, ("Age", str(self.age_seconds)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +128,47 @@ def kept_headers(response: PageResponse) -> dict[str, str]:
 
 def cached_answer(request: PageRequest, found: Found, schema: KeySchema, now_ms: int) -> CachedAnswer:
     """The answer that an entry gives: its headers, the cache's own, and a 304 where that fits."""
+    fixed = _fixed_part(found, schema)
+    age_seconds = max(0, now_ms - found.entry.last_modified_ms) // 1000
+    if fixed.status == HTTPStatus.OK and _matches(request.headers.get("if-none-match"), fixed.etag):
+        headers, memo = fixed.not_modified_headers, fixed.not_modified_memo
+        return CachedAnswer(HTTPStatus.NOT_MODIFIED, headers, None, age_seconds, memo)
+    body = None if request.method == "HEAD" else found.body
+    return CachedAnswer(fixed.status, fixed.headers, body, age_seconds, fixed.memo)
+
+
+class _FixedPart:
+    """What all answers from an entry have in common."""
+
+    __slots__ = ("body", "etag", "headers", "memo", "not_modified_headers", "not_modified_memo", "status")
+
+    def __init__(self, body: Body, status: int, headers: tuple[tuple[str, str], ...], etag: str) -> None:
+        self.body = body
+        self.status = status
+        self.headers = headers
+        self.etag = etag
+        self.not_modified_headers = tuple(item for item in headers if item[0].lower() not in _OF_THE_BODY)
+        self.memo: dict[str, object] = {}
+        self.not_modified_memo: dict[str, object] = {}
+
+
+def _fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
+    """Worked out once: an entry in memory answers many requests."""
+    memo, key = found.entry.memo, (schema, found.artifact, found.state)
+    kept = memo.get(key)
+    if not isinstance(kept, _FixedPart) or kept.body is not found.body:
+        kept = memo[key] = _make_fixed_part(found, schema)
+    return kept
+
+
+def _make_fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
     entry, artifact, body, state = found.entry, found.artifact, found.body, found.state
     value = entry.value
     stored: Mapping[str, str | list[str]] = getattr(value, "headers", None) or {}
     status: int = getattr(value, "status", None) or 200
+    if artifact is Artifact.RSC and status in REDIRECTS:
+        # The client takes the redirect out of the payload; fetch would follow it, and give the client another page's.
+        status = 200
     shown = "STALE" if state is Freshness.STALE else "HIT"
     headers = [
         (name, text)
@@ -138,15 +188,10 @@ def cached_answer(request: PageRequest, found: Found, schema: KeySchema, now_ms:
         headers.append(("ETag", etag))
     headers += [
         ("Cache-Control", cached_cache_control(entry, state)),
-        ("Age", str(max(0, now_ms - entry.last_modified_ms) // 1000)),
         (STATE_HEADER, shown),
         (NEXT_STATE_HEADER, shown),
     ]
-    if status == HTTPStatus.OK and _matches(request.headers.get("if-none-match"), etag):
-        kept = tuple(item for item in headers if item[0].lower() not in _OF_THE_BODY)
-        return CachedAnswer(304, kept, None)
-    is_head = request.method == "HEAD"
-    return CachedAnswer(status, tuple(headers), None if is_head else body)
+    return _FixedPart(body, status, tuple(headers), etag)
 
 
 def passed_answer(response: PageResponse, state: str | None = None) -> PassedAnswer:

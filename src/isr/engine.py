@@ -13,7 +13,7 @@ from isr.admission import REVALIDATED_HEADER, Refusal, admit, header_tags
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
 from isr.client_headers import with_client_headers
 from isr.invalidation import enter_site
-from isr.lookup import Hidden, Lookup, PassBy, look_up
+from isr.lookup import Hidden, Lookup, PassBy, has_credentials, look_up, may_store
 from isr.pass_through import ask
 from isr.regeneration import Making, has_rsc
 from seed.artifacts import Artifact
@@ -68,7 +68,7 @@ class PageCache:
         return cached_answer(request, found, self._site.schema, self._clock())
 
     async def _miss(self, request: PageRequest, lookup: Lookup) -> Answer:
-        if not lookup.may_store:
+        if not may_store(request, lookup):
             if lookup.is_rsc and request.method == "GET":
                 # Its answer is for one client only. The page's own payload is made beside it.
                 self._regeneration.start(request.origin, lookup)
@@ -92,10 +92,10 @@ class PageCache:
             if response is None:
                 return NO_PAGE
             record = await self._store.record(lookup.path)
-            decision = admit(response, record, rsc=lookup.is_rsc)
+            decision = admit(response, record, rsc=lookup.is_rsc, path=lookup.url_path)
             if isinstance(decision, Refusal):
                 self._log.event("debug", "page.not_stored", path=lookup.path, reason=decision.reason)
-                if lookup.has_credentials:
+                if has_credentials(request):
                     # The answer may be for this visitor only; what everybody gets is made beside it.
                     self._regeneration.start(request.origin, lookup)
                 else:

@@ -48,16 +48,12 @@ class Lookup:
     """The request is for a page that may be in the cache.
 
     `path` is normalized as in keys, `url_path` as the page handler is asked for it.
-    `artifacts` are the forms that answer it, the likeliest first. `may_store` tells whether
-    the page handler's answer to this very request may be kept, `has_credentials` whether it
-    may differ from what a stranger gets.
+    `artifacts` are the forms that answer it, the likeliest first.
     """
 
     path: str
     url_path: str
     artifacts: tuple[Artifact, ...]
-    may_store: bool
-    has_credentials: bool = False
 
     @property
     def is_rsc(self) -> bool:
@@ -100,12 +96,22 @@ def look_up(request: PageRequest, site: Site) -> Lookup | PassBy | Hidden:
         path=normalize_path(path),
         url_path=_url_path(path, site),
         artifacts=(Artifact.RSC,) if is_rsc else (Artifact.HTML, Artifact.ROUTE),
-        may_store=request.method == "GET"
+    )
+
+
+def may_store(request: PageRequest, lookup: Lookup) -> bool:
+    """Whether the page handler's answer to this very request may be kept."""
+    return (
+        request.method == "GET"
         and not _has_query(request.query)
         and request.headers.get("authorization") is None
-        and not (is_rsc and _has_router_state(request.headers)),
-        has_credentials=any(request.headers.get(name) is not None for name in _CREDENTIAL_HEADERS),
+        and not (lookup.is_rsc and _has_router_state(request.headers))
     )
+
+
+def has_credentials(request: PageRequest) -> bool:
+    """Whether the page handler's answer may differ from what a stranger gets."""
+    return any(request.headers.get(name) is not None for name in _CREDENTIAL_HEADERS)
 
 
 def is_below(path: str, folder: str) -> bool:
@@ -114,6 +120,8 @@ def is_below(path: str, folder: str) -> bool:
     A file server may decode a path again, fold slashes and resolve dots, so that is done
     here as often as it can be done.
     """
+    if "%" not in path and folder not in path.lower():
+        return False
     for _ in range(4):
         decoded = unquote(path).replace("\\", "/")
         if decoded == path:

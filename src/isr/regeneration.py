@@ -125,7 +125,7 @@ class Regeneration:
         except PageError as error:
             self._give_up(path, Refusal(str(error), is_failure=True), rsc=request.rsc)
             return False
-        decision = admit(response, await self._store.record(path), rsc=request.rsc)
+        decision = admit(response, await self._store.record(path), rsc=request.rsc, path=request.path)
         if isinstance(decision, Refusal):
             await response.drop()
             self._give_up(path, decision, rsc=request.rsc)

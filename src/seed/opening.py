@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seed.errors import SeedError
-from seed.shared_assets import SharedAssets
 from seed.source import open_source
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ class BuildOpener:
     """
 
     def __init__(self, assets: Assets, runtime: Runtime) -> None:
-        self._assets = SharedAssets(assets, runtime.flight)
+        self._assets = assets
         self._flight = runtime.flight
         self._clock = runtime.clock
         self._log = runtime.log
@@ -45,7 +44,7 @@ class BuildOpener:
         if self._is_open or now_ms < self._again_at_ms:
             return
         try:
-            self._source = await open_source(self._assets)
+            self._source = await open_source(self._assets, self._flight)
         except SeedError as error:
             self._again_at_ms = now_ms + RETRY_MS
             self._failure = str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from cache.keys import normalize_path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from cache.body import Body, Buffer
+    from cache.flight import SingleFlight
     from seed.artifacts import Artifact
     from seed.manifest import Manifest
 
@@ -57,7 +59,7 @@ class Source(Protocol):
         """The entity tag of an artifact, where its name tells one."""
 
 
-async def open_source(assets: Assets) -> Source | None:
+async def open_source(assets: Assets, flight: SingleFlight | None = None) -> Source | None:
     """The build in the assets, None where there is none.
 
     Raises ManifestError where what is there cannot be read, AssetsError where it cannot be got.
@@ -65,7 +67,7 @@ async def open_source(assets: Assets) -> Source | None:
     where = f"/{PRERENDER_FOLDER}/{BUILD_FILE}"
     found = await assets.get(where)
     if found is not None:
-        return CopiedSource(assets, Build.from_json(found.to_bytes(), where))
+        return CopiedSource(assets, Build.from_json(found.to_bytes(), where), flight)
     where = f"/{PRERENDER_FOLDER}/{MANIFEST_NAME}"
     found = await assets.get(where)
     if found is not None:
@@ -76,9 +78,10 @@ async def open_source(assets: Assets) -> Source | None:
 class CopiedSource:
     """The layout of `vinext-worker copy` (`seed.index`)."""
 
-    def __init__(self, assets: Assets, build: Build) -> None:
+    def __init__(self, assets: Assets, build: Build, flight: SingleFlight | None = None) -> None:
         self.build = build
         self._assets = assets
+        self._flight = flight
         self._shards: OrderedDict[int, Mapping[str, object]] = OrderedDict()
 
     async def record(self, path: str) -> RouteRecord | None:
@@ -87,7 +90,7 @@ class CopiedSource:
         number = shard_of(path, self.build.shards)
         shard = self._shards.get(number)
         if shard is None:
-            shard = await self._read_shard(number)
+            shard = await self._read_shard_once(number)
             self._shards[number] = shard
             if len(self._shards) > _SHARDS_KEPT:
                 self._shards.popitem(last=False)
@@ -117,6 +120,11 @@ class CopiedSource:
     def etag(self, name: str) -> str | None:
         return f'"{name}"'
 
+    async def _read_shard_once(self, number: int) -> Mapping[str, object]:
+        if self._flight is None:
+            return await self._read_shard(number)
+        return await self._flight.run(f"shard {number}", lambda: self._read_shard(number))
+
     async def _read_shard(self, number: int) -> Mapping[str, object]:
         where = f"/{PRERENDER_FOLDER}/{shard_file(self.build.index, number)}"
         found = await self._assets.get(where)
@@ -130,8 +138,8 @@ class PlainSource:
     """The manifest with the files beside it, as they are in a build's `dist/server`.
 
     Nothing in it tells the time of the build, so its pages count as made at the epoch: those
-    with a period are stale from the start, and any invalidation holds against them. It has no
-    RSC headers either; vinext's client answers an RSC payload without them with a page load.
+    with a period are stale from the start, though never expired, and any invalidation holds
+    against them. It has no RSC headers either; vinext's client answers an RSC payload without them with a page load.
     """
 
     def __init__(self, assets: Assets, manifest: Manifest) -> None:
@@ -174,5 +182,5 @@ def _records(manifest: Manifest) -> dict[str, RouteRecord]:
         except ManifestError:
             continue
         record = record_of(route, manifest.schema, files)
-        records[normalize_path(route.path)] = record
+        records[normalize_path(route.path)] = replace(record, expire_seconds=None)
     return records

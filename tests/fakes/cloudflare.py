@@ -75,6 +75,7 @@ class FakeCloudflare:
     accounts: list[str] = field(default_factory=lambda: [ACCOUNT])
     zones: dict[str, str] = field(default_factory=lambda: {"example.com": ZONE})
     traffic: list[Traffic] = field(default_factory=list)
+    may_see_traffic: bool = True
     keeps_values: bool = True
     page_size: int = 1000
     delay_seconds: float = 0
@@ -203,7 +204,11 @@ class FakeCloudflare:
     def _analytics(self, document: dict[str, Any]) -> dict[str, Any]:
         variables = document.get("variables") or {}
         text = document["query"]
-        if "httpRequestsAdaptiveGroups" not in text or variables.get("zone") not in self.zones.values():
+        if (
+            "httpRequestsAdaptiveGroups" not in text
+            or variables.get("zone") not in self.zones.values()
+            or not self.may_see_traffic
+        ):
             return {"data": None, "errors": [{"message": "zone not found or not authorized"}]}
         limit = int(variables.get("limit", 10_000))
         rows = sorted(self.traffic, key=lambda row: -row.requests)[:limit]

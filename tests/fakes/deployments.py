@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes.builds import real_build, written_build
+from tests.fakes.builds import BUILT_AT_MS, real_build, set_built_at, written_build
 from tests.fakes.cloudflare import NAMESPACE
 
 from vinext_worker import main
@@ -43,9 +43,11 @@ class FakeDeployment:
         )
 
     @classmethod
-    def of_version(cls, version: str, folder: Path, **settings: Any) -> FakeDeployment:
+    def of_version(cls, version: str, folder: Path, built_at_ms: int = BUILT_AT_MS, **settings: Any) -> FakeDeployment:
         deployment = cls(folder)
-        copy_build(real_build(version, folder / "site"), deployment.assets)
+        built = real_build(version, folder / "site")
+        set_built_at(built.manifest, built_at_ms)
+        copy_build(built, deployment.assets)
         deployment.configure(**settings)
         return deployment
 

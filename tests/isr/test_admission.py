@@ -148,11 +148,11 @@ class Refused:
 REFUSED = [
     *(
         Refused(f"status-{status}", "status 200, 301, 302, 303, 307, 308, 404 or 410", replace(page(), status=status))
-        for status in (201, 204, 206, 300, 304, 400, 401, 403, 405, 429, 451)
+        for status in (201, 204, 206, 300, 304, 400, 401, 403, 405, 451)
     ),
     *(
         Refused(f"status-{status}", "a failure keeps the stale entry", replace(page(), status=status), is_failure=True)
-        for status in (500, 502, 503, 504, 599)
+        for status in (408, 425, 429, 500, 502, 503, 504, 599)
     ),
     Refused(
         "status-500-with-record",
@@ -213,6 +213,13 @@ REFUSED = [
     Refused("compressed", "the body as it is", page(content_encoding="br")),
     Refused("part", "a body is stored only whole", page(content_range="bytes 0-9/100")),
 ]
+
+
+@pytest.mark.parametrize("location", ["/page", "https://example.com/page", "/page?a=1", "//other.example/page#part"])
+def test_a_redirect_to_its_own_path_is_refused(location: str) -> None:
+    response = redirect(301, location=location)
+    assert isinstance(admit(response, None, rsc=False, path="/page"), Refusal)
+    assert isinstance(admit(response, None, rsc=False, path="/page/"), Admission)
 
 
 @pytest.mark.parametrize("rule", REFUSED, ids=lambda rule: rule.id)

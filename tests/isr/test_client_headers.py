@@ -37,7 +37,7 @@ def headers_of(result: Found) -> dict[str, object]:
 
 
 def lookup(artifact: Artifact = Artifact.RSC) -> Lookup:
-    return Lookup("/blog/a b", "/shop/blog/a%20b", (artifact,), may_store=True)
+    return Lookup("/blog/a b", "/shop/blog/a%20b", (artifact,))
 
 
 def test_a_payload_that_vinext_wrote_gets_what_its_client_needs() -> None:

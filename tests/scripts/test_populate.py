@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
-import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.builds import SCHEMAS, VERSIONS, dump
-from tests.fakes.cloudflare import ACCOUNT, NAMESPACE, TOKEN, Fault, FakeCloudflare
+from tests.fakes.builds import SCHEMAS, VERSIONS, VINEXT, dump
+from tests.fakes.cloudflare import ACCOUNT, NAMESPACE, TOKEN, Fault
 from tests.fakes.deployments import FakeDeployment
 from tests.fakes.kv import InMemoryKV
 from tests.fakes.ports import FakeBackground, FakeClock
 
 from cache.body import BytesBody
-from cache.codec import Layout
+from cache.codec import Codec, Layout
+from cache.keys import KeySchema
 from cache.kv import KVCacheHandler
 from cache.kv_ttl import TTLPolicy
 from seed.entries import SeedEntry, seed_entries
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from tests.fakes.cloudflare import FakeCloudflare
     from tests.fakes.deployments import CommandLine
 
 PAGES = {f"/p/{number}": f"<html>page {number} — Straße".encode() for number in range(30)}
@@ -42,7 +44,7 @@ PAGES = {f"/p/{number}": f"<html>page {number} — Straße".encode() for number 
         pytest.param('VINEXT_APP_PREFIX = "shop"', {"app_prefix": "shop"}, id="prefix"),
     ],
 )
-async def test_what_is_written_is_what_the_workers_own_handler_writes(
+async def test_what_is_written_is_what_the_workers_own_handler_writes(  # noqa: PLR0913, PLR0917 - fixtures
     version: str, variables: str, settings: dict[str, Any], tmp_path: Path, command_line: CommandLine, cloudflare: FakeCloudflare
 ) -> None:
     deployment = FakeDeployment.of_version(version, tmp_path, variables=variables)
@@ -53,7 +55,8 @@ async def test_what_is_written_is_what_the_workers_own_handler_writes(
         await handler.set(item.key, item.entry.value, item.context)
     assert await background.done() == []
     # The command has an event loop of its own.
-    assert in_thread(lambda: command_line.run("populate", "--config", deployment.config)).status == 0
+    said = await asyncio.to_thread(command_line.run, "populate", "--config", deployment.config)
+    assert said.status == 0
     written = {key: (found.value, found.metadata, found.expiration_ttl) for key, found in cloudflare.stored.items()}
     assert written == {key: (found.value, found.metadata, found.expiration) for key, found in namespace.stored.items()}
     assert len(written) == {"0.0.38": 75, "1.4.0": 71}[version]
@@ -263,7 +266,7 @@ def test_a_wrong_namespace_is_one_line_that_says_what_to_do(
         pytest.param([], 1, "no account", id="none"),
     ],
 )
-def test_the_account_is_looked_up_where_there_is_one(
+def test_the_account_is_looked_up_where_there_is_one(  # noqa: PLR0913, PLR0917 - fixtures
     accounts: list[str], status: int, message: str, tmp_path: Path, command_line: CommandLine, cloudflare: FakeCloudflare
 ) -> None:
     deployment = FakeDeployment.of_pages(tmp_path, PAGES)
@@ -464,18 +467,12 @@ def test_entries_of_a_build_that_was_not_copied_are_the_same_but_for_their_names
     copied = {key: json.loads(found.value) for key, found in cloudflare.stored.items()}
     cloudflare.stored.clear()
     server = tmp_path / "site" / "dist" / "server"
-    os.symlink(tmp_artifacts("1.4.0"), server / "prerendered-routes")
+    (server / "prerendered-routes").symlink_to(VINEXT / "1.4.0" / "prerendered-routes")
     assert command_line.run("populate", "--config", deployment.config, "--from", server, "--again").status == 0
     plain = {key: json.loads(found.value) for key, found in cloudflare.stored.items()}
     for entry in copied.values():
         del entry["value"]["headers"]["etag"]
     assert plain == copied
-
-
-def tmp_artifacts(version: str) -> str:
-    from tests.fakes.builds import VINEXT  # noqa: PLC0415 - here alone
-
-    return str(VINEXT / version / "prerendered-routes")
 
 
 def without_build(key: str) -> str:
@@ -484,17 +481,7 @@ def without_build(key: str) -> str:
     return key
 
 
-def in_thread(work: Any) -> Any:
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - here alone
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(work).result()
-
-
 def test_the_codec_reads_what_was_written(tmp_path: Path, command_line: CommandLine, cloudflare: FakeCloudflare) -> None:
-    from cache.codec import Codec  # noqa: PLC0415 - here alone
-    from cache.keys import KeySchema  # noqa: PLC0415 - likewise
-
     deployment = FakeDeployment.of_pages(tmp_path, PAGES, variables='VINEXT_KV_LAYOUT = "framed"')
     assert command_line.run("populate", "--config", deployment.config).status == 0
     codec = Codec(Layout.VINEXT, KeySchema.V2)

@@ -53,7 +53,9 @@ def runtime(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Itera
     for package in ("cache", "edge"):
         shutil.copytree(project.root / "src" / package, folder / "src" / package)
     shutil.copytree(TESTS / "conformance", folder / "src" / "conformance")
-    with LocalRuntime(RuntimeOptions(config=WranglerConfig.read(folder / "wrangler.toml"), project=project, faults=True)) as started:
+    with LocalRuntime(
+        RuntimeOptions(config=WranglerConfig.read(folder / "wrangler.toml"), project=project, faults=True)
+    ) as started:
         yield started
 
 

@@ -55,6 +55,18 @@ def test_while_the_assets_fail_the_page_handler_answers_and_then_the_build_does(
     assert worker.visitor.ask("/__prerender/build.json").status == 404
 
 
+def test_assets_that_never_answer_are_given_up_on(worker: ColdWorker, build: SmallBuild) -> None:
+    worker.assets.fill(build.copy())
+    worker.runtime.fail("ASSETS", "fetch", "hang")
+    answers = worker.visitor.ask_together(["/page"] * 10, lambda: None)
+    assert {(answer.status, answer.state) for answer in answers} == {(200, None)}
+    (event,) = worker.events("seed.failed")
+    assert "nothing came within 5000 ms" in event["error"]
+    worker.runtime.heal()
+    hit = eventually(lambda: worker.visitor.ask("/page"), lambda answer: answer.state == "HIT")
+    assert hit.text == "built /page"
+
+
 @pytest.mark.parametrize(
     "content", [pytest.param(b"{", id="no JSON"), pytest.param(b'{"version": 1, "buildId": 5}', id="fields that are wrong")]
 )

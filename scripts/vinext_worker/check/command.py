@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from seed.from_directory import open_directory
@@ -90,19 +89,25 @@ async def _check(url: str, folder: Path, sample: int | None, output: Output) -> 
 
 
 def _show(checked: Sequence[Checked], wrong: int, output: Output) -> None:
-    table = Table("path", "form", "status", "cache", "Cache-Control", "first byte")
-    for row in checked:
-        path = Text(row.request.url_path)
-        for fault in row.faults:
-            path.append(f"\n{fault}", style="red")
-        first_byte = "" if row.first_byte_ms is None else f"{row.first_byte_ms:.0f} ms"
-        state = Text(row.state or "-", style=_STYLES.get(row.state, "red"))
-        status = str(row.status or "-")
-        table.add_row(path, row.request.artifact.value, status, state, Text(row.cache_control), first_byte)
-    output.table(table)
+    columns = ("path", "form", "status", "cache", "Cache-Control", "first byte")
+    output.table(columns, map(_row, checked))
     times = [row.first_byte_ms for row in checked if row.first_byte_ms is not None]
     middle = f"; first byte after {median(times):.0f} ms in the middle" if times else ""
     if wrong:
         output.line(f"{wrong} of {len(checked)} answers are not as expected{middle}", "red")
     else:
         output.line(f"all {len(checked)} answers are as expected{middle}", "green")
+
+
+def _row(checked: Checked) -> list[Text]:
+    path = Text(checked.request.url_path)
+    for fault in checked.faults:
+        path.append(f"\n{fault}", style="red")
+    return [
+        path,
+        Text(checked.request.artifact.value),
+        Text(str(checked.status or "-")),
+        Text(checked.state or "-", style=_STYLES.get(checked.state, "red")),
+        Text(checked.cache_control),
+        Text("" if checked.first_byte_ms is None else f"{checked.first_byte_ms:.0f} ms"),
+    ]

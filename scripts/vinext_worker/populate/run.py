@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from seed.skipped import Skipped
+from vinext_worker.errors import UserError
 from vinext_worker.populate.populator import CannotEncodeError
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ async def populate(  # noqa: PLR0913, PLR0917 - what a run consists of
     try:
         await run.write(items)
         await run.verify()
+    except UserError:
+        await run.settle()
+        raise
     finally:
         await run.stop()
         report.seconds = time.monotonic() - started
@@ -126,8 +130,12 @@ class _Run:
             if wrong is not None:
                 self._report.wrong.add(parcel.key, wrong)
 
+    async def settle(self) -> None:
+        """Wait for what is under way: what arrives all the same is noted, and not sent again by the next run."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def stop(self) -> None:
-        """Let go of what is under way, where an error ended the run."""
+        """Let go of what is under way."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

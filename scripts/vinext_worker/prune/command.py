@@ -5,7 +5,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
+from rich.text import Text
 
 from cache.body import BytesBody
 from cache.codec import Codec
@@ -138,12 +138,11 @@ async def _remove(remote: RemoteNamespace, prefixes: list[str], build_ids: set[s
 
 
 def _show(plan: Plan, output: Output, *, dry_run: bool) -> None:
-    table = Table("build", "entries", "")
-    for build, reason in plan.kept:
-        table.add_row(build.build_id, str(build.entries), f"kept: {reason}")
-    for build in plan.removed:
-        table.add_row(build.build_id, str(build.entries), "would be removed" if dry_run else "removed", style="yellow")
-    if table.row_count:
-        output.table(table)
-    else:
+    done = "would be removed" if dry_run else "removed"
+    rows = [(build, f"kept: {reason}", "") for build, reason in plan.kept] + [(build, done, "yellow") for build in plan.removed]
+    output.table(
+        ("build", "entries", ""),
+        [[Text(build.build_id, style), Text(str(build.entries), style), Text(said, style)] for build, said, style in rows],
+    )
+    if not rows:
         output.line("no entries that name a build")

@@ -1,0 +1,1 @@
+"""Images in the size, quality and format that a page and a browser ask for."""

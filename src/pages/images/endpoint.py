@@ -1,0 +1,170 @@
+"""The image endpoint: `/_next/image` and `/_vinext/image`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from cache.body import text_body
+from cache.entry import Freshness, freshness
+from cache.handler import SetContext
+from cache.javascript import json_text, to_utf8
+from cache.values import ImageValue
+from pages.images.formats import SNIFFED_BYTES, UNTOUCHED, ImageFormat, is_animated, negotiate, sniff
+from pages.images.ports import MOST_SOURCE_BYTES, ImageSourceError, ImageTransformError
+from pages.images.request import ImageRefusedError, parse_image_request
+from pages.whole import WholeResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from cache.body import Body, Buffer
+    from cache.handler import CacheHandler
+    from cache.runtime import Runtime
+    from pages.images.ports import ImageSources, ImageTransformer
+    from pages.images.request import ImageRequest
+    from pages.images.rules import ImageRules
+    from pages.policy import HeaderItems
+    from pages.request import PageRequest
+
+# Next.js's `minimumCacheTTL`.
+PERIOD_SECONDS = 14_400
+TAG = "images"
+_KEY_CHARACTERS = 40
+_HASHED_FOLDER = "/_next/static/"
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_CONTENT_SECURITY_POLICY = "script-src 'none'; frame-src 'none'; sandbox;"
+_BY_EXTENSION = {kind.extension: kind for kind in ImageFormat}
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Answers from IMAGE entries, and makes those that are missing or stale.
+
+    `transformer` None serves every image as it is. `build_id` is part of the keys, because a file of the site may change
+    with a deploy.
+    """
+
+    rules: ImageRules
+    sources: ImageSources
+    transformer: ImageTransformer | None
+    build_id: str | None
+    handler: CacheHandler
+    digest: Callable[[Body], Awaitable[str]]
+    runtime: Runtime
+
+    async def answer(self, request: PageRequest) -> WholeResponse:
+        """Answer a request. Never raises: what goes wrong is a status, with a log line where it is not the visitor's fault."""
+        if request.method not in {"GET", "HEAD"}:
+            return _text(HTTPStatus.METHOD_NOT_ALLOWED, "GET or HEAD", (("allow", "GET, HEAD"),))
+        try:
+            wanted = parse_image_request(request.query, self.rules)
+        except ImageRefusedError as error:
+            return _text(HTTPStatus.BAD_REQUEST, f"Bad Request: {error}")
+        key = self._key(wanted, request.headers.get("accept"))
+        found = await self._find(key)
+        if found is not None:
+            value, state = found
+            if state is Freshness.STALE:
+                self._refresh(key, wanted, request.headers.get("accept"))
+            return _image(request, wanted, value, "STALE" if state is Freshness.STALE else "HIT")
+        try:
+            accept = request.headers.get("accept")
+            value = await self.runtime.flight.run(key, lambda: self._make(key, wanted, accept))
+        except ImageSourceError as error:
+            if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                self.runtime.log.event("warning", "image.failed", source=wanted.source, error=str(error))
+            return _text(error.status, str(error))
+        return _image(request, wanted, value, "MISS")
+
+    def _key(self, wanted: ImageRequest, accept: str | None) -> str:
+        # The formats that the browser takes decide; what the source is, is not known yet.
+        formats = negotiate(accept, ImageFormat.JPEG).extension
+        asked = [wanted.source, wanted.width, wanted.quality, formats, self.transformer is not None]
+        digest = hashlib.sha256(to_utf8(json_text(asked))).hexdigest()[:_KEY_CHARACTERS]
+        build = f"{self.build_id}:" if self.build_id and wanted.path else ""
+        return f"image:{build}{digest}"
+
+    async def _find(self, key: str) -> tuple[ImageValue, Freshness] | None:
+        try:
+            entry = await self.handler.get(key)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+            self.runtime.log.event("error", "cache.read_failed", key=key, error=str(error))
+            return None
+        if entry is None or not isinstance(entry.value, ImageValue) or entry.value.extension not in _BY_EXTENSION:
+            return None
+        state = freshness(entry, self.runtime.clock())
+        return None if state is Freshness.EXPIRED else (entry.value, state)
+
+    def _refresh(self, key: str, wanted: ImageRequest, accept: str | None) -> None:
+        claim = self.runtime.flight.claim(f"refresh {key}")
+        if claim is None:
+            return
+
+        async def work() -> None:
+            try:
+                await self._make(key, wanted, accept)
+            finally:
+                claim.release()
+
+        self.runtime.background.run(work(), f"making the image {wanted.source}")
+
+    async def _make(self, key: str, wanted: ImageRequest, accept: str | None) -> ImageValue:
+        """Raises ImageSourceError."""
+        started_at_ms = self.runtime.clock()
+        source = await (self.sources.local(wanted.path) if wanted.path else self.sources.remote(wanted.url or ""))
+        if source.size_bytes > MOST_SOURCE_BYTES:
+            raise ImageSourceError(f"The image has more than {MOST_SOURCE_BYTES} bytes", HTTPStatus.BAD_REQUEST)
+        body, kind = await self._transformed(source, wanted, accept)
+        value = ImageValue(etag=f'"{await self.digest(body)}"', buffer=body, extension=kind.extension, revalidate=PERIOD_SECONDS)
+        context = SetContext(tags=(TAG,), revalidate=PERIOD_SECONDS, last_modified_ms=started_at_ms)
+        self.runtime.background.run(self.handler.set(key, value, context), f"keeping the image {wanted.source}")
+        return value
+
+    async def _transformed(self, source: Buffer, wanted: ImageRequest, accept: str | None) -> tuple[Body, ImageFormat]:
+        head = source.head(SNIFFED_BYTES)
+        kind = sniff(head)
+        if kind is None or (kind is ImageFormat.SVG and not self.rules.allows_svg):
+            raise ImageSourceError("The requested resource is not an allowed image type", HTTPStatus.BAD_REQUEST)
+        if self.transformer is None or kind in UNTOUCHED or is_animated(kind, head):
+            return source, kind
+        target = negotiate(accept, kind)
+        try:
+            return await self.transformer.transform(source, target, wanted.width, wanted.quality), target
+        except ImageTransformError as error:
+            self.runtime.log.event("warning", "image.not_transformed", source=wanted.source, error=str(error))
+            return source, kind
+
+
+def _image(request: PageRequest, wanted: ImageRequest, value: ImageValue, state: str) -> WholeResponse:
+    is_hashed = wanted.path is not None and wanted.path.startswith(_HASHED_FOLDER)
+    headers: HeaderItems = (
+        ("cache-control", _IMMUTABLE if is_hashed else f"public, max-age={PERIOD_SECONDS}, must-revalidate"),
+        ("vary", "Accept"),
+        ("etag", value.etag),
+        ("content-security-policy", _CONTENT_SECURITY_POLICY),
+        ("x-content-type-options", "nosniff"),
+    )
+    if _matches(request.headers.get("if-none-match"), value.etag):
+        return WholeResponse(HTTPStatus.NOT_MODIFIED, headers, None)
+    headers = (
+        *headers,
+        ("content-type", _BY_EXTENSION[value.extension].value),
+        ("content-disposition", "inline"),
+        ("x-vinext-cache", state),
+        ("x-nextjs-cache", state),
+    )
+    return WholeResponse(HTTPStatus.OK, headers, None if request.method == "HEAD" else value.buffer)
+
+
+def _text(status: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> WholeResponse:
+    fixed = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+    return WholeResponse(status, (*fixed, *headers), text_body(text))
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    """RFC 9110, 13.1.2: any of the listed tags, compared weakly, or `*`."""
+    given = [part.strip().removeprefix("W/") for part in (if_none_match or "").split(",")]
+    return etag in given or given == ["*"]

@@ -1,0 +1,284 @@
+"""The endpoints below `/__vinext/`: who may use them, what they take, what they answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.fakes.ports import FakeClock, FakeLog
+
+from cache.body import BytesBody
+from cache.entry import CacheEntry
+from cache.errors import InvalidationError
+from cache.layout_vinext import write_vinext
+from cache.memory import MemoryCacheHandler
+from cache.values import AppPageValue
+from isr.admin import MOST_BODY_BYTES, MOST_LINES, Admin, AdminCache, is_admin
+from pages.handler import PageError
+from pages.request import PageRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cache.body import Body
+    from isr.answer import CachedAnswer
+
+TOKEN = "correct horse battery staple"
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+
+
+@dataclass
+class Invalidations:
+    tags: list[tuple[str, ...]] = field(default_factory=list)
+    prefixes: list[str] = field(default_factory=list)
+    failure: Exception | None = None
+
+    async def revalidate_tags(self, tags: Iterable[str]) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.tags.append(tuple(tags))
+
+    async def revalidate_path_prefix(self, prefix: str) -> None:
+        self.prefixes.append(prefix)
+
+
+@dataclass
+class Endpoint:
+    token: str | None = TOKEN
+    is_open: bool = True
+    invalidations: Invalidations = field(default_factory=Invalidations)
+    log: FakeLog = field(default_factory=FakeLog)
+    read: int = 0
+    opened: int = 0
+
+    def __post_init__(self) -> None:
+        self.handler: Any = MemoryCacheHandler(10_000_000, FakeClock(2000))
+
+    async def ask(
+        self,
+        path: str,
+        body: bytes | Exception = b"",
+        *,
+        headers: Mapping[str, str] = BEARER,
+        method: str = "POST",
+        size: int | None = None,
+    ) -> CachedAnswer:
+        async def read_body(limit: int) -> Body | None:
+            self.read += 1
+            if isinstance(body, Exception):
+                raise body
+            return None if (size or len(body)) > limit else BytesBody(body)
+
+        async def open_cache() -> AdminCache | None:
+            self.opened += 1
+            return AdminCache(self.handler, self.invalidations) if self.is_open else None
+
+        request = PageRequest(method, "https://example.com", path, "", dict(headers))
+        assert is_admin(request)
+        return await Admin(self.token, self.log).answer(request, read_body, open_cache)
+
+
+def document(answer: CachedAnswer) -> Any:
+    assert answer.body is not None
+    return json.loads(answer.body.to_bytes())
+
+
+def line(key: object = "app:v2:b:/a:html", html: bytes = b"<p>", **changes: Any) -> bytes:
+    entry = CacheEntry.make(AppPageValue(html=BytesBody(html), headers={"x": "y"}, status=200), ("a", "b"), 1000, 60, 3600)
+    return json.dumps({"key": key} | json.loads(write_vinext(entry, bounded=True)) | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/__vinext/seed", True),
+        ("/__vinext", True),
+        ("/__vinext/", True),
+        ("/__vinext/nothing", True),
+        ("/__VINEXT/seed", True),
+        ("/%5F_vinext/seed", True),
+        ("/%5f%5Fvinext/seed", True),
+        ("//__vinext/seed", True),
+        ("/a/../__vinext/seed", True),
+        ("/%255f_vinext/seed", True),
+        ("/__vinext-not", False),
+        ("/docs/__vinext/seed", False),
+        ("/_vinext/image", False),
+        ("/vinext", False),
+        ("/", False),
+    ],
+)
+def test_everything_below_the_folder_is_the_endpoints_in_whatever_spelling(path: str, expected: bool) -> None:  # noqa: FBT001
+    assert is_admin(PageRequest("GET", "https://example.com", path, "", {})) is expected
+
+
+@pytest.mark.parametrize("path", ["/__vinext/seed", "/__vinext/revalidate", "/__vinext/other"])
+async def test_without_a_token_there_is_nothing(path: str) -> None:
+    endpoint = Endpoint(token=None)
+    answer = await endpoint.ask(path, line())
+    assert (answer.status, endpoint.read, endpoint.opened) == (404, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="none"),
+        pytest.param({"authorization": "Bearer wrong"}, id="wrong"),
+        pytest.param({"authorization": f"Bearer {TOKEN}x"}, id="longer"),
+        pytest.param({"authorization": f"Bearer {TOKEN[:-1]}"}, id="shorter"),
+        pytest.param({"authorization": "Bearer "}, id="empty"),
+        pytest.param({"authorization": f"Basic {TOKEN}"}, id="basic"),
+        pytest.param({"authorization": TOKEN}, id="bare"),
+        pytest.param({"authorization": "Bearer tökén"}, id="not ASCII"),
+    ],
+)
+async def test_without_the_right_token_nothing_is_read_and_nothing_told(headers: dict[str, str]) -> None:
+    endpoint = Endpoint()
+    for path in ("/__vinext/seed", "/__vinext/other"):
+        answer = await endpoint.ask(path, line(), headers=headers)
+        assert answer.status == 401
+        assert ("WWW-Authenticate", "Bearer") in answer.headers
+        assert TOKEN not in str(document(answer))
+    assert (endpoint.read, endpoint.opened) == (0, 0)
+    assert TOKEN not in str(endpoint.log.lines)
+
+
+async def test_a_token_in_lower_case_scheme_is_right() -> None:
+    assert (await Endpoint().ask("/__vinext/seed", line(), headers={"authorization": f"bearer {TOKEN}"})).status == 200
+
+
+async def test_other_methods_and_other_paths_are_refused() -> None:
+    answer = await Endpoint().ask("/__vinext/seed", method="GET")
+    assert (answer.status, ("Allow", "POST") in answer.headers) == (405, True)
+    assert (await Endpoint().ask("/__vinext/other")).status == 404
+
+
+async def test_while_the_build_is_not_known_it_is_503_with_the_reason() -> None:
+    answer = await Endpoint(is_open=False).ask("/__vinext/seed", line())
+    assert answer.status == 503
+    assert "build cannot be read" in document(answer)["error"]
+
+
+async def test_entries_reach_the_handler_with_their_tags_and_times() -> None:
+    endpoint = Endpoint()
+    body = b"\n".join([line(), line("app:v2:b:/b:html", b"second"), b""])
+    answer = await endpoint.ask("/__vinext/seed", body)
+    assert (answer.status, document(answer)) == (200, {"accepted": 2, "refused": []})
+    assert ("Cache-Control", "no-store") in answer.headers
+    entry = await endpoint.handler.get("app:v2:b:/a:html")
+    assert (entry.tags, entry.last_modified_ms, entry.revalidate_at_ms, entry.expire_at_ms) == (
+        ("a", "b"),
+        1000,
+        61_000,
+        3_601_000,
+    )
+    assert (entry.value.html.to_bytes(), entry.value.headers) == (b"<p>", {"x": "y"})
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        pytest.param(b"{not JSON", "not JSON", id="not JSON"),
+        pytest.param(b"[]", "an object with a key", id="no object"),
+        pytest.param(line(None), "an object with a key", id="no key"),
+        pytest.param(line(""), "an object with a key", id="empty key"),
+        pytest.param(line(5), "an object with a key", id="key is no string"),
+        pytest.param(line(tags="a"), "entry.tags", id="tags"),
+        pytest.param(line(value={"kind": "OTHER"}), "value.kind", id="kind"),
+        pytest.param(line(lastModified="now"), "lastModified", id="time"),
+    ],
+)
+async def test_a_line_that_is_no_entry_is_reported_and_the_others_go_on(bad: bytes, error: str) -> None:
+    endpoint = Endpoint()
+    answer = await endpoint.ask("/__vinext/seed", b"\n".join([line("one"), bad, line("two")]))
+    report = document(answer)
+    assert (answer.status, report["accepted"]) == (200, 2)
+    assert report["refused"][0]["line"] == 2
+    assert error in report["refused"][0]["error"]
+    assert await endpoint.handler.get("two") is not None
+
+
+async def test_a_handler_that_raises_is_reported() -> None:
+    class Broken(MemoryCacheHandler):
+        async def set(self, key: str, value: object, context: object = None) -> None:
+            raise RuntimeError("the store is away")
+
+    endpoint = Endpoint()
+    endpoint.handler = Broken(1, FakeClock())
+    report = document(await endpoint.ask("/__vinext/seed", line()))
+    assert report == {
+        "accepted": 0,
+        "refused": [{"line": 1, "key": "app:v2:b:/a:html", "error": "RuntimeError: the store is away"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "size", "status", "error"),
+    [
+        pytest.param(b"", None, 400, "empty", id="empty"),
+        pytest.param(b"\n \n", None, 400, "empty", id="blank"),
+        pytest.param(b"\n".join([line()] * (MOST_LINES + 1)), None, 400, "101 entries, allowed: 100", id="lines"),
+        pytest.param(b"", MOST_BODY_BYTES + 1, 413, "larger than", id="bytes"),
+        pytest.param(PageError("gone"), None, 400, "broke off", id="cut"),
+    ],
+)
+async def test_a_request_is_bounded(body: bytes | Exception, size: int | None, status: int, error: str) -> None:
+    answer = await Endpoint().ask("/__vinext/seed", body, size=size)
+    assert answer.status == status
+    assert error in document(answer)["error"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tags", "prefixes"),
+    [
+        pytest.param({"tags": ["products"]}, ["products"], [], id="tag"),
+        pytest.param({"paths": ["/blog"]}, ["_N_T_/blog"], [], id="path"),
+        pytest.param({"paths": ["/blog/"]}, ["_N_T_/blog"], [], id="slash"),
+        pytest.param({"paths": ["/"]}, ["_N_T_/"], [], id="root"),
+        pytest.param({"paths": [{"path": "/", "type": "layout"}]}, ["_N_T_/layout"], [], id="layout"),
+        pytest.param({"paths": [{"path": "/blog/[slug]", "type": "page"}]}, ["_N_T_/blog/[slug]/page"], [], id="page"),
+        pytest.param({"paths": ["/%E6%97%A5"]}, ["_N_T_/日"], [], id="encoded"),
+        pytest.param({"prefixes": ["/docs"]}, None, ["/docs"], id="prefix"),
+        pytest.param({"tags": ["a", "a"], "paths": ["/a"], "prefixes": ["/b"]}, ["a", "_N_T_/a"], ["/b"], id="all"),
+    ],
+)
+async def test_invalidations_take_effect(wanted: object, tags: list[str] | None, prefixes: list[str]) -> None:
+    endpoint = Endpoint()
+    answer = await endpoint.ask("/__vinext/revalidate", json.dumps(wanted).encode())
+    assert (answer.status, document(answer)) == (200, {"tags": tags or [], "prefixes": prefixes})
+    assert endpoint.invalidations.tags == ([] if tags is None else [tuple(tags)])
+    assert endpoint.invalidations.prefixes == prefixes
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        pytest.param(b"", "not JSON", id="empty"),
+        pytest.param(b"[]", "must be an object", id="list"),
+        pytest.param(b"{}", "must be an object", id="nothing"),
+        pytest.param(b'{"tag": ["a"]}', "must be an object with some of tags, paths, prefixes", id="misspelt"),
+        pytest.param(b'{"tags": "a"}', "must be lists", id="no list"),
+        pytest.param(b'{"tags": []}', "0 tags, paths and prefixes", id="empty list"),
+        pytest.param(json.dumps({"tags": ["a"] * 1001}).encode(), "1001 tags", id="many"),
+        pytest.param(b'{"tags": ["a:b"]}', "is no tag", id="colon"),
+        pytest.param(b'{"tags": [5]}', "is no tag", id="number"),
+        pytest.param(b'{"paths": ["blog"]}', "begins with /", id="relative"),
+        pytest.param(b'{"paths": [{"path": "/a", "kind": "page"}]}', "neither a path nor", id="field"),
+        pytest.param(b'{"paths": [{"path": "/a", "type": "route"}]}', "neither page nor layout", id="type"),
+        pytest.param(b'{"prefixes": [""]}', "begins with /", id="prefix"),
+    ],
+)
+async def test_a_wrong_request_is_400_with_the_reason_and_changes_nothing(body: bytes, error: str) -> None:
+    endpoint = Endpoint()
+    answer = await endpoint.ask("/__vinext/revalidate", body)
+    assert answer.status == 400
+    assert error in document(answer)["error"]
+    assert endpoint.invalidations == Invalidations()
+
+
+async def test_an_invalidation_that_failed_is_not_called_done() -> None:
+    endpoint = Endpoint(invalidations=Invalidations(failure=InvalidationError(("a",), "the store is away")))
+    answer = await endpoint.ask("/__vinext/revalidate", b'{"tags": ["a"]}')
+    assert (answer.status, "call again to retry" in document(answer)["error"]) == (503, True)

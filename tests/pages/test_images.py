@@ -1,0 +1,419 @@
+"""The image endpoint over fakes: what it refuses, what it answers, what it keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from tests.fakes.flight import FakeFlight
+from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
+
+from cache.body import BytesBody
+from cache.handler import NoOpCacheHandler
+from cache.memory import MemoryCacheHandler
+from cache.runtime import Runtime
+from cache.values import ImageValue
+from pages.images.endpoint import PERIOD_SECONDS, Images
+from pages.images.formats import ImageFormat, is_animated, negotiate, sniff
+from pages.images.ports import ImageSourceError, ImageTransformError
+from pages.images.request import ImageRefusedError, ImageRequest, parse_image_request
+from pages.images.rules import ImageRules, read_hosts
+from pages.request import PageRequest
+from settings import ImagesSwitch, SettingError, read_settings
+
+if TYPE_CHECKING:
+    from cache.body import Body, Buffer
+    from cache.handler import CacheHandler
+    from pages.whole import WholeResponse
+
+FILES = Path(__file__).parents[1] / "fixtures" / "python" / "assets" / "images"
+RULES = ImageRules(hosts=("images.example", "*.cdn.example", "http://127.0.0.1:8080"))
+PNG = (FILES / "picture.png").read_bytes()
+
+
+def query(url: str, width: object = 640, quality: object = 75) -> str:
+    return f"url={quote(url, safe='')}&w={width}&q={quality}"
+
+
+ATTACKS = [
+    "//evil.example/a.png",
+    "///evil.example/a.png",
+    "/\\evil.example/a.png",
+    "\\\\evil.example/a.png",
+    "/%5Cevil.example/a.png",
+    "/%5c%5cevil.example/a.png",
+    "/%2Fevil.example/a.png",
+    "/%252Fevil.example/a.png",
+    "/a//b.png",
+    "/../secret.png",
+    "/a/../../secret.png",
+    "/%2e%2e/secret.png",
+    "/%252e%252e/secret.png",
+    "/./a.png",
+    "/a\x00.png",
+    "/a%00.png",
+    "/a%0d%0aX-Header: 1",
+    "/a\n.png",
+    "/ a.png",
+    "/%25252525252525252f",
+    "/%ff%fe.png",
+    "/__prerender/index.html",
+    "/%5f_prerender/index.html",
+    "/__PRERENDER/index.html",
+    "/__vinext/revalidate",
+    "/_next/image?url=/a.png&w=640&q=75",
+    "/_vinext/image",
+    "/%5fnext/image",
+    "/",
+    "a.png",
+    "",
+    "data:image/png;base64,AAAA",
+    "javascript:alert(1)",
+    "file:///etc/passwd",
+    "ftp://images.example/a.png",
+    "blob:https://images.example/1",
+    "http://images.example/a.png",
+    "HTTPS://evil.example/a.png",
+    "https://evil.example/a.png",
+    "https:/images.example/a.png",
+    "https:images.example/a.png",
+    "https://images.example@evil.example/a.png",
+    "https://user:pass@images.example/a.png",
+    "https://images.example:8443/a.png",
+    "https://images.example.evil.example/a.png",
+    "https://evil-images.example/a.png",
+    "https://cdn.example/a.png",
+    "https://evilcdn.example/a.png",
+    "https://images%2eexample/a.png",
+    "https://images.example\\@evil.example/a.png",
+    "https://ima\u0261es.example/a.png",
+    "https://images.example\t/a.png",
+    "https://127.0.0.1/a.png",
+    "https://2130706433/a.png",
+    "https://0x7f000001/a.png",
+    "https://0177.0.0.1/a.png",
+    "https://[::1]/a.png",
+    "https://[::ffff:127.0.0.1]/a.png",
+    "https://169.254.169.254/latest/meta-data",
+    "https://10.0.0.1/a.png",
+    "https://localhost/a.png",
+    "http://127.0.0.1:8081/a.png",
+    "http://127.0.0.1:8080@evil.example/a.png",
+    "https://",
+    "https:///a.png",
+    "/" + "a" * 3072,
+]
+
+
+@pytest.mark.parametrize("url", ATTACKS)
+def test_an_attack_is_refused(url: str) -> None:
+    with pytest.raises(ImageRefusedError):
+        parse_image_request(query(url), RULES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("url=/a.png&w=640", id="no quality"),
+        pytest.param("w=640&q=75", id="no url"),
+        pytest.param("url=/a.png&url=/b.png&w=640&q=75", id="two urls"),
+        pytest.param("url=/a.png&w=640&w=750&q=75", id="two widths"),
+        pytest.param("url=/a.png&w=640&q=75&x=1", id="another parameter"),
+        pytest.param("url=/a.png&w=641&q=75", id="a width that is not on the list"),
+        pytest.param("url=/a.png&w=640&q=80", id="a quality that is not on the list"),
+        pytest.param("url=/a.png&w=0640&q=75", id="a leading zero"),
+        pytest.param("url=/a.png&w=-640&q=75", id="below zero"),
+        pytest.param("url=/a.png&w=6.4e2&q=75", id="no digits"),
+        pytest.param("url=/a.png&w=٦٤٠&q=75", id="other digits"),
+        pytest.param("url=/a.png&w=640000000&q=75", id="too many digits"),
+        pytest.param("url=/%ff.png&w=640&q=75", id="not UTF-8"),
+        pytest.param("url=/a.png&w=640&q=75&dpl=" + "a" * 20_000, id="too long"),
+    ],
+)
+def test_a_malformed_query_is_refused(text: str) -> None:
+    with pytest.raises(ImageRefusedError):
+        parse_image_request(text, RULES)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("/a.png", ("/a.png", None)),
+        ("/a.png?v=1#x", ("/a.png", None)),
+        ("/%C3%BC/a b.png".replace(" ", "%20"), ("/%C3%BC/a%20b.png", None)),
+        ("/ü.png", ("/%C3%BC.png", None)),
+        ("/100%25.png", ("/100%25.png", None)),
+        ("/_next/static/media/a.png", ("/_next/static/media/a.png", None)),
+        ("https://images.example/a b.png".replace(" ", "%20"), (None, "https://images.example/a%20b.png")),
+        ("https://IMAGES.example/a.png?v=1#x", (None, "https://images.example/a.png?v=1")),
+        ("https://a.cdn.example/", (None, "https://a.cdn.example/")),
+        ("https://images.example?v=1", (None, "https://images.example?v=1")),
+        ("http://127.0.0.1:8080/a.png", (None, "http://127.0.0.1:8080/a.png")),
+    ],
+)
+def test_what_is_allowed_is_named_in_one_way(url: str, expected: tuple[str | None, str | None]) -> None:
+    path, remote = expected
+    assert parse_image_request(query(url) + "&dpl=1", RULES) == ImageRequest(path, remote, 640, 75)
+
+
+@pytest.mark.parametrize("text", ["a", "a_b.example", "1.2.3.4", "*.example.*", "*", "https://a.example/path", "a.example/b"])
+def test_hosts_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(SettingError, match=r"VINEXT_IMAGE_HOSTS .* allowed: hosts with commas"):
+        read_settings({"VINEXT_IMAGE_HOSTS": text})
+
+
+def test_settings_are_read() -> None:
+    variables = {
+        "VINEXT_IMAGE_HOSTS": "A.example, *.b.example",
+        "VINEXT_IMAGE_WIDTHS": "100, 200",
+        "VINEXT_IMAGE_QUALITIES": "75,90",
+    }
+    settings = read_settings({**variables, "VINEXT_IMAGE_SVG": "on", "VINEXT_IMAGES": "off"})
+    assert settings.image_rules == ImageRules((100, 200), (75, 90), ("a.example", "*.b.example"), allows_svg=True)
+    assert settings.images is ImagesSwitch.OFF
+    assert read_hosts("https://a.example:8443") == ("https://a.example:8443",)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("WIDTHS", "0"), ("WIDTHS", ""), ("WIDTHS", "a"), ("QUALITIES", "101"), ("SVG", "yes")]
+)
+def test_wrong_settings_are_named(name: str, text: str) -> None:
+    with pytest.raises(SettingError, match=f"VINEXT_IMAGE_{name}"):
+        read_settings({f"VINEXT_IMAGE_{name}": text})
+
+
+SNIFFED: list[Any] = [
+    *(
+        (name, kind, moves)
+        for name, kind, moves in [
+            ("picture.png", ImageFormat.PNG, False),
+            ("picture.jpg", ImageFormat.JPEG, False),
+            ("picture.webp", ImageFormat.WEBP, False),
+            ("picture.avif", ImageFormat.AVIF, False),
+            ("picture.gif", ImageFormat.GIF, False),
+            ("moving.gif", ImageFormat.GIF, True),
+            ("picture.svg", ImageFormat.SVG, False),
+            ("broken.png", ImageFormat.PNG, False),
+            ("text.png", None, False),
+            ("empty.png", None, False),
+        ]
+    )
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "moves"), SNIFFED)
+def test_a_file_is_known_by_its_bytes(name: str, kind: ImageFormat | None, moves: bool) -> None:  # noqa: FBT001
+    head = (FILES / name).read_bytes()[:4096]
+    assert sniff(head) is kind
+    assert kind is None or is_animated(kind, head) is moves
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "moves"),
+    [
+        (b"BM\x00", ImageFormat.BMP, False),
+        (b"II*\x00", ImageFormat.TIFF, False),
+        (b"\x00\x00\x01\x00", ImageFormat.ICO, False),
+        (b"\x89PNG\r\n\x1a\n....acTL....IDAT", ImageFormat.PNG, True),
+        (b"RIFF....WEBPVP8X\x0a\x00\x00\x00\x02", ImageFormat.WEBP, True),
+        (b"\x00\x00\x00\x1cftypavis", ImageFormat.AVIF, True),
+        (b"\xef\xbb\xbf <?xml version='1.0'?><!DOCTYPE svg><!-- a --><SVG >", ImageFormat.SVG, False),
+        (b"<!-- -->" * 400, None, False),
+        (b"<svgx>", None, False),
+    ],
+)
+def test_more_kinds_of_files(head: bytes, kind: ImageFormat | None, moves: bool) -> None:  # noqa: FBT001
+    assert sniff(head) is kind
+    assert kind is None or is_animated(kind, head) is moves
+
+
+@pytest.mark.parametrize(
+    ("accept", "source", "wanted"),
+    [
+        ("image/avif,image/webp,*/*", ImageFormat.PNG, ImageFormat.AVIF),
+        ("image/webp", ImageFormat.PNG, ImageFormat.WEBP),
+        ("image/avif;q=0, image/webp;q=0.8", ImageFormat.JPEG, ImageFormat.WEBP),
+        ("image/avif;q=0.0", ImageFormat.JPEG, ImageFormat.JPEG),
+        ("IMAGE/AVIF", ImageFormat.JPEG, ImageFormat.AVIF),
+        ("*/*", ImageFormat.PNG, ImageFormat.PNG),
+        (None, ImageFormat.AVIF, ImageFormat.JPEG),
+        ("", ImageFormat.GIF, ImageFormat.PNG),
+        ("text/html", ImageFormat.TIFF, ImageFormat.JPEG),
+    ],
+)
+def test_the_browser_chooses_the_format(accept: str | None, source: ImageFormat, wanted: ImageFormat) -> None:
+    assert negotiate(accept, source) is wanted
+
+
+class Headers(dict[str, str]):
+    """A request's headers."""
+
+
+@dataclass
+class World:
+    rules: ImageRules = RULES
+    transforms: bool = True
+    handler: CacheHandler | None = None
+    clock: FakeClock = field(default_factory=FakeClock)
+    background: FakeBackground = field(default_factory=FakeBackground)
+    log: FakeLog = field(default_factory=FakeLog)
+    asked: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=lambda: {"/a.png": PNG, "/_next/static/a.png": PNG})
+    breaks: bool = False
+
+    def __post_init__(self) -> None:
+        self.kept: CacheHandler = self.handler or MemoryCacheHandler(10_000_000, self.clock)
+        runtime = Runtime(FakeFlight(), self.background, self.clock, self.log)
+        self.images = Images(self.rules, self, self if self.transforms else None, "build", self.kept, digest, runtime)
+
+    async def local(self, path: str) -> Buffer:
+        self.asked.append(path)
+        await asyncio.sleep(0)
+        if path not in self.files:
+            raise ImageSourceError("missing", 400)
+        return BytesBody(self.files[path])
+
+    async def remote(self, url: str) -> Buffer:
+        self.asked.append(url)
+        raise ImageSourceError("unreachable", 502)
+
+    async def transform(self, source: Body, kind: ImageFormat, width: int, quality: int) -> Body:
+        if self.breaks:
+            raise ImageTransformError("broken")
+        return BytesBody(f"{kind.value} {width} {quality}".encode())
+
+    async def get(self, url: str = "/a.png", method: str = "GET", **headers: str) -> WholeResponse:
+        given = Headers({name.replace("_", "-"): value for name, value in headers.items()})
+        response = await self.images.answer(PageRequest(method, "https://a.test", "/_next/image", query(url), given))
+        assert await self.background.done() == []
+        return response
+
+
+async def digest(body: Body) -> str:
+    return hashlib.sha256(body.to_bytes()).hexdigest()[:32]
+
+
+def text(response: WholeResponse) -> str | None:
+    return None if response.body is None else response.body.to_bytes().decode("utf-8", "replace")
+
+
+async def test_an_image_is_made_once_and_kept() -> None:
+    world = World()
+    first = await world.get(accept="image/avif")
+    second = await world.get(accept="image/avif,image/webp")
+    assert (text(first), first.header("x-vinext-cache")) == ("image/avif 640 75", "MISS")
+    assert (text(second), second.header("x-vinext-cache")) == ("image/avif 640 75", "HIT")
+    assert world.asked == ["/a.png"]
+    headers = {name: second.header(name) for name in ("content-type", "vary", "cache-control", "x-content-type-options")}
+    assert headers == {
+        "content-type": "image/avif",
+        "vary": "Accept",
+        "cache-control": "public, max-age=14400, must-revalidate",
+        "x-content-type-options": "nosniff",
+    }
+    assert second.header("content-security-policy") == "script-src 'none'; frame-src 'none'; sandbox;"
+    assert second.header("content-disposition") == "inline"
+    webp = await world.get(accept="image/webp")
+    assert (text(webp), webp.header("x-vinext-cache")) == ("image/webp 640 75", "MISS")
+
+
+async def test_files_with_a_hash_in_their_names_never_change() -> None:
+    assert (await World().get("/_next/static/a.png")).header("cache-control") == "public, max-age=31536000, immutable"
+
+
+async def test_an_etag_that_matches_is_a_304() -> None:
+    world = World()
+    etag = (await world.get()).header("etag") or ""
+    for given in (etag, f'"x", W/{etag}', "*"):
+        answer = await world.get(if_none_match=given)
+        assert (answer.status, answer.body, answer.header("etag")) == (304, None, etag)
+    assert (await world.get(if_none_match='"other"')).status == 200
+
+
+async def test_head_has_no_body_and_post_is_not_allowed() -> None:
+    assert (await World().get(method="HEAD")).body is None
+    assert (await World().get(method="POST")).status == 405
+
+
+async def test_a_stale_image_is_served_while_it_is_made_again() -> None:
+    world = World()
+    await world.get()
+    world.clock.pass_seconds(PERIOD_SECONDS + 1)
+    assert (await world.get()).header("x-vinext-cache") == "STALE"
+    assert (await world.get()).header("x-vinext-cache") == "HIT"
+    assert len(world.asked) == 2
+
+
+async def test_requests_at_the_same_time_share_one_run() -> None:
+    world = World()
+    answers = await asyncio.gather(*(world.get() for _ in range(4)))
+    assert {text(answer) for answer in answers} == {"image/png 640 75"}
+    assert world.asked == ["/a.png"]
+
+
+async def test_without_a_transformer_the_original_is_served() -> None:
+    answer = await World(transforms=False).get(accept="image/avif")
+    assert (answer.header("content-type"), answer.body) == ("image/png", BytesBody(PNG))
+
+
+async def test_what_cannot_be_transformed_is_served_as_it_is() -> None:
+    world = World(breaks=True)
+    answer = await world.get(accept="image/avif")
+    assert (answer.status, answer.header("content-type")) == (200, "image/png")
+    assert world.log.names() == ["image.not_transformed"]
+
+
+@pytest.mark.parametrize(
+    ("file", "allows_svg", "status", "content_type"),
+    [
+        ("moving.gif", False, 200, "image/gif"),
+        ("picture.svg", False, 400, "text/plain; charset=utf-8"),
+        ("picture.svg", True, 200, "image/svg+xml"),
+        ("text.png", True, 400, "text/plain; charset=utf-8"),
+        ("empty.png", True, 400, "text/plain; charset=utf-8"),
+    ],
+)
+async def test_files_that_are_not_transformed(file: str, allows_svg: bool, status: int, content_type: str) -> None:  # noqa: FBT001
+    world = World(rules=ImageRules(allows_svg=allows_svg), files={"/file": (FILES / file).read_bytes()})
+    answer = await world.get("/file")
+    assert (answer.status, answer.header("content-type")) == (status, content_type)
+    assert answer.header("x-content-type-options") == "nosniff"
+
+
+async def test_what_cannot_be_got_is_told_and_not_kept() -> None:
+    world = World()
+    assert (await world.get("/missing.png")).status == 400
+    assert (await world.get("https://images.example/a.png")).status == 502
+    assert (await world.get("https://evil.example/a.png")).status == 400
+    assert world.asked == ["/missing.png", "https://images.example/a.png"]
+    assert world.log.names() == ["image.failed"]
+
+
+async def test_too_large_a_source_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.images.endpoint.MOST_SOURCE_BYTES", 100)
+    assert (await World().get()).status == 400
+
+
+async def test_a_cache_that_fails_costs_only_time() -> None:
+    class Failing(NoOpCacheHandler):
+        async def get(self, key: str, context: Any = None) -> Any:
+            raise OSError("unreachable")
+
+    world = World(handler=Failing())
+    assert (await world.get()).status == 200
+    assert world.log.names() == ["cache.read_failed"]
+
+
+async def test_an_entry_of_another_kind_is_made_anew() -> None:
+    world = World()
+    await world.get()
+    handler = world.kept
+    key = world.images._key(ImageRequest("/a.png", None, 640, 75), None)
+    await handler.set(key, ImageValue(etag='"x"', buffer=BytesBody(b"x"), extension="exe"))
+    assert (await world.get()).header("x-vinext-cache") == "MISS"

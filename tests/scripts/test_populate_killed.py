@@ -1,0 +1,58 @@
+"""Killing a run, at any point, loses nothing and repeats no more than what was under way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from tests.fakes.cloudflare import FakeCloudflare
+from tests.fakes.deployments import FakeDeployment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENTRIES = 20_000
+BATCH = 250
+IN_FLIGHT = 4
+KILLS = 20
+
+
+def test_killed_at_20_points_and_run_again(tmp_path: Path) -> None:
+    deployment = FakeDeployment.of_pages(tmp_path, {f"/p/{number}": b"one page" for number in range(ENTRIES)})
+    command = [sys.executable, "-m", "vinext_worker", "populate", "--json", "--batch-entries", str(BATCH)]
+    command += ["--config", str(deployment.config)]
+    with FakeCloudflare() as cloudflare:
+        environment = os.environ | cloudflare.environment()
+        for kill in range(1, KILLS + 1):
+            # Some are killed before the first answer, some after a few; always while batches are under way.
+            enough = threading.Event()
+            begun = len(cloudflare.bulk_sizes)
+            points = 1 + kill % 4
+
+            def count(number: int, begun: int = begun, points: int = points, enough: threading.Event = enough) -> None:
+                if number - begun >= points:
+                    enough.set()
+
+            cloudflare.before_answer = count
+            with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+                assert enough.wait(30)
+                process.kill()
+                assert process.wait() == -signal.SIGKILL
+        before_last = sum(cloudflare.writes.values())
+        cloudflare.before_answer = lambda _number: None
+        finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert finished.returncode == 0, finished.stderr
+        report = json.loads(finished.stdout)
+        assert report["complete"]
+        assert report["written"] + report["unchanged"] == ENTRIES
+        assert report["unchanged"] > 0
+        assert sum(cloudflare.writes.values()) == before_last + report["written"]
+        assert len(cloudflare.stored) == ENTRIES
+        repeated = sum(cloudflare.writes.values()) - ENTRIES
+        assert repeated <= KILLS * IN_FLIGHT * BATCH
+        assert max(cloudflare.writes.values()) <= KILLS

@@ -1,0 +1,147 @@
+"""What the commands of a deploy put into a cache is what the Worker serves, in the real runtime."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.fakes.builds import VERSIONS
+from tests.fakes.cloudflare import FakeCloudflare
+from tests.fakes.deployments import CommandLine, FakeDeployment
+
+from vinext_worker.runtime import LocalRuntime, RuntimeOptions, ScriptService
+from vinext_worker.wrangler_config import WranglerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from vinext_worker.toolchain import Project
+
+TOKEN = "a-token-of-this-test"
+PAGES = "export default { fetch(request) { return new Response(`made ${new URL(request.url).pathname}`, { status: 500 }) } }"
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(monkeypatch, capsys)
+
+
+@pytest.fixture(params=VERSIONS)
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> FakeDeployment:
+    return FakeDeployment.of_version(request.param, tmp_path, int(time.time() * 1000))
+
+
+def options(project: Project, deployment: FakeDeployment, *, without: frozenset[str] = frozenset()) -> RuntimeOptions:
+    """The Worker, which knows the build but cannot read a single page of it from the assets."""
+    bare = deployment.folder / "bare"
+    (bare / "__prerender").mkdir(parents=True)
+    shutil.copyfile(deployment.assets / "__prerender" / "build.json", bare / "__prerender" / "build.json")
+    return RuntimeOptions(
+        config=WranglerConfig.read(project.configuration),
+        project=project,
+        services={"PAGES": ScriptService(PAGES)},
+        assets_directory=bare,
+        variables={"VINEXT_ADMIN_TOKEN": TOKEN},
+        without=without,
+    )
+
+
+def test_entries_written_through_the_rest_interface_are_hits(
+    project: Project, deployment: FakeDeployment, command_line: CommandLine
+) -> None:
+    with FakeCloudflare() as cloudflare, LocalRuntime(options(project, deployment)) as runtime:
+        command_line.set(cloudflare.environment())
+        assert command_line.run("populate", "--config", deployment.config).status == 0
+        for key, stored in cloudflare.stored.items():
+            given = {"metadata": stored.metadata, "expirationTtl": stored.expiration_ttl}
+            runtime.kv().put(key, stored.value, {name: value for name, value in given.items() if value is not None})
+        said = command_line.run("check", runtime.url, "--from", deployment.assets, "--json")
+        answers = said.document["answers"]
+        assert [answer for answer in answers if answer["faults"]] == []
+        assert said.status == 0
+        assert {answer["cache"] for answer in answers} == {"HIT"}
+        assert len(answers) == len(cloudflare.stored)
+
+
+def test_entries_given_to_the_worker_are_hits_whatever_its_cache(
+    project: Project, deployment: FakeDeployment, command_line: CommandLine
+) -> None:
+    with LocalRuntime(options(project, deployment, without=frozenset({"VINEXT_CACHE"}))) as runtime:
+        command_line.set({"VINEXT_ADMIN_TOKEN": TOKEN})
+        into = ("populate", "--config", deployment.config, "--into", "worker", "--url", runtime.url, "--json")
+        said = command_line.run(*into)
+        assert (said.status, said.document["failed"]["count"]) == (0, 0)
+        assert said.document["written"] == said.document["entries"] > 70
+        assert command_line.run(*into).document["unchanged"] == said.document["entries"]
+        check = command_line.run("check", runtime.url, "--from", deployment.assets, "--sample", "20", "--json")
+        assert [answer for answer in check.document["answers"] if answer["faults"]] == []
+        assert TOKEN not in said.out + said.err + str(runtime.logs)
+
+
+@pytest.fixture(scope="module")
+def served(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeDeployment, LocalRuntime]]:
+    deployment = FakeDeployment.of_version("1.4.0", tmp_path_factory.mktemp("served"), int(time.time() * 1000))
+    made = options(project, deployment)
+    shutil.copytree(deployment.assets, made.assets_directory or deployment.folder, dirs_exist_ok=True)
+    with LocalRuntime(made) as runtime:
+        yield deployment, runtime
+
+
+def test_revalidate_reaches_the_deployed_app(served: tuple[FakeDeployment, LocalRuntime], command_line: CommandLine) -> None:
+    deployment, runtime = served
+    command_line.set({"VINEXT_ADMIN_TOKEN": TOKEN})
+    assert command_line.run("check", runtime.url, "--from", deployment.assets).status == 0
+    said = command_line.run("revalidate", runtime.url, "--path", "/about", "--prefix", "/docs", "--config", deployment.config)
+    assert (said.status, said.out.strip()) == (0, f"invalidated at {runtime.url}: _N_T_/about, /docs/…")
+    wrong = {
+        answer["path"]
+        for answer in command_line.run("check", runtime.url, "--from", deployment.assets, "--json").document["answers"]
+        if answer["faults"]
+    }
+    assert "/about" in wrong
+    assert all(path == "/about" or path.startswith("/docs") for path in wrong)
+    assert len(wrong) == 7
+
+
+def test_a_wrong_token_is_refused_and_not_shown(
+    served: tuple[FakeDeployment, LocalRuntime], command_line: CommandLine, tmp_path: Path
+) -> None:
+    deployment, runtime = served
+    command_line.set({"VINEXT_ADMIN_TOKEN": "not-the-token"})
+    said = command_line.run("populate", "--config", deployment.config, "--into", "worker", "--url", runtime.url)
+    assert said.status == 1
+    assert "status 401" in said.err
+    assert "not-the-token" not in said.out + said.err
+
+
+def test_check_says_what_is_wrong_and_writes_a_page(
+    served: tuple[FakeDeployment, LocalRuntime], command_line: CommandLine, tmp_path: Path
+) -> None:
+    deployment, runtime = served
+    page = tmp_path / "check.html"
+    other = FakeDeployment.of_pages(tmp_path, {"/nowhere": b"<p>", "/about": b"<p>"})
+    said = command_line.run("check", runtime.url, "--from", other.assets, "--html", page)
+    assert said.status == 1
+    assert "answers are not as expected" in said.out
+    assert "status 500, expected 200" in page.read_text()
+    assert "X-Vinext-Cache is missing" in said.out
+    assert deployment.assets.is_dir()
+
+
+def test_everything_below_the_endpoints_folder_is_answered_by_the_worker(
+    served: tuple[FakeDeployment, LocalRuntime], command_line: CommandLine
+) -> None:
+    from tests.workerd.visitor import Visitor  # noqa: PLC0415 - here alone
+
+    _, runtime = served
+    visitor = Visitor(runtime.url)
+    for path in ("/__vinext/seed", "/%5F_vinext/seed", "/__vinext/other", "/a/..%2f__vinext/x"):
+        answer = visitor.ask(path, "POST", {"Content-Type": "application/json"}, b"{}")
+        assert answer.status in {401, 404}
+        assert b"made" not in answer.body
+    answer = visitor.ask("/__vinext/seed", "POST", {"Authorization": f"Bearer {TOKEN}"}, b"{}")
+    assert (answer.status, json.loads(answer.body)["refused"][0]["line"]) == (200, 1)
