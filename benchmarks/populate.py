@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -86,8 +85,8 @@ def measure(folder: Path, routes: int, wrangler_runs: int) -> list[Figures]:
         f'name = "bench"\ncompatibility_date = "2026-10-01"\n[[kv_namespaces]]\nbinding = "VINEXT_CACHE"\nid = "{NAMESPACE}"\n'
     )
     server = [sys.executable, ROOT / "tests" / "fakes" / "cloudflare.py"]
-    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
+        assert process.stdout is not None  # noqa: S101 - it was opened with PIPE
         environment = {
             **os.environ,
             "CLOUDFLARE_API_BASE_URL": process.stdout.readline().strip(),
@@ -103,9 +102,9 @@ def measure(folder: Path, routes: int, wrangler_runs: int) -> list[Figures]:
 
 
 def run(name: str, command: list[str], environment: dict[str, str], entries: int) -> Figures:
-    """Run a command to its end; its memory is what the operating system says of its largest child so far."""
+    """Run a command to its end; its memory is what it says itself."""
     started = time.perf_counter()
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     seconds = time.perf_counter() - started
     if finished.returncode != 0:
         raise SystemExit(finished.stderr or finished.stdout)
@@ -132,7 +131,9 @@ def wrangler(folder: Path, environment: dict[str, str], routes: int, runs: int) 
     environment = environment | {"CLOUDFLARE_ACCOUNT_ID": "a" * 32, "WRANGLER_SEND_METRICS": "false", "CI": "1"}
     started = time.perf_counter()
     for _ in range(runs):
-        finished = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+        finished = subprocess.run(  # noqa: S603 - our own
+            command, env=environment, cwd=folder, capture_output=True, text=True, check=False
+        )
         if finished.returncode != 0:
             raise SystemExit(f"wrangler: {finished.stdout}{finished.stderr}")
     seconds = (time.perf_counter() - started) / runs
@@ -146,18 +147,20 @@ def wrangler(folder: Path, environment: dict[str, str], routes: int, runs: int) 
 def generate(server: Path, routes: int) -> None:
     """Write a build as vinext 1.4.0 lays it out."""
     artifacts = server / "prerendered-routes"
-    with_rows = []
-    for number in range(routes):
-        path = f"/p{number // _ROUTES_A_FOLDER}/{number}"
-        file = artifacts / path[1:]
-        if number % _ROUTES_A_FOLDER == 0:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        file.with_suffix(".html").write_text(page(number))
-        file.with_suffix(".rsc").write_text(f'0:["{number}"]\n' + "x" * (_RSC_BYTES - 20))
-        tags = [path, f"_N_T_{path}", "_N_T_/layout"]
-        with_rows.append({"route": "/:a/:b", "path": path, "status": "rendered", "revalidate": 60, "router": "app", "tags": tags})
-    manifest = {"buildId": "bench", "trailingSlash": False, "pregeneratedConcretePaths": [], "routes": with_rows}
-    (server / "vinext-prerender.json").write_text(json.dumps(manifest, indent=2))
+    artifacts.mkdir(parents=True)
+    with (server / "vinext-prerender.json").open("w") as manifest:
+        manifest.write('{"buildId": "bench", "trailingSlash": false, "pregeneratedConcretePaths": [], "routes": [')
+        for number in range(routes):
+            path = f"/p{number // _ROUTES_A_FOLDER}/{number}"
+            file = artifacts / path[1:]
+            if number % _ROUTES_A_FOLDER == 0:
+                file.parent.mkdir()
+            file.with_suffix(".html").write_text(page(number))
+            file.with_suffix(".rsc").write_text(f'0:["{number}"]\n' + "x" * (_RSC_BYTES - 20))
+            tags = [path, f"_N_T_{path}", "_N_T_/layout"]
+            row = {"route": "/:a/:b", "path": path, "status": "rendered", "revalidate": 60, "router": "app", "tags": tags}
+            manifest.write(f"{',' if number else ''}\n{json.dumps(row)}")
+        manifest.write("]}")
 
 
 def page(number: int) -> str:

@@ -14,7 +14,7 @@ from vinext_worker.toolchain import Project
 from vinext_worker.wrangler_config import WranglerConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from cache.keys import KeySchema
     from seed.index import Build
@@ -37,14 +37,7 @@ class Deployment:
         """Read the configuration; None takes the project's own. Raises ConfigurationError."""
         project = Project.find()
         config = WranglerConfig.read(path or project.configuration, environment)
-        variables = {
-            name: str(value) for name, value in config.deployed_variables.items() if isinstance(value, str | int | float)
-        }
-        try:
-            settings = read_settings(variables)
-        except SettingError as error:
-            raise ConfigurationError(f"{config.path}: {error}") from error
-        return cls(project, config, settings)
+        return cls(project, config, settings_of(config, config.deployed_variables))
 
     @property
     def assets_directory(self) -> Path:
@@ -60,6 +53,15 @@ class Deployment:
     def build_id_of(self, build: Build) -> str:
         """The build ID in the keys."""
         return self.settings.build_id or build.build_id
+
+
+def settings_of(config: WranglerConfig, variables: Mapping[str, object]) -> Settings:
+    """Read the Worker's settings as it will itself; raises ConfigurationError with the name and what is allowed."""
+    texts = {name: str(value) for name, value in variables.items() if isinstance(value, str | int | float)}
+    try:
+        return read_settings(texts)
+    except SettingError as error:
+        raise ConfigurationError(f"{config.path}: {error}") from error
 
 
 def configuration_options(command: F) -> F:

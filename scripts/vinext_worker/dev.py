@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 import click
 from rich.console import Console
 
+from vinext_worker.configuration import settings_of
 from vinext_worker.dev_output import show_line
 from vinext_worker.errors import ConfigurationError, UserError
 from vinext_worker.python_dev import prepare_python_site
@@ -67,9 +68,11 @@ def dev(
     console = Console(highlight=False, soft_wrap=True)
     site = (site_directory or project.root / "examples" / "vinext").resolve()
     python_site = PythonSite.find(site)
+    config = python_site.config if python_site else config
+    settings_of(config, config.variables)
     if python_site is not None:
         prepare_python_site(python_site, project, console)
-        config, state = python_site.config, site / ".vinext" / "state"
+        state = site / ".vinext" / "state"
         configurations, services = [config.path], {}
     else:
         server_config = _prepare(site, project, config, console)

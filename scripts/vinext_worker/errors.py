@@ -1,6 +1,6 @@
 """What the commands raise.
 
-- VinextWorkerError
+- VinextWorkerError (`cache.errors`: the base of all that this project raises)
     - UserError: the person can mend it; `main` prints it as one line
         - ConfigurationError: a configuration file is missing or wrong
         - ToolError: a tool of the toolchain is missing or failed
@@ -11,9 +11,7 @@
 
 from __future__ import annotations
 
-
-class VinextWorkerError(Exception):
-    """The base of every exception this package raises."""
+from cache.errors import VinextWorkerError
 
 
 class UserError(VinextWorkerError):

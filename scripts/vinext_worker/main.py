@@ -4,12 +4,11 @@ import sys
 
 import click
 
-from cache.errors import VinextWorkerError as WorkerError
+from cache.errors import VinextWorkerError
 from vinext_worker.check.command import check
 from vinext_worker.copy_command import copy
 from vinext_worker.deploy.command import deploy
 from vinext_worker.dev import dev
-from vinext_worker.errors import VinextWorkerError
 from vinext_worker.populate.command import populate
 from vinext_worker.prerender_command import prerender
 from vinext_worker.prune.command import prune
@@ -36,7 +35,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
-    except (VinextWorkerError, WorkerError) as error:
+    except VinextWorkerError as error:
         click.echo(f"vinext-worker: {error}", err=True)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

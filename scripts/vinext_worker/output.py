@@ -56,7 +56,9 @@ class Output:
             return
         if not self.console.is_terminal:
             for row in rows:
-                self.console.out("\t".join(cell.plain.replace("\n", "; ") for cell in row), highlight=False)
+                if not self.console.quiet:
+                    # The console would make blanks of the tabs.
+                    self.console.file.write("\t".join(cell.plain.replace("\n", "; ") for cell in row) + "\n")
             return
         table = Table(*columns)
         for row in rows:

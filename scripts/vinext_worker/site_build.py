@@ -66,12 +66,13 @@ def build(site: SiteProject, node: Path, console: Console) -> None:
 
 
 def fingerprint(site: SiteProject) -> str:
-    """Return a digest over the name, size and time of change of every source file.
+    """Return a digest over the name, size and time of change of every source file, the command and the environment built for.
 
     Left out are node_modules (the lock file stands for it), the output, and folders whose names begin with a dot (tools keep
     their state there; `.env` files count).
     """
-    digest = hashlib.sha256("\0".join(site.build_command()).encode())
+    # The Vite plugin of Cloudflare builds for one environment of the app's wrangler configuration.
+    digest = hashlib.sha256("\0".join((*site.build_command(), os.environ.get("CLOUDFLARE_ENV", ""))).encode())
     for folder in (site.root, *site.linked_folders):
         output = site.root / "dist"
         for path, status in sorted(_source_files(folder, str(output))):

@@ -118,8 +118,7 @@ def parse_json(data: bytes | str) -> object:
     """Parse JSON as `JSON.parse` does; raises CorruptValueError, also beyond MAX_DEPTH."""
     try:
         text = data.decode() if isinstance(data, bytes) else data
-        if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
-            raise CorruptValueError("nested too deeply")
+        _require_shallow(text)
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         message = f"not JSON: {error}"
@@ -138,15 +137,17 @@ def decode_base64(text: str) -> bytes:
     raise CorruptValueError(message)
 
 
-def _depth(text: str) -> int:
-    depth = deepest = 0
+def _require_shallow(text: str) -> None:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
     for bracket in _BRACKETS.findall(text):
         if bracket in "[{":
             depth += 1
-            deepest = max(deepest, depth)
         elif bracket in "]}":
             depth -= 1
-    return deepest
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested more than {MAX_DEPTH} deep")
 
 
 def _refuse_constant(name: str) -> object:

@@ -28,6 +28,7 @@ from edge.page_handler import has_images, page_handler, static_paths
 from edge.requests import page_request
 from edge.responses import js_response
 from edge.service import StreamCopy
+from edge.xml_http_request import provide_xml_http_request
 from isr.admin import Admin, AdminCache, is_admin
 from isr.answer import PassedAnswer
 from isr.engine import PageCache
@@ -77,6 +78,7 @@ class Application:
             self._settings = Settings()
         runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
         self._pages = page_handler(env, self._settings, runtime)
+        provide_xml_http_request()
         self._pass_through = PassThrough(self._pages, log)
         assets = _binding(env, ASSETS_BINDING)
         self._assets = NoAssets() if assets is None else AssetsBinding(assets)

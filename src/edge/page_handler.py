@@ -29,7 +29,19 @@ def page_handler(env: Any, settings: Settings, runtime: Runtime) -> PageHandler:
     except PageHandlerError as error:
         return FailedPages(str(error))
     pages = _made(choice, env, runtime)
-    return TimedPages(pages, settings.page_timeout_ms) if settings.page_timeout_ms else pages
+    return TimedPages(pages, _name(choice), settings.page_timeout_ms) if settings.page_timeout_ms else pages
+
+
+def _name(choice: PageChoice) -> str:
+    match choice:
+        case ServiceChoice(name):
+            return f"the service {name}"
+        case AsgiChoice() | FunctionChoice():
+            return choice.name
+        case OwnChoice(handler):
+            return type(handler).__name__
+        case _:
+            assert_never(choice)
 
 
 def static_paths(settings: Settings) -> Callable[[], Any] | None:

@@ -9,10 +9,12 @@ from urllib.parse import unquote, urlsplit
 
 from cache.tags import is_valid_tag, merge_tags
 from isr.cache_control import Period, directives, forbids_storing, shared_period
+from isr.lookup import ROUTER_HEADERS
 from seed.artifacts import Artifact
 
 if TYPE_CHECKING:
     from pages.handler import PageResponse
+    from pages.request import Headers
     from seed.index import RouteRecord
 
 MOST_BODY_BYTES = 25 * 1024 * 1024
@@ -24,6 +26,8 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Not now, rather than not at all.
 _TEMPORARY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _STATUSES = REDIRECTS | {200, 404, 410}
+# Part of what decides which entry a request is for, or of the encoding, which is undone before an answer is kept.
+_KEPT_APART = frozenset({"", "rsc", "accept", "accept-encoding"}) | frozenset(ROUTER_HEADERS)
 _PERSONAL_VARY = frozenset({"*", "cookie", "authorization"})
 
 
@@ -78,6 +82,16 @@ def admit(  # noqa: PLR0911 - one rule a line
         given = response.header("content-type") or "no content type"
         return Refusal(f"{given} for {'an RSC' if rsc else 'a document'} request")
     return Admission(artifact, period, _tags(response, record))
+
+
+def chosen_by(headers: Headers, response: PageResponse) -> str | None:
+    """The header by which an answer varies and which the visitor sent: the answer is then no more than one of several.
+
+    What the cache keeps apart itself, and what says nothing of the content, is left out.
+    """
+    vary = (response.header("vary") or "").lower()
+    names = (part.strip() for part in vary.split(","))
+    return next((name for name in names if name not in _KEPT_APART and headers.get(name) is not None), None)
 
 
 def header_tags(value: str | None) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 NEVER_STALE_SECONDS = 31_536_000
 # Ten digits are three centuries; more is a mistake, and costs time to read.
 _MOST_DIGITS = 10
+_IMPRECISION_SECONDS = 0.1
 NEVER_STALE = f"s-maxage={NEVER_STALE_SECONDS}, stale-while-revalidate"
 
 
@@ -89,4 +90,8 @@ def _seconds(value: str | None) -> int | None:
 
 
 def _shown(seconds: float) -> str:
-    return str(int(seconds)) if seconds == int(seconds) else repr(seconds)
+    # Before 1.0 vinext wrote no period, only two times, the second taken some milliseconds after the first.
+    whole = round(seconds)
+    if seconds == whole or (whole and abs(seconds - whole) < _IMPRECISION_SECONDS):
+        return str(whole)
+    return repr(seconds)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from cache.entry import CacheEntry
 from cache.values import AppPageValue
 from seed.artifacts import Artifact
 from seed.records import client_headers
@@ -31,9 +32,13 @@ def with_client_headers(found: Found, lookup: Lookup, site: Site) -> Found:
     kept = value.headers or {}
     if any(name.lower() == _COMPATIBILITY_HEADER for name in kept):
         return found
-    path = lookup.url_path.removeprefix(site.base_path).rstrip("/") or "/"
-    headers = {**client_headers(route_pattern(path, found.entry.tags), path), **site.rsc_headers, **kept}
-    return replace(found, entry=replace(found.entry, value=replace(value, headers=headers)))
+    completed = found.entry.memo.get(_COMPATIBILITY_HEADER)
+    if not isinstance(completed, CacheEntry):
+        path = lookup.url_path.removeprefix(site.base_path).rstrip("/") or "/"
+        headers = {**client_headers(route_pattern(path, found.entry.tags), path), **site.rsc_headers, **kept}
+        completed = replace(found.entry, value=replace(value, headers=headers))
+        found.entry.memo[_COMPATIBILITY_HEADER] = completed
+    return replace(found, entry=completed)
 
 
 def route_pattern(path: str, tags: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness
-from isr.admission import REVALIDATED_HEADER, Refusal, admit, header_tags
+from isr.admission import REVALIDATED_HEADER, Refusal, admit, chosen_by, header_tags
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
 from isr.client_headers import with_client_headers
 from isr.invalidation import enter_site
@@ -93,9 +93,12 @@ class PageCache:
                 return NO_PAGE
             record = await self._store.record(lookup.path)
             decision = admit(response, record, rsc=lookup.is_rsc, path=lookup.url_path)
+            chosen = None if isinstance(decision, Refusal) else chosen_by(request.headers, response)
+            if chosen is not None:
+                decision = Refusal(f"it varies by {chosen}, which the visitor sent")
             if isinstance(decision, Refusal):
                 self._log.event("debug", "page.not_stored", path=lookup.path, reason=decision.reason)
-                if has_credentials(request):
+                if has_credentials(request) or chosen is not None:
                     # The answer may be for this visitor only; what everybody gets is made beside it.
                     self._regeneration.start(request.origin, lookup)
                 else:

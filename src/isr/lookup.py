@@ -41,6 +41,8 @@ _ROUTER_STATE_HEADERS = (
     "next-router-segment-prefetch",
     "next-url",
 )
+ROUTER_HEADERS = (*_VARIANT_HEADERS, _RENDER_MODE_HEADER, *_ROUTER_STATE_HEADERS)
+"""What vinext's client sends with an RSC request, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)

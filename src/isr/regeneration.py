@@ -108,11 +108,11 @@ class Regeneration:
         self._background.run(_released(work, claim), f"making {lookup.path}")
 
     async def _make_page(self, origin: str, lookup: Lookup, stale: Found | None) -> None:
-        due_since_ms = 0
-        if stale is not None and stale.entry.revalidate_at_ms is not None:
-            due_since_ms = stale.entry.revalidate_at_ms
-        if not await self._lease.take(self._store.key(lookup.path, Artifact.HTML), due_since_ms):
-            return
+        # A page that is not there yet is no popular one, and may be nothing but a made-up path: it is worth no write.
+        if stale is not None:
+            due_since_ms = stale.entry.revalidate_at_ms or 0
+            if not await self._lease.take(self._store.key(lookup.path, Artifact.HTML), due_since_ms):
+                return
         if await self._make(lookup, RenderRequest(origin, lookup.url_path), stale):
             await self._make(lookup, RenderRequest(origin, lookup.url_path, rsc=True), stale)
 

@@ -20,8 +20,9 @@ T = TypeVar("T")
 class TimedPages:
     """Gives up on a handler that has not begun to answer after `timeout_ms`; its body may take longer."""
 
-    def __init__(self, pages: PageHandler, timeout_ms: int) -> None:
+    def __init__(self, pages: PageHandler, name: str, timeout_ms: int) -> None:
         self._pages = pages
+        self._name = name
         self._timeout_ms = timeout_ms
 
     async def answer(self, request: PageRequest) -> PageResponse:
@@ -34,4 +35,4 @@ class TimedPages:
         try:
             return await asyncio.wait_for(work, self._timeout_ms / 1000)
         except TimeoutError as error:
-            raise PageError(f"the page handler did not begin to answer within {self._timeout_ms} ms") from error
+            raise PageError(f"{self._name} did not begin to answer within {self._timeout_ms} ms") from error

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _CHUNK_CHARACTERS = 1 << 16
 _BLANK = " \t\r\n"
+_AFTER_VALUE = frozenset((*_BLANK, ",", ":", "]", "}"))
 _decoder = json.JSONDecoder()
 
 
@@ -141,8 +142,8 @@ class _Text:
                 raise ManifestError(f"{self._where} is not JSON ({error}); build the site again") from error
             except RecursionError as error:
                 raise ManifestError(f"{self._where} is not JSON ({error}); build the site again") from error
-            # A number may go on in the part that has not been read yet.
-            if end == len(self._text) and self._more():
+            # A number may go on in the part that has not been read yet, such as that of `-12.5` after its point.
+            if self._text[end : end + 1] not in _AFTER_VALUE and self._more():
                 continue
             self._at = end
             return value

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache.body import BytesBody, body_text, decode_base64, parse_json, text_body
+from cache.body import MAX_DEPTH, BytesBody, body_text, decode_base64, parse_json, text_body
 from cache.errors import CorruptValueError, InvalidArgumentError
 
 
@@ -40,6 +41,20 @@ def test_what_is_no_base64_is_corrupt(text: str) -> None:
 def test_what_is_no_json_is_corrupt(data: bytes) -> None:
     with pytest.raises(CorruptValueError, match="not JSON"):
         parse_json(data)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"]":', "}]")])
+def test_json_may_be_nested_to_a_limit(opening: str, closing: str) -> None:
+    levels = MAX_DEPTH // len(closing)
+    deepest = f"{opening * levels}1{closing * levels}"
+    assert parse_json(f"{deepest[:-1]} {closing[-1]}") == json.loads(deepest)
+    with pytest.raises(CorruptValueError, match="not JSON: nested more than 500 deep"):
+        parse_json(f"[{deepest}]")
+
+
+@pytest.mark.parametrize("text", [json.dumps([[]] * 5000), json.dumps({'"[{\\"': "[{" * 5000})], ids=["wide", "text"])
+def test_brackets_that_nest_nothing_do_not_count(text: str) -> None:
+    assert parse_json(text) == json.loads(text)
 
 
 def test_named_fields_are_taken_out_of_the_document() -> None:

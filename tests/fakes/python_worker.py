@@ -19,25 +19,24 @@ if TYPE_CHECKING:
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "python"
 PROJECT = Project.find()
-EXAMPLE = PROJECT.root / "examples" / "starlette"
 
 
-def example_packages() -> Path:
-    """The example's packages, installed where they are not yet."""
-    site = PythonSite.find(EXAMPLE)
+def fixture_packages() -> Path:
+    """The fixture's packages, installed where they are not yet."""
+    site = PythonSite.find(FIXTURE)
     assert site is not None
     install_packages(site, PROJECT, Console(quiet=True))
     return site.packages
 
 
 def python_worker(variables: Mapping[str, str] | None = None, **options: Any) -> LocalRuntime:
-    """The site in tests/fixtures/python, with the example's packages."""
+    """The site in tests/fixtures/python."""
     return LocalRuntime(
         RuntimeOptions(
             config=WranglerConfig.read(FIXTURE / "wrangler.toml"),
             project=PROJECT,
             assets_directory=options.pop("assets_directory", FIXTURE / "assets"),
-            vendored=example_packages(),
+            vendored=fixture_packages(),
             variables=variables or {},
             **options,
         )

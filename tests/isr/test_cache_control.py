@@ -90,6 +90,7 @@ def test_the_period_for_shared_caches(value: str, expected: Period | None) -> No
         pytest.param(60, None, STALE, "s-maxage=0, stale-while-revalidate", id="stale-without-end"),
         pytest.param(2.0, 10.0, FRESH, "s-maxage=2, stale-while-revalidate=8", id="whole-numbers"),
         pytest.param(0.5, None, FRESH, "s-maxage=0.5, stale-while-revalidate", id="fraction-as-vinext-writes-it"),
+        pytest.param(1.999, None, FRESH, "s-maxage=2, stale-while-revalidate", id="difference-of-two-times"),
         pytest.param(None, None, FRESH, "s-maxage=31536000, stale-while-revalidate", id="never-stale"),
         pytest.param(False, None, FRESH, "s-maxage=31536000, stale-while-revalidate", id="never-stale-false"),
         pytest.param(None, 600, FRESH, "s-maxage=31536000, stale-while-revalidate", id="never-stale-with-end"),

@@ -219,9 +219,9 @@ async def test_an_answer_that_nobody_waits_for_ends_the_app() -> None:
 
         render = answer
 
-    timed = TimedPages(Pages(), 10)
+    timed = TimedPages(Pages(), "the pages", 10)
     for call in (timed.answer, timed.render):
-        with pytest.raises(PageError, match="did not begin to answer within 10 ms"):
+        with pytest.raises(PageError, match="the pages did not begin to answer within 10 ms"):
             await call(None)  # type: ignore[arg-type]  # the handler does not look
     await asyncio.sleep(0)
     assert ended == [True, True]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from tests.fakes.builds import BUILT_AT_MS, dump
 from tests.fakes.cloudflare import Stored
 from tests.fakes.deployments import FakeDeployment
 
-from cache.keys import KeySchema, fallback_shell_key, kv_key, page_key, pages_router_key
+from cache.keys import KeySchema, Suffix, fallback_shell_key, kv_key, page_key, pages_router_key
 from vinext_worker.prune.key_build import key_build
 from vinext_worker.prune.plan import StoredBuild, plan_prune
 
@@ -32,8 +32,8 @@ def test_the_build_is_read_out_of_every_key_of_a_page(build: str | None, schema:
         # It cannot be told from a key of schema v2 without a build.
         assert key_build(page_key(schema, build, path, "html")) is None
         return
-    for suffix in ("html", "rsc", "route"):
-        assert key_build(page_key(schema, build, path, suffix)) == build  # type: ignore[arg-type]
+    for suffix in get_args(Suffix):
+        assert key_build(page_key(schema, build, path, suffix)) == build
     assert key_build(pages_router_key(schema, build, path)) == build
 
 

@@ -13,13 +13,13 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx2 as httpx
-
 from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions
 from vinext_worker.wrangler_config import WranglerConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import httpx2 as httpx
 
     from vinext_worker.toolchain import Project
 
@@ -142,8 +142,11 @@ class App:
         """What lies under a name of the namespace, `cache:` or `__tag:` included."""
         return self._kv.get(f"{self.name}:{name}")
 
-    def store(self, name: str, value: str, **options: Any) -> None:
-        self._kv.put(f"{self.name}:{name}", value, options)
+    def store(self, name: str, value: bytes | str) -> None:
+        self._kv.put(f"{self.name}:{name}", value)
+
+    def delete(self, name: str) -> None:
+        self._kv.delete(f"{self.name}:{name}")
 
     def metadata(self, name: str) -> Any:
         return self._kv.metadata(f"{self.name}:{name}")

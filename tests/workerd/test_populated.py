@@ -6,19 +6,25 @@ import json
 import shutil
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
+from rich.console import Console
 from tests.fakes.builds import VERSIONS
-from tests.fakes.cloudflare import FakeCloudflare
+from tests.fakes.cloudflare import FakeCloudflare, Traffic
 from tests.fakes.deployments import CommandLine, FakeDeployment
+from tests.workerd.builds import copy_as_built_now
+from tests.workerd.visitor import Visitor
 
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions, ScriptService
+from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions, ScriptService
+from vinext_worker.site import prepare
 from vinext_worker.wrangler_config import WranglerConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from vinext_worker.built_site import BuiltSite
     from vinext_worker.toolchain import Project
 
 TOKEN = "a-token-of-this-test"
@@ -135,8 +141,6 @@ def test_check_says_what_is_wrong_and_writes_a_page(
 def test_everything_below_the_endpoints_folder_is_answered_by_the_worker(
     served: tuple[FakeDeployment, LocalRuntime], command_line: CommandLine
 ) -> None:
-    from tests.workerd.visitor import Visitor  # noqa: PLC0415 - here alone
-
     _, runtime = served
     visitor = Visitor(runtime.url)
     for path in ("/__vinext/seed", "/%5F_vinext/seed", "/__vinext/other", "/a/..%2f__vinext/x"):
@@ -145,3 +149,67 @@ def test_everything_below_the_endpoints_folder_is_answered_by_the_worker(
         assert b"made" not in answer.body
     answer = visitor.ask("/__vinext/seed", "POST", {"Authorization": f"Bearer {TOKEN}"}, b"{}")
     assert (answer.status, json.loads(answer.body)["refused"][0]["line"]) == (200, 1)
+
+
+@pytest.mark.parametrize("name", ["vinext-1.4.0", "vinext-0.0.38"])
+def test_vinexts_own_worker_reads_them_as_hits(name: str, project: Project, tmp_path: Path, command_line: CommandLine) -> None:
+    """With its own cache handler for KV, from its published packages. 0.0.38 never asks its cache for pages without a period."""
+    built = prepare(project.root / "tests" / "fixtures" / "sites" / name, project, Console(stderr=True))
+    deployment = FakeDeployment(tmp_path)
+    shutil.copytree(copy_as_built_now(built, tmp_path / "copied"), deployment.assets)
+    deployment.configure(variables='VINEXT_APP_PREFIX = "own"')
+    started = RuntimeOptions(
+        config=WranglerConfig.read(project.configuration),
+        project=project,
+        services={"PAGES": BuildService(built.server_config)},
+        assets_directory=deployment.assets,
+        variables={"VINEXT_APP_PREFIX": "own"},
+    )
+    with FakeCloudflare() as cloudflare, LocalRuntime(started) as runtime:
+        command_line.set(cloudflare.environment())
+        said = command_line.run("populate", "--config", deployment.config, "--json")
+        assert (said.status, said.document["written"]) == (0, len(cloudflare.stored))
+        for key, stored in cloudflare.stored.items():
+            given = {"metadata": stored.metadata, "expirationTtl": stored.expiration_ttl}
+            runtime.kv().put(key, stored.value, {option: value for option, value in given.items() if value is not None})
+        theirs = Visitor(runtime.service_urls["PAGES"])
+        states: dict[str, str | None] = {}
+        for key, stored in cloudflare.stored.items():
+            path, _, form = key.partition(":/")[2].rpartition(":")
+            is_asked_for = name == "vinext-1.4.0" or json.loads(stored.value)["revalidateAt"] is not None
+            if path == "404" or "__hash" in key or not is_asked_for:
+                continue
+            url = "/" + quote(path)
+            headers = {"RSC": "1", "Accept": "text/x-component"} if form == "rsc" else {"Accept": "text/html"}
+            states[f"{url} {form}"] = theirs.ask(url if form == "html" else f"{url or '/index'}.rsc", headers=headers).state
+        assert set(states.values()) == {"HIT"}, states
+        assert len(states) >= 2
+
+
+def test_pages_that_visitors_want_are_rendered_in_the_local_runtime(
+    project: Project, example_build: BuiltSite, tmp_path: Path, command_line: CommandLine
+) -> None:
+    deployment = FakeDeployment(tmp_path)
+    shutil.copytree(copy_as_built_now(example_build, tmp_path / "copied"), deployment.assets)
+    deployment.configure('route = "www.example.com/*"')
+    traffic = [Traffic("/blog/of-today", 90), Traffic("/about", 5), Traffic("/dash", 4), Traffic("/missing", 1)]
+    with FakeCloudflare(traffic=traffic) as cloudflare:
+        command_line.set(cloudflare.environment())
+        said = command_line.run("tpr", example_build.root, "--config", deployment.config, "--coverage", "100", "--json")
+        assert said.status == 0, said.err
+        assert {row["name"] for row in said.document["skipped"]["first"]} == {"/about", "/dash", "/missing"}
+        build_id = said.document["buildId"]
+        html = cloudflare.stored[f"cache:app:v2:{build_id}:/blog/of-today:html"]
+        rsc = cloudflare.stored[f"cache:app:v2:{build_id}:/blog/of-today:rsc"]
+    entry = json.loads(html.value)
+    assert entry["cacheControl"]["revalidate"] == 3600
+    assert "_N_T_/blog/[slug]/page" in entry["tags"]
+    assert set(entry["tags"]) == set(json.loads(rsc.value)["tags"])
+    served = options(project, deployment)
+    with LocalRuntime(served) as runtime:
+        for key, stored in cloudflare.stored.items():
+            runtime.kv().put(key, stored.value, {"metadata": stored.metadata})
+        visitor = Visitor(runtime.url)
+        assert visitor.ask("/blog/of-today").state == "HIT"
+        payload = visitor.ask("/blog/of-today?_rsc=abc", headers={"RSC": "1", "Accept": "text/x-component"})
+        assert (payload.state, "x-vinext-rsc-compatibility-id" in payload.headers) == ("HIT", True)

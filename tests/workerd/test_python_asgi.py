@@ -136,7 +136,7 @@ def test_a_handler_that_never_answers_is_given_up(runtime: LocalRuntime, client:
     started = time.monotonic()
     assert client.get("/never").status_code == 500
     assert time.monotonic() - started < 5
-    runtime.wait_for_log("did not begin to answer within 1500 ms")
+    runtime.wait_for_log("asgi:asgi_app:app did not begin to answer within 1500 ms")
 
 
 def test_the_lifespan_is_run_once_an_isolate(client: httpx.Client) -> None:

@@ -10,6 +10,8 @@ import httpx2 as httpx
 import pytest
 from tests.fakes.python_worker import python_worker
 
+from vinext_worker.runtime import ScriptService
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -97,7 +99,7 @@ def test_what_is_not_kept(client: httpx.Client, path: str, status: int, control:
             "/negative", "Page.revalidate is -1 (int), allowed: seconds from 0 on, or None, or False", id="negative period"
         ),
         pytest.param("/raises", "function_app:handler raised ValueError: nothing to see", id="raises"),
-        pytest.param("/never", "the page handler did not begin to answer within 1000 ms", id="never answers"),
+        pytest.param("/never", "function_app:handler did not begin to answer within 1000 ms", id="never answers"),
     ],
 )
 def test_a_failure_is_a_500_that_the_log_explains(runtime: LocalRuntime, client: httpx.Client, path: str, message: str) -> None:
@@ -127,3 +129,12 @@ def test_a_handler_that_cannot_be_used_is_named(setting: str, message: str) -> N
 def test_a_function_need_not_be_asynchronous() -> None:
     with python_worker({"VINEXT_PAGE_HANDLER": "function_app:sync_handler"}) as runtime:
         assert httpx.get(f"{runtime.url}/x", trust_env=False).text == "made without await"
+
+
+def test_a_service_that_never_answers_is_given_up() -> None:
+    # The timer counts as something that is waited for; without one workerd itself ends the request.
+    never = ScriptService("export default { fetch() { return new Promise((resolve) => setTimeout(resolve, 60_000)); } };")
+    variables = {"VINEXT_PAGE_HANDLER": "service:PAGES", "VINEXT_PAGE_TIMEOUT_MS": "300"}
+    with python_worker(variables, services={"PAGES": never}) as runtime:
+        assert httpx.get(f"{runtime.url}/x", trust_env=False).status_code == 500
+        runtime.wait_for_log("the service PAGES did not begin to answer within 300 ms")

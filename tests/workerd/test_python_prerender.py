@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx2 as httpx
 import pytest
 from click.testing import CliRunner
-from tests.fakes.python_worker import FIXTURE, example_packages, python_worker
+from tests.fakes.python_worker import FIXTURE, fixture_packages, python_worker
 
 from vinext_worker.copying import copy_build
 from vinext_worker.errors import UserError
@@ -28,8 +28,8 @@ PROJECT = Project.find()
 
 
 def site_in(folder: Path, handler: str = "asgi:asgi_app:app") -> PythonSite:
-    shutil.copytree(FIXTURE, folder, dirs_exist_ok=True)
-    (folder / "python_modules").symlink_to(example_packages())
+    shutil.copytree(FIXTURE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("python_modules", ".vinext", "dist"))
+    (folder / "python_modules").symlink_to(fixture_packages())
     configuration = folder / "wrangler.toml"
     text = configuration.read_text().replace("asgi:asgi_app:app", handler)
     configuration.write_text(f'{text}VINEXT_PAGE_TIMEOUT_MS = "1000"\n')
@@ -66,7 +66,7 @@ def test_pages_with_a_period_are_made_and_others_named(report: PrerenderReport) 
         "/raises": "status 500",
         "/late": "no_store(), a tag or a period came after the answer had begun",
         "/cookies": "it sets a cookie",
-        "/never": "the page handler did not begin to answer within 1000 ms",
+        "/never": "asgi:asgi_app:app did not begin to answer within 1000 ms",
         "/redirect": "no period",
     }
 

@@ -3,8 +3,9 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode
 
-from posts import POSTS
+from posts import all_posts
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, StreamingResponse
@@ -14,6 +15,14 @@ from starlette.templating import Jinja2Templates
 from vinext import no_store, revalidate
 
 templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
+
+
+def image(path, width):
+    """The address of an image in a width, which is one of VINEXT_IMAGE_WIDTHS."""
+    return f"/_vinext/image?{urlencode({'url': path, 'w': width, 'q': 75})}"
+
+
+templates.env.globals["image"] = image
 
 
 def now():
@@ -29,15 +38,15 @@ async def home(request):
 @revalidate(60, tags=["posts"])
 async def post_list(request):
     """Made again at most once a minute, while everybody gets the page before."""
-    return templates.TemplateResponse(request, "posts.html", {"posts": POSTS, "made": now()})
+    return templates.TemplateResponse(request, "posts.html", {"posts": await all_posts(), "made": now()})
 
 
 @revalidate(3600, tags=["posts"])
 async def post(request):
-    slug = request.path_params["slug"]
-    if slug not in POSTS:
+    found = (await all_posts()).get(request.path_params["slug"])
+    if found is None:
         raise HTTPException(404)
-    return templates.TemplateResponse(request, "post.html", {"post": POSTS[slug], "made": now()})
+    return templates.TemplateResponse(request, "post.html", {"post": found, "made": now()})
 
 
 async def hello(request):
@@ -95,4 +104,4 @@ app = Starlette(
 
 async def static_paths():
     """What `vinext-worker prerender` makes; those without a period are skipped and named."""
-    return ["/", "/posts", *(f"/posts/{slug}" for slug in POSTS), "/hello", "/account", "/api/time"]
+    return ["/", "/posts", *(f"/posts/{slug}" for slug in await all_posts()), "/hello", "/account", "/api/time"]

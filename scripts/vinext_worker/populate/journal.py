@@ -54,7 +54,7 @@ class Journal:
         row = self._database.execute(
             "SELECT digest, until FROM written WHERE key = ?", (_digest(parcel.key.encode()),)
         ).fetchone()
-        if row is None or row[0] != _digest(parcel.payload):
+        if row is None or row[0] != parcel.digest:
             return False
         return row[1] is None or now_seconds < row[1]
 
@@ -63,7 +63,7 @@ class Journal:
         rows = [
             (
                 _digest(parcel.key.encode()),
-                _digest(parcel.payload),
+                parcel.digest,
                 None if parcel.ttl_seconds is None else int(now_seconds + parcel.ttl_seconds - _TTL_MARGIN_SECONDS),
             )
             for parcel in parcels

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import binascii
-import hashlib
 import json
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Self
@@ -62,13 +61,6 @@ def value_bytes(record: KVRecord) -> bytes:
     return b"".join(part if isinstance(part, bytes) else part.to_bytes() for part in record.parts)
 
 
-def proof_of(value: bytes, metadata_json: str) -> bytes:
-    """A digest of all that is kept under a key."""
-    digest = hashlib.blake2b(value, digest_size=16)
-    digest.update(metadata_json.encode())
-    return digest.digest()
-
-
 class KVPopulator:
     """The namespace that the wrangler configuration binds as VINEXT_CACHE."""
 
@@ -101,17 +93,17 @@ class KVPopulator:
         fields = _value_fields(value)
         if record.expiration_ttl is not None:
             fields += f',"expiration_ttl":{record.expiration_ttl}'.encode()
-        metadata = json_text(record.metadata)
         if record.metadata is not None:
-            fields += f',"metadata":{metadata}'.encode()
-        proof = proof_of(value, metadata)
-        return [Parcel(key, b'{"key":%b,%b}' % (json_text(key).encode(), fields), record.expiration_ttl, proof) for key in keys]
+            fields += f',"metadata":{json_text(record.metadata)}'.encode()
+        return [Parcel(key, b'{"key":%b,%b}' % (json_text(key).encode(), fields), record.expiration_ttl) for key in keys]
 
     async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
         unsuccessful = await self._namespace.put_bulk([parcel.payload for parcel in parcels])
         return dict.fromkeys(unsuccessful, "Cloudflare reported it as not written")
 
     async def verify(self, parcel: Parcel) -> str | None:
+        sent = json.loads(parcel.payload)
+        wanted = binascii.a2b_base64(sent["value"]) if sent.get("base64") else sent["value"].encode()
         wrong: str | None = None
         for turn in range(_READS):
             # A read may come from a place that a write reaches later.
@@ -120,7 +112,7 @@ class KVPopulator:
             if value is None:
                 wrong = "it is not there"
                 continue
-            if proof_of(value, json_text(await self._namespace.metadata(parcel.key))) == parcel.proof:
+            if value == wanted and await self._namespace.metadata(parcel.key) == sent.get("metadata"):
                 return None
             try:
                 self._encoder.codec.read(BytesBody(value))

@@ -6,10 +6,10 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Self
 
+from cache.errors import VinextWorkerError
 from cache.javascript import json_text
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING
-from vinext_worker.errors import VinextWorkerError
-from vinext_worker.populate.kv import EntryEncoder, proof_of, value_bytes
+from vinext_worker.populate.kv import EntryEncoder, value_bytes
 from vinext_worker.populate.populator import Limits, Parcel
 from vinext_worker.runtime import LocalRuntime, RuntimeOptions, ScriptService
 
@@ -51,7 +51,7 @@ class LocalPopulator:
         if record.metadata is not None:
             options["metadata"] = record.metadata
         payload = json_text(options).encode() + b"\n" + value
-        return [Parcel(key, payload, record.expiration_ttl, proof_of(value, json_text(record.metadata))) for key in keys]
+        return [Parcel(key, payload, record.expiration_ttl) for key in keys]
 
     async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
         return await asyncio.to_thread(self._put, parcels)
@@ -61,8 +61,10 @@ class LocalPopulator:
         value = await asyncio.to_thread(namespace.get, parcel.key)
         if value is None:
             return "it is not there"
+        options, _, wanted = parcel.payload.partition(b"\n")
         metadata = await asyncio.to_thread(namespace.metadata, parcel.key)
-        return None if proof_of(value, json_text(metadata)) == parcel.proof else "another entry is there"
+        is_same = value == wanted and metadata == json.loads(options).get("metadata")
+        return None if is_same else "another entry is there"
 
     def _put(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
         namespace = self._runtime.kv(CACHE_BINDING)

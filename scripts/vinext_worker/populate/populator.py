@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """An entry as it is sent. `key` is the store's; `proof` is what `Populator.verify` compares with."""
+    """An entry as it is sent; `key` is the store's. `digest` tells whether it is the same as another time."""
 
     key: str
     payload: bytes
     ttl_seconds: int | None
-    proof: bytes = b""
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", hashlib.blake2b(self.payload, digest_size=16).digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class Populator(Protocol):
         """
 
     async def verify(self, parcel: Parcel) -> str | None:
-        """Read an entry back: what is wrong with it, None where nothing is. The payload is left out of `parcel`."""
+        """Read an entry back: what is wrong with it, None where nothing is."""
 
     async def __aenter__(self) -> Self: ...
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import resource
-import sys
 import time
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seed.skipped import Skipped
@@ -152,9 +153,9 @@ class _Run:
         """Each entry has the same chance to be in the sample (reservoir sampling)."""
         self._sampled_from += 1
         if len(self._sample) < self._options.verify:
-            self._sample.append(replace(parcel, payload=b""))
+            self._sample.append(parcel)
         elif (place := self._random.randrange(self._sampled_from)) < self._options.verify:
-            self._sample[place] = replace(parcel, payload=b"")
+            self._sample[place] = parcel
 
     async def _start(self, batch: list[Parcel], size: int) -> None:
         while self._tasks and (len(self._tasks) >= self._in_flight or sum(self._tasks.values()) + size > self._budget):
@@ -185,5 +186,8 @@ class _Run:
 
 
 def _peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # there in bytes, elsewhere in kibibytes
+    """The most memory this process had. What `getrusage` says on Linux includes what its parent had when it started this one."""
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from cache.errors import InvalidArgumentError
 from cache.javascript import json_text
 from cache.layout_vinext import write_vinext
+from isr.admin import MOST_BODY_BYTES, MOST_LINES
 from vinext_worker.errors import RemoteError, UserError
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
 from vinext_worker.retrying_client import RetryingClient
@@ -60,7 +61,7 @@ def refused(client: RetryingClient, url: str, status: int, text: str) -> RemoteE
 class WorkerPopulator:
     """The Worker at --url. It says which lines it took; whether its store keeps them is for its store to say."""
 
-    limits = Limits(most_parcels=50, most_bytes=40 * _MEBIBYTE, batch_bytes=2 * _MEBIBYTE)
+    limits = Limits(most_parcels=MOST_LINES, most_bytes=MOST_BODY_BYTES, batch_bytes=2 * _MEBIBYTE)
 
     def __init__(self, destination: Destination) -> None:
         if destination.url is None:

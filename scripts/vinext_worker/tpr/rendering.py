@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from typing import TYPE_CHECKING
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
     from isr.site import Site
     from pages.handler import BodyCopy, PageResponse
     from seed.entries import SeedItem
-    from seed.index import RouteRecord
     from seed.source import Source
     from vinext_worker.tpr.selection import Candidate
 
 _ETAG_CHARACTERS = 32
 _TIMEOUT_SECONDS = 30
+_AT_ONCE = 6
 
 
 class HttpPage:
@@ -85,24 +86,26 @@ class Renderer:
 
     async def entries(self, candidates: Sequence[Candidate]) -> AsyncIterator[SeedItem]:
         """The entries of pages, HTML and RSC payload, and the reasons where there are none."""
-        for candidate in candidates:
-            lookup = candidate.lookup
-            record = None if self._source is None else await self._source.record(lookup.path)
-            if record is not None:
-                yield Skipped(lookup.path, "the build has it, so it is populated with the build")
-                continue
-            response = await self._ask(RenderRequest(self._origin, lookup.url_path))
-            if isinstance(response, str):
-                yield Skipped(lookup.path, response)
-                continue
-            item = self._item(lookup.path, response, record, rsc=False)
-            yield item
-            if isinstance(item, SeedEntry) and item.artifact is Artifact.HTML and has_rsc(response):
-                payload = await self._ask(RenderRequest(self._origin, lookup.url_path, rsc=True))
-                if isinstance(payload, str):
-                    yield Skipped(f"{lookup.path} (RSC)", payload)
-                else:
-                    yield self._item(lookup.path, payload, record, rsc=True)
+        for start in range(0, len(candidates), _AT_ONCE):
+            for items in await asyncio.gather(*map(self._page, candidates[start : start + _AT_ONCE])):
+                for item in items:
+                    yield item
+
+    async def _page(self, candidate: Candidate) -> list[SeedItem]:
+        lookup = candidate.lookup
+        record = None if self._source is None else await self._source.record(lookup.path)
+        if record is not None:
+            return [Skipped(lookup.path, "the build has it, so it is populated with the build")]
+        response = await self._ask(RenderRequest(self._origin, lookup.url_path))
+        if isinstance(response, str):
+            return [Skipped(lookup.path, response)]
+        item = self._item(lookup.path, response, rsc=False)
+        if not isinstance(item, SeedEntry) or item.artifact is not Artifact.HTML or not has_rsc(response):
+            return [item]
+        payload = await self._ask(RenderRequest(self._origin, lookup.url_path, rsc=True))
+        if isinstance(payload, str):
+            return [item, Skipped(f"{lookup.path} (RSC)", payload)]
+        return [item, self._item(lookup.path, payload, rsc=True)]
 
     async def _ask(self, request: RenderRequest) -> HttpPage | str:
         try:
@@ -110,10 +113,10 @@ class Renderer:
         except httpx.HTTPError as error:
             return f"it was not rendered: {str(error) or type(error).__name__}"
 
-    def _item(self, path: str, page: HttpPage, record: RouteRecord | None, *, rsc: bool) -> SeedItem:
+    def _item(self, path: str, page: HttpPage, *, rsc: bool) -> SeedItem:
         made_at_ms = int(time.time() * 1000)
         shown = f"{path} (RSC)" if rsc else path
-        decision = admit(page, record, rsc=rsc)
+        decision = admit(page, None, rsc=rsc)
         if isinstance(decision, Refusal):
             return Skipped(shown, decision.reason)
         if len(page.body) > MOST_BODY_BYTES:

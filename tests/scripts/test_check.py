@@ -1,0 +1,140 @@
+"""What `check` expects of an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cache.keys import KeySchema, normalize_path
+from seed.artifacts import Artifact
+from seed.index import Build, RouteRecord
+from vinext_worker.check.expectation import Checked, Request, faults
+from vinext_worker.check.page import html_page
+from vinext_worker.page_url import page_url
+
+if TYPE_CHECKING:
+    from tests.fakes.deployments import CommandLine
+
+BUILD = Build("b", KeySchema.V2, 0, False, "", {"X-Vinext-RSC-Compatibility-Id": "c1"}, "", 0)  # noqa: FBT003
+GOOD = {"X-Vinext-Cache": "HIT", "Cache-Control": "s-maxage=60, stale-while-revalidate=3540", "Content-Type": "text/html"}
+GOOD_RSC = GOOD | {"Content-Type": "text/x-component", "X-Vinext-RSC-Compatibility-Id": "c1"}
+
+
+def record(status: int = 200, revalidate: float | None = 60) -> RouteRecord:
+    return RouteRecord(revalidate, 3600, (), status, {}, {}, {})
+
+
+def request(artifact: Artifact = Artifact.HTML, **given_record: object) -> Request:
+    return Request("/a", artifact, record(**given_record))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "headers"),
+    [
+        pytest.param(request(), GOOD, id="html"),
+        pytest.param(request(Artifact.RSC), GOOD_RSC, id="rsc"),
+        pytest.param(request(), GOOD | {"X-Vinext-Cache": "STALE"}, id="stale"),
+        pytest.param(request(Artifact.ROUTE), GOOD | {"Content-Type": "application/xml"}, id="route"),
+        pytest.param(
+            request(revalidate=None), GOOD | {"Cache-Control": "s-maxage=31536000, stale-while-revalidate"}, id="static"
+        ),
+    ],
+)
+def test_an_answer_as_expected_has_no_faults(asked: Request, headers: dict[str, str]) -> None:
+    headers = dict(headers)
+    if headers["X-Vinext-Cache"] == "STALE":
+        headers["Cache-Control"] = "s-maxage=60, stale-while-revalidate=3540"
+    assert faults(asked, BUILD, 200, headers) == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "changes", "fault"),
+    [
+        pytest.param(request(), 404, {}, "status 404, expected 200", id="status"),
+        pytest.param(request(status=308), 200, {}, "status 200, expected 308", id="redirect"),
+        pytest.param(request(), 200, {"X-Vinext-Cache": "MISS"}, "X-Vinext-Cache is MISS, expected HIT or STALE", id="miss"),
+        pytest.param(request(), 200, {"X-Vinext-Cache": ""}, "X-Vinext-Cache is missing", id="no state"),
+        pytest.param(request(), 200, {"Cache-Control": "no-store"}, "Cache-Control is 'no-store'", id="cache control"),
+        pytest.param(request(), 200, {"Content-Type": "text/plain"}, "expected text/html", id="type"),
+        pytest.param(request(Artifact.RSC), 200, {"Content-Type": "text/html"}, "expected text/x-component", id="rsc type"),
+        pytest.param(
+            request(Artifact.RSC), 200, {"X-Vinext-RSC-Compatibility-Id": "c2"}, "clients reload the whole page", id="id"
+        ),
+    ],
+)
+def test_what_is_not_as_expected_is_said(asked: Request, status: int, changes: dict[str, str], fault: str) -> None:
+    good = GOOD_RSC if asked.artifact is Artifact.RSC else GOOD
+    (found,) = faults(asked, BUILD, status, good | changes)
+    assert fault in found
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), max_size=4))
+def test_the_url_of_a_page_leads_back_to_its_path(segments: list[str]) -> None:
+    from cache.keys import encode_uri_component  # noqa: PLC0415 - here alone
+
+    path = normalize_path("/" + "/".join(map(encode_uri_component, segments)))
+    url = page_url(path, BUILD)
+    assert url.isascii()
+    assert "?" not in url
+    assert normalize_path(url) == path
+
+
+@pytest.mark.parametrize(
+    ("path", "trailing_slash", "base_path", "url"),
+    [
+        ("/", False, "", "/"),
+        ("/", True, "/docs", "/docs/"),
+        ("/", False, "/docs", "/docs"),
+        ("/a b", False, "", "/a%20b"),
+        ("/a%2Fb", False, "", "/a%2Fb"),
+        ("/100%", False, "", "/100%25"),
+        ("/a", True, "/docs", "/docs/a/"),
+        ("/sitemap.xml", True, "", "/sitemap.xml"),
+        ("/日本", False, "", "/%E6%97%A5%E6%9C%AC"),
+        ("/[id]", False, "", "/%5Bid%5D"),
+    ],
+)
+def test_urls(path: str, trailing_slash: bool, base_path: str, url: str) -> None:  # noqa: FBT001
+    build = Build("b", KeySchema.V2, 0, trailing_slash, base_path, {}, "", 0)
+    assert page_url(path, build) == url
+
+
+def test_the_page_shows_faults_first_and_escapes_what_it_shows() -> None:
+    rows = [
+        Checked(Request("/good", Artifact.HTML, record()), 200, "HIT", "s-maxage=60", 1.0, ()),
+        Checked(Request("/<bad>", Artifact.RSC, record()), None, "", "", None, ("no answer: <script>",)),
+    ]
+    page = html_page("https://example.com/?<x>", rows)
+    assert page.index("&lt;bad&gt;") < page.index("/good")
+    assert "<script>" not in page
+    assert "1 of 2 are not as expected" in page
+    assert "all 1 answers are as expected" in html_page("https://example.com", rows[:1])
+
+
+@pytest.mark.parametrize("url", ["example.com", "ftp://example.com", "https://", ""])
+def test_what_is_no_url_is_refused(url: str, command_line: CommandLine, tmp_path: object) -> None:
+    said = command_line.run("check", url, "--from", tmp_path)
+    assert (said.status, "is no URL" in said.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        pytest.param("example.com", "is no URL", id="no URL"),
+        pytest.param("http://example.com", "in the clear", id="no encryption"),
+    ],
+)
+def test_the_token_is_sent_nowhere_it_could_be_read(url: str, message: str, command_line: CommandLine) -> None:
+    command_line.set({"VINEXT_ADMIN_TOKEN": "secret-of-the-worker"})
+    said = command_line.run("revalidate", url, "--tag", "a")
+    assert (said.status, message in said.err) == (1, True)
+    assert "secret-of-the-worker" not in said.err
+
+
+def test_without_a_token_revalidate_says_what_to_do(command_line: CommandLine) -> None:
+    said = command_line.run("revalidate", "https://example.com", "--tag", "a")
+    assert (said.status, "wrangler secret put VINEXT_ADMIN_TOKEN" in said.err) == (1, True)
+    assert command_line.run("revalidate", "https://example.com").status == 2

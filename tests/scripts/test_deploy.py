@@ -1,0 +1,228 @@
+"""Deploying: the order of the steps, what stops it, and what is said then."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.fakes.deployments import FakeDeployment
+
+from vinext_worker.deploy import command
+from vinext_worker.deploy.runner import Finished, ProgramRunner
+from vinext_worker.deploy.steps import Step, run_steps
+from vinext_worker.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tests.fakes.cloudflare import FakeCloudflare
+    from tests.fakes.deployments import CommandLine
+
+    from vinext_worker.built_site import BuiltSite
+
+URL = "https://front.example.workers.dev"
+
+
+@dataclass
+class FakePrograms:
+    """Stands for every program; fails where the command has one of `failing` in it."""
+
+    failing: str = "\0"
+    targets: tuple[str, ...] = (URL,)
+    before: Callable[[Sequence[str]], None] = lambda _command: None
+    commands: list[Sequence[str]] = field(default_factory=list)
+    variables: list[Mapping[str, str | None]] = field(default_factory=list)
+
+    def run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str | None]) -> Finished:
+        assert folder.is_dir()
+        self.before(command)
+        self.commands.append(command)
+        self.variables.append(variables)
+        if self.failing in " ".join(command):
+            return Finished(1, "wrangler said\nAuthentication error [code: 10000]\n\n")
+        log = variables["WRANGLER_OUTPUT_FILE_PATH"]
+        assert log is not None
+        rows = [{"type": "wrangler-session"}, {"type": "deploy", "targets": list(self.targets)}]
+        Path(log).write_text("\n".join(map(json.dumps, rows)) + "\n")
+        return Finished(0, "")
+
+    def deployed(self) -> list[str]:
+        return [str(command[command.index("--config") + 1]) for command in self.commands]
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
+    fake = FakePrograms()
+    monkeypatch.setattr(command, "ProgramRunner", lambda _on_line: fake)
+    return fake
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    deployment = FakeDeployment.of_pages(tmp_path, {"/": b"<p>", "/a": b"<p>"})
+    server = tmp_path / "site" / "dist" / "server"
+    (server / "wrangler.json").write_text('{"name": "pages"}')
+    built: list[BuiltSite] = []
+
+    def site_of(_folder: Path, *_more: object) -> BuiltSite:
+        from tests.fakes.builds import built_site  # noqa: PLC0415 - here alone
+
+        built.append(built_site(tmp_path / "site", server / "prerendered-routes"))
+        return built[-1]
+
+    monkeypatch.setattr(command, "prepare", site_of)
+    monkeypatch.setattr(command, "built_site", site_of)
+    return deployment
+
+
+def states(document: dict[str, object]) -> dict[str, str]:
+    rows = document["steps"]
+    assert isinstance(rows, list)
+    return {row["step"]: row["state"] for row in rows}
+
+
+def test_entries_are_there_before_anything_goes_live(
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, programs: FakePrograms
+) -> None:
+    stored: list[int] = []
+    programs.before = lambda _command: stored.append(len(cloudflare.stored))
+    said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config, "--no-check", "--json")
+    assert said.status == 0, said.err
+    assert states(said.document) == {
+        "build": "done",
+        "copy": "done",
+        "populate": "done",
+        "tpr": "skipped",
+        "deploy the page handler": "done",
+        "deploy the Worker": "done",
+        "check": "skipped",
+    }
+    server_config = deployment.folder / "site" / "dist" / "server" / "wrangler.json"
+    assert programs.deployed() == [str(server_config), str(deployment.config)]
+    assert stored == [2, 2]
+    assert all("--dry-run" not in command for command in programs.commands)
+
+
+def test_a_dry_run_sends_nothing(
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, programs: FakePrograms
+) -> None:
+    said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config, "--dry-run", "--tpr")
+    assert said.status == 0
+    assert all("--dry-run" in command for command in programs.commands)
+    assert len(programs.commands) == 2
+    assert cloudflare.requests == []
+    assert "2 entries would be written" in said.out
+    assert "\x1b" not in said.out
+
+
+def test_a_build_as_it_is_and_kv_left_alone(
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, programs: FakePrograms
+) -> None:
+    arguments = ("--skip-build", "--no-populate-kv", "--no-check", "--json")
+    said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config, *arguments)
+    assert states(said.document)["build"] == states(said.document)["populate"] == "skipped"
+    assert cloudflare.requests == []
+
+
+def test_an_environment_is_handed_on(
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, programs: FakePrograms
+) -> None:
+    deployment.config.write_text(deployment.config.read_text() + "[env.staging]\nvars = {}\n")
+    # The command sets it for the build; this takes it away again.
+    command_line.set({"CLOUDFLARE_ENV": ""})
+    site = deployment.folder / "site"
+    said = command_line.run("deploy", site, "--config", deployment.config, "--env", "staging", "--no-check", "--json")
+    assert said.status == 0, said.err
+    pages, front = programs.commands
+    assert "--env" not in pages
+    assert front[front.index("--env") + 1] == "staging"
+    assert states(said.document)["populate"] == "skipped"
+    assert [variables["CLOUDFLARE_ENV"] for variables in programs.variables] == [None, None]
+
+
+FAILURES = {
+    "the page handler": ("site/dist/server", "what is live is as before; not done: deploy the Worker, check"),
+    "the Worker": ("wrangler.toml", "live since: deploy the page handler; not done: check"),
+}
+
+
+@pytest.mark.parametrize(("failing", "message"), FAILURES.values(), ids=FAILURES)
+def test_a_deploy_that_fails_says_what_is_live(  # noqa: PLR0913, PLR0917 - fixtures
+    failing: str,
+    message: str,
+    deployment: FakeDeployment,
+    command_line: CommandLine,
+    cloudflare: FakeCloudflare,
+    programs: FakePrograms,
+) -> None:
+    programs.failing = failing
+    said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config)
+    assert said.status == 1
+    assert len(said.err.strip().splitlines()) == 1
+    assert "ended with 1: Authentication error [code: 10000]" in said.err
+    assert message in said.err
+
+
+def test_populating_that_fails_stops_before_anything_goes_live(
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, programs: FakePrograms
+) -> None:
+    command_line.set({"CLOUDFLARE_API_TOKEN": "another-token"})
+    said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config, "--json")
+    assert (said.status, programs.commands) == (1, [])
+    assert states(said.document)["populate"] == "failed"
+    assert states(said.document)["deploy the Worker"] == "not done"
+    assert "what is live is as before" in said.err
+
+
+def test_a_check_that_fails_is_a_failure(
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, programs: FakePrograms
+) -> None:
+    programs.targets = ("http://127.0.0.1:1",)
+    said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config)
+    assert said.status == 1
+    assert "2 of 2 answers of http://127.0.0.1:1 are not as expected" in said.err
+    assert "live since: deploy the page handler, deploy the Worker" in said.err
+
+
+def test_nobody_says_where_it_is(
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, programs: FakePrograms
+) -> None:
+    programs.targets = ()
+    said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config)
+    assert (said.status, "name it with --url" in said.err) == (1, True)
+
+
+def test_steps_after_a_failure_are_not_done() -> None:
+    done: list[str] = []
+
+    def work() -> str:
+        done.append("one")
+        return "said"
+
+    def fail() -> str:
+        raise UserError("no")
+
+    steps = [
+        Step("one", work),
+        Step("two", fail),
+        Step("three", work),
+        Step("four", fail, skip="not wanted"),
+    ]
+    results = run_steps(steps, lambda _step: None, lambda _result: None)
+    assert [(result.state, result.said) for result in results] == [
+        ("done", "said"),
+        ("failed", "no"),
+        ("not done", ""),
+        ("not done", ""),
+    ]
+    assert done == ["one"]
+
+
+def test_programs_run_for_real(tmp_path: Path) -> None:
+    lines: list[str] = []
+    runner = ProgramRunner(lines.append)
+    finished = runner.run(["sh", "-c", "echo $GIVEN-$HOME; echo oops >&2; exit 3"], tmp_path, {"GIVEN": "a", "HOME": None})
+    assert (finished.status, lines) == (3, ["a-", "oops"])

@@ -1,0 +1,160 @@
+"""Populators by name, those of other packages included, and what the commands say to programs and people."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.metadata import EntryPoint, EntryPoints
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import pytest
+from tests.fakes.deployments import FakeDeployment
+
+from vinext_worker.populate import registry
+from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
+from vinext_worker.runtime import LocalRuntime, RuntimeOptions
+from vinext_worker.toolchain import Project
+from vinext_worker.wrangler_config import WranglerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tests.fakes.deployments import CommandLine
+
+    from seed.entries import SeedEntry
+    from vinext_worker.populate.populator import Destination
+
+
+class ListPopulator:
+    """As a package of its own would have it."""
+
+    kept: ClassVar[dict[str, bytes]] = {}
+    limits = Limits(most_parcels=2, most_bytes=1000, batch_bytes=1000)
+
+    def __init__(self, destination: Destination) -> None:
+        self.target = f"a list called {destination.options['name']}"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None: ...
+
+    def encode(self, seed: SeedEntry) -> Sequence[Parcel]:
+        if seed.path == "/refused":
+            raise CannotEncodeError("this list does not take it")
+        return [Parcel(seed.key, seed.path.encode(), None)]
+
+    async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
+        assert len(parcels) <= 2
+        self.kept.update({parcel.key: parcel.payload for parcel in parcels})
+        return {}
+
+    async def verify(self, parcel: Parcel) -> str | None:
+        return None if parcel.key in self.kept else "it is not there"
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = EntryPoints(
+        [
+            EntryPoint("list", f"{__name__}:ListPopulator", registry.ENTRY_POINTS),
+            EntryPoint("broken", "no_such_package:Populator", registry.ENTRY_POINTS),
+            EntryPoint("kv", "no_such_package:Populator", registry.ENTRY_POINTS),
+        ]
+    )
+    monkeypatch.setattr(registry, "entry_points", points.select)
+    monkeypatch.setattr(EntryPoint, "load", load)
+
+
+def load(point: EntryPoint) -> object:
+    if point.value.startswith("no_such_package"):
+        raise ImportError("No module named 'no_such_package'")
+    return ListPopulator
+
+
+def test_a_packages_own_populator_is_found_by_its_name(registered: None, tmp_path: Path, command_line: CommandLine) -> None:
+    deployment = FakeDeployment.of_pages(tmp_path, {"/a": b"", "/b": b"", "/c": b"", "/refused": b""})
+    arguments = ("populate", "--config", deployment.config, "--into", "list", "--option", "name=mine", "--verify", "2")
+    said = command_line.run(*arguments, "--json")
+    assert (said.status, said.document["target"], said.document["written"]) == (0, "a list called mine", 3)
+    assert said.document["skipped"]["first"] == [{"name": "/refused", "reason": "html: this list does not take it"}]
+    assert set(ListPopulator.kept.values()) == {b"/a", b"/b", b"/c"}
+    assert command_line.run(*arguments, "--json").document["unchanged"] == 3
+
+
+def test_names_are_known_and_ours_come_first(registered: None) -> None:
+    assert registry.populator_names() == ["kv", "worker", "local", "broken", "list"]
+    assert registry.find_populator("kv").__name__ == "KVPopulator"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        pytest.param("redis", "no populator is called 'redis', known are kv, worker, local", id="unknown"),
+        pytest.param("broken", "does not import", id="broken"),
+        pytest.param("worker", "name it with --url", id="no URL"),
+    ],
+)
+def test_one_that_cannot_be_used_is_one_line(
+    registered: None, name: str, message: str, tmp_path: Path, command_line: CommandLine
+) -> None:
+    deployment = FakeDeployment.of_pages(tmp_path, {"/a": b""})
+    said = command_line.run("populate", "--config", deployment.config, "--into", name)
+    assert (said.status, len(said.err.strip().splitlines())) == (1, 1)
+    assert message in said.err
+
+
+@pytest.mark.parametrize("option", ["name", "=value"])
+def test_an_option_is_a_name_and_a_value(option: str, tmp_path: Path, command_line: CommandLine) -> None:
+    deployment = FakeDeployment.of_pages(tmp_path, {})
+    assert command_line.run("populate", "--config", deployment.config, "--option", option).status == 2
+
+
+@pytest.mark.parametrize("command", ["copy", "populate", "prune", "tpr", "deploy", "check", "revalidate"])
+def test_help_has_examples_and_every_command_speaks_to_programs(command: str, command_line: CommandLine) -> None:
+    said = command_line.run(command, "--help")
+    assert said.status == 0
+    assert "Examples:" in said.out
+    assert f"vinext-worker {command} " in said.out
+    assert "--json" in said.out
+
+
+def test_the_local_runtimes_store_is_filled(tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project.find()
+    monkeypatch.setattr(Project, "local", property(lambda _self: tmp_path / "local"))
+    pages = {f"/{number}": b"<p>page</p>" for number in range(5)}
+    deployment = FakeDeployment.of_pages(tmp_path, pages, namespace="local")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "entry.py").write_text(ENTRY)
+    deployment.configure('main = "src/entry.py"\ncompatibility_flags = ["python_workers"]', namespace="local")
+    said = command_line.run("populate", "--config", deployment.config, "--into", "local", "--verify", "5", "--json")
+    assert (said.status, said.document["written"], said.document["wrong"]["count"]) == (0, 5, 0)
+    config = WranglerConfig.read(deployment.config)
+    with LocalRuntime(RuntimeOptions(config=config, project=project, state=tmp_path / "local" / "state")) as runtime:
+        assert len(runtime.kv().names("cache:app:v2:b1:/")) == 5
+        assert runtime.kv().metadata("cache:app:v2:b1:/0:html")["tags"][0] == "/0"
+
+
+ENTRY = """
+from workers import Response, WorkerEntrypoint
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return Response("nothing")
+"""
+
+
+def test_copy_says_what_it_did(tmp_path: Path, command_line: CommandLine) -> None:
+    project = Project.find()
+    example = project.root / "examples" / "vinext"
+    if not (example / "dist").is_dir():
+        pytest.skip("the example is not built")
+    said = command_line.run("copy", example, "--to", tmp_path / "assets", "--json")
+    assert said.status == 0
+    assert said.document["routes"] > 10
+    assert (tmp_path / "assets" / "__prerender" / "build.json").is_file()
+    again = command_line.run("copy", example, "--to", tmp_path / "assets")
+    assert "0 files written" in again.out
+    shutil.rmtree(tmp_path / "assets")
+    assert command_line.run("copy", tmp_path).status == 1

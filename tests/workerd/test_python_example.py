@@ -1,0 +1,108 @@
+"""The Starlette example, as `./scripts/dev --site examples/starlette` serves it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import httpx2 as httpx
+import pytest
+from rich.console import Console
+from tests.fakes.python_worker import PROJECT
+
+from vinext_worker.errors import ConfigurationError
+from vinext_worker.python_dev import prepare_python_site
+from vinext_worker.python_site import PythonSite
+from vinext_worker.runtime import LocalRuntime, RuntimeOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+EXAMPLE = PROJECT.root / "examples" / "starlette"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> PythonSite:
+    folder = tmp_path_factory.mktemp("starlette") / "site"
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("dist", "state", "assets", "python_modules"))
+    site = PythonSite.find(folder)
+    assert site is not None
+    prepare_python_site(site, PROJECT, Console(quiet=True))
+    return site
+
+
+@pytest.fixture(scope="module")
+def client(site: PythonSite) -> Iterator[httpx.Client]:
+    options = RuntimeOptions(config=site.config, project=PROJECT, vendored=site.packages)
+    with LocalRuntime(options) as runtime, httpx.Client(base_url=runtime.url, trust_env=False, timeout=20) as connected:
+        yield connected
+
+
+@pytest.mark.parametrize("path", ["/", "/posts", "/posts/first-post", "/posts/gr%C3%BC%C3%9Fe", "/posts/a%20b", "/api/time"])
+def test_pages_of_the_build_are_hits_from_the_first_request_on(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["X-Vinext-Cache"]) in {(200, "HIT"), (200, "STALE")}
+
+
+@pytest.mark.parametrize("path", ["/hello?name=Ada", "/account"])
+def test_others_are_made_for_each_request(client: httpx.Client, path: str) -> None:
+    assert "X-Vinext-Cache" not in client.get(path).headers
+    assert client.get("/hello?name=Ada").text.count("Ada") == 1
+
+
+def test_a_streamed_page_comes_in_parts_and_is_kept(client: httpx.Client) -> None:
+    started = time.monotonic()
+    with client.stream("GET", "/stream") as answer:
+        parts = answer.iter_raw()
+        first = next(parts)
+        first_seconds = time.monotonic() - started
+        rest = b"".join(parts)
+    assert b"Part by part" in first
+    assert b"part 5" in rest
+    assert first_seconds < 0.8 < time.monotonic() - started
+    deadline = time.monotonic() + 5
+    while client.get("/stream").headers["X-Vinext-Cache"] != "HIT":
+        assert time.monotonic() < deadline
+
+
+def test_images_static_files_and_missing_pages(client: httpx.Client) -> None:
+    image = client.get("/_vinext/image?url=/images/picture.jpg&w=384&q=75", headers={"Accept": "image/webp"})
+    assert (image.status_code, image.headers["Content-Type"]) == (200, "image/webp")
+    assert client.get("/static/site.css").headers["Content-Type"].startswith("text/css")
+    missing = client.get("/posts/none")
+    assert (missing.status_code, "There is no such page" in missing.text) == (404, True)
+
+
+def test_nothing_is_made_again_where_nothing_changed(site: PythonSite) -> None:
+    manifest = site.built().manifest.read_bytes()
+    prepare_python_site(site, PROJECT, Console(quiet=True))
+    assert site.built().manifest.read_bytes() == manifest
+    (site.sources / "posts.py").write_text((site.sources / "posts.py").read_text() + "\n")
+    prepare_python_site(site, PROJECT, Console(quiet=True))
+    assert site.built().manifest.read_bytes() != manifest
+
+
+def test_its_upload_has_the_app_the_worker_and_the_packages(site: PythonSite, tmp_path: Path) -> None:
+    wrangler = PROJECT.node_modules / "wrangler" / "bin" / "wrangler.js"
+    environment = {**os.environ, "WRANGLER_SEND_METRICS": "false", "CI": "1", "WRANGLER_LOG_PATH": str(tmp_path / "logs")}
+    command: list[str | Path] = [PROJECT.node, wrangler, "deploy", "--dry-run", "--outdir", tmp_path / "out"]
+    done = subprocess.run(command, cwd=site.root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    uploaded = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")}
+    assert {"entry.py", "app.py", "templates/home.html", "python_modules/vinext/worker.py"} <= uploaded
+    assert {"python_modules/settings.py", "python_modules/starlette/routing.py", "python_modules/jinja2/__init__.py"} <= uploaded
+
+
+def test_a_site_without_assets_says_what_is_missing(site: PythonSite, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "entry.py").write_text("")
+    text = site.config.path.read_text()
+    (tmp_path / "wrangler.toml").write_text(text.replace("[assets]", "[unused]"))
+    bare = PythonSite.find(tmp_path)
+    assert bare is not None
+    with pytest.raises(ConfigurationError, match=r"has no \[assets\]"):
+        prepare_python_site(bare, PROJECT, Console(quiet=True))
