@@ -67,10 +67,12 @@ def prerender_site(  # noqa: PLR0913 - what a run is given, each by its name
         state=None,
     )
     with LocalRuntime(options, on_log=on_log) as runtime:
-        return asyncio.run(_Run(site, runtime.direct_url, concurrency, on_page, may_be_empty=may_be_empty).run(paths))
+        return asyncio.run(PrerenderRun(site, runtime.direct_url, concurrency, on_page, may_be_empty=may_be_empty).run(paths))
 
 
-class _Run:
+class PrerenderRun:
+    """Makes a site's pages in a Worker at `url` that runs with VINEXT_PRERENDER on."""
+
     def __init__(
         self, site: PythonSite, url: str, concurrency: int, on_page: Callable[[str], object], *, may_be_empty: bool
     ) -> None:

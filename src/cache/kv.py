@@ -96,8 +96,7 @@ class KVCacheHandler:
         asked = require_get_context(context)
         name = kv_key(key, self._prefix())
         try:
-            async with asyncio.timeout(self._read_timeout_seconds):
-                entry = await self._read(name, asked)
+            entry = await self._in_time(self._read(name, asked))
         except Exception as error:  # noqa: BLE001 - a failure of the store, of whatever kind, is a miss
             self._failed("cache.read_failed", name, error)
             return None
@@ -146,8 +145,7 @@ class KVCacheHandler:
         require_milliseconds("since_ms", since_ms)
         names = self._tag_keys(self._tags.valid(require_tags("tags", tags)))
         try:
-            async with asyncio.timeout(self._read_timeout_seconds):
-                return await self._markers.newest(names) >= since_ms
+            return await self._in_time(self._markers.newest(names)) >= since_ms
         except Exception as error:  # noqa: BLE001 - what cannot be known must not be served
             self._failed("cache.markers_failed", ", ".join(names), error)
             return True
@@ -155,6 +153,12 @@ class KVCacheHandler:
     def reset_request_cache(self) -> None:
         """Forget what was remembered; see CacheHandler."""
         self._markers.forget_read()
+
+    async def _in_time(self, work: Coroutine[object, object, T]) -> T:
+        if self._read_timeout_seconds is None:
+            return await work  # entering and leaving a scope without a limit is not free
+        async with asyncio.timeout(self._read_timeout_seconds):
+            return await work
 
     async def _read(self, name: str, asked: GetContext) -> CacheEntry | None:
         buffer = await self._namespace.get(name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, normalize_path
-from cache.tags import path_tags
+from cache.tags import encode_tag, merge_tags, path_tags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,10 @@ class DataCache:
         if self.schema is KeySchema.V2:
             return data_cache_key_v2(source, key_parts, arguments)
         return data_cache_key((source,) if key_parts is None else key_parts, arguments)
+
+    def stored_tags(self, tags: tuple[str, ...]) -> tuple[str, ...]:
+        """Tags as the schema's vinext writes them in a value."""
+        return merge_tags(map(encode_tag, tags)) if self.schema is KeySchema.V2 else tags
 
     def soft_tags(self, path: str | None) -> tuple[str, ...]:
         """The tags of the page that uses the data: who invalidates it wants its data anew."""

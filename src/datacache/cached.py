@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from cache.entry import Freshness, freshness
 from cache.errors import InvalidArgumentError
 from cache.handler import GetContext, SetContext
-from cache.tags import encode_tag, merge_tags
+from cache.tags import merge_tags
 from cache.values import FetchValue
 from datacache.arguments import call_arguments, read_result, result_body
 from datacache.cache import current_data_cache
@@ -56,7 +56,7 @@ def cached(
         if not inspect.iscoroutinefunction(function):
             raise InvalidArgumentError("cached", function, "an async function, and `async def` at the top of the decorators")
         parts = None if key_parts is None else tuple(key_parts)
-        work = CachedFunction(function, parts, source, tuple(map(encode_tag, own_tags)), revalidate)
+        work = CachedFunction(function, parts, source, own_tags, revalidate)
 
         @functools.wraps(function)
         async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -115,8 +115,6 @@ class CachedFunction:
             return None
         if entry is None or not isinstance(entry.value, FetchValue):
             return None
-        if freshness(entry, cache.runtime.clock()) is Freshness.EXPIRED:
-            return None
         try:
             return entry, read_result(entry.value.body)
         except ValueError as error:
@@ -142,8 +140,9 @@ class CachedFunction:
         if made.is_no_store or not made.is_kept:
             return made
         revalidate = False if made.seconds is None else made.seconds
-        value = FetchValue(headers={}, body=made.body, url=key, tags=made.tags, revalidate=revalidate)
-        context = SetContext(tags=made.tags, revalidate=revalidate, expire=made.expire, last_modified_ms=started_at_ms)
+        tags = cache.stored_tags(made.tags)
+        value = FetchValue(headers={}, body=made.body, url=key, tags=tags, revalidate=revalidate)
+        context = SetContext(tags=tags, revalidate=revalidate, expire=made.expire, last_modified_ms=started_at_ms)
         try:
             await cache.handler.set(key, value, context)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
@@ -163,7 +162,7 @@ class CachedFunction:
         shortest = min(periods, default=math.inf)
         made = _Made(
             body=body,
-            tags=merge_tags(self._tags, map(encode_tag, learnt.tags)),
+            tags=merge_tags(self._tags, learnt.tags),
             seconds=None if math.isinf(shortest) else shortest,
             expire=learnt.expire_seconds,
             is_no_store=learnt.is_no_store,

@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from cache.errors import InvalidArgumentError, VinextWorkerError
-from cache.tags import encode_tag
 from datacache.cached import CachedFunction, NotKept
 from pages.periods import require_periods, require_valid_tags
 
@@ -78,7 +77,7 @@ async def cached_fetch(
     if not url.startswith(("http://", "https://")):
         raise InvalidArgumentError("url", url, "a text that begins with http:// or https://")
     require_periods(_KEY, revalidate, None)
-    own_tags = tuple(map(encode_tag, require_valid_tags(_KEY, tags)))
+    own_tags = require_valid_tags(_KEY, tags)
     given = {name.lower(): value for name, value in sorted((headers or {}).items())}
     work = CachedFunction(_fetch, (_KEY,), _KEY, own_tags, revalidate)
     found = cast("dict[str, Any]", await work.call((url, given), {}))

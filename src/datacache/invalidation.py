@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from cache.tags import encode_tag, revalidate_path_tag
+from cache.tags import revalidate_path_tag
 from datacache.cache import current_data_cache
 
 if TYPE_CHECKING:
@@ -27,4 +27,4 @@ async def revalidate_path(path: str, type: Literal["page", "layout"] | None = No
 async def _invalidate(tags: Iterable[str]) -> None:
     cache = current_data_cache()
     if cache is not None:
-        await cache.handler.revalidate_tag([encode_tag(tag) for tag in tags])
+        await cache.handler.revalidate_tag(tuple(tags))

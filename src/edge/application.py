@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pyodide.ffi import JsProxy
 
-from cache.handler import get_cache_handler
-from cache.kv import KVCacheHandler
-from cache.lease import KVLease, NoLease
-from cache.memory import MemoryCacheHandler
 from cache.runtime import Runtime
-from cache.tiered import TieredCacheHandler
-from datacache.cache import DataCache, enter_data_cache
+from datacache.cache import enter_data_cache
 from datacache.fetched import set_fetcher
 from edge.assets import AssetsBinding, NoAssets
 from edge.background import RequestBackground
-from edge.digest import digest
 from edge.fetching import fetch
 from edge.flight import PromiseFlight
 from edge.images import ImagesBinding, RuntimeImages
@@ -28,29 +22,23 @@ from edge.page_handler import has_images, page_handler, static_paths
 from edge.requests import page_request
 from edge.responses import js_response
 from edge.service import StreamCopy
+from edge.tenant import TenantParts, make_tenant
 from edge.xml_http_request import provide_xml_http_request
-from isr.admin import Admin, AdminCache, is_admin
+from isr.admin import Admin, is_admin
 from isr.answer import PassedAnswer
-from isr.engine import PageCache
 from isr.pass_through import PassThrough
 from isr.prerendering import Prerendering
 from isr.quiet_log import QuietLog
-from isr.regeneration import Regeneration
-from isr.site import site_of
-from isr.store import PageStore
-from pages.images.endpoint import Images
 from pages.images.request import IMAGE_PATHS
 from seed.errors import SeedError
 from seed.opening import BuildOpener
-from seed.seeder import Seeder
 from settings import SettingError, Settings, read_settings
 
 if TYPE_CHECKING:
-    from cache.handler import CacheHandler
+    from edge.tenant import Tenant
+    from isr.admin import AdminCache
     from isr.answer import Answer
-    from isr.site import Site
     from pages.request import PageRequest
-    from seed.source import Source
 
 KV_BINDING = "VINEXT_CACHE"
 ASSETS_BINDING = "ASSETS"
@@ -60,14 +48,13 @@ IMAGES_BINDING = "IMAGES"
 class Application:
     """Made once an isolate, at its first request, from the raw `env`.
 
-    The page cache is made when the build is known, because its ID and schema are part of
-    every key. Until then, with a wrong setting, and for a host that is no tenant, the page
-    handler alone answers.
+    A site is put together when the build is known, because its ID and schema are part of every
+    key. Until then, with a wrong setting, and for a host that is no tenant, the page handler alone
+    answers.
     """
 
     def __init__(self, env: Any) -> None:
         set_fetcher(fetch)
-        self._env = env
         log = QuietLog(ConsoleLog(), now_ms)
         self._log = log
         self._fault: str | None = None
@@ -80,15 +67,21 @@ class Application:
         self._pages = page_handler(env, self._settings, runtime)
         provide_xml_http_request()
         self._pass_through = PassThrough(self._pages, log)
-        assets = _binding(env, ASSETS_BINDING)
-        self._assets = NoAssets() if assets is None else AssetsBinding(assets)
-        self._opener = BuildOpener(self._assets, runtime)
-        # One page cache a tenant, each with memory of its own, so that no request can reach another's pages.
-        self._page_caches: dict[str, PageCache] = {}
-        self._data_caches: dict[str, DataCache] = {}
-        self._images: dict[str, Images] = {}
+        binding = _binding(env, ASSETS_BINDING)
+        assets = NoAssets() if binding is None else AssetsBinding(binding)
+        self._opener = BuildOpener(assets, runtime)
+        namespace, images = _binding(env, KV_BINDING), _binding(env, IMAGES_BINDING)
+        self._parts = TenantParts(
+            settings=self._settings,
+            namespace=None if namespace is None else KVBinding(namespace),
+            pages=self._pages,
+            has_images=has_images(self._settings, has_binding=images is not None),
+            image_sources=RuntimeImages(assets),
+            image_transformer=None if images is None else ImagesBinding(images),
+        )
+        # By prefix. Each has memory of its own, so that no request can reach another's pages.
+        self._tenants: dict[str, Tenant] = {}
         self._admin = Admin(self._settings.admin_token, log)
-        self._admin_caches: dict[str, AdminCache] = {}
 
     async def answer(self, raw_request: Any) -> Any:
         """Answer the runtime's raw request by a raw response."""
@@ -109,18 +102,14 @@ class Application:
         if self._fault is not None:
             self._log.event("error", "settings.wrong", error=self._fault)
             return await self._pass_through.answer(request)
-        prefix = self._settings.prefix_of(request.host)
-        if prefix is None:
+        tenant = await self._tenant(request.host)
+        if tenant is None:
             return await self._pass_through.answer(request)
-        page_cache = self._page_caches.get(prefix) or await self._open_page_cache(prefix)
-        if page_cache is None:
-            return await self._pass_through.answer(request)
-        enter_data_cache(self._data_caches[prefix])
-        images = self._images.get(prefix) if request.path in IMAGE_PATHS else None
-        if images is not None:
-            return PassedAnswer(await images.answer(request), frozenset())
+        enter_data_cache(tenant.data)
+        if tenant.images is not None and request.path in IMAGE_PATHS:
+            return PassedAnswer(await tenant.images.answer(request), frozenset())
         try:
-            return await page_cache.answer(request)
+            return await tenant.pages.answer(request)
         except Exception:
             # A mistake of ours must not cost the visitor the page, where asking for it twice does no harm.
             self._log.event("error", "answer.failed", path=request.path, error=traceback.format_exc())
@@ -128,42 +117,26 @@ class Application:
                 raise
             return await self._pass_through.answer(request)
 
-    async def _open_page_cache(self, prefix: str) -> PageCache | None:
+    async def _tenant(self, host: str) -> Tenant | None:
+        """The site of a host; None where there is none, or the build cannot be told just now."""
+        prefix = self._settings.prefix_of(host)
+        if prefix is None:
+            return None
+        tenant = self._tenants.get(prefix)
+        if tenant is not None:
+            return tenant
         try:
             source = await self._opener.open()
         except SeedError:
-            # Without the build's ID no key is known, so nothing can be read or kept.
             return None
-        if prefix not in self._page_caches:
-            self._page_caches[prefix] = self._make_page_cache(source, prefix)
-        return self._page_caches[prefix]
+        if prefix not in self._tenants:
+            runtime = Runtime(PromiseFlight(), RequestBackground(self._log), now_ms, self._log)
+            self._tenants[prefix] = make_tenant(self._parts, source, prefix, runtime)
+        return self._tenants[prefix]
 
     async def _admin_cache(self, host: str) -> AdminCache | None:
-        prefix = self._settings.prefix_of(host)
-        if prefix is None or (prefix not in self._page_caches and await self._open_page_cache(prefix) is None):
-            return None
-        return self._admin_caches[prefix]
-
-    def _make_page_cache(self, source: Source | None, prefix: str) -> PageCache:
-        settings, log = self._settings, self._log
-        runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
-        site = site_of(source.build if source else None, settings.build_id, settings.key_schema)
-        binding = _binding(self._env, KV_BINDING)
-        namespace = None if binding is None else KVBinding(binding)
-        handler = get_cache_handler()
-        if handler is None:  # one that is empty may be false
-            handler = _cache_handler(namespace, settings, prefix, site, runtime)
-        lease = NoLease() if namespace is None else KVLease(namespace, prefix, now_ms, log)
-        seeder = Seeder(source, handler, runtime)
-        store = PageStore(site, handler, seeder, digest, runtime)
-        self._admin_caches[prefix] = AdminCache(handler, store)
-        self._data_caches[prefix] = DataCache(handler, runtime, site.schema)
-        binding = _binding(self._env, IMAGES_BINDING)
-        if has_images(settings, has_binding=binding is not None):
-            sources, transformer = RuntimeImages(self._assets), None if binding is None else ImagesBinding(binding)
-            self._images[prefix] = Images(settings.image_rules, sources, transformer, site.build_id, handler, digest, runtime)
-        regeneration = Regeneration(store, self._pages, lease, runtime)
-        return PageCache(site, store, self._pages, regeneration, runtime)
+        tenant = await self._tenant(host)
+        return None if tenant is None else tenant.admin
 
 
 def now_ms() -> int:
@@ -180,24 +153,3 @@ def _variables(env: Any) -> dict[str, str]:
     """The variables; wrangler gives a number of the configuration as a number."""
     variables = {name: getattr(env, name) for name in dir(env) if name.startswith("VINEXT_")}
     return {name: str(value) for name, value in variables.items() if isinstance(value, str | int | float)}
-
-
-def _cache_handler(namespace: KVBinding | None, settings: Settings, prefix: str, site: Site, runtime: Runtime) -> CacheHandler:
-    memory_bytes = settings.memory_bytes // max(1, len(settings.tenants))
-    memory = MemoryCacheHandler(memory_bytes, now_ms, log=runtime.log)
-    if namespace is None:
-        return memory
-    # A copy in memory is checked against markers, which are remembered too: an invalidation is noticed after both.
-    known_ms = settings.tag_cache_ms // 2 if memory_bytes else settings.tag_cache_ms
-    kv = KVCacheHandler(
-        namespace,
-        app_prefix=prefix,
-        schema=site.schema,
-        layout=settings.kv_layout,
-        ttl=settings.kv_ttl,
-        tag_cache_ms=known_ms,
-        clock=now_ms,
-        background=runtime.background,
-        log=runtime.log,
-    )
-    return TieredCacheHandler(memory, kv, clock=now_ms, recheck_ms=known_ms) if memory_bytes else kv

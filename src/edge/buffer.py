@@ -77,8 +77,13 @@ def _detach_fields(document: Any, detach: Detach) -> Mapping[str, Body]:
     bodies: dict[str, Body] = {}
     if not isinstance(kind, str):
         return bodies
+    names = Object.keys(value).to_py()
+    fields = Object.values(value)
     for name, encoding in detach.get(kind, {}).items():
-        field = _in_array(js.Reflect.get, None, value, name)
+        if name not in names:
+            continue
+        position = names.index(name)
+        field = fields.slice(position, position + 1)
         # Only a string is the same thing as what String makes of it.
         if not js.Reflect.apply(Object.is_, None, field.concat(Array.from_(field, String))):
             continue

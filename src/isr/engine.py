@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from pages.handler import BodyCopy, PageHandler, PageResponse
     from pages.request import PageRequest
 
+# What was waited for may have been invalidated while it was made: then one of those who waited makes it again for the others.
+_ROUNDS = 2
+
 
 class PageCache:
     """Answers requests from a store of pages, and from the page handler what is not in it."""
@@ -74,13 +77,16 @@ class PageCache:
                 self._regeneration.start(request.origin, lookup)
             return await self._pass_on(request)
         key = f"answer {self._site.key(lookup.path, lookup.artifacts[0])}"
-        claim = self._flight.claim(key)
-        if claim is not None:
-            return await self._make(request, lookup, claim)
-        await self._flight.wait(key)
-        found = await self._store.find(lookup)
-        if found is not None:
-            return self._from_cache(request, lookup, found)
+        for _ in range(_ROUNDS):
+            claim = self._flight.claim(key)
+            if claim is not None:
+                return await self._make(request, lookup, claim)
+            await self._flight.wait(key)
+            found = await self._store.find(lookup)
+            if found is not None:
+                return self._from_cache(request, lookup, found)
+            if self._regeneration.is_uncacheable(lookup):
+                break
         return await self._pass_on(request)
 
     async def _make(self, request: PageRequest, lookup: Lookup, claim: Claim) -> Answer:

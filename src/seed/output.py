@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from cache.body import BytesBody
@@ -34,7 +35,7 @@ class OutputSource:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._artifacts = folder / ARTIFACTS_FOLDER
+        self._artifacts = str(folder / ARTIFACTS_FOLDER)
         self._manifest = ManifestFile(folder / MANIFEST_NAME)
         head = self._manifest.head
         clues = self._clues()
@@ -83,13 +84,14 @@ class OutputSource:
         there = {
             artifact: name
             for artifact, name in files.items()
-            if artifact is not Artifact.RSC or (self._artifacts / name).is_file()
+            if artifact is not Artifact.RSC or os.path.isfile(f"{self._artifacts}/{name}")  # noqa: PTH113 - see _read
         }
         return record_of(route, self.build.schema, there)
 
     def _read(self, name: str) -> BytesBody | None:
         try:
-            return BytesBody((self._artifacts / name).read_bytes())
+            with open(f"{self._artifacts}/{name}", "rb") as file:  # noqa: PTH123 - a Path for each file takes as long as reading it
+                return BytesBody(file.read())
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -30,10 +30,10 @@ def fixture_packages() -> Path:
 
 
 def python_worker(variables: Mapping[str, str] | None = None, **options: Any) -> LocalRuntime:
-    """The site in tests/fixtures/python."""
+    """The site in tests/fixtures/python, or in another `folder`, with its packages."""
     return LocalRuntime(
         RuntimeOptions(
-            config=WranglerConfig.read(FIXTURE / "wrangler.toml"),
+            config=WranglerConfig.read(options.pop("folder", FIXTURE) / "wrangler.toml"),
             project=PROJECT,
             assets_directory=options.pop("assets_directory", FIXTURE / "assets"),
             vendored=fixture_packages(),

@@ -267,6 +267,19 @@ async def test_an_app_is_started_once() -> None:
     assert starts == ["lifespan.startup"]
 
 
+async def test_requests_at_the_same_time_start_an_app_once() -> None:
+    starts: list[int] = []
+
+    async def app(_scope: object, _receive: object, send: Callable[..., Any]) -> None:
+        starts.append(1)
+        await asyncio.sleep(0.01)
+        await send({"type": "lifespan.startup.complete"})
+
+    started = lifespan(app)
+    assert list(await asyncio.gather(started.state(), started.state())) == [{}, {}]
+    assert starts == [1]
+
+
 async def test_an_app_without_a_lifespan_is_served_all_the_same() -> None:
     async def app(scope: dict[str, Any], _receive: object, _send: object) -> None:
         assert scope["type"] == "http"

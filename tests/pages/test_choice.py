@@ -20,6 +20,7 @@ from pages.choice import (
     use_pages,
 )
 from pages.failed import FailedPages
+from pages.handler import PageError
 from settings import SettingError, read_settings
 
 if TYPE_CHECKING:
@@ -123,5 +124,12 @@ def test_code_that_chooses_wrongly_fails_at_once(module: ModuleType) -> None:
 
 
 def test_a_callable_whose_signature_is_unknown_is_taken(module: ModuleType) -> None:
-    use_function(dict.fromkeys)
+    use_function(dict)
     assert isinstance(chosen_pages(), FunctionChoice)
+
+
+async def test_a_handler_that_cannot_be_used_says_why_each_time() -> None:
+    pages = FailedPages("not importable")
+    for call in (pages.answer, pages.render):
+        with pytest.raises(PageError, match="not importable"):
+            await call(None)  # type: ignore[arg-type]  # it does not look

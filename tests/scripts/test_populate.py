@@ -338,7 +338,9 @@ def test_batches_stay_within_the_limits(
     assert limits.most_bytes <= 95_000_000
     monkeypatch.setattr(kv_populator.KVPopulator, "limits", type(limits)(10_000, 5000, 3000, 2))
     cloudflare.bulk_sizes.clear()
+    deployment.build(PAGES)
     assert command_line.run("populate", "--config", deployment.config, "--again", "--batch-entries", 1000).status == 0
+    assert len(cloudflare.bulk_sizes) > 5
     assert max(size for _, size in cloudflare.bulk_sizes) <= 3001
     assert cloudflare.most_at_once <= 5
 

@@ -113,3 +113,9 @@ def test_an_entry_without_an_etag_gets_none() -> None:
     value = entry_of(record(), BUILD, Artifact.HTML, BytesBody(b""), None).value
     assert isinstance(value, AppPageValue)
     assert "etag" not in (value.headers or {})
+
+
+def test_a_tag_that_the_manifest_split_at_a_comma_is_whole() -> None:
+    split = ["/blog/a", " b", "_N_T_/blog/a", " b/page"]
+    found = record(path="/blog/a%2C%20b", tags=split)
+    assert {"/blog/a, b", "_N_T_/blog/a, b", "_N_T_/blog/a, b/page"} <= set(found.tags)

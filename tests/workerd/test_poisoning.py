@@ -271,7 +271,7 @@ def test_variants_of_one_page_make_one_entry_a_form(attacked: Attacked) -> None:
     eventually(lambda: len(attacked.stored(path)) == 2)
 
     def ask(number: int) -> Answer:
-        kinds = (
+        kinds: tuple[tuple[str, dict[str, str]], ...] = (
             (f"{path}?x={number}", {}),
             (f"{path}?_rsc={number}", RSC),
             (f"{path}.rsc?_rsc={number}", {"Next-Url": f"/{number}"}),

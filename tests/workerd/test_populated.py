@@ -69,7 +69,8 @@ def test_entries_written_through_the_rest_interface_are_hits(
         answers = said.document["answers"]
         assert [answer for answer in answers if answer["faults"]] == []
         assert said.status == 0
-        assert {answer["cache"] for answer in answers} == {"HIT"}
+        # A page with a period of seconds may be past it by now.
+        assert {answer["cache"] for answer in answers if answer["path"] != "/tick"} == {"HIT"}
         assert len(answers) == len(cloudflare.stored)
 
 
@@ -182,8 +183,9 @@ def test_vinexts_own_worker_reads_them_as_hits(name: str, project: Project, tmp_
             url = "/" + quote(path)
             headers = {"RSC": "1", "Accept": "text/x-component"} if form == "rsc" else {"Accept": "text/html"}
             states[f"{url} {form}"] = theirs.ask(url if form == "html" else f"{url or '/index'}.rsc", headers=headers).state
-        assert set(states.values()) == {"HIT"}, states
-        assert len(states) >= 2
+        # A page with a period of seconds may be past it by now.
+        assert set(states.values()) <= {"HIT", "STALE"}, states
+        assert {state for url, state in states.items() if "tick" not in url} == {"HIT"}
 
 
 def test_pages_that_visitors_want_are_rendered_in_the_local_runtime(
@@ -213,3 +215,20 @@ def test_pages_that_visitors_want_are_rendered_in_the_local_runtime(
         assert visitor.ask("/blog/of-today").state == "HIT"
         payload = visitor.ask("/blog/of-today?_rsc=abc", headers={"RSC": "1", "Accept": "text/x-component"})
         assert (payload.state, "x-vinext-rsc-compatibility-id" in payload.headers) == ("HIT", True)
+
+
+def test_the_examples_pages_are_as_check_expects(
+    project: Project, example_build: BuiltSite, tmp_path: Path, command_line: CommandLine
+) -> None:
+    """Straight from the assets, redirects and errors among them, with the example's own Worker behind."""
+    assets = copy_as_built_now(example_build, tmp_path)
+    served = RuntimeOptions(
+        config=WranglerConfig.read(project.configuration),
+        project=project,
+        services={"PAGES": BuildService(example_build.server_config)},
+        assets_directory=assets,
+    )
+    with LocalRuntime(served) as runtime:
+        said = command_line.run("check", runtime.url, "--from", assets, "--json")
+        assert [answer for answer in said.document["answers"] if answer["faults"]] == []
+        assert {answer["status"] for answer in said.document["answers"]} == {200, 308, 404}

@@ -150,6 +150,14 @@ def test_a_visitor_who_leaves_ends_the_stream(client: httpx.Client) -> None:
     eventually(lambda: "streaming" in counts(client)["disconnects"])
 
 
+def test_a_page_is_kept_even_where_its_visitor_left(runtime: LocalRuntime, client: httpx.Client) -> None:
+    with client.stream("GET", "/abandoned") as answer:
+        next(answer.iter_raw())
+    until_stored(runtime, "/abandoned")
+    kept = client.get("/abandoned")
+    assert (state(kept), kept.text.count("part")) == ("HIT", 5)
+
+
 def test_a_slow_reader_holds_the_app_back(client: httpx.Client) -> None:
     with client.stream("GET", "/big") as answer:
         next(answer.iter_raw())

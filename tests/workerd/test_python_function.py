@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
 import httpx2 as httpx
 import pytest
-from tests.fakes.python_worker import python_worker
+from tests.fakes.python_worker import FIXTURE, python_worker
 
 from vinext_worker.runtime import ScriptService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from vinext_worker.runtime import LocalRuntime
 
@@ -126,8 +128,14 @@ def test_a_handler_that_cannot_be_used_is_named(setting: str, message: str) -> N
         runtime.wait_for_log(message)
 
 
-def test_a_function_need_not_be_asynchronous() -> None:
-    with python_worker({"VINEXT_PAGE_HANDLER": "function_app:sync_handler"}) as runtime:
+def test_code_chooses_before_the_setting_and_a_function_need_not_be_asynchronous(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURE / "src", tmp_path / "src")
+    (tmp_path / "src" / "entry.py").write_text(
+        "from function_app import sync_handler\nfrom vinext import use_function\nfrom vinext.worker import Default\n"
+        "use_function(sync_handler)\n"
+    )
+    shutil.copyfile(FIXTURE / "wrangler.toml", tmp_path / "wrangler.toml")
+    with python_worker(folder=tmp_path) as runtime:
         assert httpx.get(f"{runtime.url}/x", trust_env=False).text == "made without await"
 
 

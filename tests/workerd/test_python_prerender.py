@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx2 as httpx
@@ -14,12 +17,12 @@ from tests.fakes.python_worker import FIXTURE, fixture_packages, python_worker
 from vinext_worker.copying import copy_build
 from vinext_worker.errors import UserError
 from vinext_worker.main import cli
-from vinext_worker.prerendering import prerender_site
+from vinext_worker.prerendering import PrerenderRun
 from vinext_worker.python_site import PythonSite
 from vinext_worker.toolchain import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from vinext_worker.prerendering import PrerenderReport
@@ -32,25 +35,48 @@ def site_in(folder: Path, handler: str = "asgi:asgi_app:app") -> PythonSite:
     (folder / "python_modules").symlink_to(fixture_packages())
     configuration = folder / "wrangler.toml"
     text = configuration.read_text().replace("asgi:asgi_app:app", handler)
-    configuration.write_text(f'{text}VINEXT_PAGE_TIMEOUT_MS = "1000"\n')
+    configuration.write_text(text)
     site = PythonSite.find(folder)
     assert site is not None
     return site
 
 
-def run(site: PythonSite, paths: Sequence[str] | None = None) -> tuple[PrerenderReport, list[str]]:
-    made: list[str] = []
-    return prerender_site(site, PROJECT, paths=paths, concurrency=4, on_page=made.append), made
+@dataclass(frozen=True)
+class Making:
+    """A site and the Worker that makes its pages."""
+
+    site: PythonSite
+    url: str
+
+    def run(self, paths: Sequence[str] | None = None, *, may_be_empty: bool = False) -> tuple[PrerenderReport, list[str]]:
+        made: list[str] = []
+        run = PrerenderRun(self.site, self.url, 4, made.append, may_be_empty=may_be_empty)
+        return asyncio.run(run.run(paths)), made
+
+
+@contextmanager
+def making(folder: Path, handler: str) -> Iterator[Making]:
+    site = site_in(folder, handler)
+    variables = {"VINEXT_PRERENDER": "on", "VINEXT_PAGE_HANDLER": handler, "VINEXT_PAGE_TIMEOUT_MS": "1000"}
+    with python_worker(variables) as runtime:
+        yield Making(site, runtime.direct_url)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> PythonSite:
-    return site_in(tmp_path_factory.mktemp("site"))
+def asgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Making]:
+    with making(tmp_path_factory.mktemp("asgi"), "asgi:asgi_app:app") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def report(site: PythonSite) -> PrerenderReport:
-    report, made = run(site)
+def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Making]:
+    with making(tmp_path_factory.mktemp("function"), "function_app:handler") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def report(asgi: Making) -> PrerenderReport:
+    report, made = asgi.run()
     assert len(made) == report.rendered + len(report.skipped) + len(report.failed)
     return report
 
@@ -71,8 +97,8 @@ def test_pages_with_a_period_are_made_and_others_named(report: PrerenderReport) 
     }
 
 
-def test_the_build_is_served_from_the_first_request_on(site: PythonSite, report: PrerenderReport, tmp_path: Path) -> None:
-    copied = copy_build(site.built(), tmp_path)
+def test_the_build_is_served_from_the_first_request_on(asgi: Making, report: PrerenderReport, tmp_path: Path) -> None:
+    copied = copy_build(asgi.site.built(), tmp_path)
     assert copied.routes == 4
     with python_worker(assets_directory=tmp_path) as runtime:
         answer = httpx.get(f"{runtime.url}/kept", trust_env=False)
@@ -82,8 +108,9 @@ def test_the_build_is_served_from_the_first_request_on(site: PythonSite, report:
     assert (streamed.headers["X-Vinext-Cache"], streamed.text.count("part")) == ("HIT", 5)
 
 
-def test_a_later_run_removes_what_is_gone(site: PythonSite, report: PrerenderReport) -> None:
-    again, _ = run(site, ["/forever", "/forever"])
+def test_a_later_run_removes_what_is_gone(asgi: Making, report: PrerenderReport) -> None:
+    site = asgi.site
+    again, _ = asgi.run(["/forever", "/forever"])
     assert (again.rendered, again.build_id == report.build_id) == (1, False)
     assert [path.name for path in site.built().artifacts_directory.rglob("*.html")] == ["forever.html"]
     manifest = json.loads(site.built().manifest.read_bytes())
@@ -91,11 +118,16 @@ def test_a_later_run_removes_what_is_gone(site: PythonSite, report: PrerenderRep
     assert manifest["routes"][0]["revalidate"] is False
 
 
-def test_a_site_without_a_list_says_what_to_do(tmp_path: Path) -> None:
-    site = site_in(tmp_path, "function_app:handler")
+def test_a_site_without_a_list_says_what_to_do(function: Making) -> None:
     with pytest.raises(UserError, match=r"there is no static_paths\(\) beside the page handler; mend it, or list the paths"):
-        run(site)
-    report, _ = run(site, ["/page", "/json", "/gone", "/wrong"])
+        function.run()
+    report, made = function.run(may_be_empty=True)
+    assert (report.rendered, made) == (0, [])
+
+
+def test_periods_tags_and_statuses_are_in_the_manifest(function: Making) -> None:
+    site = function.site
+    report, _ = function.run(["/page", "/json", "/gone", "/wrong"])
     assert (report.rendered, [path for path, _ in report.failed]) == (3, ["/wrong"])
     rows = {row["path"]: row for row in json.loads(site.built().manifest.read_bytes())["routes"]}
     assert (rows["/page"]["revalidate"], rows["/page"]["expire"], rows["/page"]["tags"]) == (60, 120, ["posts"])

@@ -94,7 +94,7 @@ class KVPopulator:
         if record.expiration_ttl is not None:
             fields += f',"expiration_ttl":{record.expiration_ttl}'.encode()
         if record.metadata is not None:
-            fields += f',"metadata":{json_text(record.metadata)}'.encode()
+            fields += b',"metadata":' + json.dumps(record.metadata).encode()
         return [Parcel(key, b'{"key":%b,%b}' % (json_text(key).encode(), fields), record.expiration_ttl) for key in keys]
 
     async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:

@@ -32,6 +32,8 @@ class PopulateReport:
     unchanged: int = 0
     written_bytes: int = 0
     seconds: float = 0
+    cpu_seconds: float = 0
+    """What this process computed in that time."""
     peak_bytes: int = 0
     """The most memory the process had."""
     verified: int = 0
@@ -61,6 +63,7 @@ class PopulateReport:
             "writtenBytes": self.written_bytes,
             "seconds": round(self.seconds, 3),
             "entriesPerSecond": round(self.rate, 1),
+            "cpuSeconds": round(self.cpu_seconds, 3),
             "peakBytes": self.peak_bytes,
             "verified": self.verified,
             "skipped": self.skipped.to_document(),

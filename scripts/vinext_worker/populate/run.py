@@ -51,7 +51,7 @@ async def populate(  # noqa: PLR0913, PLR0917 - what a run consists of
     Raises RemoteError where the target refuses or cannot be reached; what was confirmed until then is in the journal.
     """
     run = _Run(populator, journal, report, options, on_progress)
-    started = time.monotonic()
+    started, computed = time.monotonic(), time.process_time()
     try:
         await run.write(items)
         await run.verify()
@@ -61,6 +61,7 @@ async def populate(  # noqa: PLR0913, PLR0917 - what a run consists of
     finally:
         await run.stop()
         report.seconds = time.monotonic() - started
+        report.cpu_seconds = time.process_time() - computed
         report.peak_bytes = _peak_bytes()
         on_progress(report)
 

@@ -95,8 +95,7 @@ class Images:
             return None
         if entry is None or not isinstance(entry.value, ImageValue) or entry.value.extension not in _BY_EXTENSION:
             return None
-        state = freshness(entry, self.runtime.clock())
-        return None if state is Freshness.EXPIRED else (entry.value, state)
+        return entry.value, freshness(entry, self.runtime.clock())
 
     def _refresh(self, key: str, wanted: ImageRequest, accept: str | None) -> None:
         claim = self.runtime.flight.claim(f"refresh {key}")

@@ -1,0 +1,110 @@
+"""What is measured: who is asked for what, and what counts as a right answer."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING, Literal
+
+from benchmarks.load import Request
+from benchmarks.sites import MIX_PAGES, SIZES, VINEXT_0, VINEXT_1
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VINEXT = (f"vinext {VINEXT_0}", f"vinext {VINEXT_1}")
+MEMORY, FRAMED, LAYOUT, TIERED = "ours, memory", "ours, framed", "ours, vinext", "ours, tiered"
+OURS = (MEMORY, FRAMED, LAYOUT, TIERED)
+
+Kind = Literal["hit", "not modified", "stale", "miss", "mix", "render"]
+
+_ZIPF_SEED = 1
+_ZIPF_EXPONENT = 1.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """A series of requests.
+
+    `requests` are asked for one after the other, again and again; for a miss `{}` in the path stands for a number
+    that is new each time, for a stale page for one of a few.
+    """
+
+    name: str
+    kind: Kind
+    requests: tuple[Request, ...]
+    contenders: tuple[str, ...]
+    count: int
+    is_quick: bool = False
+
+    def order(self) -> Sequence[int]:
+        """The requests of a round, by their numbers: the same for each contender."""
+        if self.kind != "mix":
+            return [number % len(self.requests) for number in range(self.count)]
+        # Zipf's law: the page of rank r is asked for in proportion to 1/r.
+        weights = list(accumulate(1 / rank**_ZIPF_EXPONENT for rank in range(1, len(self.requests) + 1)))
+        return random.Random(_ZIPF_SEED).choices(range(len(self.requests)), cum_weights=weights, k=self.count)  # noqa: S311 - no secret
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one series may cost, as a share of another."""
+
+    name: str
+    case: str
+    contender: str
+    against_case: str
+    against: str
+    at_most: float
+    values: list[float] = field(default_factory=list, compare=False)
+
+
+def _page(label: str, *, folder: str = "page", rsc: bool = False) -> tuple[Request, ...]:
+    if not rsc:
+        return (Request(f"/{folder}/{SIZES[label]}"),)
+    return (Request(f"/{folder}/{SIZES[label]}.rsc", {"Accept": "text/x-component", "RSC": "1"}),)
+
+
+CASES = (
+    Case("HIT, 1 KB", "hit", _page("1 KB"), (VINEXT[0], *OURS), 1500),
+    Case("HIT, 8 KB", "hit", _page("8 KB"), (*VINEXT, *OURS), 1500, is_quick=True),
+    Case("HIT, 100 KB", "hit", _page("100 KB"), (*VINEXT, *OURS), 800),
+    Case("HIT, 470 KB", "hit", _page("470 KB"), (*VINEXT, *OURS), 400, is_quick=True),
+    Case("HIT, 2 MB", "hit", _page("2 MB"), (*VINEXT, *OURS), 100),
+    Case("HIT, 100 KB, not ASCII", "hit", _page("100 KB", folder="words"), (*VINEXT, *OURS), 600),
+    Case("HIT, RSC of 8 KB", "hit", _page("8 KB", rsc=True), (*VINEXT, *OURS), 1000),
+    Case(
+        "304, 470 KB",
+        "not modified",
+        tuple(Request(request.path, {"If-None-Match": "*"}) for request in _page("470 KB")),
+        OURS,
+        1500,
+    ),
+    Case("STALE, 8 KB", "stale", (Request("/brief/{}"),), (*VINEXT, FRAMED, TIERED), 60),
+    Case("MISS, 8 KB", "miss", (Request("/page/{}"),), (*VINEXT, FRAMED, TIERED), 100),
+    Case("never stale, 470 KB", "render", (Request("/static/large"),), (*VINEXT, FRAMED, TIERED), 100, is_quick=True),
+    Case(
+        "mix of 5,000 pages",
+        "mix",
+        tuple(Request(f"/mix/{number}") for number in range(MIX_PAGES)),
+        (VINEXT[0], TIERED),
+        4000,
+        is_quick=True,
+    ),
+)
+
+
+def targets() -> list[Target]:
+    """The shares to keep below."""
+    small, large, never, mix = "HIT, 8 KB", "HIT, 470 KB", "never stale, 470 KB", "mix of 5,000 pages"
+    return [
+        Target("HIT from memory, 8 KB, against 0.0.38", small, MEMORY, small, VINEXT[0], 0.25),
+        Target("HIT from memory, 8 KB, against 1.4.0", small, MEMORY, small, VINEXT[1], 0.33),
+        Target("HIT from KV, framed, 8 KB, against 0.0.38", small, FRAMED, small, VINEXT[0], 0.65),
+        Target("HIT from KV, framed, 8 KB, against 1.4.0", small, FRAMED, small, VINEXT[1], 0.85),
+        Target("HIT from KV, vinext layout, 8 KB, against 0.0.38", small, LAYOUT, small, VINEXT[0], 0.75),
+        Target("HIT from KV, framed, 470 KB against 8 KB", large, FRAMED, small, FRAMED, 1.5),
+        Target("never-stale 470 KB page, against 0.0.38", never, FRAMED, never, VINEXT[0], 1 / 30),
+        Target("tiered, Zipf mix, against 0.0.38", mix, TIERED, mix, VINEXT[0], 0.30),
+    ]

@@ -1,0 +1,142 @@
+"""Measuring: one contender after the other, round after round, so that what disturbs the machine disturbs them all."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from benchmarks.load import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from benchmarks.cases import Case
+    from benchmarks.contender import Running
+    from benchmarks.load import Load, LoadGenerator
+
+_WARM_UP_REQUESTS = 200
+_SETTLE_SECONDS = 0.3
+_STALE_SECONDS = 1.2
+_BASE_BYTES = 9000
+_RIGHT = {
+    "hit": {"200 hit"},
+    "mix": {"200 hit"},
+    "not modified": {"304 hit"},
+    "stale": {"200 stale"},
+    "miss": {"200 miss"},
+    "render": {"200 hit", "200 static", "200 none"},
+}
+
+
+class WrongAnswerError(Exception):
+    """A contender did not answer as the case needs it; its figures would be about something else."""
+
+
+@dataclass
+class Series:
+    """What a case cost a contender, round by round."""
+
+    case: str
+    contender: str
+    cpu_ms: list[float] = field(default_factory=list)
+    per_second: list[float] = field(default_factory=list)
+    p50_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+    body_bytes: float = 0
+    memory_bytes: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def median_cpu_ms(self) -> float:
+        return statistics.median(self.cpu_ms)
+
+    def add(self, load: Load, cpu_seconds: float, memory_bytes: int) -> None:
+        """Add a round."""
+        self.cpu_ms.append(cpu_seconds / load.requests * 1000)
+        self.per_second.append(load.requests / load.seconds)
+        self.p50_ms.append(load.p50_ms)
+        self.p99_ms.append(load.p99_ms)
+        self.body_bytes = load.body_bytes
+        self.memory_bytes = memory_bytes
+        self.answers.update(load.answers)
+
+
+class Bench:
+    """Runs cases against running contenders."""
+
+    def __init__(self, generator: LoadGenerator, running: Mapping[str, Running], rounds: int) -> None:
+        self._generator = generator
+        self._running = running
+        self._rounds = rounds
+        self._new_pages = 0
+
+    def run(self, case: Case) -> list[Series]:
+        """Measure a case. Raises WrongAnswerError, LoadError."""
+        series = {name: Series(case.name, name) for name in case.contenders if name in self._running}
+        for name in series:
+            self._warm_up(case, self._running[name])
+        for number in range(self._rounds):
+            asked = self._of_this_round(case)
+            # Every other round the other way, so that nobody always comes after the same neighbour.
+            names = list(series) if number % 2 == 0 else list(reversed(series))
+            for name in names:
+                self._measure(asked, self._running[name], series[name])
+        for measured in series.values():
+            _check(case, measured)
+        return list(series.values())
+
+    def _of_this_round(self, case: Case) -> Case:
+        if case.kind not in {"miss", "stale"}:
+            return case
+        # Pages that nobody has asked for, of nearly the same size.
+        first = _BASE_BYTES + self._new_pages
+        self._new_pages += case.count
+        return replace(case, requests=tuple(_numbered(case.requests[0], first + number) for number in range(case.count)))
+
+    def _warm_up(self, case: Case, running: Running) -> None:
+        if case.kind in {"miss", "stale"}:
+            return
+        order = range(len(case.requests)) if case.kind == "mix" else [0] * min(case.count, _WARM_UP_REQUESTS)
+        self._generator.run(running.url, case.requests, order)
+        time.sleep(_SETTLE_SECONDS)
+        if case.kind == "mix":
+            self._generator.run(running.url, case.requests, case.order())
+            time.sleep(_SETTLE_SECONDS)
+
+    def _measure(self, case: Case, running: Running, series: Series) -> None:
+        if case.kind == "stale":
+            self._generator.run(running.url, case.requests, case.order())
+            time.sleep(_STALE_SECONDS)
+        before = running.meter.cpu_seconds()
+        load = self._generator.run(running.url, case.requests, case.order())
+        if case.kind in {"stale", "miss"}:
+            # What is made and stored after the answer counts.
+            time.sleep(_SETTLE_SECONDS)
+        series.add(load, running.meter.cpu_seconds() - before, running.meter.memory_bytes())
+
+
+def _numbered(request: Request, number: int) -> Request:
+    return Request(request.path.format(number), request.headers)
+
+
+def _check(case: Case, series: Series) -> None:
+    right = sum(series.answers[kind] for kind in _RIGHT[case.kind])
+    if right < 0.95 * series.answers.total():
+        raise WrongAnswerError(f"{series.case}: {series.contender} answered {dict(series.answers)}")
+
+
+def ratios(numerator: Series, denominator: Series) -> list[float]:
+    """The ratio of their costs in each round."""
+    return [one / other for one, other in zip(numerator.cpu_ms, denominator.cpu_ms, strict=True)]
+
+
+def pairs(values: list[float]) -> Iterator[float]:
+    """The lower and the upper quartile."""
+    if len(values) < 2:  # noqa: PLR2004 - quartiles need two
+        yield from (values[0], values[0])
+        return
+    cuts = statistics.quantiles(values, n=4, method="inclusive")
+    yield from (cuts[0], cuts[2])

@@ -1,0 +1,96 @@
+"""One site of the Worker: its pages, its data and its images, in a cache of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cache.handler import get_cache_handler
+from cache.kv import KVCacheHandler
+from cache.lease import KVLease, NoLease
+from cache.memory import MemoryCacheHandler
+from cache.tiered import TieredCacheHandler
+from datacache.cache import DataCache
+from edge.digest import digest
+from isr.admin import AdminCache
+from isr.engine import PageCache
+from isr.regeneration import Regeneration
+from isr.site import site_of
+from isr.store import PageStore
+from pages.images.endpoint import Images
+from seed.seeder import Seeder
+
+if TYPE_CHECKING:
+    from cache.handler import CacheHandler
+    from cache.kv_store import KVNamespace
+    from cache.runtime import Runtime
+    from isr.site import Site
+    from pages.handler import PageHandler
+    from pages.images.ports import ImageSources, ImageTransformer
+    from seed.source import Source
+    from settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """What answers the requests for one site. `images` None: the page handler answers those for images."""
+
+    pages: PageCache
+    data: DataCache
+    images: Images | None
+    admin: AdminCache
+
+
+@dataclass(frozen=True, slots=True)
+class TenantParts:
+    """What the sites of a Worker have in common, and what the bindings give."""
+
+    settings: Settings
+    namespace: KVNamespace | None
+    pages: PageHandler
+    has_images: bool
+    image_sources: ImageSources
+    image_transformer: ImageTransformer | None
+
+
+def make_tenant(parts: TenantParts, source: Source | None, prefix: str, runtime: Runtime) -> Tenant:
+    """Put a site together: the build it shares with the others, and keys and memory of its own."""
+    settings = parts.settings
+    site = site_of(source.build if source else None, settings.build_id, settings.key_schema)
+    handler = get_cache_handler()
+    if handler is None:  # one that is empty may be false
+        handler = _cache_handler(parts.namespace, settings, prefix, site, runtime)
+    lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
+    store = PageStore(site, handler, Seeder(source, handler, runtime), digest, runtime)
+    images = None
+    if parts.has_images:
+        images = Images(
+            settings.image_rules, parts.image_sources, parts.image_transformer, site.build_id, handler, digest, runtime
+        )
+    return Tenant(
+        pages=PageCache(site, store, parts.pages, Regeneration(store, parts.pages, lease, runtime), runtime),
+        data=DataCache(handler, runtime, site.schema),
+        images=images,
+        admin=AdminCache(handler, store),
+    )
+
+
+def _cache_handler(namespace: KVNamespace | None, settings: Settings, prefix: str, site: Site, runtime: Runtime) -> CacheHandler:
+    memory_bytes = settings.memory_bytes // max(1, len(settings.tenants))
+    memory = MemoryCacheHandler(memory_bytes, runtime.clock, log=runtime.log)
+    if namespace is None:
+        return memory
+    # A copy in memory is checked against markers, which are remembered too: an invalidation is noticed after both.
+    known_ms = settings.tag_cache_ms // 2 if memory_bytes else settings.tag_cache_ms
+    kv = KVCacheHandler(
+        namespace,
+        app_prefix=prefix,
+        schema=site.schema,
+        layout=settings.kv_layout,
+        ttl=settings.kv_ttl,
+        tag_cache_ms=known_ms,
+        clock=runtime.clock,
+        background=runtime.background,
+        log=runtime.log,
+    )
+    return TieredCacheHandler(memory, kv, clock=runtime.clock, recheck_ms=known_ms) if memory_bytes else kv
