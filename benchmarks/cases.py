@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
@@ -38,6 +38,11 @@ class Case:
     count: int
     is_quick: bool = False
 
+    def beside(self, checkout: str) -> Case:
+        """The same, with this Worker out of another checkout too."""
+        others = tuple(f"{name} ({checkout})" for name in self.contenders if name.startswith("ours"))
+        return replace(self, contenders=(*self.contenders, *others))
+
     def order(self) -> Sequence[int]:
         """The requests of a round, by their numbers: the same for each contender."""
         if self.kind != "mix":
@@ -57,7 +62,6 @@ class Target:
     against_case: str
     against: str
     at_most: float
-    values: list[float] = field(default_factory=list, compare=False)
 
 
 def _page(label: str, *, folder: str = "page", rsc: bool = False) -> tuple[Request, ...]:

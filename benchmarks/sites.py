@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 VINEXT_0 = "0.0.38"
 VINEXT_1 = "1.4.0"
+BEHIND = "behind"
+"""vinext 1.4.0 with the adapter, as the page handler of this Worker."""
+
 SIZES = {"1 KB": 1024, "8 KB": 8192, "100 KB": 102_400, "470 KB": 481_280, "2 MB": 2_097_152}
 """Of a page's HTML in bytes. What vinext 1.4.0 writes around a page is 8 KB by itself, vinext 0.0.38 writes 1.2 KB."""
 

@@ -1,0 +1,86 @@
+"""`./scripts/bench`: this Worker and vinext's own, measured in one run."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks import machine, sites
+from benchmarks.cases import CASES, FRAMED, LAYOUT, MEMORY, TIERED, targets
+from benchmarks.chart import chart
+from benchmarks.cold import first_answers, starts
+from benchmarks.contender import our_options, ours, vinext
+from benchmarks.load import LoadGenerator
+from benchmarks.report import document, series_table, target_rows, target_table
+from benchmarks.rounds import Bench
+from vinext_worker.copying import copy_build
+from vinext_worker.toolchain import Project
+
+_STORES = {MEMORY: "memory", FRAMED: "framed", LAYOUT: "vinext", TIERED: "tiered"}
+_CHARTED = ["HIT, 8 KB", "HIT, 470 KB", "never stale, 470 KB", "mix of 5,000 pages"]
+
+
+@click.command()
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every figure to this file.")
+@click.option("--chart", "chart_file", type=click.Path(path_type=Path), help="Write the chart (SVG) to this file.")
+@click.option("--quick", is_flag=True, help="A representative part, in less than three minutes once the sites are built.")
+@click.option("--only", default="", help="Only cases whose name has this text.")
+@click.option("--rounds", type=int, default=None, help="How often each series is measured (default 9, quick 3).")
+@click.option("--against", type=click.Path(path_type=Path, exists=True), help="Another checkout of this project, measured beside.")
+def main(json_file: Path | None, chart_file: Path | None, only: str, rounds: int | None, against: Path | None, *, quick: bool) -> None:
+    """Measure processor time, throughput, latency and memory of this Worker and of vinext's own, side by side."""
+    console = Console(stderr=True)
+    start = time.monotonic()
+    project = Project.find()
+    rounds = rounds or (3 if quick else 9)
+    cases = [case for case in CASES if (case.is_quick or not quick) and only in case.name]
+    about = {**machine.describe(), "noise_before": round(machine.noise(), 2), "rounds": rounds, "quick": quick}
+
+    built = {version: sites.build(version, project, console) for version in (sites.VINEXT_0, sites.VINEXT_1, sites.BEHIND)}
+    assets = project.local / "benchmarks" / "assets"
+    copy_build(built[sites.BEHIND], assets)
+    options = our_options(project.root, built[sites.BEHIND], assets)
+    contenders = [vinext(built[version], project) for version in (sites.VINEXT_0, sites.VINEXT_1)]
+    contenders += [ours(store, options, name) for name, store in _STORES.items()]
+    if against is not None:
+        other = our_options(against.resolve(), built[sites.BEHIND], assets)
+        contenders += [ours(store, other, f"{name} ({against.name})") for name, store in _STORES.items()]
+
+    found = []
+    with ExitStack() as stack:
+        generator = stack.enter_context(LoadGenerator(project))
+        with console.status("starting the Workers …"):
+            running = {contender.name: stack.enter_context(contender.start()) for contender in contenders}
+        bench = Bench(generator, running, rounds)
+        for case in cases:
+            with console.status(f"{case.name} …"):
+                found += bench.run(case.beside(against.name) if against else case)
+    cold, begun = [], []
+    if not only:
+        folder = project.local / "benchmarks" / "cold"
+        with console.status("cold isolates and starts …"):
+            cold = first_answers((10, 100_000) if quick else (10, 1000, 100_000), options, folder, rounds)
+            begun = starts(options, folder, rounds)
+
+    about |= {"noise_after": round(machine.noise(), 2), "seconds": round(time.monotonic() - start)}
+    rows = target_rows(targets(), found, cold, begun)
+    out = Console()
+    out.print(series_table(found), target_table(rows))
+    out.print(
+        f"{about['processor']}, {about['cores']} cores, load {about['load']} at the start; the same work took up to "
+        f"{about['noise_before']} times as long as at best before, {about['noise_after']} times after; "
+        f"{rounds} rounds, {about['seconds']} s. CPU: of the workerd process, an answer, median."
+    )
+    if json_file is not None:
+        json_file.write_text(json.dumps(document(about, found, rows, cold), indent=1) + "\n")
+    if chart_file is not None:
+        chart_file.write_text(chart(found, _CHARTED))
+
+
+if __name__ == "__main__":
+    main()

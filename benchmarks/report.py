@@ -1,0 +1,87 @@
+"""The figures, for people and for machines."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from benchmarks.rounds import pairs, ratios
+
+if TYPE_CHECKING:
+    from benchmarks.cases import Target
+    from benchmarks.cold import FirstAnswer, Start
+    from benchmarks.rounds import Series
+
+COLD_AT_MOST = 1.3
+IMPORT_AT_MOST_MS = 120
+
+
+def series_table(found: list[Series]) -> Table:
+    """A row a case and contender."""
+    table = Table("case", "contender", "CPU ms", "quartiles", "requests/s", "p50 ms", "p99 ms", "body KB", "memory MB")
+    last = ""
+    for series in found:
+        low, high = pairs(series.cpu_ms)
+        table.add_row(
+            series.case if series.case != last else "",
+            series.contender,
+            f"{series.median_cpu_ms:.2f}",
+            f"{low:.2f}-{high:.2f}",
+            f"{statistics.median(series.per_second):.0f}",
+            f"{statistics.median(series.p50_ms):.1f}",
+            f"{statistics.median(series.p99_ms):.1f}",
+            f"{series.body_bytes / 1024:.1f}",
+            f"{series.memory_bytes / 1e6:.0f}",
+            end_section=False,
+        )
+        last = series.case
+    return table
+
+
+def target_rows(wanted: list[Target], found: list[Series], answers: list[FirstAnswer], begun: list[Start]) -> list[dict[str, Any]]:
+    """Each target that was measured: its ratio in this run and the quartiles over the rounds."""
+    by_name = {(series.case, series.contender): series for series in found}
+    rows = []
+    for target in wanted:
+        one, other = by_name.get((target.case, target.contender)), by_name.get((target.against_case, target.against))
+        if one is not None and other is not None:
+            rows.append(_row(target.name, ratios(one, other), target.at_most))
+    if answers:
+        small, large = answers[0], answers[-1]
+        shares = [one / other for one, other in zip(large.cpu_ms, small.cpu_ms, strict=True)]
+        rows.append(_row(f"cold isolate, {large.routes:,} routes against {small.routes}", shares, COLD_AT_MOST))
+    if begun:
+        empty, ours = begun
+        above = [one - other for one, other in zip(ours.cpu_ms, empty.cpu_ms, strict=True)]
+        rows.append(_row("own imports above an empty entry, ms", above, IMPORT_AT_MOST_MS))
+    return rows
+
+
+def target_table(rows: list[dict[str, Any]]) -> Table:
+    """A row a target."""
+    table = Table("what", "measured", "quartiles", "target", "")
+    for row in rows:
+        digits = 0 if row["median"] > 10 else 3  # noqa: PLR2004 - milliseconds want none
+        low, high = row["quartiles"]
+        verdict = "met" if row["is_met"] else "missed"
+        table.add_row(row["name"], f"{row['median']:.{digits}f}", f"{low:.{digits}f}-{high:.{digits}f}", f"{row['at_most']:.3g}", verdict)
+    return table
+
+
+def document(machine: dict[str, Any], found: list[Series], rows: list[dict[str, Any]], cold: list[FirstAnswer]) -> dict[str, Any]:
+    """Everything, as JSON."""
+    return {
+        "machine": machine,
+        "targets": rows,
+        "series": [
+            {**vars(series), "answers": dict(series.answers), "median_cpu_ms": series.median_cpu_ms} for series in found
+        ],
+        "first_answers": [vars(answer) for answer in cold],
+    }
+
+
+def _row(name: str, values: list[float], at_most: float) -> dict[str, Any]:
+    median = statistics.median(values)
+    return {"name": name, "median": median, "quartiles": list(pairs(values)), "at_most": at_most, "is_met": median <= at_most}
