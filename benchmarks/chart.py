@@ -26,11 +26,13 @@ def chart(found: list[Series], cases: list[str]) -> str:
         for series in rows:
             width = max(1.0, (_WIDTH - _LABELS - 90) * series.median_cpu_ms / longest)
             colour = _COLOURS["ours" if series.contender.startswith("ours") else "vinext"]
-            parts.extend((
-                _text(_LABELS - 8, top + 13, series.contender, anchor="end"),
-                f'<rect x="{_LABELS}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="2" fill="{colour}"/>',
-                _text(_LABELS + width + 6, top + 13, f"{series.median_cpu_ms:.2f} ms"),
-            ))
+            parts.extend(
+                (
+                    _text(_LABELS - 8, top + 13, series.contender, anchor="end"),
+                    f'<rect x="{_LABELS}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="2" fill="{colour}"/>',
+                    _text(_LABELS + width + 6, top + 13, f"{series.median_cpu_ms:.2f} ms"),
+                )
+            )
             top += _BAR + _GAP
         top += 10
     head = (

@@ -15,7 +15,17 @@ from benchmarks.process import Meter
 from cache.keys import KeySchema
 from cache.tags import path_tags
 from seed.artifacts import Artifact
-from seed.index import BUILD_FILE, PRERENDER_FOLDER, Build, RouteRecord, artifact_file, shard_count, shard_file, shard_of, shard_to_json
+from seed.index import (
+    BUILD_FILE,
+    PRERENDER_FOLDER,
+    Build,
+    RouteRecord,
+    artifact_file,
+    shard_count,
+    shard_file,
+    shard_of,
+    shard_to_json,
+)
 from vinext_worker.runtime import LocalRuntime
 from vinext_worker.wrangler_config import WranglerConfig
 

@@ -13,10 +13,9 @@ _PROBE_STEPS = 200_000
 
 def describe() -> dict[str, str | int | float]:
     """Processor, system and load."""
-    model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
-        platform.processor(),
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    model = next(models, platform.processor())
     return {"processor": model, "cores": os.cpu_count() or 0, "system": platform.platform(), "load": round(os.getloadavg()[0], 2)}
 
 

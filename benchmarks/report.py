@@ -40,7 +40,9 @@ def series_table(found: list[Series]) -> Table:
     return table
 
 
-def target_rows(wanted: list[Target], found: list[Series], answers: list[FirstAnswer], begun: list[Start]) -> list[dict[str, Any]]:
+def target_rows(
+    wanted: list[Target], found: list[Series], answers: list[FirstAnswer], begun: list[Start]
+) -> list[dict[str, Any]]:
     """Each target that was measured: its ratio in this run and the quartiles over the rounds."""
     by_name = {(series.case, series.contender): series for series in found}
     rows = []
@@ -66,7 +68,8 @@ def target_table(rows: list[dict[str, Any]]) -> Table:
         digits = 0 if row["median"] > 10 else 3  # noqa: PLR2004 - milliseconds want none
         low, high = row["quartiles"]
         verdict = "met" if row["is_met"] else "missed"
-        table.add_row(row["name"], f"{row['median']:.{digits}f}", f"{low:.{digits}f}-{high:.{digits}f}", f"{row['at_most']:.3g}", verdict)
+        measured, quartiles = f"{row['median']:.{digits}f}", f"{low:.{digits}f}-{high:.{digits}f}"
+        table.add_row(row["name"], measured, quartiles, f"{row['at_most']:.3g}", verdict)
     return table
 
 
@@ -75,9 +78,7 @@ def document(machine: dict[str, Any], found: list[Series], rows: list[dict[str, 
     return {
         "machine": machine,
         "targets": rows,
-        "series": [
-            {**vars(series), "answers": dict(series.answers), "median_cpu_ms": series.median_cpu_ms} for series in found
-        ],
+        "series": [{**vars(series), "answers": dict(series.answers), "median_cpu_ms": series.median_cpu_ms} for series in found],
         "first_answers": [vars(answer) for answer in cold],
     }
 

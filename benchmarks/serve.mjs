@@ -27,6 +27,8 @@ const miniflare = new Miniflare({
   kvNamespaces: Object.fromEntries(config.kv_namespaces.map(({ binding, id }) => [binding, id])),
   unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
   cf: false,
+  // What the Worker logs is not of interest, and has to go somewhere.
+  handleStructuredLogs: () => {},
 });
 await miniflare.ready;
 console.log(JSON.stringify({ url: String(await miniflare.unsafeGetDirectURL(config.name, "default")) }));

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from settings import SettingError, read_settings
+from isr.settings import SettingError, read_settings
 from vinext_worker.errors import ConfigurationError
 from vinext_worker.toolchain import Project
 from vinext_worker.wrangler_config import WranglerConfig
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cache.keys import KeySchema
+    from isr.settings import Settings
     from seed.index import Build
-    from settings import Settings
 
 F = TypeVar("F", bound="Callable[..., object]")
 

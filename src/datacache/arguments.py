@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cache.errors import InvalidArgumentError
+from cache.body import parse_json
+from cache.errors import CorruptValueError, InvalidArgumentError
 from cache.javascript import json_text
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def result_body(name: str, value: object) -> str:
 
 def read_result(body: str) -> object:
     """The result in a body; raises ValueError where it is none. What is `undefined` in JavaScript is None here."""
-    document = json.loads(body)
+    try:
+        document = parse_json(body)
+    except CorruptValueError as error:
+        raise ValueError(str(error)) from error
     if not isinstance(document, dict) or not {"v", "undef"} & document.keys():
         raise ValueError("neither v nor undef")
     return None if "undef" in document else document["v"]

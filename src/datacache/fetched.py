@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from cache.errors import InvalidArgumentError, VinextWorkerError
+from cache.body import parse_json
+from cache.errors import CorruptValueError, InvalidArgumentError, VinextWorkerError
 from datacache.cached import CachedFunction, NotKept
 from pages.periods import require_periods, require_valid_tags
 
@@ -44,7 +44,10 @@ class FetchedResponse:
 
     def json(self) -> Any:
         """The body as JSON; raises ValueError."""
-        return json.loads(self.body)
+        try:
+            return parse_json(self.body)
+        except CorruptValueError as error:
+            raise ValueError(str(error)) from error
 
 
 class Fetcher(Protocol):

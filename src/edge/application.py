@@ -29,10 +29,10 @@ from isr.answer import PassedAnswer
 from isr.pass_through import PassThrough
 from isr.prerendering import Prerendering
 from isr.quiet_log import QuietLog
+from isr.settings import SettingError, Settings, read_settings
 from pages.images.request import IMAGE_PATHS
 from seed.errors import SeedError
 from seed.opening import BuildOpener
-from settings import SettingError, Settings, read_settings
 
 if TYPE_CHECKING:
     from edge.tenant import Tenant

@@ -8,18 +8,18 @@ from pyodide.ffi import JsProxy
 
 from edge.python_pages import AsgiPages, FunctionPages
 from edge.service import MissingService, ServicePages
+from isr.settings import ImagesSwitch
 from pages.choice import AsgiChoice, FunctionChoice, OwnChoice, PageHandlerError, ServiceChoice, chosen_pages
 from pages.failed import FailedPages
 from pages.timed import TimedPages
-from settings import ImagesSwitch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cache.runtime import Runtime
+    from isr.settings import Settings
     from pages.choice import PageChoice
     from pages.handler import PageHandler
-    from settings import Settings
 
 
 def page_handler(env: Any, settings: Settings, runtime: Runtime) -> PageHandler:

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from cache.handler import CacheHandler
     from cache.kv_store import KVNamespace
     from cache.runtime import Runtime
+    from isr.settings import Settings
     from isr.site import Site
     from pages.handler import PageHandler
     from pages.images.ports import ImageSources, ImageTransformer
     from seed.source import Source
-    from settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

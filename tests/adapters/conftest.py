@@ -47,7 +47,7 @@ def example(project: Project) -> BuiltSite:
 @pytest.fixture(scope="session")
 def pages(project: Project, example: BuiltSite) -> Iterator[PagesWorker]:
     command = [project.node, SERVE, project.node_modules, example.server_config]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         addresses = json.loads(process.stdout.readline())
         with httpx2.Client(base_url=addresses["pages"], timeout=30, follow_redirects=False) as client:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cache.errors import InvalidArgumentError
+from isr.settings import SettingError, read_settings
 from pages.choice import (
     AsgiChoice,
     FunctionChoice,
@@ -21,7 +22,6 @@ from pages.choice import (
 )
 from pages.failed import FailedPages
 from pages.handler import PageError
-from settings import SettingError, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,13 +18,13 @@ from cache.handler import NoOpCacheHandler
 from cache.memory import MemoryCacheHandler
 from cache.runtime import Runtime
 from cache.values import ImageValue
+from isr.settings import ImagesSwitch, SettingError, read_settings
 from pages.images.endpoint import PERIOD_SECONDS, Images
 from pages.images.formats import ImageFormat, is_animated, negotiate, sniff
 from pages.images.ports import ImageSourceError, ImageTransformError
 from pages.images.request import ImageRefusedError, ImageRequest, parse_image_request
 from pages.images.rules import ImageRules, read_hosts
 from pages.request import PageRequest
-from settings import ImagesSwitch, SettingError, read_settings
 
 if TYPE_CHECKING:
     from cache.body import Body, Buffer

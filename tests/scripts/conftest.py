@@ -23,7 +23,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are short, so that faults cost a test no time."""
     policy = retrying_client.RetryPolicy
-    quick = replace(policy(), attempts=4, first_wait_seconds=0.01, most_wait_seconds=0.05, timeout_seconds=0.5)
+    quick = replace(policy(), attempts=4, first_wait_seconds=0.01, most_wait_seconds=0.05, timeout_seconds=30)
     monkeypatch.setattr(retrying_client, "RetryPolicy", lambda: quick)
     monkeypatch.setattr(run, "_ROUND_WAIT_SECONDS", 0.01)
 

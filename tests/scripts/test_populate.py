@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ from cache.kv import KVCacheHandler
 from cache.kv_ttl import TTLPolicy
 from seed.entries import SeedEntry, seed_entries
 from seed.from_directory import open_directory
+from vinext_worker import retrying_client
 from vinext_worker.populate import kv as kv_populator
 
 if TYPE_CHECKING:
@@ -162,7 +164,6 @@ FAULTS = {
     "500": [Fault(500), Fault(503)],
     "cut before the write": [Fault(cut="before")],
     "cut after the write": [Fault(cut="after")],
-    "time-out": [Fault(hang_seconds=0.7)],
     "partly unsuccessful": [Fault(unsuccessful=some), None, Fault(unsuccessful=some)],
     "all at once": [Fault(429), Fault(cut="after"), Fault(500), Fault(unsuccessful=some)],
 }
@@ -178,6 +179,17 @@ def test_a_passing_fault_costs_no_entry(
     assert (said.status, said.document["written"], said.document["failed"]["count"]) == (0, 30, 0)
     assert len(cloudflare.stored) == 30
     assert cloudflare.faults == []
+
+
+def test_a_server_that_hangs_is_asked_again(
+    tmp_path: Path, command_line: CommandLine, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = replace(retrying_client.RetryPolicy(), timeout_seconds=2)
+    monkeypatch.setattr(retrying_client, "RetryPolicy", lambda: hasty)
+    deployment = FakeDeployment.of_pages(tmp_path, PAGES)
+    cloudflare.faults = [Fault(hang_seconds=2.5)]
+    assert command_line.run("populate", "--config", deployment.config).status == 0
+    assert len(cloudflare.stored) == 30
 
 
 def test_it_is_waited_as_long_as_the_server_asks(tmp_path: Path, command_line: CommandLine, cloudflare: FakeCloudflare) -> None:

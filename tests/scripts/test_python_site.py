@@ -60,7 +60,7 @@ def test_a_wrong_main_is_named(folder: Path, main: str, message: str) -> None:
 
 def test_a_module_with_a_name_of_the_workers_is_refused(folder: Path) -> None:
     names = worker_names(PROJECT)
-    assert {"cache", "pages", "edge", "settings", "vinext"} <= names
+    assert {"cache", "pages", "edge", "isr", "vinext"} <= names
     assert "entry" not in names
     found(folder).require_own_names(names)
     (folder / "src" / "pages").mkdir()
@@ -74,7 +74,7 @@ def test_the_workers_packages_are_installed_and_kept_up_to_date(folder: Path) ->
     packages = folder / "python_modules"
     assert (packages / "cache" / "keys.py").read_bytes() == (PROJECT.root / "src" / "cache" / "keys.py").read_bytes()
     assert (packages / "workers" / "__init__.py").is_file()
-    assert (packages / "settings.py").is_file()
+    assert (packages / "isr" / "settings.py").is_file()
     assert not (packages / "entry.py").exists()
     (packages / "cache" / "keys.py").write_text("changed")
     (packages / "left_over.py").write_text("")

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cache.keys import KeySchema
+    from isr.settings import Settings
     from seed.entries import SeedEntry
-    from settings import Settings
     from vinext_worker.toolchain import Project
     from vinext_worker.wrangler_config import WranglerConfig
 

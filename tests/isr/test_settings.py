@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cache.codec import Layout
 from cache.keys import KeySchema
 from cache.kv_ttl import TTLPolicy
-from settings import SettingError, Settings, read_settings
+from isr.settings import SettingError, Settings, read_settings
 
 
 def test_without_variables_everything_has_its_default() -> None:
