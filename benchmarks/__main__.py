@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -21,7 +22,10 @@ from benchmarks.rounds import Bench
 from vinext_worker.copying import copy_build
 from vinext_worker.toolchain import Project
 
-_STORES = {MEMORY: "memory", FRAMED: "framed", LAYOUT: "vinext", TIERED: "tiered"}
+if TYPE_CHECKING:
+    from benchmarks.contender import Store
+
+_STORES: dict[str, Store] = {MEMORY: "memory", FRAMED: "framed", LAYOUT: "vinext", TIERED: "tiered"}
 _CHARTED = ["HIT, 8 KB", "HIT, 470 KB", "never stale, 470 KB", "mix of pages"]
 
 
@@ -77,7 +81,7 @@ def main(  # noqa: PLR0913 - one for each option
 
     about |= {"noise_after": round(machine.noise(), 2), "seconds": round(time.monotonic() - start)}
     rows = target_rows(targets(), found, cold, begun)
-    out = Console()
+    out = Console(width=130)
     out.print(series_table(found), target_table(rows))
     out.print(
         f"{about['processor']}, {about['cores']} cores, load {about['load']} at the start; the same work took up to "

@@ -92,7 +92,7 @@ def measure(folder: Path, routes: int, wrangler_runs: int) -> list[Figures]:
         f'name = "bench"\ncompatibility_date = "2026-10-01"\n[[kv_namespaces]]\nbinding = "VINEXT_CACHE"\nid = "{NAMESPACE}"\n'
     )
     server = [sys.executable, ROOT / "tests" / "fakes" / "cloudflare.py"]
-    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
+    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None  # noqa: S101 - it was opened with PIPE
         environment = {
             **os.environ,
@@ -111,7 +111,7 @@ def measure(folder: Path, routes: int, wrangler_runs: int) -> list[Figures]:
 def run(name: str, command: list[str], environment: dict[str, str], entries: int) -> Figures:
     """Run a command to its end; its memory is what it says itself."""
     started = time.perf_counter()
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
     if finished.returncode != 0:
         raise SystemExit(finished.stderr or finished.stdout)
@@ -138,9 +138,7 @@ def wrangler(folder: Path, environment: dict[str, str], routes: int, runs: int) 
     environment = environment | {"CLOUDFLARE_ACCOUNT_ID": "a" * 32, "WRANGLER_SEND_METRICS": "false", "CI": "1"}
     started = time.perf_counter()
     for _ in range(runs):
-        finished = subprocess.run(  # noqa: S603 - our own
-            command, env=environment, cwd=folder, capture_output=True, text=True, check=False
-        )
+        finished = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
         if finished.returncode != 0:
             raise SystemExit(f"wrangler: {finished.stdout}{finished.stderr}")
     seconds = (time.perf_counter() - started) / runs
