@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from cache.values import CacheValue
 
 MARKER_CAPACITY = 10_000
-_ENTRY_OVERHEAD_BYTES = 512
+# The entry itself, its place in the indexes, and the headers that are made once to answer with it.
+_ENTRY_OVERHEAD_BYTES = 2048
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,22 @@ if TYPE_CHECKING:
 # Beyond it two numbers may be one in JavaScript (ECMA-262, 21.1.2.6).
 _LARGEST_INTEGER = 2**53 - 1
 _MOST_DEPTH = 100
+_ARRAY_INDICES = range(2**32 - 1)
+_MOST_DIGITS = 10
 _ALLOWED = "what JSON carries: None, booleans, finite numbers, strings, and lists and dicts of those"
 
 
 def call_arguments(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[object]:
     """The arguments of a call, by position where the function takes them so; the rest in a mapping at the end.
 
+    Mappings have their keys in the order of a JavaScript object, since `unstable_cache` makes keys of such.
     Raises TypeError for a call that the function does not take, InvalidArgumentError for what JSON cannot carry.
     """
     bound = inspect.signature(function).bind(*args, **kwargs)
     for argument, value in bound.arguments.items():
         require_json(f"{argument} of {name}", value)
-    return [*bound.args, dict(bound.kwargs)] if bound.kwargs else list(bound.args)
+    arguments = [*bound.args, dict(bound.kwargs)] if bound.kwargs else bound.args
+    return [_in_javascript_order(argument) for argument in arguments]
 
 
 def result_body(name: str, value: object) -> str:
@@ -66,6 +70,18 @@ def require_json(where: str, value: object, depth: int = 0) -> None:
             require_json(where, item, depth + 1)
     else:
         raise InvalidArgumentError(where, value, _ALLOWED)
+
+
+def _in_javascript_order(value: object) -> object:
+    """The value with array indices first and ascending among the keys of its mappings (ECMA-262, 10.1.11.1)."""
+    if isinstance(value, Mapping):
+        keys = (*sorted(filter(_is_array_index, value), key=int), *(key for key in value if not _is_array_index(key)))
+        return {key: _in_javascript_order(value[key]) for key in keys}
+    return list(map(_in_javascript_order, value)) if isinstance(value, list | tuple) else value
+
+
+def _is_array_index(key: str) -> bool:
+    return key.isascii() and key.isdigit() and str(int(key[:_MOST_DIGITS])) == key and int(key) in _ARRAY_INDICES
 
 
 def _require_number(where: str, number: float) -> None:

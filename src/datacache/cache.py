@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, normalize_path
+from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36, normalize_path
 from cache.tags import encode_tag, merge_tags, path_tags
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class DataCache:
         """The key of a call, as `unstable_cache` of the schema's vinext has it."""
         if self.schema is KeySchema.V2:
             return data_cache_key_v2(source, key_parts, arguments)
-        return data_cache_key((source,) if key_parts is None else key_parts, arguments)
+        return data_cache_key((fnv1a64_base36(source),) if key_parts is None else key_parts, arguments)
 
     def stored_tags(self, tags: tuple[str, ...]) -> tuple[str, ...]:
         """Tags as the schema's vinext writes them in a value."""

@@ -146,6 +146,10 @@ def _artifact(response: PageResponse, *, rsc: bool) -> Artifact | None:
         return Artifact.RSC if rsc else None
     if rsc:
         return None
+    charset = content_type.partition("charset=")[2].partition(";")[0].strip(' "')
+    if charset not in {"", "utf-8", "utf8"}:
+        # An entry of HTML is text, which JSON keeps as UTF-8; that of a route keeps the bytes as they are.
+        return Artifact.ROUTE
     if content_type.startswith("text/html") or (response.status in REDIRECTS and not content_type):
         return Artifact.HTML
     return Artifact.ROUTE if content_type else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,13 +14,17 @@ from tests.cache.subjects import FakeSubject, kv
 from tests.cache.vectors import kv_dump
 from tests.conformance.cache_handler import VALUES
 
-from cache.body import BytesBody
+from cache.body import BytesBody, body_text, text_body
 from cache.codec import Codec, Layout
 from cache.entry import CacheEntry
 from cache.errors import CorruptValueError
 from cache.handler import SetContext
 from cache.keys import KeySchema
 from cache.kv import KVCacheHandler
+from cache.values import AppPageValue, PagesValue
+
+if TYPE_CHECKING:
+    from cache.values import CacheValue
 
 MUTATIONS = 1500
 CODEC = Codec(Layout.VINEXT, KeySchema.V2)
@@ -128,7 +133,14 @@ async def read(data: bytes) -> None:
         again = await subject.handler.get("copy")
         await subject.settle()
         # A number beyond JavaScript's is null when it is written.
-        assert again is None or again.value == entry.value or b"0" * 400 in data
+        assert again is None or again.value == as_text(entry.value) or b"0" * 400 in data
+
+
+def as_text(value: CacheValue | None) -> CacheValue | None:
+    """HTML is text in JSON: what is no UTF-8 in it, as only a framed entry can have, is U+FFFD there."""
+    if isinstance(value, AppPageValue | PagesValue):
+        return replace(value, html=text_body(body_text(value.html)))
+    return value
 
 
 @pytest.mark.parametrize("depth", [50, 300, 900, 990, 100_000])

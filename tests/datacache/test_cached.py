@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
 from cache.errors import InvalidArgumentError
 from cache.handler import NoOpCacheHandler
-from cache.keys import KeySchema, data_cache_key, data_cache_key_v2
+from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36
 from cache.memory import MemoryCacheHandler
 from cache.runtime import Runtime
 from cache.values import FetchValue, RedirectValue
@@ -101,6 +102,43 @@ async def test_the_entry_is_that_of_unstable_cache(schema: KeySchema) -> None:
         key = data_cache_key_v2("async (a)=>a", ["posts", "all"], arguments)
     value = (await world.entry(key)).value
     assert value == FetchValue(headers={}, body='{"v":["é",3]}', url=key, tags=("posts", tag), revalidate=60)
+
+
+@pytest.mark.parametrize(
+    ("schema", "key"),
+    [
+        (KeySchema.V1, data_cache_key([fnv1a64_base36("async (a)=>a")], [1])),
+        (KeySchema.V2, data_cache_key_v2("async (a)=>a", None, [1])),
+    ],
+)
+async def test_without_key_parts_it_goes_by_the_source_as_vinext_names_it(schema: KeySchema, key: str) -> None:
+    world = World(schema)
+
+    @cached(source="async (a)=>a")
+    async def work(first: int) -> int:
+        return first
+
+    await work(1)
+    assert (await world.entry(key)).value is not None
+
+
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        pytest.param({"b": 1, "10": 2, "9": 3, "a": 4}, '{"9":3,"10":2,"b":1,"a":4}', id="indices first"),
+        pytest.param([({"x": 1, "0": {"y": 2, "7": 3}},)], '[[{"0":{"7":3,"y":2},"x":1}]]', id="deep"),
+        pytest.param(
+            {"4294967295": 1, "01": 2, "-1": 3, "": 4, "²": 5, "1" * 5000: 6, "4294967294": 7, "0": 8},
+            f'{{"0":8,"4294967294":7,"4294967295":1,"01":2,"-1":3,"":4,"²":5,"{"1" * 5000}":6}}',
+            id="what is no index",
+        ),
+    ],
+)
+async def test_a_key_has_mappings_in_the_order_of_a_javascript_object(argument: object, text: str) -> None:
+    world = World(KeySchema.V1)
+    work, _ = counted()
+    assert (await work(argument))["args"] == json.loads(f"[{text}]")
+    assert (await world.entry(f"unstable_cache:counted:[{text}]")).value is not None
 
 
 async def test_keywords_and_positions_are_one_call(world: World) -> None:

@@ -53,6 +53,20 @@ KEPT = [
         rsc=True,
     ),
     Kept("route", "else the stored content type, for routes", route(), Period(60, None), Artifact.ROUTE),
+    *(
+        Kept(
+            f"charset-{charset}",
+            "HTML that is not UTF-8 is kept byte for byte, as a route's body is",
+            page(content_type=f"text/html; charset={charset}"),
+            artifact=artifact,
+        )
+        for charset, artifact in (
+            ("UTF-8", Artifact.HTML),
+            ('"utf-8"; x=y', Artifact.HTML),
+            ("iso-8859-1", Artifact.ROUTE),
+            ("Shift_JIS", Artifact.ROUTE),
+        )
+    ),
     Kept("content-type-in-capitals", "media types have no case", page(content_type="Text/HTML"), Period(60, 600)),
     Kept(
         "no-end",

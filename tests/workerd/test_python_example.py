@@ -94,7 +94,11 @@ def test_its_upload_has_the_app_the_worker_and_the_packages(site: PythonSite, tm
     assert done.returncode == 0, done.stdout + done.stderr
     uploaded = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")}
     assert {"entry.py", "app.py", "templates/home.html", "python_modules/vinext/worker.py"} <= uploaded
-    assert {"python_modules/settings.py", "python_modules/starlette/routing.py", "python_modules/jinja2/__init__.py"} <= uploaded
+    assert {
+        "python_modules/isr/settings.py",
+        "python_modules/starlette/routing.py",
+        "python_modules/jinja2/__init__.py",
+    } <= uploaded
 
 
 def test_a_site_without_assets_says_what_is_missing(site: PythonSite, tmp_path: Path) -> None:
