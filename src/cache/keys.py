@@ -1,6 +1,6 @@
 """Keys of entries and of tag markers, as vinext builds them.
 
-Two schemas: V1 is vinext up to 1.0.0-beta.10, V2 is vinext 1.4.0.
+Two schemas: V1 is vinext 0.0.38, V2 is vinext 1.4.0; those between were not tried.
 """
 
 from __future__ import annotations
