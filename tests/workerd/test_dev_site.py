@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import httpx2 as httpx
 import pytest
 from rich.console import Console
+from tests.workerd.patience import eventually
 
 from vinext_worker import dev
 from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions
@@ -44,8 +45,7 @@ def test_a_prerendered_page_is_a_hit_on_the_very_first_request(served: LocalRunt
     answer = httpx.get(f"{served.url}/about", trust_env=False)
     assert (answer.status_code, answer.headers["X-Vinext-Cache"]) == (200, "HIT")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    served.kv().names()
-    reported = [(line.path, line.status, line.cache) for line in served.requests]
+    reported = eventually(lambda: [(line.path, line.status, line.cache) for line in served.requests])
     assert reported == [("/about", 200, "HIT")]
 
 

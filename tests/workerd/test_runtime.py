@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx2 as httpx
 import pytest
+from tests.workerd.patience import eventually
 
 from vinext_worker.errors import ImportFailedError, RuntimeStartError
 from vinext_worker.runtime import LocalRuntime, RuntimeOptions, ScriptService
@@ -180,7 +181,7 @@ def test_assets_answer_with_a_status_on_command(runtime: LocalRuntime, client: h
 def test_each_request_is_reported(runtime: LocalRuntime, client: httpx.Client) -> None:
     client.get("/hello?a=1")
     client.get("/hello")
-    assert ("GET", "/hello?a=1", 200) in [(line.method, line.path, line.status) for line in runtime.requests]
+    eventually(lambda: ("GET", "/hello?a=1", 200) in [(line.method, line.path, line.status) for line in runtime.requests])
 
 
 @pytest.mark.parametrize("binding", ["STORE", "ASSETS", "PAGES"])
