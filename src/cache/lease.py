@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from cache.keys import kv_lease_key
 from cache.kv_store import MIN_TTL_SECONDS
+from cache.recent import Recent
 
 if TYPE_CHECKING:
     from cache.kv_store import KVNamespace
     from cache.ports import Clock, Log
 
 LEASE_MS = 10_000
-_REMEMBERED = 10_000
 _MOST_DIGITS = 15
 
 
@@ -47,7 +47,7 @@ class KVLease:
         self._app_prefix = app_prefix
         self._clock = clock
         self._log = log
-        self._own: dict[str, str] = {}
+        self._own: Recent[str, str] = Recent()
 
     async def take(self, key: str, since_ms: int) -> bool:
         """See Lease. Nobody gives a lease back: it ends ten seconds later, or when the page is due again."""
@@ -60,13 +60,7 @@ class KVLease:
                 if since_ms <= taken_ms <= now_ms < taken_ms + LEASE_MS:
                     return False
             await self._namespace.put(name, str(now_ms), expiration_ttl=MIN_TTL_SECONDS)
-            self._remember(name, str(now_ms))
+            self._own[name] = str(now_ms)
         except Exception as error:  # noqa: BLE001 - without leases pages are made too often, which breaks nothing
             self._log.event("warning", "lease.failed", key=name, error=f"{type(error).__name__}: {error}")
         return True
-
-    def _remember(self, name: str, taken: str) -> None:
-        self._own.pop(name, None)
-        if len(self._own) >= _REMEMBERED:
-            del self._own[next(iter(self._own))]
-        self._own[name] = taken

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cache.recent import Recent
+
 if TYPE_CHECKING:
     from cache.ports import Clock, Level, Log
 
@@ -22,7 +24,7 @@ class QuietLog:
         self._log = log
         self._clock = clock
         # Until when an event is left out, and how many were.
-        self._quiet: dict[tuple[str, str], tuple[int, int]] = {}
+        self._quiet: Recent[tuple[str, str], tuple[int, int]] = Recent(_REMEMBERED)
 
     def event(self, level: Level, event: str, **fields: object) -> None:
         if level not in {"warning", "error"}:
@@ -34,8 +36,6 @@ class QuietLog:
         if now_ms < until_ms:
             self._quiet[key] = (until_ms, left_out + 1)
             return
-        if len(self._quiet) >= _REMEMBERED:
-            del self._quiet[next(iter(self._quiet))]
         self._quiet[key] = (now_ms + QUIET_MS, 0)
         if left_out:
             fields["repeated"] = left_out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cache.recent import Recent
 from isr.admission import MOST_BODY_BYTES, Refusal, admit
 from isr.answer import kept_headers
 from isr.store import MadePage
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 RETRY_MS = 1000
 UNCACHEABLE_MS = 10_000
-_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Regeneration:
         self._clock = runtime.clock
         self._log = runtime.log
         # What could not be made, or not for the cache, and until when that is believed.
-        self._failed: dict[str, int] = {}
-        self._uncacheable: dict[str, int] = {}
+        self._failed: Recent[str, int] = Recent()
+        self._uncacheable: Recent[str, int] = Recent()
 
     def start(self, origin: str, lookup: Lookup, stale: Found | None = None) -> None:
         """Make a page, unless that is under way or was tried a moment ago; `stale` is what there is of it."""
@@ -78,9 +78,9 @@ class Regeneration:
     def remember(self, path: str, refusal: Refusal, *, rsc: bool) -> None:
         """Remember for a while that making a page for the cache led to nothing."""
         if refusal.is_failure:
-            _put(self._failed, path, self._clock() + RETRY_MS)
+            self._failed[path] = self._clock() + RETRY_MS
         elif not refusal.has_own_cache:
-            _put(self._uncacheable, _form(path, rsc=rsc), self._clock() + UNCACHEABLE_MS)
+            self._uncacheable[_form(path, rsc=rsc)] = self._clock() + UNCACHEABLE_MS
 
     async def keep(
         self, making: Making, admission: Admission, response: PageResponse, copy: BodyCopy, event: str = "page.stored"
@@ -171,13 +171,6 @@ async def _released(work: Awaitable[object], claim: Claim) -> None:
 
 def _form(path: str, *, rsc: bool) -> str:
     return f"{path} rsc" if rsc else path
-
-
-def _put(times: dict[str, int], path: str, until_ms: int) -> None:
-    times.pop(path, None)
-    if len(times) >= _REMEMBERED:
-        del times[next(iter(times))]
-    times[path] = until_ms
 
 
 def has_rsc(response: PageResponse) -> bool:

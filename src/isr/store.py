@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cache.entry import Freshness, freshness
 from cache.handler import SetContext
+from cache.recent import Recent
 from cache.tags import is_valid_tag, merge_tags, path_tags
 from cache.values import AppPageValue, AppRouteValue
 from isr.found import Found, body_of
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 # A tombstone must go some day, and a handler keeps what has a period for a limited time.
 _TOMBSTONE_SECONDS = 60
-_REMEMBERED = 10_000
 
 Digest: TypeAlias = "Callable[[Body], Awaitable[str]]"
 """Names a body by its content."""
@@ -56,7 +56,7 @@ class PageStore:
         self._log = runtime.log
         self._invalidated_at_ms = 0
         # Paths that were found to be route handlers: asked for as such at once.
-        self._routes: dict[str, None] = {}
+        self._routes: Recent[str, None] = Recent()
 
     def key(self, path: str, artifact: Artifact) -> str:
         """The cache key of an artifact; `path` is one of `normalize_path`."""
@@ -79,7 +79,7 @@ class PageStore:
                 state = freshness(entry, self._clock())
                 if state is not Freshness.EXPIRED:
                     if artifact is Artifact.ROUTE:
-                        self._remember_route(lookup.path)
+                        self._routes[lookup.path] = None
                     return Found(entry, artifact, body, state)
         return None
 
@@ -152,11 +152,6 @@ class PageStore:
             await self._handler.set(key, value, context)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
             self._log.event("error", "cache.write_failed", key=key, error=str(error))
-
-    def _remember_route(self, path: str) -> None:
-        if len(self._routes) >= _REMEMBERED:
-            del self._routes[next(iter(self._routes))]
-        self._routes[path] = None
 
 
 def _value(artifact: Artifact, status: int, headers: Mapping[str, str], body: Body) -> CacheValue:

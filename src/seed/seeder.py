@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness
+from cache.recent import Recent
 from seed.entries import set_context
 from seed.errors import SeedError
 from seed.records import entry_of
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from seed.source import Source
 
 RETRY_MS = 1000
-_REMEMBERED = 10_000
 # A write that took longer was cut off with its request, or lost.
 _ARRIVAL_MS = 30_000
 
@@ -41,7 +41,7 @@ class Seeder:
         # Entries on their way into the handler: the next request need not fetch them again.
         self._arriving: dict[str, tuple[CacheEntry, int]] = {}
         # Keys that are not seeded before this time; None is never.
-        self._resting: dict[str, int | None] = {}
+        self._resting: Recent[str, int | None] = Recent()
 
     async def record(self, path: str) -> RouteRecord | None:
         """What the build says of a path, None where it says nothing or cannot be read."""
@@ -77,21 +77,21 @@ class Seeder:
                 return None
             if await self._is_invalidated(record.tags, build.built_at_ms) is not False:
                 # A handler says so too while its store fails, so this is not believed for ever.
-                self._rest(key, until_ms=self._clock() + RETRY_MS)
+                self._resting[key] = self._clock() + RETRY_MS
                 return None
             name = record.artifacts[artifact]
             body = await source.body(name)
         except SeedError as error:
-            self._rest(key, until_ms=self._clock() + RETRY_MS)
+            self._resting[key] = self._clock() + RETRY_MS
             self._log.event("error", "seed.failed", path=path, error=str(error))
             return None
         if body is None:
-            self._rest(key, until_ms=None)
+            self._resting[key] = None
             self._log.event("error", "seed.failed", path=path, error=f"no artifact {name}")
             return None
         entry = entry_of(record, build, artifact, body, source.etag(name))
         if freshness(entry, self._clock()) is Freshness.EXPIRED:
-            self._rest(key, until_ms=None)
+            self._resting[key] = None
             return None
         self._arriving[key] = (entry, self._clock() + _ARRIVAL_MS)
         self._background.run(self._store(key, entry), f"seeding {key}")
@@ -123,8 +123,3 @@ class Seeder:
             return False
         until_ms = self._resting[key]
         return until_ms is None or self._clock() < until_ms
-
-    def _rest(self, key: str, *, until_ms: int | None) -> None:
-        if len(self._resting) >= _REMEMBERED:
-            del self._resting[next(iter(self._resting))]
-        self._resting[key] = until_ms
