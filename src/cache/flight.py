@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,3 +32,75 @@ class SingleFlight(Protocol):
 
         Where that run fails or takes too long, the caller does the work itself.
         """
+
+
+class Cell(ABC):
+    """A piece of work under way, and its result: plain data, never an object of a request's I/O."""
+
+    def __init__(self, cells: dict[str, Cell], key: str) -> None:
+        self.result: object = None
+        self.is_done = False
+        self._cells = cells
+        self._key = key
+
+    def release(self) -> None:
+        """See Claim."""
+        if self._cells.get(self._key) is self:
+            del self._cells[self._key]
+        self._wake()
+
+    @abstractmethod
+    def _wake(self) -> None:
+        """Let everybody go on who waits; twice is as good as once."""
+
+    @abstractmethod
+    async def released(self) -> None:
+        """Wait for the release. Raises TimeoutError where that takes too long."""
+
+
+class CellFlight(ABC):
+    """Single flight by cells, whatever their waiting is made of (see SingleFlight)."""
+
+    def __init__(self) -> None:
+        self.cells: dict[str, Cell] = {}
+
+    @abstractmethod
+    def _make_cell(self, key: str) -> Cell: ...
+
+    def claim(self, key: str) -> Cell | None:
+        """See SingleFlight."""
+        if key in self.cells:
+            return None
+        cell = self.cells[key] = self._make_cell(key)
+        return cell
+
+    async def wait(self, key: str) -> None:
+        """See SingleFlight."""
+        cell = self.cells.get(key)
+        if cell is not None:
+            await _settled(cell)
+
+    async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
+        """See SingleFlight."""
+        cell = self.cells.get(key)
+        if cell is not None:
+            await _settled(cell)
+            if cell.is_done:
+                return cast("T", cell.result)
+        cell = self.claim(key)
+        if cell is None:
+            return await work()
+        try:
+            result = await work()
+            cell.result, cell.is_done = result, True
+            return result
+        finally:
+            cell.release()
+
+
+async def _settled(cell: Cell) -> None:
+    try:
+        await cell.released()
+    except TimeoutError:
+        # Whoever was at it may never release it.
+        cell.release()
