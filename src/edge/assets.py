@@ -5,11 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import js
-from js import Promise
-from pyodide.ffi import JsException, to_js
+from pyodide.ffi import JsException
 
 from edge.buffer import JsBuffer
+from edge.deadline import Deadline
 from seed.errors import AssetsError
 
 if TYPE_CHECKING:
@@ -25,12 +24,13 @@ class AssetsBinding:
 
     def __init__(self, binding: Any) -> None:
         self._binding = binding
+        self._deadline = Deadline(_TIMEOUT_MS, "nothing came")
 
     async def get(self, path: str) -> Buffer | None:
         try:
-            response = await _in_time(self._binding.fetch(f"{_ORIGIN}{path}", redirect="manual"))
+            response = await self._deadline.value(self._binding.fetch(f"{_ORIGIN}{path}", redirect="manual"))
             if response.status == HTTPStatus.OK:
-                return JsBuffer.of(await _in_time(response.arrayBuffer()))
+                return JsBuffer.of(await self._deadline.value(response.arrayBuffer()))
             if response.body:
                 await response.body.cancel()
         except (JsException, TimeoutError) as error:
@@ -46,11 +46,3 @@ class NoAssets:
     async def get(self, path: str) -> Buffer | None:
         del path
         return None
-
-
-async def _in_time(promise: Any) -> Any:
-    """What a promise gives. The timer is JavaScript's, which goes with the request, and gives None."""
-    found = await Promise.race(to_js([promise, js.scheduler.wait(_TIMEOUT_MS)]))
-    if found is None:
-        raise TimeoutError(f"nothing came within {_TIMEOUT_MS} ms")
-    return found

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import js
 from js import Object, Promise
 from pyodide.ffi import jsnull, to_js
 
 from cache.kv_store import KVListedKey, KVListPage
 from edge.buffer import JsBuffer, joined
+from edge.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,26 +23,19 @@ WRITE_TIMEOUT_MS = 20_000
 
 
 class KVBinding:
-    """The raw binding: the SDK's wrapper copies every value into Python.
-
-    Whatever takes KV too long raises TimeoutError. The timer is JavaScript's and goes with the request; one of
-    Pyodide's event loop would stay until its time has come, cancelled or not.
-    """
+    """The raw binding: the SDK's wrapper copies every value into Python. What takes KV too long raises TimeoutError."""
 
     def __init__(self, binding: Any, *, read_timeout_ms: int = READ_TIMEOUT_MS, write_timeout_ms: int = WRITE_TIMEOUT_MS) -> None:
         self._binding = binding
-        self._read_timeout_ms = read_timeout_ms
-        self._write_timeout_ms = write_timeout_ms
-        # Looked up once: that takes longer than calling them.
-        self._race = Promise.race
-        self._wait = js.scheduler.wait
+        self._reads = Deadline(read_timeout_ms, "KV did not answer")
+        self._writes = Deadline(write_timeout_ms, "KV did not confirm the write")
 
     async def get(self, key: str) -> Buffer | None:
-        found = await self._read(self._binding.get(key, "arrayBuffer"))
+        found = await self._reads.value(self._binding.get(key, "arrayBuffer"))
         return None if found is jsnull else JsBuffer.of(found)
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
-        found = await self._read(self._binding.get(to_js(list(keys))))
+        found = await self._reads.value(self._binding.get(to_js(list(keys))))
         texts = {key: found.get(key) for key in keys}
         return {key: text if isinstance(text, str) else None for key, text in texts.items()}
 
@@ -69,22 +62,13 @@ class KVBinding:
         options: dict[str, object] = {"prefix": prefix}
         if cursor is not None:
             options["cursor"] = cursor
-        page = (await self._read(self._binding.list(_object(options)))).to_py()
+        page = (await self._reads.value(self._binding.list(_object(options)))).to_py()
         keys = tuple(KVListedKey(key["name"], key.get("metadata") or None, key.get("expiration")) for key in page["keys"])
         return KVListPage(keys, None if page["list_complete"] else page["cursor"])
 
-    async def _read(self, promise: Any) -> Any:
-        """What a read gives, which is never undefined as the timer's value is."""
-        found = await self._race(to_js([promise, self._wait(self._read_timeout_ms)]))
-        if found is None:
-            raise TimeoutError(f"KV did not answer within {self._read_timeout_ms} ms")
-        return found
-
     async def _write(self, promise: Any) -> None:
         # In an array, which tells the value of a write, undefined too, from the timer's.
-        done = Promise.all(to_js([promise]))
-        if await self._race(to_js([done, self._wait(self._write_timeout_ms)])) is None:
-            raise TimeoutError(f"KV did not confirm the write within {self._write_timeout_ms} ms")
+        await self._writes.value(Promise.all(to_js([promise])))
 
 
 async def _stored(value: bytes | Sequence[bytes | Body]) -> Any:
