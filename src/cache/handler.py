@@ -27,6 +27,9 @@ class GetContext:
     revalidate_seconds: float | None = None
 
 
+_NOTHING_ASKED = GetContext()
+
+
 @dataclass(frozen=True)
 class SetContext:
     """How an entry is kept; periods are seconds.
@@ -57,6 +60,8 @@ def require_set_context(context: SetContext | None) -> SetContext:
 
 def require_get_context(context: GetContext | None) -> GetContext:
     """Give the context with its fields checked, or the default one for None; raises InvalidArgumentError."""
+    if context is None:
+        return _NOTHING_ASKED
     checked = require_context(context, GetContext)
     require_period("context.revalidate_seconds", checked.revalidate_seconds)
     require_tags("context.soft_tags", checked.soft_tags)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cache.values import CacheValue
 
 _SPARE_CHECKS = 1000
+_NEVER_MS = -(2**62)
 
 
 class TieredCacheHandler:
@@ -44,9 +45,11 @@ class TieredCacheHandler:
         require_key(key)
         asked = require_get_context(context)
         entry = self._front.look_up(key)
-        if entry is None or not await self._holds(key, entry):
+        now_ms = self._clock()
+        is_checked = entry is not None and now_ms - self._checked_ms.get(key, _NEVER_MS) < self._recheck_ms
+        if entry is None or not (is_checked or await self._holds(key, entry, now_ms)):
             entry = await self._fetch(key, entry)
-        if entry is None or await self._softly_invalidated(asked.soft_tags, entry):
+        if entry is None or (asked.soft_tags and await self._softly_invalidated(asked.soft_tags, entry)):
             return None
         return stale_after(entry, asked.revalidate_seconds)
 
@@ -77,12 +80,8 @@ class TieredCacheHandler:
         self._checked_ms.clear()
         self._back.reset_request_cache()
 
-    async def _holds(self, key: str, entry: CacheEntry) -> bool:
-        """Tell whether the copy in front may still be served."""
-        now_ms = self._clock()
-        checked_ms = self._checked_ms.get(key)
-        if checked_ms is not None and now_ms - checked_ms < self._recheck_ms:
-            return True
+    async def _holds(self, key: str, entry: CacheEntry, now_ms: int) -> bool:
+        """Tell whether the copy in front, whose check is too long ago, may still be served."""
         if freshness(entry, now_ms) is not Freshness.FRESH:
             return False
         if await self._back.is_invalidated(entry.tags, entry.last_modified_ms):
@@ -107,8 +106,6 @@ class TieredCacheHandler:
         return entry
 
     async def _softly_invalidated(self, soft_tags: tuple[str, ...], entry: CacheEntry) -> bool:
-        if not soft_tags:
-            return False
         since_ms = entry.last_modified_ms
         return self._front.invalidates(soft_tags, since_ms) or await self._back.is_invalidated(soft_tags, since_ms)
 

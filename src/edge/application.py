@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyodide.ffi import JsProxy
 
+from cache.handler import get_cache_handler
 from cache.runtime import Runtime
 from datacache.cache import enter_data_cache
 from datacache.fetched import set_fetcher
@@ -19,9 +20,10 @@ from edge.images import ImagesBinding, RuntimeImages
 from edge.kv import KVBinding
 from edge.log import ConsoleLog
 from edge.page_handler import has_images, page_handler, static_paths
-from edge.requests import page_request
+from edge.requests import RequestReader
 from edge.responses import js_response
 from edge.service import StreamCopy
+from edge.steps import enter_site_code
 from edge.tenant import TenantParts, make_tenant
 from edge.xml_http_request import provide_xml_http_request
 from isr.admin import Admin, is_admin
@@ -55,8 +57,11 @@ class Application:
 
     def __init__(self, env: Any) -> None:
         set_fetcher(fetch)
+        # A site's own cache handler is called before its pages are, and may switch stacks.
+        self.is_own_code = get_cache_handler() is None
         log = QuietLog(ConsoleLog(), now_ms)
         self._log = log
+        self._requests = RequestReader()
         self._fault: str | None = None
         try:
             self._settings = read_settings(_variables(env))
@@ -80,18 +85,19 @@ class Application:
             image_transformer=None if images is None else ImagesBinding(images),
         )
         # By prefix. Each has memory of its own, so that no request can reach another's pages.
-        self._tenants: dict[str, Tenant] = {}
+        self._tenants: dict[str | None, Tenant] = {}
         self._admin = Admin(self._settings.admin_token, log)
 
     async def answer(self, raw_request: Any) -> Any:
         """Answer the runtime's raw request by a raw response."""
         started = time.perf_counter()
-        request = page_request(raw_request)
+        request = self._requests.read(raw_request)
         if self._settings.prerender:
+            await enter_site_code()
             return js_response(await Prerendering(self._pages, static_paths(self._settings)).answer(request))
         if is_admin(request):
             body = StreamCopy(raw_request.body)
-            return js_response(await self._admin.answer(request, body.read, lambda: self._admin_cache(request.host)))
+            return js_response(await self._admin.answer(request, body.read, lambda: self._admin_cache(request)))
         response = js_response(await self._answer(request))
         if self._settings.server_timing:
             took_ms = (time.perf_counter() - started) * 1000
@@ -102,7 +108,8 @@ class Application:
         if self._fault is not None:
             self._log.event("error", "settings.wrong", error=self._fault)
             return await self._pass_through.answer(request)
-        tenant = await self._tenant(request.host)
+        prefix = self._settings.prefix_for(request)
+        tenant = self._tenants.get(prefix) or await self._tenant(prefix)
         if tenant is None:
             return await self._pass_through.answer(request)
         enter_data_cache(tenant.data)
@@ -117,14 +124,12 @@ class Application:
                 raise
             return await self._pass_through.answer(request)
 
-    async def _tenant(self, host: str) -> Tenant | None:
-        """The site of a host; None where there is none, or the build cannot be told just now."""
-        prefix = self._settings.prefix_of(host)
+    async def _tenant(self, prefix: str | None) -> Tenant | None:
+        """The site of a prefix; None where there is none, or the build cannot be told just now."""
         if prefix is None:
             return None
-        tenant = self._tenants.get(prefix)
-        if tenant is not None:
-            return tenant
+        if prefix in self._tenants:
+            return self._tenants[prefix]
         try:
             source = await self._opener.open()
         except SeedError:
@@ -134,8 +139,8 @@ class Application:
             self._tenants[prefix] = make_tenant(self._parts, source, prefix, runtime)
         return self._tenants[prefix]
 
-    async def _admin_cache(self, host: str) -> AdminCache | None:
-        tenant = await self._tenant(host)
+    async def _admin_cache(self, request: PageRequest) -> AdminCache | None:
+        tenant = await self._tenant(self._settings.prefix_for(request))
         return None if tenant is None else tenant.admin
 
 

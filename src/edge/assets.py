@@ -5,10 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from pyodide.ffi import JsException
+from js import Object
+from pyodide.ffi import JsException, to_js
 
 from edge.buffer import JsBuffer
 from edge.deadline import Deadline
+from edge.functions import bind
 from seed.errors import AssetsError
 
 if TYPE_CHECKING:
@@ -24,13 +26,14 @@ class AssetsBinding:
 
     def __init__(self, binding: Any) -> None:
         self._binding = binding
+        self._options = to_js({"redirect": "manual"}, dict_converter=Object.fromEntries)
         self._deadline = Deadline(_TIMEOUT_MS, "nothing came")
 
     async def get(self, path: str) -> Buffer | None:
         try:
-            response = await self._deadline.value(self._binding.fetch(f"{_ORIGIN}{path}", redirect="manual"))
+            response = await self._deadline.value(bind(self._binding.fetch, self._binding, f"{_ORIGIN}{path}", self._options))
             if response.status == HTTPStatus.OK:
-                return JsBuffer.of(await self._deadline.value(response.arrayBuffer()))
+                return JsBuffer.of(await self._deadline.value(bind(response.arrayBuffer, response)))
             if response.body:
                 await response.body.cancel()
         except (JsException, TimeoutError) as error:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import js
-from js import Promise
-from pyodide.ffi import to_js
+from js import Array, Promise
+
+from edge.functions import bind, call, results_of
+from edge.steps import settled
 
 
 class Deadline:
@@ -19,13 +21,19 @@ class Deadline:
     def __init__(self, timeout_ms: int, failure: str) -> None:
         self._timeout_ms = timeout_ms
         self._failure = failure
+        self._wait = bind(js.scheduler.wait, js.scheduler, timeout_ms)
+        self._race = bind(Promise.race, Promise)
         # Looked up once: that takes longer than calling them.
-        self._race = Promise.race
-        self._wait = js.scheduler.wait
+        self._array_of, self._array_from, self._call = Array.of, Array.from_, call()
 
-    async def value(self, promise: Any) -> Any:
-        """What a promise gives; it must not be undefined, as the timer's value is."""
-        found = await self._race(to_js([promise, self._wait(self._timeout_ms)]))
+    async def value(self, function: Any) -> Any:
+        """What the promise gives that a bound function returns; it must not be undefined, as the timer's value is."""
+        both = self._array_from(self._array_of(function, self._wait), self._call)
+        found = await settled(self._array_from(self._array_of(both), self._race)[0])
         if found is None:
             raise TimeoutError(f"{self._failure} within {self._timeout_ms} ms")
         return found
+
+    async def done(self, function: Any) -> None:
+        """Wait for the promise that a bound function returns, whatever it gives."""
+        await self.value(bind(Promise.all, Promise, results_of(function)))

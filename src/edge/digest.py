@@ -8,6 +8,7 @@ import js
 from js import Uint8Array
 
 from edge.buffer import body_to_js
+from edge.functions import bind, result_of
 
 if TYPE_CHECKING:
     from cache.body import Body
@@ -17,6 +18,7 @@ _CHARACTERS = 32
 
 async def digest(body: Body) -> str:
     """The first half of the body's SHA-256, in hexadecimal."""
-    found = await js.crypto.subtle.digest("SHA-256", body_to_js(body))
+    subtle = js.crypto.subtle
+    found = await result_of(bind(subtle.digest, subtle, "SHA-256", body_to_js(body)))
     data: bytes = Uint8Array.new(found).to_bytes()
     return data.hex()[:_CHARACTERS]

@@ -6,16 +6,17 @@ JavaScript promise that both await is safe, and each resumes in its own request.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from js import Promise
 
 from cache.flight import Cell, CellFlight
 from edge.background import keep_alive_until
+from edge.deadline import Deadline
+from edge.functions import bind
 
 # A request that was cancelled may never release its claim.
-WAIT_SECONDS = 10.0
+WAIT_MS = 10_000
 
 
 class _PromiseCell(Cell):
@@ -30,7 +31,7 @@ class _PromiseCell(Cell):
         self._resolve(1)
 
     async def released(self) -> None:
-        await asyncio.wait_for(self._promise, WAIT_SECONDS)
+        await Deadline(WAIT_MS, "nobody released the work").value(bind(Promise.resolve, Promise, self._promise))
 
 
 class PromiseFlight(CellFlight):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from js import Object, Promise
+from js import Function, Object
 from pyodide.ffi import jsnull, to_js
 
 from cache.kv_store import KVListedKey, KVListPage
 from edge.buffer import JsBuffer, joined
 from edge.deadline import Deadline
+from edge.functions import bind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,15 +28,16 @@ class KVBinding:
 
     def __init__(self, binding: Any, *, read_timeout_ms: int = READ_TIMEOUT_MS, write_timeout_ms: int = WRITE_TIMEOUT_MS) -> None:
         self._binding = binding
+        self._bind_get = bind(Function.prototype.bind, binding.get, binding)
         self._reads = Deadline(read_timeout_ms, "KV did not answer")
         self._writes = Deadline(write_timeout_ms, "KV did not confirm the write")
 
     async def get(self, key: str) -> Buffer | None:
-        found = await self._reads.value(self._binding.get(key, "arrayBuffer"))
+        found = await self._reads.value(self._bind_get(key, "arrayBuffer"))
         return None if found is jsnull else JsBuffer.of(found)
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
-        found = await self._reads.value(self._binding.get(to_js(list(keys))))
+        found = await self._reads.value(self._bind_get(to_js(list(keys))))
         texts = {key: found.get(key) for key in keys}
         return {key: text if isinstance(text, str) else None for key, text in texts.items()}
 
@@ -53,22 +55,18 @@ class KVBinding:
             options["expirationTtl"] = expiration_ttl
         if metadata is not None:
             options["metadata"] = dict(metadata)
-        await self._write(self._binding.put(key, stored, _object(options)))
+        await self._writes.done(bind(self._binding.put, self._binding, key, stored, _object(options)))
 
     async def delete(self, key: str) -> None:
-        await self._write(self._binding.delete(key))
+        await self._writes.done(bind(self._binding.delete, self._binding, key))
 
     async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
         options: dict[str, object] = {"prefix": prefix}
         if cursor is not None:
             options["cursor"] = cursor
-        page = (await self._reads.value(self._binding.list(_object(options)))).to_py()
+        page = (await self._reads.value(bind(self._binding.list, self._binding, _object(options)))).to_py()
         keys = tuple(KVListedKey(key["name"], key.get("metadata") or None, key.get("expiration")) for key in page["keys"])
         return KVListPage(keys, None if page["list_complete"] else page["cursor"])
-
-    async def _write(self, promise: Any) -> None:
-        # In an array, which tells the value of a write, undefined too, from the timer's.
-        await self._writes.value(Promise.all(to_js([promise])))
 
 
 async def _stored(value: bytes | Sequence[bytes | Body]) -> Any:

@@ -8,6 +8,7 @@ from pyodide.ffi import JsProxy
 
 from edge.python_pages import AsgiPages, FunctionPages
 from edge.service import MissingService, ServicePages
+from edge.steps import enter_site_code
 from isr.settings import ImagesSwitch
 from pages.choice import AsgiChoice, FunctionChoice, OwnChoice, PageHandlerError, ServiceChoice, chosen_pages
 from pages.failed import FailedPages
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from cache.runtime import Runtime
     from isr.settings import Settings
-    from pages.choice import PageChoice
-    from pages.handler import PageHandler
+    from pages.handler import PageHandler, PageResponse
+    from pages.request import PageRequest, RenderRequest
 
 
 def page_handler(env: Any, settings: Settings, runtime: Runtime) -> PageHandler:
@@ -28,20 +29,23 @@ def page_handler(env: Any, settings: Settings, runtime: Runtime) -> PageHandler:
         choice = chosen_pages() or settings.page_handler.load()
     except PageHandlerError as error:
         return FailedPages(str(error))
-    pages = _made(choice, env, runtime)
-    return TimedPages(pages, _name(choice), settings.page_timeout_ms) if settings.page_timeout_ms else pages
-
-
-def _name(choice: PageChoice) -> str:
+    timeout_ms = settings.page_timeout_ms
     match choice:
         case ServiceChoice(name):
-            return f"the service {name}"
-        case AsgiChoice() | FunctionChoice():
-            return choice.name
+            binding = getattr(env, name, None)
+            return ServicePages(name, binding, timeout_ms) if isinstance(binding, JsProxy) else MissingService(name)
+        case AsgiChoice():
+            return _site_code(AsgiPages(choice, env, runtime), choice.name, timeout_ms)
+        case FunctionChoice():
+            return _site_code(FunctionPages(choice, runtime), choice.name, timeout_ms)
         case OwnChoice(handler):
-            return type(handler).__name__
+            return _site_code(handler, type(handler).__name__, timeout_ms)
         case _:
             assert_never(choice)
+
+
+def _site_code(pages: PageHandler, name: str, timeout_ms: int) -> PageHandler:
+    return _SiteCode(TimedPages(pages, name, timeout_ms) if timeout_ms else pages)
 
 
 def static_paths(settings: Settings) -> Callable[[], Any] | None:
@@ -60,16 +64,16 @@ def has_images(settings: Settings, *, has_binding: bool) -> bool:
     return has_binding or chosen_pages() is not None or settings.page_handler.kind != "service"
 
 
-def _made(choice: PageChoice, env: Any, runtime: Runtime) -> PageHandler:
-    match choice:
-        case ServiceChoice(name):
-            binding = getattr(env, name, None)
-            return ServicePages(name, binding) if isinstance(binding, JsProxy) else MissingService(name)
-        case AsgiChoice():
-            return AsgiPages(choice, env, runtime)
-        case FunctionChoice():
-            return FunctionPages(choice, runtime)
-        case OwnChoice(handler):
-            return handler
-        case _:
-            assert_never(choice)
+class _SiteCode:
+    """A page handler that runs in this Worker, and may switch stacks."""
+
+    def __init__(self, pages: PageHandler) -> None:
+        self._pages = pages
+
+    async def answer(self, request: PageRequest) -> PageResponse:
+        await enter_site_code()
+        return await self._pages.answer(request)
+
+    async def render(self, request: RenderRequest) -> PageResponse:
+        await enter_site_code()
+        return await self._pages.render(request)

@@ -9,6 +9,8 @@ from js import Array, Blob, Object, Request, Response
 from pyodide.ffi import JsException, to_js
 
 from edge.buffer import JsBuffer
+from edge.deadline import Deadline
+from edge.functions import bind, result_of
 from pages.handler import PageError
 from pages.request import NOT_FOR_KEPT_ANSWERS
 
@@ -21,11 +23,13 @@ if TYPE_CHECKING:
 
 
 class ServicePages:
-    """A service binding; its streams pass through unread."""
+    """A service binding; its streams pass through unread. `timeout_ms` is for the beginning of an answer; 0 is none."""
 
-    def __init__(self, name: str, binding: Any) -> None:
+    def __init__(self, name: str, binding: Any, timeout_ms: int) -> None:
         self._name = name
         self._binding = binding
+        failure = f"the service {name} did not begin to answer"
+        self._answer_of = Deadline(timeout_ms, failure).value if timeout_ms else result_of
 
     async def answer(self, request: PageRequest) -> ServiceResponse:
         raw = _for_keeping(request.raw) if request.may_be_kept else request.raw
@@ -38,7 +42,9 @@ class ServicePages:
 
     async def _fetch(self, request: Any, path: str) -> ServiceResponse:
         try:
-            return ServiceResponse(await self._binding.fetch(request))
+            return ServiceResponse(await self._answer_of(bind(self._binding.fetch, self._binding, request)))
+        except TimeoutError as error:
+            raise PageError(str(error)) from error
         except JsException as error:
             raise PageError(f"the service {self._name} failed for {path}: {error}") from error
 
@@ -112,9 +118,10 @@ class StreamCopy:
         chunks = Array.new()
         if self._stream:
             reader = self._stream.getReader()
+            read = bind(reader.read, reader)
             size_bytes = 0
             try:
-                while not (step := await reader.read()).done:
+                while not (step := await result_of(read)).done:
                     size_bytes += step.value.byteLength
                     if size_bytes > limit_bytes:
                         await reader.cancel()
@@ -122,4 +129,5 @@ class StreamCopy:
                     chunks.push(step.value)
             except JsException as error:
                 raise PageError(f"the body broke off after {size_bytes} bytes: {error}") from error
-        return JsBuffer.of(await Blob.new(chunks).arrayBuffer())
+        blob = Blob.new(chunks)
+        return JsBuffer.of(await result_of(bind(blob.arrayBuffer, blob)))

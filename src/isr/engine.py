@@ -5,7 +5,6 @@ What to do is decided in `lookup`, `admission` and `cache.entry`; here is the I/
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness
@@ -13,7 +12,7 @@ from isr.admission import REVALIDATED_HEADER, Refusal, admit, chosen_by, header_
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
 from isr.client_headers import with_client_headers
 from isr.invalidation import enter_site
-from isr.lookup import Hidden, Lookup, PassBy, has_credentials, look_up, may_store
+from isr.lookup import Hidden, Lookup, PassBy, Places, has_credentials, may_store
 from isr.pass_through import ask
 from isr.regeneration import Making, has_rsc
 from seed.artifacts import Artifact
@@ -39,6 +38,7 @@ class PageCache:
 
     def __init__(self, site: Site, store: PageStore, pages: PageHandler, regeneration: Regeneration, runtime: Runtime) -> None:
         self._site = site
+        self._places = Places(site)
         self._store = store
         self._pages = pages
         self._regeneration = regeneration
@@ -50,7 +50,7 @@ class PageCache:
     async def answer(self, request: PageRequest) -> Answer:
         """Answer a request. Never raises: a fault in the cache is a miss and a log line."""
         enter_site(self._store)
-        lookup = look_up(request, self._site)
+        lookup = self._places.look_up(request)
         match lookup:
             case Hidden():
                 return NOT_FOUND
@@ -94,7 +94,7 @@ class PageCache:
         is_kept = False
         try:
             making = Making(request.origin, lookup, self._store.started_at_ms())
-            response = await self._ask(replace(request, may_be_kept=True))
+            response = await self._ask(request._replace(may_be_kept=True))
             if response is None:
                 return NO_PAGE
             record = await self._store.record(lookup.path)

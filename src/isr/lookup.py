@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from cache.keys import KeySchema, is_decodable_path, normalize_path
+from cache.recent import Recent
 from seed.artifacts import Artifact
 from seed.index import PRERENDER_FOLDER
 
@@ -18,6 +19,8 @@ DRAFT_COOKIE = "__prerender_bypass"
 _RSC_SUFFIX = ".rsc"
 _RSC_QUERY = "_rsc"
 _MOST_PATH_CHARACTERS = 4096
+_REMEMBERED_PLACES = 4096
+_LONGEST_REMEMBERED = 256
 # Served by the framework itself: build output, optimized images, data of the Pages Router.
 _FRAMEWORK_FOLDERS = ("/_next/", "/_vinext/")
 ADMIN_FOLDER = "__vinext"
@@ -41,6 +44,8 @@ _ROUTER_STATE_HEADERS = (
     "next-router-segment-prefetch",
     "next-url",
 )
+ALWAYS_READ = ("cookie", "next-action", "upgrade", "rsc", "if-none-match", *_VARIANT_HEADERS, _RENDER_MODE_HEADER)
+"""Headers that are looked at for every page, or for every RSC payload, whatever there is of it."""
 ROUTER_HEADERS = (*_VARIANT_HEADERS, _RENDER_MODE_HEADER, *_ROUTER_STATE_HEADERS)
 """What vinext's client sends with an RSC request, in lower case."""
 
@@ -74,16 +79,59 @@ class Hidden:
     """The path is below a folder that nobody may see: a 404, whatever is there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What there is at a URL: a page and its RSC payload, both the latter where the URL itself is that of a payload."""
+
+    page: Lookup
+    rsc: Lookup
+
+
+class Places:
+    """The places of a site. Most requests are for a few of them: what their URLs say is worked out once."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._known: Recent[tuple[str, str], Place | PassBy | Hidden] = Recent(_REMEMBERED_PLACES)
+
+    def look_up(self, request: PageRequest) -> Lookup | PassBy | Hidden:
+        """Decide what a request is for."""
+        url = (request.path, request.query)
+        place = self._known.get(url)
+        if place is None:
+            place = _place(request.path, request.query, self._site)
+            if len(request.path) + len(request.query) <= _LONGEST_REMEMBERED:
+                self._known[url] = place
+        return _asked_for(request, place, self._site.schema)
+
+
 def look_up(request: PageRequest, site: Site) -> Lookup | PassBy | Hidden:
     """Decide what a request for a site is for."""
-    if is_below(request.path, PRERENDER_FOLDER):
-        return Hidden()
-    reason = _pass_by_reason(request, site.schema)
+    return _asked_for(request, _place(request.path, request.query, site), site.schema)
+
+
+def _asked_for(request: PageRequest, place: Place | PassBy | Hidden, schema: KeySchema) -> Lookup | PassBy | Hidden:
+    """What the rest of a request says: its method and its headers."""
+    if not isinstance(place, Place):
+        return place
+    reason = _pass_by_reason(request)
     if reason is not None:
         return PassBy(reason)
-    path = request.path.removesuffix(_RSC_SUFFIX)
-    has_rsc_suffix = path != request.path
-    is_rsc = has_rsc_suffix or _asks_for_rsc(request.headers, site.schema)
+    if place.page is not place.rsc and not _asks_for_rsc(request.headers, schema):
+        return place.page
+    variant = _variant(request.headers)
+    return place.rsc if variant is None else PassBy(f"an RSC variant ({variant})")
+
+
+def _place(url_path: str, query: str, site: Site) -> Place | PassBy | Hidden:
+    """What is at a URL."""
+    if is_below(url_path, PRERENDER_FOLDER):
+        return Hidden()
+    reason = _not_a_page(url_path, query, site.schema)
+    if reason is not None:
+        return PassBy(reason)
+    path = url_path.removesuffix(_RSC_SUFFIX)
+    has_rsc_suffix = path != url_path
     if not path.startswith(site.base_path) or path[len(site.base_path) :][:1] not in {"", "/"}:
         return PassBy("outside the base path")
     path = path[len(site.base_path) :] or "/"
@@ -92,13 +140,8 @@ def look_up(request: PageRequest, site: Site) -> Lookup | PassBy | Hidden:
     # An RSC payload has no form with a slash: the page handler would redirect the page's own URL.
     if _is_other_form(path, trailing_slash=site.trailing_slash and not has_rsc_suffix):
         return PassBy("the other form of the trailing slash")
-    if is_rsc and (variant := _variant(request.headers)) is not None:
-        return PassBy(f"an RSC variant ({variant})")
-    return Lookup(
-        path=normalize_path(path),
-        url_path=_url_path(path, site),
-        artifacts=(Artifact.RSC,) if is_rsc else (Artifact.HTML, Artifact.ROUTE),
-    )
+    rsc = Lookup(normalize_path(path), _url_path(path, site), (Artifact.RSC,))
+    return Place(rsc if has_rsc_suffix else replace(rsc, artifacts=(Artifact.HTML, Artifact.ROUTE)), rsc)
 
 
 def may_store(request: PageRequest, lookup: Lookup) -> bool:
@@ -139,11 +182,8 @@ def is_below(path: str, folder: str) -> bool:
     return bool(segments) and segments[0].lower() == folder
 
 
-def _pass_by_reason(request: PageRequest, schema: KeySchema) -> str | None:  # noqa: PLR0911 - one rule a line
+def _not_a_page(path: str, query: str, schema: KeySchema) -> str | None:
     # One rule a line, in the order of their cost.
-    if request.method not in {"GET", "HEAD"}:
-        return f"method {request.method}"
-    path, headers = request.path, request.headers
     if path.startswith(_FRAMEWORK_FOLDERS):
         return "a file of the framework"
     if len(path) > _MOST_PATH_CHARACTERS:
@@ -153,8 +193,15 @@ def _pass_by_reason(request: PageRequest, schema: KeySchema) -> str | None:  # n
     if not is_decodable_path(path):
         # Its key may be that of a path which does decode.
         return "a path that does not decode"
-    if schema is KeySchema.V1 and _has_query(request.query):
+    if schema is KeySchema.V1 and _has_query(query):
         return "a query"
+    return None
+
+
+def _pass_by_reason(request: PageRequest) -> str | None:
+    if request.method not in {"GET", "HEAD"}:
+        return f"method {request.method}"
+    headers = request.headers
     cookies = headers.get("cookie")
     if cookies is not None and DRAFT_COOKIE in cookies:
         return "draft mode"

@@ -16,6 +16,8 @@ from pages.images.rules import ImageRules, read_hosts
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pages.request import PageRequest
+
 _MOST_DIGITS = 15
 
 _MOST_NUMBERS = 100
@@ -63,9 +65,9 @@ class Settings:
     image_rules: ImageRules = _IMAGE_RULES
     admin_token: str | None = None
 
-    def prefix_of(self, host: str) -> str | None:
-        """The prefix of the keys for a host; None for a host that is not among the tenants."""
-        return self.tenants.get(host) if self.tenants else self.app_prefix
+    def prefix_for(self, request: PageRequest) -> str | None:
+        """The prefix of the keys for a request; None where its host is not among the tenants."""
+        return self.tenants.get(request.host) if self.tenants else self.app_prefix
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:

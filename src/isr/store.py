@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from cache.body import Body
-    from cache.entry import CacheEntry
     from cache.handler import CacheHandler
     from cache.runtime import Runtime
     from cache.values import CacheValue
@@ -69,7 +68,11 @@ class PageStore:
             artifacts = tuple(reversed(artifacts))
         for artifact in artifacts:
             key = self.key(lookup.path, artifact)
-            entry = await self._get(key)
+            try:
+                entry = await self._handler.get(key)
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+                self._log.event("error", "cache.read_failed", key=key, error=str(error))
+                entry = None
             if entry is not None and entry.value is None:
                 continue
             if entry is None:
@@ -139,13 +142,6 @@ class PageStore:
     def _path_tags(self, path: str) -> tuple[str, ...]:
         # Those of a very long path are not valid. Its layouts' still are, and reach it.
         return tuple(filter(is_valid_tag, path_tags(self._site.schema, path)))
-
-    async def _get(self, key: str) -> CacheEntry | None:
-        try:
-            return await self._handler.get(key)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
-            self._log.event("error", "cache.read_failed", key=key, error=str(error))
-            return None
 
     async def _set(self, key: str, value: CacheValue | None, context: SetContext) -> None:
         try:

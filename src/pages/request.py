@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 # What a visitor must not choose for an answer that others get: claims about the host and the
 # URL (nobody in front of a Worker vouches for them), and what makes an answer partial or empty.
@@ -36,8 +36,7 @@ class Headers(Protocol):
     def get(self, name: str) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequest:
+class PageRequest(NamedTuple):
     """What a visitor asks for.
 
     `origin` is scheme and host, `path` the percent-encoded path as it was sent, `query`

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes.requests import request
 
 from cache.codec import Layout
 from cache.keys import KeySchema
@@ -84,9 +85,10 @@ def test_a_page_handler_that_is_none_is_named(text: str) -> None:
 
 def test_a_tenant_has_its_own_prefix_and_a_stranger_none() -> None:
     alone = read_settings({"VINEXT_APP_PREFIX": "shop"})
-    assert alone.prefix_of("any.example") == "shop"
+    assert alone.prefix_for(request("/", origin="https://any.example")) == "shop"
     shared = read_settings({"VINEXT_APP_PREFIX": "shop", "VINEXT_TENANTS": "a.example=a,b.example=b"})
-    assert [shared.prefix_of(host) for host in ("a.example", "b.example", "c.example", "")] == ["a", "b", None, None]
+    origins = [f"https://{host}" for host in ("a.example", "b.example", "c.example", "")]
+    assert [shared.prefix_for(request("/", origin=origin)) for origin in origins] == ["a", "b", None, None]
 
 
 VARIABLES = st.sampled_from([f"VINEXT_{field.name.upper()}" for field in fields(Settings)])

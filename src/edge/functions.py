@@ -1,0 +1,31 @@
+"""JavaScript functions made of others: a Worker may not compile JavaScript, and what stays there need not cross into Python."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from js import Array, Function
+
+from edge.steps import settled
+
+
+def bind(function: Any, this: Any, *arguments: Any) -> Any:
+    """`function.bind(this, ...arguments)`."""
+    return Function.prototype.bind.call(function, this, *arguments)
+
+
+def results_of(*functions: Any) -> Any:
+    """`functions.map(f => f())`: what they return stays in a JavaScript array, where promises are not made futures of."""
+    return Array.from_(Array.of(*functions), call())
+
+
+async def result_of(function: Any) -> Any:
+    """What the promise gives that a bound function returns."""
+    return await settled(results_of(function)[0])
+
+
+@cache
+def call() -> Any:
+    """`f => f()`."""
+    return bind(Function.prototype.call, Function.prototype.call)
