@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Coroutine
+
+T = TypeVar("T")
 
 Clock: TypeAlias = Callable[[], int]
 """Gives the time in epoch milliseconds."""
@@ -19,6 +21,10 @@ class Background(Protocol):
 
     def run(self, work: Awaitable[object], what: str) -> None:
         """Keep `work` alive until it is done and log its failure under the name `what`; never raises."""
+        ...
+
+    async def finish(self, work: Coroutine[object, object, T], what: str) -> T:
+        """Wait for `work`, which goes on after the answer, and after its caller was cancelled."""
         ...
 
 

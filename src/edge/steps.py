@@ -45,6 +45,16 @@ async def settled(promise: Any) -> Any:
     return await (promise if _is_site_code.get() else _Settling(promise))
 
 
+def begin(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Begin work beside what runs now. Nothing is raised in here, and nobody waits for its end."""
+    asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)  # type: ignore[call-arg]  # since 3.12
+
+
+def is_site_code() -> bool:
+    """Whether a site's own code has been entered."""
+    return _is_site_code.get()
+
+
 async def enter_site_code() -> None:
     """Go on in a step of the event loop, where stacks can be switched, and stay with the loop from here on."""
     if not _is_site_code.get():

@@ -80,8 +80,9 @@ def _cache_handler(namespace: KVNamespace | None, settings: Settings, prefix: st
     memory = MemoryCacheHandler(memory_bytes, runtime.clock, log=runtime.log)
     if namespace is None:
         return memory
-    # A copy in memory is checked against markers, which are remembered too: an invalidation is noticed after both.
-    known_ms = settings.tag_cache_ms // 2 if memory_bytes else settings.tag_cache_ms
+    # A copy in memory is checked against markers, which are remembered too: an invalidation is noticed after both. Pages have
+    # tags of their own, so the checks are what costs.
+    known_ms = settings.tag_cache_ms // 10 if memory_bytes else settings.tag_cache_ms
     kv = KVCacheHandler(
         namespace,
         app_prefix=prefix,
@@ -93,4 +94,6 @@ def _cache_handler(namespace: KVNamespace | None, settings: Settings, prefix: st
         background=runtime.background,
         log=runtime.log,
     )
-    return TieredCacheHandler(memory, kv, clock=runtime.clock, recheck_ms=known_ms) if memory_bytes else kv
+    if not memory_bytes:
+        return kv
+    return TieredCacheHandler(memory, kv, clock=runtime.clock, recheck_ms=settings.tag_cache_ms - known_ms)

@@ -57,6 +57,10 @@ class OutputSource:
                 return record
         return None
 
+    def lacks(self, path: str) -> bool:
+        del path
+        return False
+
     async def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
         for route in self._manifest.routes():
             if isinstance(route, Skipped):

@@ -62,7 +62,7 @@ class Seeder:
         source = self._source
         if source is None:
             return None
-        if self._is_resting(key):
+        if source.lacks(path) or self._is_resting(key):
             return None
         arriving = self._arriving.get(key)
         if arriving is not None:

@@ -49,6 +49,9 @@ class Source(Protocol):
     async def record(self, path: str) -> RouteRecord | None:
         """The record of a path (one of `normalize_path`), None where the build has none."""
 
+    def lacks(self, path: str) -> bool:
+        """Whether it is known, without reading anything, that the build has no such path."""
+
     def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
         """Every path with its record, or with the reason why it has none. At most one shard is in memory at a time."""
 
@@ -100,6 +103,10 @@ class CopiedSource:
         if document is None:
             return None
         return RouteRecord.from_document(document, f"the record of {path} in shard {number}")
+
+    def lacks(self, path: str) -> bool:
+        shard = self._shards.get(shard_of(path, self.build.shards)) if self.build.shards else {}
+        return shard is not None and path not in shard
 
     async def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
         for number in range(self.build.shards):
@@ -158,6 +165,9 @@ class PlainSource:
 
     async def record(self, path: str) -> RouteRecord | None:
         return self._records.get(path)
+
+    def lacks(self, path: str) -> bool:
+        return path not in self._records
 
     async def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
         for item in self._records.items():

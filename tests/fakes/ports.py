@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Coroutine
 
     from cache.ports import Level
+
+T = TypeVar("T")
 
 START_MS = 1_700_000_000_123
 
@@ -31,6 +33,11 @@ class FakeBackground:
 
     def run(self, work: Awaitable[object], what: str) -> None:
         self.tasks.append((what, asyncio.ensure_future(work)))
+
+    async def finish(self, work: Coroutine[object, object, T], what: str) -> T:
+        task = asyncio.ensure_future(work)
+        self.run(task, what)
+        return await asyncio.shield(task)
 
     async def done(self) -> list[object]:
         """Wait for everything, and give the failures back."""
