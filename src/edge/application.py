@@ -10,36 +10,28 @@ from pyodide.ffi import JsProxy
 
 from cache.handler import get_cache_handler
 from cache.runtime import Runtime
-from datacache.cache import enter_data_cache
-from datacache.fetched import set_fetcher
 from edge.assets import AssetsBinding, NoAssets
 from edge.background import RequestBackground
-from edge.fetching import fetch
 from edge.flight import PromiseFlight
-from edge.images import ImagesBinding, RuntimeImages
 from edge.kv import KVBinding
 from edge.log import ConsoleLog
-from edge.page_handler import has_images, page_handler, static_paths
+from edge.page_handler import page_handler, static_paths
 from edge.requests import RequestReader
 from edge.responses import js_response
 from edge.service import StreamCopy
 from edge.steps import enter_site_code
 from edge.tenant import TenantParts, make_tenant
-from edge.xml_http_request import provide_xml_http_request
-from isr.admin import Admin, is_admin
 from isr.answer import PassedAnswer
+from isr.lookup import is_admin
 from isr.pass_through import PassThrough
-from isr.prerendering import Prerendering
 from isr.quiet_log import QuietLog
 from isr.settings import SettingError, Settings, read_settings
-from pages.images.request import IMAGE_PATHS
 from seed.errors import SeedError
 from seed.opening import BuildOpener
 
 if TYPE_CHECKING:
     from edge.tenant import Tenant
-    from isr.admin import AdminCache
-    from isr.answer import Answer
+    from isr.answer import Answer, CachedAnswer
     from pages.request import PageRequest
 
 KV_BINDING = "VINEXT_CACHE"
@@ -56,7 +48,6 @@ class Application:
     """
 
     def __init__(self, env: Any) -> None:
-        set_fetcher(fetch)
         # A site's own cache handler is called before its pages are, and may switch stacks.
         self.is_own_code = get_cache_handler() is None
         log = QuietLog(ConsoleLog(), now_ms)
@@ -70,34 +61,29 @@ class Application:
             self._settings = Settings()
         runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
         self._pages = page_handler(env, self._settings, runtime)
-        provide_xml_http_request()
         self._pass_through = PassThrough(self._pages, log)
         binding = _binding(env, ASSETS_BINDING)
         assets = NoAssets() if binding is None else AssetsBinding(binding)
         self._opener = BuildOpener(assets, runtime)
-        namespace, images = _binding(env, KV_BINDING), _binding(env, IMAGES_BINDING)
+        namespace = _binding(env, KV_BINDING)
         self._parts = TenantParts(
             settings=self._settings,
             namespace=None if namespace is None else KVBinding(namespace),
+            assets=assets,
             pages=self._pages,
-            has_images=has_images(self._settings, has_binding=images is not None),
-            image_sources=RuntimeImages(assets),
-            image_transformer=None if images is None else ImagesBinding(images),
+            images=_binding(env, IMAGES_BINDING),
         )
         # By prefix. Each has memory of its own, so that no request can reach another's pages.
         self._tenants: dict[str | None, Tenant] = {}
-        self._admin = Admin(self._settings.admin_token, log)
 
     async def answer(self, raw_request: Any) -> Any:
         """Answer the runtime's raw request by a raw response."""
         started = time.perf_counter()
         request = self._requests.read(raw_request)
         if self._settings.prerender:
-            await enter_site_code()
-            return js_response(await Prerendering(self._pages, static_paths(self._settings)).answer(request))
-        if is_admin(request):
-            body = StreamCopy(raw_request.body)
-            return js_response(await self._admin.answer(request, body.read, lambda: self._admin_cache(request)))
+            return js_response(await self._prerender(request))
+        if is_admin(request.path):
+            return js_response(await self._administer(request, raw_request))
         response = js_response(await self._answer(request))
         if self._settings.server_timing:
             took_ms = (time.perf_counter() - started) * 1000
@@ -112,8 +98,9 @@ class Application:
         tenant = self._tenants.get(prefix) or await self._tenant(prefix)
         if tenant is None:
             return await self._pass_through.answer(request)
-        enter_data_cache(tenant.data)
-        if tenant.images is not None and request.path in IMAGE_PATHS:
+        if tenant.enter_data is not None:
+            tenant.enter_data()
+        if tenant.images is not None and request.path in tenant.images.paths:
             return PassedAnswer(await tenant.images.answer(request), frozenset())
         try:
             return await tenant.pages.answer(request)
@@ -139,9 +126,20 @@ class Application:
             self._tenants[prefix] = make_tenant(self._parts, source, prefix, runtime)
         return self._tenants[prefix]
 
-    async def _admin_cache(self, request: PageRequest) -> AdminCache | None:
-        tenant = await self._tenant(self._settings.prefix_for(request))
-        return None if tenant is None else tenant.admin
+    async def _prerender(self, request: PageRequest) -> CachedAnswer:
+        from isr.prerendering import Prerendering  # noqa: PLC0415 - never in production
+
+        await enter_site_code()
+        return await Prerendering(self._pages, static_paths(self._settings)).answer(request)
+
+    async def _administer(self, request: PageRequest, raw_request: Any) -> CachedAnswer:
+        from isr.admin import Admin, AdminCache  # noqa: PLC0415 - few requests are for it
+
+        async def cache() -> AdminCache | None:
+            tenant = await self._tenant(self._settings.prefix_for(request))
+            return None if tenant is None else AdminCache(tenant.handler, tenant.store)
+
+        return await Admin(self._settings.admin_token, self._log).answer(request, StreamCopy(raw_request.body).read, cache)
 
 
 def now_ms() -> int:

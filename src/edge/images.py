@@ -10,18 +10,31 @@ from js import AbortSignal, Object, Response
 from pyodide.ffi import JsException, to_js
 
 from edge.buffer import JsBuffer, body_to_js
+from edge.digest import digest
 from edge.service import StreamCopy
 from pages.handler import PageError
+from pages.images.endpoint import Images
 from pages.images.ports import MOST_SOURCE_BYTES, ImageSourceError, ImageTransformError
 from seed.errors import AssetsError
 
 if TYPE_CHECKING:
     from cache.body import Body, Buffer
+    from cache.handler import CacheHandler
+    from cache.runtime import Runtime
+    from edge.tenant import TenantParts
+    from isr.site import Site
     from pages.images.formats import ImageFormat
     from seed.source import Assets
 
 _TIMEOUT_MS = 10_000
 _INVALID = "The requested resource isn't a valid image."
+
+
+def images(parts: TenantParts, site: Site, handler: CacheHandler, runtime: Runtime) -> Images:
+    """The image endpoint of a site; without the binding images are served as they are."""
+    transformer = None if parts.images is None else ImagesBinding(parts.images)
+    sources = RuntimeImages(parts.assets)
+    return Images(parts.settings.image_rules, sources, transformer, site.build_id, handler, digest, runtime)
 
 
 class RuntimeImages:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 from pyodide.ffi import JsProxy
 
-from edge.python_pages import AsgiPages, FunctionPages
 from edge.service import MissingService, ServicePages
-from edge.steps import enter_site_code
 from isr.settings import ImagesSwitch
-from pages.choice import AsgiChoice, FunctionChoice, OwnChoice, PageHandlerError, ServiceChoice, chosen_pages
+from pages.choice import AsgiChoice, FunctionChoice, PageHandlerError, ServiceChoice, chosen_pages
 from pages.failed import FailedPages
-from pages.timed import TimedPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cache.runtime import Runtime
     from isr.settings import Settings
-    from pages.handler import PageHandler, PageResponse
-    from pages.request import PageRequest, RenderRequest
+    from pages.handler import PageHandler
 
 
 def page_handler(env: Any, settings: Settings, runtime: Runtime) -> PageHandler:
@@ -29,23 +25,19 @@ def page_handler(env: Any, settings: Settings, runtime: Runtime) -> PageHandler:
         choice = chosen_pages() or settings.page_handler.load()
     except PageHandlerError as error:
         return FailedPages(str(error))
-    timeout_ms = settings.page_timeout_ms
-    match choice:
-        case ServiceChoice(name):
-            binding = getattr(env, name, None)
-            return ServicePages(name, binding, timeout_ms) if isinstance(binding, JsProxy) else MissingService(name)
-        case AsgiChoice():
-            return _site_code(AsgiPages(choice, env, runtime), choice.name, timeout_ms)
-        case FunctionChoice():
-            return _site_code(FunctionPages(choice, runtime), choice.name, timeout_ms)
-        case OwnChoice(handler):
-            return _site_code(handler, type(handler).__name__, timeout_ms)
-        case _:
-            assert_never(choice)
+    if isinstance(choice, ServiceChoice):
+        binding = getattr(env, choice.name, None)
+        if not isinstance(binding, JsProxy):
+            return MissingService(choice.name)
+        return ServicePages(choice.name, binding, settings.page_timeout_ms)
+    from edge.python_site import python_pages  # noqa: PLC0415 - a third of the Worker, and of no use to a service
+
+    return python_pages(choice, env, settings.page_timeout_ms, runtime)
 
 
-def _site_code(pages: PageHandler, name: str, timeout_ms: int) -> PageHandler:
-    return _SiteCode(TimedPages(pages, name, timeout_ms) if timeout_ms else pages)
+def is_python(settings: Settings) -> bool:
+    """Whether code in this Worker makes the pages."""
+    return chosen_pages() is not None or settings.page_handler.kind != "service"
 
 
 def static_paths(settings: Settings) -> Callable[[], Any] | None:
@@ -61,19 +53,4 @@ def has_images(settings: Settings, *, has_binding: bool) -> bool:
     """Whether the image endpoint is this Worker's; a vinext Worker behind a service has one of its own."""
     if settings.images is not ImagesSwitch.AUTO:
         return settings.images is ImagesSwitch.ON
-    return has_binding or chosen_pages() is not None or settings.page_handler.kind != "service"
-
-
-class _SiteCode:
-    """A page handler that runs in this Worker, and may switch stacks."""
-
-    def __init__(self, pages: PageHandler) -> None:
-        self._pages = pages
-
-    async def answer(self, request: PageRequest) -> PageResponse:
-        await enter_site_code()
-        return await self._pages.answer(request)
-
-    async def render(self, request: RenderRequest) -> PageResponse:
-        await enter_site_code()
-        return await self._pages.render(request)
+    return has_binding or is_python(settings)

@@ -3,54 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cache.handler import get_cache_handler
 from cache.kv import KVCacheHandler
 from cache.lease import KVLease, NoLease
 from cache.memory import MemoryCacheHandler
 from cache.tiered import TieredCacheHandler
-from datacache.cache import DataCache
 from edge.digest import digest
-from isr.admin import AdminCache
+from edge.page_handler import has_images, is_python
 from isr.engine import PageCache
 from isr.regeneration import Regeneration
 from isr.site import site_of
 from isr.store import PageStore
-from pages.images.endpoint import Images
 from seed.seeder import Seeder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cache.handler import CacheHandler
     from cache.kv_store import KVNamespace
     from cache.runtime import Runtime
     from isr.settings import Settings
     from isr.site import Site
     from pages.handler import PageHandler
-    from pages.images.ports import ImageSources, ImageTransformer
-    from seed.source import Source
+    from pages.images.endpoint import Images
+    from seed.source import Assets, Source
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """What answers the requests for one site. `images` None: the page handler answers those for images."""
+    """What answers the requests for one site.
+
+    `images` None: the page handler answers those for images. `enter_data` lets Python pages keep their data, None where there
+    are none.
+    """
 
     pages: PageCache
-    data: DataCache
+    handler: CacheHandler
+    store: PageStore
     images: Images | None
-    admin: AdminCache
+    enter_data: Callable[[], None] | None
 
 
 @dataclass(frozen=True, slots=True)
 class TenantParts:
-    """What the sites of a Worker have in common, and what the bindings give."""
+    """What the sites of a Worker have in common; `images` is the binding."""
 
     settings: Settings
     namespace: KVNamespace | None
+    assets: Assets
     pages: PageHandler
-    has_images: bool
-    image_sources: ImageSources
-    image_transformer: ImageTransformer | None
+    images: Any | None
 
 
 def make_tenant(parts: TenantParts, source: Source | None, prefix: str, runtime: Runtime) -> Tenant:
@@ -62,17 +66,24 @@ def make_tenant(parts: TenantParts, source: Source | None, prefix: str, runtime:
         handler = _cache_handler(parts.namespace, settings, prefix, site, runtime)
     lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
     store = PageStore(site, handler, Seeder(source, handler, runtime), digest, runtime)
-    images = None
-    if parts.has_images:
-        images = Images(
-            settings.image_rules, parts.image_sources, parts.image_transformer, site.build_id, handler, digest, runtime
-        )
-    return Tenant(
-        pages=PageCache(site, store, parts.pages, Regeneration(store, parts.pages, lease, runtime), runtime),
-        data=DataCache(handler, runtime, site.schema),
-        images=images,
-        admin=AdminCache(handler, store),
-    )
+    pages = PageCache(site, store, parts.pages, Regeneration(store, parts.pages, lease, runtime), runtime)
+    return Tenant(pages, handler, store, _images(parts, site, handler, runtime), _data_entrance(settings, site, handler, runtime))
+
+
+def _images(parts: TenantParts, site: Site, handler: CacheHandler, runtime: Runtime) -> Images | None:
+    if not has_images(parts.settings, has_binding=parts.images is not None):
+        return None
+    from edge.images import images  # noqa: PLC0415 - most sites behind a service have no use for it
+
+    return images(parts, site, handler, runtime)
+
+
+def _data_entrance(settings: Settings, site: Site, handler: CacheHandler, runtime: Runtime) -> Callable[[], None] | None:
+    if not is_python(settings):
+        return None
+    from edge.python_site import data_entrance  # noqa: PLC0415 - loaded where Python makes the pages
+
+    return data_entrance(handler, runtime, site.schema)
 
 
 def _cache_handler(namespace: KVNamespace | None, settings: Settings, prefix: str, site: Site, runtime: Runtime) -> CacheHandler:

@@ -63,13 +63,6 @@ class _RefusedError(Exception):
         super().__init__(reason)
 
 
-def is_admin(request: PageRequest) -> bool:
-    """Whether a request is for the endpoints, in whatever spelling."""
-    path = request.path
-    # Every page asks this, and few paths need a closer look.
-    return ("%" in path or "vinext" in path.lower()) and is_below(path, ADMIN_FOLDER)
-
-
 class Admin:
     """Answers requests for the endpoints. `token` None: there are none."""
 
@@ -83,7 +76,7 @@ class Admin:
         read_body: Callable[[int], Awaitable[Body | None]],
         open_cache: Callable[[], Awaitable[AdminCache | None]],
     ) -> CachedAnswer:
-        """Answer a request for which `is_admin` holds.
+        """Answer a request for whose path `lookup.is_admin` holds.
 
         `read_body` gives the body, None where it is larger than so many bytes; `open_cache` gives None where the site's cache
         is not known just now. Neither is called before the token was found right.
@@ -145,7 +138,7 @@ async def _set(handler: CacheHandler, line: bytes) -> tuple[str | None, str | No
     """Give one line to the handler: its key, where it has one, and why it was refused, where it was."""
     key: str | None = None
     try:
-        document, bodies = BytesBody(line).json(DETACH)
+        document, bodies = parse_detached(line, DETACH)
         found = document.pop("key", None) if isinstance(document, dict) else None
         if not isinstance(found, str) or not found:
             return None, "a line is an object with a key, which is a string"

@@ -144,6 +144,12 @@ def _place(url_path: str, query: str, site: Site) -> Place | PassBy | Hidden:
     return Place(rsc if has_rsc_suffix else replace(rsc, artifacts=(Artifact.HTML, Artifact.ROUTE)), rsc)
 
 
+def is_admin(path: str) -> bool:
+    """Whether a path is one of the endpoints for those who run the site (`isr.admin`), in whatever spelling."""
+    # Every page asks this, and few paths need a closer look.
+    return ("%" in path or "vinext" in path.lower()) and is_below(path, ADMIN_FOLDER)
+
+
 def may_store(request: PageRequest, lookup: Lookup) -> bool:
     """Whether the page handler's answer to this very request may be kept."""
     return (

@@ -14,7 +14,7 @@ from cache.javascript import json_text, to_utf8
 from cache.values import ImageValue
 from pages.images.formats import SNIFFED_BYTES, UNTOUCHED, ImageFormat, is_animated, negotiate, sniff
 from pages.images.ports import MOST_SOURCE_BYTES, ImageSourceError, ImageTransformError
-from pages.images.request import ImageRefusedError, parse_image_request
+from pages.images.request import IMAGE_PATHS, ImageRefusedError, parse_image_request
 from pages.whole import WholeResponse
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Images:
     handler: CacheHandler
     digest: Callable[[Body], Awaitable[str]]
     runtime: Runtime
+    paths: frozenset[str] = IMAGE_PATHS
 
     async def answer(self, request: PageRequest) -> WholeResponse:
         """Answer a request. Never raises: what goes wrong is a status, with a log line where it is not the visitor's fault."""
