@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from cache.errors import CorruptValueError, InvalidArgumentError
-from cache.javascript import to_utf8
+from cache.javascript import json_text, to_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,14 +42,8 @@ class Buffer(Body, Protocol):
         """Give everything from byte `start` on, not copied."""
         ...
 
-    def json(self, detach: Detach) -> tuple[object, Mapping[str, Body]]:
-        """Parse as JSON and take large fields out of the document.
-
-        For the fields that `detach` names for `document["value"]["kind"]`, each one that is a string in
-        `document["value"]` is removed from the document and returned as a Body: `text` as its UTF-8 with lone
-        surrogates as U+FFFD, `base64` decoded, strictly. Raises CorruptValueError for bytes that are not UTF-8, text
-        that is not JSON (NaN and Infinity are not), and for bad base64.
-        """
+    def json(self, detach: Detach) -> tuple[str, Mapping[str, Body]]:
+        """Give the JSON text without its large fields, as `JSON.stringify` writes it, and these fields; see `parse_detached`."""
         ...
 
 
@@ -76,19 +70,10 @@ class BytesBody:
         """Give the rest, here as a copy."""
         return BytesBody(self.data[start:])
 
-    def json(self, detach: Detach) -> tuple[object, Mapping[str, Body]]:
-        """Parse as JSON; see Buffer."""
-        document = parse_json(self.data)
-        bodies: dict[str, Body] = {}
-        value = document.get("value") if isinstance(document, dict) else None
-        kind = value.get("kind") if isinstance(value, dict) else None
-        if isinstance(value, dict) and isinstance(kind, str):
-            for name, encoding in detach.get(kind, {}).items():
-                text = value.get(name)
-                if isinstance(text, str):
-                    del value[name]
-                    bodies[name] = BytesBody(to_utf8(text) if encoding == "text" else decode_base64(text))
-        return document, bodies
+    def json(self, detach: Detach) -> tuple[str, Mapping[str, Body]]:
+        """Give the text without large fields; see Buffer."""
+        document, bodies = parse_detached(self.data, detach)
+        return json_text(document), bodies
 
 
 # Brackets, and strings as a whole: what is in them nests nothing.
@@ -119,10 +104,31 @@ def parse_json(data: bytes | str) -> object:
     try:
         text = data.decode() if isinstance(data, bytes) else data
         _require_shallow(text)
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         message = f"not JSON: {error}"
         raise CorruptValueError(message) from error
+
+
+def parse_detached(data: bytes, detach: Detach) -> tuple[object, Mapping[str, Body]]:
+    """Parse as JSON and take large fields out of the document.
+
+    For the fields that `detach` names for `document["value"]["kind"]`, each one that is a string in
+    `document["value"]` is removed from the document and returned as a Body: `text` as its UTF-8 with lone
+    surrogates as U+FFFD, `base64` decoded, strictly. Raises CorruptValueError for bytes that are not UTF-8, text
+    that is not JSON (NaN and Infinity are not), and for bad base64.
+    """
+    document = parse_json(data)
+    bodies: dict[str, Body] = {}
+    value = document.get("value") if isinstance(document, dict) else None
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if isinstance(value, dict) and isinstance(kind, str):
+        for name, encoding in detach.get(kind, {}).items():
+            text = value.get(name)
+            if isinstance(text, str):
+                del value[name]
+                bodies[name] = BytesBody(to_utf8(text) if encoding == "text" else decode_base64(text))
+    return document, bodies
 
 
 def decode_base64(text: str) -> bytes:
@@ -153,3 +159,6 @@ def _require_shallow(text: str) -> None:
 def _refuse_constant(name: str) -> object:
     message = f"{name} is no JSON"
     raise ValueError(message)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

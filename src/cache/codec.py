@@ -12,6 +12,8 @@ from cache.layout_framed import FIRST_READ_BYTES, MAGIC, is_framed, read_framed,
 from cache.layout_vinext import read_vinext, write_vinext
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cache.body import Body, Buffer
     from cache.entry import CacheEntry
 
@@ -50,6 +52,6 @@ class Codec:
             raise CorruptValueError("nested too deeply") from error
 
 
-def size_bytes(parts: tuple[bytes | Body, ...]) -> int:
+def size_bytes(parts: Sequence[bytes | Body]) -> int:
     """How large a stored value is."""
     return sum(len(part) if isinstance(part, bytes) else part.size_bytes for part in parts)

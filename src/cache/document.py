@@ -6,7 +6,7 @@ Bodies are not part of the document that is read: they come detached, under the 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from cache.entry import CacheEntry
 from cache.errors import CorruptValueError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cache.body import Body, Detach
     from cache.values import CacheValue
 
+T = TypeVar("T")
 Document: TypeAlias = "dict[str, object]"
 
 DETACH: Detach = {
@@ -35,6 +36,13 @@ DETACH: Detach = {
     "IMAGE": {"buffer": "base64"},
 }
 """The body fields of each kind and how the JSON of vinext writes them."""
+
+_BODY_ATTRIBUTES = {"html": "html", "rscData": "rsc_data", "body": "body", "buffer": "buffer"}
+
+KNOWN_ENTRIES = 1000
+LARGEST_KNOWN = 4096
+"""A page that is read again and again is the same each time. So many entries of each layout are remembered, without their
+bodies, and so long may the JSON of one be."""
 
 
 def read_entry(document: object, bodies: Mapping[str, Body]) -> CacheEntry:
@@ -68,6 +76,14 @@ def read_entry(document: object, bodies: Mapping[str, Body]) -> CacheEntry:
     if control is not None and control != _cache_control(entry):
         extra["cacheControl"] = control
     return entry
+
+
+def with_bodies(entry: CacheEntry, bodies: Mapping[str, Body]) -> CacheEntry:
+    """Give an entry with other bodies, named as in DETACH; the rest is that of `entry`, its memo too."""
+    if not bodies:
+        return entry
+    attributes = {_BODY_ATTRIBUTES[name]: body for name, body in bodies.items()}
+    return _copy(entry, {"value": _copy(entry.value, attributes)})
 
 
 def entry_document(entry: CacheEntry, value: Document | None, *, bounded: bool) -> Document:
@@ -204,7 +220,7 @@ def _periods(
     """Give the periods that `cacheControl` states; where it says nothing, those that the times amount to."""
     revalidate = expire = stale = None
     if control is not None:
-        fields = Fields(dict(control), "entry.cacheControl")
+        fields = Fields(control, "entry.cacheControl")
         revalidate = fields.optional_number("revalidate", required=True)
         expire = fields.optional_number("expire")
         stale = fields.optional_number("stale")
@@ -222,6 +238,13 @@ def _cache_control(entry: CacheEntry) -> Document | None:
         return None
     control = {"revalidate": entry.revalidate_seconds, "expire": entry.expire_seconds, "stale": entry.stale_seconds}
     return _present(control)
+
+
+def _copy(original: T, changed: Mapping[str, object]) -> T:
+    """`dataclasses.replace` without the constructor, which sets the fields of a frozen class one by one."""
+    copied = object.__new__(type(original))
+    vars(copied).update(vars(original), **changed)
+    return copied
 
 
 def _present(fields: Mapping[str, object]) -> Document:

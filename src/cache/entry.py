@@ -28,7 +28,8 @@ class CacheEntry:
 
     `value` None is a tombstone: known not to be cached. `revalidate_at_ms` None is never stale, `expire_at_ms` None
     is never expired. `extra` keeps what a stored entry says beyond that, for writing it again. `memo` is for readers:
-    what they work out of an entry again and again is kept there as long as the entry.
+    what they work out of an entry again and again is kept there as long as the entry. Entries that differ in nothing but
+    the bytes of their bodies may have one memo between them, so nothing in it is a body, or depends on one.
     """
 
     value: CacheValue | None

@@ -17,10 +17,15 @@ T = TypeVar("T")
 
 _LOWEST_STATUS = 200
 _HIGHEST_STATUS = 599
+_MOST_PLAIN = 2**53
+_ONLY_TEXT = frozenset({str})
 
 
 class Fields:
-    """The fields of an object that have not been read yet; each reader checks the shape and takes its field out."""
+    """The fields of an object that have not been read yet; each reader checks the shape and takes its field out.
+
+    The object is one of JSON, so that its types are never subclasses.
+    """
 
     def __init__(self, document: Mapping[str, object], where: str) -> None:
         self._document = dict(document)
@@ -51,9 +56,10 @@ class Fields:
         return found
 
     def optional_text(self, name: str) -> str | None:
-        if self._is_absent(name):
-            return None
-        return self.text(name)
+        found = self._document.pop(name, None)
+        if found is not None and not isinstance(found, str):
+            raise self.refuse(name, found, "a string")
+        return found
 
     def optional_flag(self, name: str) -> bool | None:
         found = self.take(name, None)
@@ -62,17 +68,13 @@ class Fields:
         return found
 
     def number(self, name: str) -> float:
-        found = self.take(name)
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(_as_float(found)):
-            raise self.refuse(name, found, "a number")
-        return found
+        return self._finite(name, self.take(name))
 
     def optional_number(self, name: str, *, required: bool = False) -> float | None:
         if required and name not in self._document:
             raise self.refuse(name, None, "a number or null, not absent")
-        if self._is_absent(name):
-            return None
-        return self.number(name)
+        found = self._document.pop(name, None)
+        return None if found is None else self._finite(name, found)
 
     def status(self) -> int | None:
         number = self.optional_number("status")
@@ -96,7 +98,7 @@ class Fields:
 
     def strings(self, name: str) -> tuple[str, ...]:
         found = self.take(name)
-        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        if not isinstance(found, list) or not _ONLY_TEXT.issuperset(map(type, found)):
             raise self.refuse(name, found, "an array of strings")
         return tuple(found)
 
@@ -117,7 +119,7 @@ class Fields:
         found = self.mapping("headers")
         headers: dict[str, str | list[str]] = {}
         for name, item in found.items():
-            if not isinstance(item, str) and not (isinstance(item, list) and all(isinstance(part, str) for part in item)):
+            if not isinstance(item, str) and not (isinstance(item, list) and _ONLY_TEXT.issuperset(map(type, item))):
                 raise self.refuse(f"headers.{name}", item, "a string or an array of strings")
             headers[name] = item
         return headers
@@ -133,6 +135,13 @@ class Fields:
         if found is None and self._is_absent(name):
             return None
         return self.body(name, bodies)
+
+    def _finite(self, name: str, found: object) -> float:
+        if type(found) is int and -_MOST_PLAIN < found < _MOST_PLAIN:  # nearly all are
+            return found
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(_as_float(found)):
+            raise self.refuse(name, found, "a number")
+        return found
 
     def _is_absent(self, name: str) -> bool:
         """Tell whether an optional field is absent, or null, which counts as that; null is taken out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cache.arguments import (
     require_count,
@@ -94,13 +94,17 @@ class KVCacheHandler:
         """Read an entry; see CacheHandler."""
         require_key(key)
         asked = require_get_context(context)
-        name = kv_key(key, self._prefix())
+        prefix = self._prefix()
+        name = kv_key(key, prefix)
+        reading = self._read(name, prefix, asked)
         try:
-            entry = await self._in_time(self._read(name, asked))
+            entry = await (reading if self._read_timeout_seconds is None else self._in_time(reading))
         except Exception as error:  # noqa: BLE001 - a failure of the store, of whatever kind, is a miss
             self._failed("cache.read_failed", name, error)
             return None
-        return None if entry is None else stale_after(entry, asked.revalidate_seconds)
+        if entry is None or asked.revalidate_seconds is None:
+            return entry
+        return stale_after(entry, asked.revalidate_seconds)
 
     async def set(self, key: str, value: CacheValue | None, context: SetContext | None = None) -> None:
         """Write an entry; see CacheHandler."""
@@ -119,7 +123,7 @@ class KVCacheHandler:
             limits = {"size_bytes": error.size_bytes, "limit_bytes": error.limit_bytes}
             self._log.event("warning", "cache.value_too_large", key=name, **limits)
             return
-        await self._finish(self._write(name, record), f"write {name}")
+        await self._background.finish(self._write(name, record), f"write {name}")
 
     async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
         """Invalidate by tags; see CacheHandler."""
@@ -160,7 +164,7 @@ class KVCacheHandler:
         async with asyncio.timeout(self._read_timeout_seconds):
             return await work
 
-    async def _read(self, name: str, asked: GetContext) -> CacheEntry | None:
+    async def _read(self, name: str, prefix: str, asked: GetContext) -> CacheEntry | None:
         buffer = await self._namespace.get(name)
         if buffer is None:
             return None
@@ -170,9 +174,11 @@ class KVCacheHandler:
             self._failed("cache.entry_corrupt", name, error)
             self._delete(name)
             return None
-        tag_keys = self._tag_keys(filter(is_valid_tag, entry.tags))
-        soft_keys = self._tag_keys(self._tags.valid(asked.soft_tags)) if asked.soft_tags else ()
-        newest = await self._markers.newest(tag_keys)
+        tag_keys = _entry_tag_keys(entry, prefix)
+        soft_keys = _tag_keys(self._tags.valid(asked.soft_tags), prefix) if asked.soft_tags else ()
+        newest = self._markers.known(tag_keys)
+        if newest is None:
+            newest = await self._markers.newest(tag_keys)
         newest_soft = await self._markers.newest(soft_keys) if soft_keys else newest
         # An invalidation of our own may have come while the markers were read.
         since_ms = entry.last_modified_ms
@@ -201,7 +207,7 @@ class KVCacheHandler:
         at_ms = self._stamper.invalidation_ms()
         keys = self._tag_keys(tags)
         self._markers.own.record(keys, at_ms)
-        failures = await self._finish(self._write_markers(keys, at_ms), f"invalidate {', '.join(tags)}")
+        failures = await self._background.finish(self._write_markers(keys, at_ms), f"invalidate {', '.join(tags)}")
         failed = tuple(tag for tag, failure in zip(tags, failures, strict=True) if failure is not None)
         if failed:
             reason = next(str(failure) for failure in failures if failure is not None)
@@ -240,12 +246,6 @@ class KVCacheHandler:
         except CorruptValueError:
             return ()
 
-    async def _finish(self, work: Coroutine[object, object, T], what: str) -> T:
-        """Let work go on after the answer, and after its caller was cancelled, and wait for it all the same."""
-        task = asyncio.ensure_future(work)
-        self._background.run(task, what)
-        return await asyncio.shield(task)
-
     def _delete(self, name: str) -> None:
         self._background.run(self._namespace.delete(name), f"delete {name}")
 
@@ -256,11 +256,28 @@ class KVCacheHandler:
         return prefix
 
     def _tag_keys(self, tags: Iterable[str]) -> tuple[str, ...]:
-        prefix = self._prefix()
-        return tuple(kv_tag_key(tag, prefix) for tag in tags)
+        return _tag_keys(tags, self._prefix())
 
     def _failed(self, event: str, key: str, error: Exception) -> None:
         self._log.event("error", event, key=key, error=f"{type(error).__name__}: {error}")
+
+
+def _tag_keys(tags: Iterable[str], prefix: str) -> tuple[str, ...]:
+    return tuple(kv_tag_key(tag, prefix) for tag in tags)
+
+
+class _TagKeys(NamedTuple):
+    """The keys of an entry's tags, as kept in its memo."""
+
+    prefix: str
+    keys: tuple[str, ...]
+
+
+def _entry_tag_keys(entry: CacheEntry, prefix: str) -> tuple[str, ...]:
+    kept = entry.memo.get(_TagKeys)
+    if not isinstance(kept, _TagKeys) or kept.prefix != prefix:
+        kept = entry.memo[_TagKeys] = _TagKeys(prefix, _tag_keys(filter(is_valid_tag, entry.tags), prefix))
+    return kept.keys
 
 
 def _metadata_tags(listed: KVListedKey) -> tuple[str, ...] | None:

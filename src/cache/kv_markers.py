@@ -33,17 +33,15 @@ class KVMarkers:
         self._read: dict[str, tuple[float, int]] = {}
         self.own = TagMarkers(capacity)
 
+    def known(self, keys: Sequence[str]) -> float | None:
+        """Give the newest marker of `keys` as `newest` does; None where one has to be read."""
+        newest, unknown = self._remembered(keys, self._clock())
+        return None if unknown else self._with_own(newest, keys)
+
     async def newest(self, keys: Sequence[str]) -> float:
         """Give the newest marker of `keys`, minus infinity without any; unknown ones are read together."""
         now_ms = self._clock()
-        newest = -math.inf
-        unknown = []
-        for key in keys:
-            marker, asked_ms = self._read.get(key, _NEVER)
-            if now_ms - asked_ms < self._keep_ms:
-                newest = max(newest, marker)
-            else:
-                unknown.append(key)
+        newest, unknown = self._remembered(keys, now_ms)
         if unknown:
             groups = [unknown[start : start + MAX_BULK_KEYS] for start in range(0, len(unknown), MAX_BULK_KEYS)]
             if len(groups) == 1:
@@ -52,12 +50,28 @@ class KVMarkers:
                 answers = await asyncio.gather(*map(self._namespace.get_texts, groups))
             for group, texts in zip(groups, answers, strict=True):
                 newest = max(newest, self._remember(group, texts, now_ms))
-        own = self.own.newest(keys)
-        return newest if own is None else max(newest, own)
+        return self._with_own(newest, keys)
 
     def forget_read(self) -> None:
         """Ask KV again the next time; what this isolate did itself is kept."""
         self._read.clear()
+
+    def _remembered(self, keys: Sequence[str], now_ms: float) -> tuple[float, list[str]]:
+        """Give the newest marker that was read lately, and the keys of which none was."""
+        newest = -math.inf
+        unknown = []
+        oldest_ms = now_ms - self._keep_ms
+        for key in keys:
+            marker, asked_ms = self._read.get(key, _NEVER)
+            if asked_ms <= oldest_ms:
+                unknown.append(key)
+            elif marker > newest:
+                newest = marker
+        return newest, unknown
+
+    def _with_own(self, newest: float, keys: Sequence[str]) -> float:
+        own = self.own.newest(keys)
+        return newest if own is None else max(newest, own)
 
     def _remember(self, keys: Iterable[str], texts: Mapping[str, str | None], asked_ms: int) -> float:
         newest = -math.inf

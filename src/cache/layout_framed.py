@@ -9,10 +9,21 @@ The head is the document of the entry without the body's field, plus `body`: the
 from __future__ import annotations
 
 import binascii
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from cache.body import BytesBody, decode_base64, parse_json
-from cache.document import DETACH, body_field, entry_document, read_entry, value_document
+from cache.body import EMPTY_BODY, BytesBody, decode_base64, parse_json
+from cache.document import (
+    DETACH,
+    KNOWN_ENTRIES,
+    LARGEST_KNOWN,
+    body_field,
+    entry_document,
+    read_entry,
+    value_document,
+    with_bodies,
+)
 from cache.errors import CorruptValueError
 from cache.javascript import json_text
 
@@ -66,21 +77,44 @@ def read_framed(buffer: Buffer, first_bytes: bytes) -> CacheEntry:
         raise CorruptValueError(message)
     if start > len(first_bytes):
         first_bytes = buffer.head(start)
-    document = parse_json(first_bytes[PREFIX_BYTES:start])
-    if not isinstance(document, dict) or document.pop("bodySize", None) != size - start:
+    text = first_bytes[PREFIX_BYTES:start]
+    head = _known_head(text) if len(text) <= LARGEST_KNOWN else _read_head(text)
+    if head.body_bytes != size - start:
         message = "the head does not fit the size of the value"
         raise CorruptValueError(message)
-    name = document.pop("body", None)
+    return head.entry if head.body is None else with_bodies(head.entry, {head.body: buffer.tail(start)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a head says; its entry has an empty body in the field `body`, where the raw one belongs."""
+
+    entry: CacheEntry
+    body: str | None
+    body_bytes: object
+
+
+def _read_head(text: bytes) -> _Head:
+    document = parse_json(text)
+    if not isinstance(document, dict):
+        message = f"the head is an object, not {type(document).__name__}"
+        raise CorruptValueError(message)
+    body_bytes, name = document.pop("bodySize", None), document.pop("body", None)
     bodies: dict[str, Body] = {}
     value = document.get("value")
+    raw = None
     if isinstance(value, dict):
         for field in DETACH.get(str(value.get("kind")), {}):
             inlined = value.pop(field, None)
             if isinstance(inlined, str):
                 bodies[field] = BytesBody(decode_base64(inlined))
             elif field == name:
-                bodies[field] = buffer.tail(start)
-    return read_entry(document, bodies)
+                raw = field
+                bodies[field] = EMPTY_BODY
+    return _Head(read_entry(document, bodies), raw, body_bytes)
+
+
+_known_head = lru_cache(KNOWN_ENTRIES)(_read_head)
 
 
 def _largest_body(value: dict[str, object]) -> tuple[str | None, Body | None]:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import binascii
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from cache.body import body_text
-from cache.document import DETACH, body_field, entry_document, read_entry, value_document
+from cache.body import EMPTY_BODY, body_text, parse_json
+from cache.document import (
+    DETACH,
+    KNOWN_ENTRIES,
+    LARGEST_KNOWN,
+    body_field,
+    entry_document,
+    read_entry,
+    value_document,
+    with_bodies,
+)
 from cache.javascript import json_text, string_text
 
 if TYPE_CHECKING:
@@ -24,8 +34,17 @@ def write_vinext(entry: CacheEntry, *, bounded: bool) -> bytes:
 
 def read_vinext(buffer: Buffer) -> CacheEntry:
     """Read what vinext stored; raises CorruptValueError."""
-    document, bodies = buffer.json(DETACH)
-    return read_entry(document, bodies)
+    text, bodies = buffer.json(DETACH)
+    read = _known_entry if len(text) <= LARGEST_KNOWN else _read_entry
+    return with_bodies(read(text, tuple(bodies)), bodies)
+
+
+def _read_entry(text: str, detached: tuple[str, ...]) -> CacheEntry:
+    """Read an entry from which these fields were taken; there are empty bodies in their place."""
+    return read_entry(parse_json(text), dict.fromkeys(detached, EMPTY_BODY))
+
+
+_known_entry = lru_cache(KNOWN_ENTRIES)(_read_entry)
 
 
 def _value_text(value: dict[str, object]) -> str:

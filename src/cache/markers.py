@@ -17,7 +17,7 @@ from cache.tags import encode_tag, is_valid_tag, merge_tags
 from cache.values import own_revalidate, own_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from cache.handler import SetContext
     from cache.ports import Clock, Log
@@ -42,15 +42,18 @@ class TagMarkers:
             dropped = self._markers.pop(next(iter(self._markers)))
             self.floor_ms = dropped if self.floor_ms is None else max(self.floor_ms, dropped)
 
-    def newest(self, names: Iterable[str]) -> int | None:
+    def newest(self, names: Collection[str]) -> int | None:
         """Give the newest known invalidation of any of `names`."""
-        return max((self._markers[name] for name in names if name in self._markers), default=None)
+        if self._markers.keys().isdisjoint(names):  # nearly always, and told in one step
+            return None
+        return max(self._markers[name] for name in names if name in self._markers)
 
-    def invalidate(self, names: Iterable[str], since_ms: int) -> bool:
+    def invalidate(self, names: Collection[str], since_ms: int) -> bool:
         """Tell whether one of `names` is known to be invalidated at `since_ms` or later."""
-        return any(self._markers.get(name, -1) >= since_ms for name in names)
+        newest_ms = self.newest(names)
+        return newest_ms is not None and newest_ms >= since_ms
 
-    def may_invalidate(self, names: Iterable[str], since_ms: int) -> bool:
+    def may_invalidate(self, names: Collection[str], since_ms: int) -> bool:
         """As `invalidate`, and also True where the marker may be one that was dropped."""
         if self.floor_ms is None or since_ms > self.floor_ms:
             return self.invalidate(names, since_ms)

@@ -49,7 +49,7 @@ class KVBinding:
         expiration_ttl: int | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> None:
-        stored = value if isinstance(value, str) else await _stored(value)
+        stored = to_js(value) if isinstance(value, str | bytes) else joined(value)
         options: dict[str, object] = {}
         if expiration_ttl is not None:
             options["expirationTtl"] = expiration_ttl
@@ -67,10 +67,6 @@ class KVBinding:
         page = (await self._reads.value(bind(self._binding.list, self._binding, _object(options)))).to_py()
         keys = tuple(KVListedKey(key["name"], key.get("metadata") or None, key.get("expiration")) for key in page["keys"])
         return KVListPage(keys, None if page["list_complete"] else page["cursor"])
-
-
-async def _stored(value: bytes | Sequence[bytes | Body]) -> Any:
-    return to_js(value) if isinstance(value, bytes) else await joined(value)
 
 
 def _object(options: Mapping[str, object]) -> Any:

@@ -14,12 +14,12 @@ from hmac import compare_digest
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
-from cache.body import BytesBody
+from cache.body import BytesBody, parse_detached
 from cache.document import DETACH, read_entry
 from cache.errors import CacheError
 from cache.javascript import json_text
 from isr.answer import NOT_FOUND, CachedAnswer
-from isr.lookup import ADMIN_FOLDER, is_below
+from isr.lookup import ADMIN_FOLDER
 from isr.revalidate_request import RevalidateRequest
 from pages.handler import PageError
 from seed.entries import set_context

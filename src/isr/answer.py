@@ -140,10 +140,10 @@ def cached_answer(request: PageRequest, found: Found, schema: KeySchema, now_ms:
 class _FixedPart:
     """What all answers from an entry have in common."""
 
-    __slots__ = ("body", "etag", "headers", "memo", "not_modified_headers", "not_modified_memo", "status")
+    __slots__ = ("body_bytes", "etag", "headers", "memo", "not_modified_headers", "not_modified_memo", "status")
 
-    def __init__(self, body: Body, status: int, headers: tuple[tuple[str, str], ...], etag: str) -> None:
-        self.body = body
+    def __init__(self, body_bytes: int, status: int, headers: tuple[tuple[str, str], ...], etag: str) -> None:
+        self.body_bytes = body_bytes
         self.status = status
         self.headers = headers
         self.etag = etag
@@ -153,10 +153,10 @@ class _FixedPart:
 
 
 def _fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
-    """Worked out once: an entry in memory answers many requests."""
+    """Worked out once: an entry answers many requests. Of the body it depends on the size, which may be in the ETag."""
     memo, key = found.entry.memo, (schema, found.artifact, found.state)
     kept = memo.get(key)
-    if not isinstance(kept, _FixedPart) or kept.body is not found.body:
+    if not isinstance(kept, _FixedPart) or kept.body_bytes != found.body.size_bytes:
         kept = memo[key] = _make_fixed_part(found, schema)
     return kept
 
@@ -191,7 +191,7 @@ def _make_fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
         (STATE_HEADER, shown),
         (NEXT_STATE_HEADER, shown),
     ]
-    return _FixedPart(body, status, tuple(headers), etag)
+    return _FixedPart(body.size_bytes, status, tuple(headers), etag)
 
 
 def passed_answer(response: PageResponse, state: str | None = None) -> PassedAnswer:

@@ -5,19 +5,21 @@ It leaves out the headers without which its client loads the whole page instead,
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from cache.entry import CacheEntry
+from cache.body import EMPTY_BODY
+from cache.document import with_bodies
 from cache.values import AppPageValue
+from isr.found import Found
 from seed.artifacts import Artifact
 from seed.records import client_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from isr.found import Found
+    from cache.entry import CacheEntry
     from isr.lookup import Lookup
     from isr.site import Site
 
@@ -32,13 +34,24 @@ def with_client_headers(found: Found, lookup: Lookup, site: Site) -> Found:
     kept = value.headers or {}
     if any(name.lower() == _COMPATIBILITY_HEADER for name in kept):
         return found
-    completed = found.entry.memo.get(_COMPATIBILITY_HEADER)
-    if not isinstance(completed, CacheEntry):
+    memo = found.entry.memo
+    completed = memo.get(_Completed)
+    if not isinstance(completed, _Completed) or completed.site is not site or completed.url_path != lookup.url_path:
         path = lookup.url_path.removeprefix(site.base_path).rstrip("/") or "/"
         headers = {**client_headers(route_pattern(path, found.entry.tags), path), **site.rsc_headers, **kept}
-        completed = replace(found.entry, value=replace(value, headers=headers))
-        found.entry.memo[_COMPATIBILITY_HEADER] = completed
-    return replace(found, entry=completed)
+        entry = replace(found.entry, value=replace(value, html=EMPTY_BODY, rsc_data=None, headers=headers))
+        completed = memo[_Completed] = _Completed(site, lookup.url_path, entry)
+    entry = with_bodies(completed.entry, {"html": value.html, "rscData": found.body})
+    return Found(entry, found.artifact, found.body, found.state)
+
+
+@dataclass(frozen=True, slots=True)
+class _Completed:
+    """The entry of a payload without its body, and for what its headers are."""
+
+    site: Site
+    url_path: str
+    entry: CacheEntry
 
 
 def route_pattern(path: str, tags: Iterable[str]) -> str:

@@ -60,7 +60,7 @@ def test_brackets_that_nest_nothing_do_not_count(text: str) -> None:
 def test_named_fields_are_taken_out_of_the_document() -> None:
     document = b'{"value":{"kind":"K","text":"\\ud800\xc3\xa9","data":"QUI=","other":"x","number":5},"more":1}'
     rest, bodies = BytesBody(document).json({"K": {"text": "text", "data": "base64", "number": "text", "absent": "text"}})
-    assert rest == {"value": {"kind": "K", "other": "x", "number": 5}, "more": 1}
+    assert rest == '{"value":{"kind":"K","other":"x","number":5},"more":1}'
     assert bodies == {"text": BytesBody("\ufffdé".encode()), "data": BytesBody(b"AB")}
 
 
@@ -69,7 +69,7 @@ def test_named_fields_are_taken_out_of_the_document() -> None:
 )
 def test_a_document_without_such_fields_is_left_whole(document: bytes) -> None:
     rest, bodies = BytesBody(document).json({"K": {"text": "text"}})
-    assert (rest, bodies) == (parse_json(document), {})
+    assert (rest, bodies) == (document.decode(), {})
 
 
 def test_bytes_are_read_in_parts() -> None:

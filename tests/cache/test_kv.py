@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from typing import Any
 
 import pytest
@@ -93,16 +94,19 @@ async def test_a_key_never_exceeds_512_bytes(key: str, prefix: str, expected: st
     assert await subject.handler.get(key) is not None
 
 
-async def test_apps_of_one_namespace_are_kept_apart() -> None:
+@pytest.mark.parametrize("layout", Layout)
+async def test_apps_of_one_namespace_are_kept_apart(layout: Layout) -> None:
+    """Their entries are the same but for the body, so that what is worked out of one may be kept for the other."""
     subject = on_kv()
     host = ""
 
     def prefix() -> str:
         return host
 
-    handler = kv(subject, app_prefix=prefix)
+    handler = kv(subject, app_prefix=prefix, layout=layout)
     for host in ("a.example", "b.example"):
         await handler.set("k", AppPageValue(html=text_body(host)), SetContext(tags=("t",)))
+        assert await handler.get("k") is not None
     host = "a.example"
     await handler.revalidate_tag("t")
     found = []
@@ -204,6 +208,22 @@ async def test_a_late_answer_does_not_replace_a_newer_one() -> None:
     gate.set()
     assert await late == 5
     assert await markers.newest(["t"]) == 7
+
+
+async def test_markers_that_are_remembered_are_known_without_a_read() -> None:
+    clock = FakeClock()
+    namespace = InMemoryKV(clock)
+    markers = KVMarkers(namespace, clock, 5000, 100)
+    await namespace.put("a", "5")
+    assert markers.known([]) == -math.inf
+    assert markers.known(["a", "b"]) is None
+    assert await markers.newest(["a"]) == markers.known(["a"]) == 5
+    assert markers.known(["a", "b"]) is None
+    assert await markers.newest(["a", "b"]) == markers.known(["a", "b"]) == 5
+    markers.own.record(["b"], 7)
+    assert markers.known(["a", "b"]) == 7
+    clock.pass_seconds(5)
+    assert markers.known(["a"]) is None
 
 
 async def test_remembered_markers_are_bounded() -> None:

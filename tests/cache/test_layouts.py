@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import math
-from typing import Any
+import weakref
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -16,11 +18,13 @@ from tests.conformance.cache_handler import VALUES
 
 from cache.body import BytesBody, text_body
 from cache.codec import Codec, Layout
+from cache.document import KNOWN_ENTRIES, LARGEST_KNOWN
 from cache.entry import CacheEntry, Freshness, freshness
 from cache.errors import CorruptValueError
 from cache.handler import SetContext
 from cache.keys import KeySchema
-from cache.layout_framed import FIRST_READ_BYTES, MAGIC, PREFIX_BYTES
+from cache.layout_framed import FIRST_READ_BYTES, MAGIC, PREFIX_BYTES, _known_head
+from cache.layout_vinext import _known_entry
 from cache.values import (
     AppPageValue,
     AppRouteValue,
@@ -29,6 +33,9 @@ from cache.values import (
     PagesValue,
     RedirectValue,
 )
+
+if TYPE_CHECKING:
+    from cache.values import CacheValue
 
 SCHEMAS = {"0.0.38": KeySchema.V1, "1.4.0": KeySchema.V2}
 DUMPED = [
@@ -184,6 +191,85 @@ def test_a_framed_body_never_enters_python(headers: int, heads: list[int]) -> No
     assert len(buffer.heads) == len(heads)
     assert sum(buffer.heads) < 20_000
     assert any(part is html for part in codec.write(entry))
+
+
+ETAGS = {"etag": '"e"'}
+PAGES = [
+    pytest.param(
+        AppPageValue(html=BytesBody(b"<p>1"), headers=ETAGS), AppPageValue(html=BytesBody(b"<p>2"), headers=ETAGS), id="html"
+    ),
+    pytest.param(AppPageValue(rsc_data=BytesBody(b"1:a")), AppPageValue(rsc_data=BytesBody(b"2:b")), id="rsc"),
+    pytest.param(PagesValue(BytesBody(b"<p>1"), {"a": [1]}), PagesValue(BytesBody(b"<p>2"), {"a": [1]}), id="pages"),
+    pytest.param(AppRouteValue(BytesBody(b"1"), 200, {}), AppRouteValue(BytesBody(b"2"), 200, {}), id="route"),
+    pytest.param(ImageValue("e", BytesBody(b"1"), "png"), ImageValue("e", BytesBody(b"2"), "png"), id="image"),
+]
+
+
+@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize(("value", "other"), PAGES)
+def test_what_is_read_again_differs_in_nothing_but_its_body(value: CacheValue, other: CacheValue, layout: Layout) -> None:
+    """Both values are the same but for their bodies, so that the second is one of which everything else is known."""
+    codec = Codec(layout, KeySchema.V2)
+    entries = [CacheEntry.make(one, ("a",), 1000, 60) for one in (value, other, value)]
+    found = [codec.read(BytesBody(joined(codec, entry))) for entry in entries]
+    assert found == entries
+    assert found[0].memo is found[1].memo is found[2].memo
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_what_was_worked_out_of_an_entry_is_not_known_of_one_that_differs(layout: Layout) -> None:
+    codec = Codec(layout, KeySchema.V2)
+    html = text_body("<p>")
+    entries = [
+        CacheEntry.make(AppPageValue(html=html), ("a",), 1000, 60),
+        CacheEntry.make(AppPageValue(html=html), ("b",), 1000, 60),
+        CacheEntry.make(AppPageValue(html=html), ("a",), 1001, 60),
+        CacheEntry.make(AppPageValue(html=html, headers={"x": "y"}), ("a",), 1000, 60),
+        CacheEntry.make(AppPageValue(rsc_data=html), ("a",), 1000, 60),
+        CacheEntry.make(PagesValue(html, None), ("a",), 1000, 60),
+    ]
+    found = [codec.read(BytesBody(joined(codec, entry))) for entry in entries]
+    assert found == entries
+    assert len({id(entry.memo) for entry in found}) == len(entries)
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_no_body_is_kept(layout: Layout) -> None:
+    codec = Codec(layout, KeySchema.V2)
+    entry = codec.read(BytesBody(joined(codec, CacheEntry.make(AppPageValue(html=text_body("<p>")), ("kept",), 1000, 60))))
+    assert isinstance(entry.value, AppPageValue)
+    body = weakref.ref(entry.value.html)
+    del entry
+    gc.collect()
+    assert body() is None
+
+
+@pytest.mark.parametrize(("layout", "known"), [(Layout.FRAMED, _known_head), (Layout.VINEXT, _known_entry)])
+def test_what_is_kept_is_bounded(layout: Layout, known: Any) -> None:
+    codec = Codec(layout, KeySchema.V2)
+    for number in range(KNOWN_ENTRIES + 10):
+        codec.read(BytesBody(joined(codec, CacheEntry.make(AppPageValue(), (), number))))
+    assert known.cache_info().currsize == KNOWN_ENTRIES
+    large = BytesBody(joined(codec, CacheEntry.make(AppPageValue(postponed="x" * LARGEST_KNOWN), (), 1)))
+    before = known.cache_info()
+    assert codec.read(large) == codec.read(large)
+    assert known.cache_info() == before
+
+
+def test_a_damaged_value_is_corrupt_however_well_its_head_is_known() -> None:
+    codec = Codec(Layout.FRAMED, KeySchema.V2)
+    data = joined(codec, CacheEntry.make(AppPageValue(html=text_body("<p>known")), ("a",), 1000, 60))
+    damaged = [
+        data[:-1],
+        data + b"x",
+        data.replace(b'"tags":["a"]', b'"tags":["a",'),
+        data.replace(b'"lastModified"', b'"LastModified"'),
+    ]
+    for _ in range(2):
+        codec.read(BytesBody(data))
+        for value in damaged:
+            with pytest.raises(CorruptValueError):
+                codec.read(BytesBody(value))
 
 
 def test_schema_v1_writes_none_of_v2_s_fields() -> None:

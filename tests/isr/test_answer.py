@@ -11,6 +11,7 @@ from tests.fakes.ports import START_MS
 from tests.fakes.requests import request
 
 from cache.body import BytesBody
+from cache.document import with_bodies
 from cache.entry import CacheEntry, Freshness
 from cache.keys import KeySchema
 from cache.values import AppPageValue, AppRouteValue, FetchValue, PagesValue
@@ -160,6 +161,16 @@ def test_the_etag_tells_entries_apart() -> None:
     later = replace(first, entry=replace(first.entry, last_modified_ms=START_MS + 1))
     longer = replace(first, body=BytesBody(b"a page!"))
     assert len({named(answer(given), "ETag")[0] for given in (first, later, longer)}) == 3
+
+
+def test_answers_from_entries_with_one_memo_differ_in_what_their_bodies_say() -> None:
+    first = found()
+    other, longer = BytesBody(b"b page"), BytesBody(b"a longer page")
+    for body in (other, longer, BODY):
+        given = answer(replace(first, entry=with_bodies(first.entry, {"html": body}), body=body))
+        assert given.body is body
+        assert named(given, "ETag") == [f'W/"{START_MS:x}-{body.size_bytes:x}"']
+    assert answer(replace(first, body=other)).memo is answer(first).memo is not None
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import gc
+import weakref
+from dataclasses import replace
+
 import pytest
 from tests.fakes.ports import START_MS
 
 from cache.body import BytesBody
+from cache.document import with_bodies
 from cache.entry import CacheEntry, Freshness
 from cache.keys import KeySchema
 from cache.values import AppPageValue
 from isr.client_headers import route_pattern, with_client_headers
-from isr.found import Found
+from isr.found import Found, body_of
 from isr.lookup import Lookup
 from isr.site import Site
 from seed.artifacts import Artifact
@@ -52,6 +57,51 @@ def test_what_was_kept_with_a_payload_stays() -> None:
     kept = {"x-own": "1", "x-vinext-rsc-compatibility-id": "older"}
     assert headers_of(with_client_headers(found(kept), lookup(), SITE)) == kept
     assert headers_of(with_client_headers(found({"x-own": "1"}), lookup(), SITE))["x-own"] == "1"
+
+
+def test_entries_with_one_memo_have_what_is_made_once_and_each_its_own_body() -> None:
+    first = found(None)
+    completed = [with_client_headers(first, lookup(), SITE)]
+    for data in (b"another payload", b"payload"):
+        body = BytesBody(data)
+        again = replace(first, entry=with_bodies(first.entry, {"rscData": body}), body=body)
+        completed.append(with_client_headers(again, lookup(), SITE))
+        assert completed[-1].body is body
+        assert body_of(completed[-1].entry, Artifact.RSC) is body
+        assert body_of(again.entry, Artifact.RSC) is body
+    assert len({id(one.entry.memo) for one in completed}) == 1
+    assert first.entry.memo is not completed[0].entry.memo
+    assert completed[0].entry == completed[2].entry
+    assert completed[0].body is first.body
+
+
+def test_entries_with_one_memo_say_the_path_and_the_build_of_their_own() -> None:
+    """Of two pages made in the same millisecond, with the same tags, all may be the same but the body."""
+    given = found(None)
+    other_site = replace(SITE, rsc_headers={"X-Vinext-RSC-Compatibility-Id": "other"})
+    other_path = Lookup("/blog/c", "/shop/blog/c", (Artifact.RSC,))
+    for _ in range(2):
+        shown = [
+            headers_of(with_client_headers(given, at, site))
+            for at, site in ((lookup(), SITE), (other_path, SITE), (lookup(), other_site))
+        ]
+        assert [headers["X-Vinext-Rendered-Path-And-Search"] for headers in shown] == [
+            "%2Fblog%2Fa%2520b",
+            "%2Fblog%2Fc",
+            "%2Fblog%2Fa%2520b",
+        ]
+        assert [headers["X-Vinext-RSC-Compatibility-Id"] for headers in shown] == ["compatible", "compatible", "other"]
+
+
+def test_no_body_is_kept_with_what_is_made_once() -> None:
+    body = BytesBody(b"payload of its own")
+    given = found(None)
+    entry = with_bodies(given.entry, {"rscData": body})
+    with_client_headers(replace(given, entry=entry, body=body), lookup(), SITE)
+    kept = weakref.ref(body)
+    del body, entry
+    gc.collect()
+    assert kept() is None
 
 
 @pytest.mark.parametrize(
