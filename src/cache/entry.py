@@ -21,6 +21,8 @@ class Freshness(Enum):
     STALE = "stale"
     EXPIRED = "expired"
 
+    __hash__ = object.__hash__  # in C, where an enumeration's own is in Python
+
 
 @dataclass(frozen=True)
 class CacheEntry:

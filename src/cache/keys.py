@@ -39,6 +39,8 @@ class KeySchema(Enum):
     V1 = "v1"
     V2 = "v2"
 
+    __hash__ = object.__hash__  # in C, where an enumeration's own is in Python
+
 
 def decode_path(path: str) -> str:
     r"""Percent-decode each segment of a path, except for the delimiters `/ # ? \\`, which stay or become encoded.

@@ -32,14 +32,8 @@ class RequestReader:
         start = url.index("/", url.index("//") + 2)
         path, _, query = url[start:].partition("?")
         headers = raw.headers
-        return PageRequest(
-            method=raw.method,
-            origin=url[:start],
-            path=path,
-            query=query.partition("#")[0],
-            headers=RequestHeaders(headers, self._known(headers)),
-            raw=raw,
-        )
+        known = RequestHeaders(headers, self._known(headers))
+        return PageRequest(raw.method, url[:start], path, query.partition("#")[0], known, raw)
 
     def _known(self, headers: Any) -> Mapping[str, str]:
         text = self._text_of(self._get_each(self._get, headers))

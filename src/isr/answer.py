@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from cache.entry import Freshness
 from cache.keys import KeySchema
@@ -76,8 +76,7 @@ _VARY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CachedAnswer:
+class CachedAnswer(NamedTuple):
     """An answer from the cache; `body` None where none is sent (HEAD, 304).
 
     `fixed_headers` are all but the age. Where later answers will have the very same, `memo` is the place for what

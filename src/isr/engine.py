@@ -76,7 +76,7 @@ class PageCache:
                 # Its answer is for one client only. The page's own payload is made beside it.
                 self._regeneration.start(request.origin, lookup)
             return await self._pass_on(request)
-        key = f"answer {self._site.key(lookup.path, lookup.artifacts[0])}"
+        key = f"answer {lookup.keys[0]}"
         for _ in range(_ROUNDS):
             claim = self._flight.claim(key)
             if claim is not None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cache.values import AppPageValue, AppRouteValue
 from seed.artifacts import Artifact
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from cache.entry import CacheEntry, Freshness
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """An entry that may be served, fresh or stale, and the body in it that was asked for."""
 
     entry: CacheEntry

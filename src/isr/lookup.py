@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -55,12 +55,17 @@ class Lookup:
     """The request is for a page that may be in the cache.
 
     `path` is normalized as in keys, `url_path` as the page handler is asked for it.
-    `artifacts` are the forms that answer it, the likeliest first.
+    `artifacts` are the forms that answer it, the likeliest first, and `keys` theirs in the cache.
     """
 
     path: str
     url_path: str
     artifacts: tuple[Artifact, ...]
+    keys: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path: str, url_path: str, site: Site, *artifacts: Artifact) -> Lookup:
+        return cls(path, url_path, artifacts, tuple(site.key(path, artifact) for artifact in artifacts))
 
     @property
     def is_rsc(self) -> bool:
@@ -140,8 +145,9 @@ def _place(url_path: str, query: str, site: Site) -> Place | PassBy | Hidden:
     # An RSC payload has no form with a slash: the page handler would redirect the page's own URL.
     if _is_other_form(path, trailing_slash=site.trailing_slash and not has_rsc_suffix):
         return PassBy("the other form of the trailing slash")
-    rsc = Lookup(normalize_path(path), _url_path(path, site), (Artifact.RSC,))
-    return Place(rsc if has_rsc_suffix else replace(rsc, artifacts=(Artifact.HTML, Artifact.ROUTE)), rsc)
+    key_path, url_path = normalize_path(path), _url_path(path, site)
+    rsc = Lookup.of(key_path, url_path, site, Artifact.RSC)
+    return Place(rsc if has_rsc_suffix else Lookup.of(key_path, url_path, site, Artifact.HTML, Artifact.ROUTE), rsc)
 
 
 def is_admin(path: str) -> bool:

@@ -159,7 +159,8 @@ class Regeneration:
         self._log.event(level, "page.not_made", path=path, reason=refusal.reason)
 
     def _is_uncacheable(self, path: str, *, rsc: bool) -> bool:
-        return self._clock() < self._uncacheable.get(_form(path, rsc=rsc), 0)
+        until_ms = self._uncacheable.get(_form(path, rsc=rsc))
+        return until_ms is not None and self._clock() < until_ms
 
 
 async def _released(work: Awaitable[object], claim: Claim) -> None:

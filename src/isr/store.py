@@ -63,11 +63,8 @@ class PageStore:
 
     async def find(self, lookup: Lookup) -> Found | None:
         """The entry that answers a request, out of the cache or of the build."""
-        artifacts = lookup.artifacts
-        if lookup.path in self._routes:
-            artifacts = tuple(reversed(artifacts))
-        for artifact in artifacts:
-            key = self.key(lookup.path, artifact)
+        forms = zip(lookup.artifacts, lookup.keys, strict=True)
+        for artifact, key in reversed(tuple(forms)) if lookup.path in self._routes else forms:
             try:
                 entry = await self._handler.get(key)
             except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request

@@ -24,6 +24,8 @@ class Artifact(Enum):
     RSC = "rsc"
     ROUTE = "route"
 
+    __hash__ = object.__hash__  # in C, where an enumeration's own is in Python
+
 
 def artifact_files(route: Route, *, trailing_slash: bool) -> dict[Artifact, str]:
     """The files a route may have, the one it cannot do without first.

@@ -42,7 +42,7 @@ def headers_of(result: Found) -> dict[str, object]:
 
 
 def lookup(artifact: Artifact = Artifact.RSC) -> Lookup:
-    return Lookup("/blog/a b", "/shop/blog/a%20b", (artifact,))
+    return Lookup.of("/blog/a b", "/shop/blog/a%20b", SITE, artifact)
 
 
 def test_a_payload_that_vinext_wrote_gets_what_its_client_needs() -> None:
@@ -64,7 +64,7 @@ def test_entries_with_one_memo_have_what_is_made_once_and_each_its_own_body() ->
     completed = [with_client_headers(first, lookup(), SITE)]
     for data in (b"another payload", b"payload"):
         body = BytesBody(data)
-        again = replace(first, entry=with_bodies(first.entry, {"rscData": body}), body=body)
+        again = first._replace(entry=with_bodies(first.entry, {"rscData": body}), body=body)
         completed.append(with_client_headers(again, lookup(), SITE))
         assert completed[-1].body is body
         assert body_of(completed[-1].entry, Artifact.RSC) is body
@@ -79,7 +79,7 @@ def test_entries_with_one_memo_say_the_path_and_the_build_of_their_own() -> None
     """Of two pages made in the same millisecond, with the same tags, all may be the same but the body."""
     given = found(None)
     other_site = replace(SITE, rsc_headers={"X-Vinext-RSC-Compatibility-Id": "other"})
-    other_path = Lookup("/blog/c", "/shop/blog/c", (Artifact.RSC,))
+    other_path = Lookup.of("/blog/c", "/shop/blog/c", SITE, Artifact.RSC)
     for _ in range(2):
         shown = [
             headers_of(with_client_headers(given, at, site))
@@ -97,7 +97,7 @@ def test_no_body_is_kept_with_what_is_made_once() -> None:
     body = BytesBody(b"payload of its own")
     given = found(None)
     entry = with_bodies(given.entry, {"rscData": body})
-    with_client_headers(replace(given, entry=entry, body=body), lookup(), SITE)
+    with_client_headers(given._replace(entry=entry, body=body), lookup(), SITE)
     kept = weakref.ref(body)
     del body, entry
     gc.collect()
