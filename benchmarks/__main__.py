@@ -17,7 +17,7 @@ from benchmarks.chart import chart
 from benchmarks.cold import first_answers, starts
 from benchmarks.contender import our_options, ours, vinext
 from benchmarks.load import LoadGenerator
-from benchmarks.report import document, series_table, target_rows, target_table
+from benchmarks.report import document, series_table, start_table, target_rows, target_table
 from benchmarks.rounds import Bench
 from vinext_worker.copying import copy_build
 from vinext_worker.toolchain import Project
@@ -82,14 +82,14 @@ def main(  # noqa: PLR0913 - one for each option
     about |= {"noise_after": round(machine.noise(), 2), "seconds": round(time.monotonic() - start)}
     rows = target_rows(targets(), found, cold, begun)
     out = Console(width=130)
-    out.print(series_table(found), target_table(rows))
+    out.print(series_table(found), *([start_table(begun)] if begun else []), target_table(rows))
     out.print(
         f"{about['processor']}, {about['cores']} cores, load {about['load']} at the start; the same work took up to "
         f"{about['noise_before']} times as long as at best before, {about['noise_after']} times after; "
         f"{rounds} rounds, {about['seconds']} s. CPU: of the workerd process, an answer, median."
     )
     if json_file is not None:
-        json_file.write_text(json.dumps(document(about, found, rows, cold), indent=1) + "\n")
+        json_file.write_text(json.dumps(document(about, found, rows, cold, begun), indent=1) + "\n")
     if chart_file is not None:
         chart_file.write_text(chart(found, _CHARTED))
 

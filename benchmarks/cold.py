@@ -6,7 +6,6 @@ import hashlib
 import time
 import urllib.request
 from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,10 +29,12 @@ from vinext_worker.runtime import LocalRuntime
 from vinext_worker.wrangler_config import WranglerConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from vinext_worker.runtime import RuntimeOptions
+
+EMPTY, OURS = "empty", "ours"
 
 _PAGE = b"<!DOCTYPE html><title>p</title>" + b"<p>a paragraph of a page</p>" * 290
 _EMPTY_ENTRY = """from workers import WorkerEntrypoint
@@ -56,10 +57,16 @@ class FirstAnswer:
 
 @dataclass(frozen=True)
 class Start:
-    """What a start cost: processor time of workerd until Python has imported the Worker."""
+    """What starts cost until Python has imported the Worker: processor time of workerd, and the time one waits for it.
+
+    `bytecode`: whether the imports come from what an earlier start has compiled, as in every start of unchanged sources but the
+    first; else each start compiles all of them.
+    """
 
     name: str
+    bytecode: bool
     cpu_ms: list[float]
+    wall_ms: list[float]
 
 
 def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, rounds: int) -> list[FirstAnswer]:
@@ -80,25 +87,36 @@ def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, r
 
 
 def starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[Start]:
-    """Start the Worker and an empty one, in turn and repeatedly, each from the same snapshot of Python alone."""
+    """Start the Worker and an empty one, each with the bytecode of an earlier start and without, in turn and repeatedly.
+
+    All of them start from the same snapshot of Python and the standard library, with nothing of the Worker in it.
+    """
     empty = folder / "empty"
     (empty / "src").mkdir(parents=True, exist_ok=True)
     (empty / "src" / "entry.py").write_text(_EMPTY_ENTRY)
     configuration = empty / "wrangler.toml"
     configuration.write_text(options.config.path.read_text())
-    candidates = {"empty": replace(options, config=WranglerConfig.read(configuration)), "ours": options}
-    found = {name: Start(name, []) for name in candidates}
+    named = {EMPTY: replace(options, config=WranglerConfig.read(configuration)), OURS: options}
+    candidates = [
+        (Start(name, bytecode, [], []), replace(candidate, bytecode=bytecode))
+        for name, candidate in named.items()
+        for bytecode in (True, False)
+    ]
+    for _, candidate in candidates:
+        _measure(candidate)  # what it leaves for the next start belongs to no figure
     for _ in range(rounds):
-        for name, candidate in candidates.items():
-            with _started(candidate) as cpu_seconds:
-                found[name].cpu_ms.append(cpu_seconds * 1000)
-    return list(found.values())
+        for start, candidate in candidates:
+            cpu_ms, wall_ms = _measure(candidate)
+            start.cpu_ms.append(cpu_ms)
+            start.wall_ms.append(wall_ms)
+    return [start for start, _ in candidates]
 
 
-@contextmanager
-def _started(options: RuntimeOptions) -> Iterator[float]:
+def _measure(options: RuntimeOptions) -> tuple[float, float]:
+    before = time.perf_counter()
     with LocalRuntime(options) as runtime:
-        yield Meter.of_child(runtime.host_pid, "workerd").cpu_seconds()
+        wall_ms = (time.perf_counter() - before) * 1000
+        return Meter.of_child(runtime.host_pid, "workerd").cpu_seconds() * 1000, wall_ms
 
 
 def _build(folder: Path, routes: int) -> Path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from benchmarks.cold import EMPTY, OURS
 from benchmarks.rounds import pairs, ratios
 
 if TYPE_CHECKING:
@@ -54,11 +55,25 @@ def target_rows(
         small, large = answers[0], answers[-1]
         shares = [one / other for one, other in zip(large.cpu_ms, small.cpu_ms, strict=True)]
         rows.append(_row(f"cold isolate, {large.routes:,} routes against {small.routes}", shares, COLD_AT_MOST))
-    if begun:
-        empty, ours = begun
-        above = [one - other for one, other in zip(ours.cpu_ms, empty.cpu_ms, strict=True)]
-        rows.append(_row("own imports above an empty entry, ms", above, IMPORT_AT_MOST_MS))
+    starts = {(start.name, start.bytecode): start for start in begun}
+    for how, bytecode in {"from bytecode": True, "compiled anew": False}.items() if starts else ():
+        pairs_of_starts = zip(starts[OURS, bytecode].cpu_ms, starts[EMPTY, bytecode].cpu_ms, strict=True)
+        above = [one - other for one, other in pairs_of_starts]
+        rows.append(_row(f"own imports above an empty entry, {how}, ms", above, IMPORT_AT_MOST_MS))
     return rows
+
+
+def start_table(begun: list[Start]) -> Table:
+    """A row a Worker that was started, with bytecode and without."""
+    table = Table("start", "imports", "CPU ms", "quartiles", "until ready ms", "quartiles")
+    for start in begun:
+        figures = [
+            text
+            for values in (start.cpu_ms, start.wall_ms)
+            for text in (f"{statistics.median(values):.0f}", "{:.0f}-{:.0f}".format(*pairs(values)))
+        ]
+        table.add_row(start.name, "from bytecode" if start.bytecode else "compiled anew", *figures)
+    return table
 
 
 def target_table(rows: list[dict[str, Any]]) -> Table:
@@ -73,13 +88,16 @@ def target_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def document(machine: dict[str, Any], found: list[Series], rows: list[dict[str, Any]], cold: list[FirstAnswer]) -> dict[str, Any]:
+def document(
+    machine: dict[str, Any], found: list[Series], rows: list[dict[str, Any]], cold: list[FirstAnswer], begun: list[Start]
+) -> dict[str, Any]:
     """Everything, as JSON."""
     return {
         "machine": machine,
         "targets": rows,
         "series": [{**vars(series), "answers": dict(series.answers), "median_cpu_ms": series.median_cpu_ms} for series in found],
         "first_answers": [vars(answer) for answer in cold],
+        "starts": [vars(start) for start in begun],
     }
 
 

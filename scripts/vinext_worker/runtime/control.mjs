@@ -20,7 +20,18 @@ export async function answerControl(request, { settings, bindings, boot, makeSna
 
 const actions = {
   async boot(_given, { boot }) {
-    await boot();
+    const { bytecode } = await boot();
+    return Response.json({ compiled: bytecode?.compiled_count ?? 0 });
+  },
+
+  async bytecode(_given, { boot }) {
+    const { bytecode } = await boot();
+    const dumped = bytecode.dump();
+    try {
+      return new Response(dumped.toJs());
+    } finally {
+      dumped.destroy();
+    }
   },
 
   async snapshot(_given, { makeSnapshot }) {

@@ -1,13 +1,10 @@
 // The process that runs workerd through miniflare. Python starts it and speaks JSON lines with it: one configuration or command a
 // line on stdin, one event a line on stdout. It ends when its stdin does, so that nothing is left behind when Python dies.
 
-import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import path from "node:path";
 import { createInterface } from "node:readline";
-import { CONTROL, DIRECT, OWN_MODULES, minimalOptions, serviceNames, toMiniflareOptions, workerNames } from "./options.mjs";
+import { StartCache } from "./cache.mjs";
+import { CONTROL, DIRECT, minimalOptions, serviceNames, toMiniflareOptions, workerNames } from "./options.mjs";
 
 // miniflare lies in the project's node_modules, not beside this file.
 const { Log, LogLevel, Miniflare } = createRequire(process.argv[2])("miniflare");
@@ -41,21 +38,24 @@ function sharedOptions(config, onLog) {
   };
 }
 
-/** Start Python in each isolate, or throw with its traceback. */
+/** Start Python in each isolate, or throw with its traceback; return how many modules the first had to compile. */
 async function bootAll(instance, config) {
-  await Promise.all(
+  const [first] = await Promise.all(
     workerNames(config).map(async (name) => {
-      const { error } = await (await ask(instance, config, name, "boot")).json();
+      const { error, compiled } = await (await ask(instance, config, name, "boot")).json();
       if (error !== undefined) throw new BootError(error);
+      return compiled;
     }),
   );
+  return first;
 }
 
 class BootError extends Error {}
 
-async function ask(instance, { token }, name, action) {
+async function ask(instance, { token }, name, action, signal) {
   const url = await instance.unsafeGetDirectURL(name, CONTROL);
-  return await fetch(url, { method: "POST", headers: { Authorization: `Bearer ${token}` }, body: JSON.stringify({ action }) });
+  const headers = { Authorization: `Bearer ${token}` };
+  return await fetch(url, { method: "POST", headers, body: JSON.stringify({ action }), signal });
 }
 
 async function urlsOf(instance, config) {
@@ -75,20 +75,13 @@ async function urlsOf(instance, config) {
  * Return the name of the file with the heap of a started interpreter, made once for a release of Pyodide and this code. Starting
  * without it works too, only slower, so a failure is no more than a line in the log.
  */
-async function ensureSnapshot(config) {
-  await mkdir(config.cache, { recursive: true });
-  const name = await snapshotName(config);
-  const file = path.join(config.cache, name);
-  if (existsSync(file)) return name;
+async function ensureSnapshot(config, cache) {
+  const name = cache.snapshotName;
+  if (cache.has(name)) return name;
   const maker = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await minimalOptions(config)) });
   try {
     await maker.ready;
-    const response = await ask(maker, config, config.worker.name, "snapshot");
-    if (!response.ok) throw new Error((await response.json()).error);
-    // Renamed when whole: another runtime may be reading it.
-    await writeFile(`${file}.${process.pid}`, Buffer.from(await response.arrayBuffer()));
-    await rename(`${file}.${process.pid}`, file);
-    await removeOthers(config.cache, name);
+    await cache.write(name, await download(maker, config, "snapshot"));
     return name;
   } catch (error) {
     emit("log", { level: "warn", message: `no snapshot of Python was made, so it starts slowly: ${error.message}` });
@@ -98,29 +91,53 @@ async function ensureSnapshot(config) {
   }
 }
 
-/** An upgrade makes a new snapshot, and nothing would ever read the old one again. */
-async function removeOthers(folder, kept) {
-  const names = (await readdir(folder)).filter((name) => name.endsWith(".snapshot") && name !== kept);
-  await Promise.all(names.map((name) => rm(path.join(folder, name), { force: true })));
+async function download(instance, config, action, signal) {
+  const response = await ask(instance, config, config.worker.name, action, signal);
+  if (!response.ok) throw new Error((await response.json()).error);
+  return Buffer.from(await response.arrayBuffer());
 }
 
-async function snapshotName({ pyodide }) {
-  const hash = createHash("sha256");
-  for (const file of [path.join(pyodide, "package.json"), ...OWN_MODULES]) hash.update(await readFile(file));
-  return `python-${hash.digest("hex").slice(0, 16)}.snapshot`;
+// Less than Python waits for the end of this process.
+const KEEPING_MILLISECONDS = 5000;
+
+let keeping = Promise.resolve();
+
+/** Keep what had to be compiled for the next start, while this one already serves. */
+function keepBytecode(instance, config, cache) {
+  keeping = keeping.then(async () => {
+    try {
+      const signal = AbortSignal.timeout(KEEPING_MILLISECONDS); // the Worker serves already, and may hang in a request
+      await cache.write(cache.bytecodeName(config), await download(instance, config, "bytecode", signal));
+    } catch (error) {
+      emit("log", { level: "warn", message: `no bytecode was kept, so the next start compiles again: ${error.message}` });
+    }
+  });
+}
+
+/** The configuration with the names of the files that earlier starts have left, and the cache they are in. */
+async function withCache(given) {
+  const cache = await StartCache.open(given);
+  const snapshot = await ensureSnapshot(given, cache);
+  return [{ ...given, snapshot, bytecode: given.usesBytecode ? await cache.bytecodeFor(given) : null }, cache];
+}
+
+async function boot(config, cache) {
+  const compiled = await bootAll(miniflare, config);
+  emit("ready", await urlsOf(miniflare, config));
+  if (config.usesBytecode && compiled > 0) keepBytecode(miniflare, config, cache);
 }
 
 async function start(given) {
-  const config = { ...given, snapshot: await ensureSnapshot(given) };
+  const [config, cache] = await withCache(given);
   miniflare = new Miniflare({ ...sharedOptions(config, (line) => emit("log", line)), ...(await toMiniflareOptions(config)) });
   await miniflare.ready;
-  await bootAll(miniflare, config);
-  emit("ready", await urlsOf(miniflare, config));
+  await boot(config, cache);
 }
 
 /** Try the new sources in a runtime of their own first: until they start, the old ones go on serving. */
 async function reload(given) {
-  const config = { ...given, snapshot: await ensureSnapshot(given) };
+  await keeping;
+  const [config, cache] = await withCache(given);
   const trial = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await minimalOptions(config)) });
   try {
     await trial.ready;
@@ -129,8 +146,7 @@ async function reload(given) {
     await trial.dispose();
   }
   await miniflare.setOptions({ ...sharedOptions(config, (line) => emit("log", line)), ...(await toMiniflareOptions(config)) });
-  await bootAll(miniflare, config);
-  emit("ready", await urlsOf(miniflare, config));
+  await boot(config, cache);
 }
 
 async function attempt(action) {
@@ -146,6 +162,7 @@ let stopping = false;
 async function stop() {
   if (stopping) return;
   stopping = true;
+  await keeping;
   await miniflare?.dispose().catch(() => {});
   process.exit(0);
 }

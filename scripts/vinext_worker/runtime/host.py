@@ -5,11 +5,21 @@ Stands in for what the Workers runtime does in Python: the import path, the rule
 
 from __future__ import annotations
 
+import builtins
 import sys
 import traceback
-from importlib import import_module, invalidate_caches
+from importlib import import_module
 from inspect import isawaitable
 from site import addsitedir
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    ModuleType,
+    NoneType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 import _cloudflare  # `entropy.py`, mounted under the name that the SDK knows
@@ -30,7 +40,6 @@ def prepare_import_path(code: str, vendored: str) -> None:
     first = next(index for index, path in enumerate(sys.path) if path.endswith("site-packages"))
     sys.path.insert(first, vendored)
     sys.path.append(code)
-    invalidate_caches()
     addsitedir(vendored)  # `.pth` files of vendored packages are processed (flag python_process_pth_files)
 
 
@@ -53,7 +62,7 @@ def describe_import_error() -> str:
     if isinstance(error, TopLevelError):
         return str(error)
     text = "".join(traceback.format_exception(error))
-    own = ('File "host.py"', "_cloudflare.py", 'File "<frozen importlib', 'importlib/__init__.py"')
+    own = ('File "host.py"', 'File "bytecode.py"', "_cloudflare.py", 'File "<frozen importlib', 'importlib/__init__.py"')
     lines, skip = [], False
     for line in text.splitlines():
         if line.startswith('  File "'):
@@ -79,13 +88,12 @@ class TopLevelError(Exception):
 def check_globals(code: str, vendored: str) -> None:
     """Raise TopLevelError where a global of the project's modules holds a JavaScript object; the snapshot could not keep it."""
     own = _project_modules(code, vendored)
-    modules = {id(module) for module in sys.modules.values()}
-    seen = set(modules)
+    seen = {id(module) for module in sys.modules.values()} | {id(vars(builtins))}
     for name, path in own.items():
         for key, value in list(vars(sys.modules[name]).items()):
-            where = _find_js_object(value, key, own, seen)
-            if where:
-                message = f"{path}: the global '{where}' holds a JavaScript object; make it in the first request"
+            way = _way_to_js_object(value, own, seen)
+            if way is not None:
+                message = f"{path}: the global '{key}{way}' holds a JavaScript object; make it in the first request"
                 raise TopLevelError(message)
 
 
@@ -95,19 +103,35 @@ def _project_modules(code: str, vendored: str) -> dict[str, str]:
     return {name: file for name, file in files.items() if file.startswith(f"{code}/") and not file.startswith(f"{vendored}/")}
 
 
-def _find_js_object(value: Any, where: str, own: dict[str, str], seen: set[int]) -> str | None:
-    if id(value) in seen:
+# Most of what a module holds; none of them leads to a JavaScript object. Exactly these types, no subclasses.
+_PLAIN = frozenset(
+    {
+        *(bool, bytes, float, int, str, NoneType, ModuleType, BuiltinFunctionType, FunctionType),
+        *(GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType),
+    }
+)
+
+
+def _way_to_js_object(value: Any, own: dict[str, str], seen: set[int]) -> str | None:
+    """How to get from a value to the first JavaScript object in it, as `[0].name`; None where there is none."""
+    if type(value) in _PLAIN or id(value) in seen:
         return None
     if isinstance(value, JsProxy):
         # Classes and functions of the global scope are found again by name; everything else is lost with the snapshot.
         is_class = not isinstance(value, JsDoubleProxy) and value.typeof == "function"
-        return None if is_class else where
+        return None if is_class else ""
     seen.add(id(value))
-    inside: list[tuple[str, Any]] = []
+    inside: list[tuple[Any, Any]] = []
+    step = "[{!r}]"
     if isinstance(value, dict):
-        inside = [(f"{where}[{key!r}]", item) for key, item in value.items()]
+        inside = list(value.items())
     elif isinstance(value, list | tuple | set | frozenset):
-        inside = [(f"{where}[{index}]", item) for index, item in enumerate(value)]
+        inside = list(enumerate(value))
     elif getattr(value if isinstance(value, type) else type(value), "__module__", None) in own:
-        inside = [(f"{where}.{key}", item) for key, item in getattr(value, "__dict__", {}).items()]
-    return next((found for name, item in inside if (found := _find_js_object(item, name, own, seen))), None)
+        inside, step = list(getattr(value, "__dict__", {}).items()), ".{}"
+    for key, item in inside:
+        # Looked at here too: a call for each of them would be most of the time.
+        way = None if type(item) in _PLAIN else _way_to_js_object(item, own, seen)
+        if way is not None:
+            return step.format(key) + way
+    return None

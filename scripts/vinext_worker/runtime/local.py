@@ -81,6 +81,8 @@ class LocalRuntime:
             encoding="utf-8",
             # Ctrl-C is for this process; the host ends when its stdin is closed, and workerd with it.
             start_new_session=True,
+            # Node.js keeps what it has compiled there: miniflare is large.
+            env={**os.environ, "NODE_COMPILE_CACHE": str(project.local / "cache" / "node")},
         )
         self._reader = Thread(target=self._read, args=[self._process], daemon=True, name="vinext-runtime")
         self._reader.start()

@@ -29,7 +29,24 @@ const PYTHON_FLAGS = [
 ];
 
 // What the SDK imports of the standard library, and nearly every Worker with it: they are part of the snapshot.
-const PRELOADED = ["asyncio", "dataclasses", "http.client", "inspect", "json", "logging", "random", "site", "traceback", "typing", "uuid"];
+const PRELOADED = [
+  "asyncio",
+  "dataclasses",
+  "encodings.utf_8_sig",
+  "hashlib",
+  "hmac",
+  "http.client",
+  "importlib.metadata",
+  "inspect",
+  "json",
+  "logging",
+  "pyodide.http",
+  "random",
+  "site",
+  "traceback",
+  "typing",
+  "uuid",
+];
 
 /** The names of the Python Workers: one isolate each, all with the same code and bindings. */
 export function workerNames({ worker, isolates }) {
@@ -80,6 +97,8 @@ async function pythonWorkers(config) {
       checkTopLevel: config.checkTopLevel,
       preloaded: PRELOADED,
       snapshot: config.snapshot ?? null,
+      usesBytecode: config.usesBytecode,
+      bytecode: config.bytecode ?? null,
       lockFileInfo: JSON.parse(await readFile(path.join(config.pyodide, "pyodide-lock.json"), "utf8")).info,
       faults: config.faults,
       compatibilityFlags: Object.fromEntries([...PYTHON_FLAGS, ...worker.compatibilityFlags].map((flag) => [flag, true])),
@@ -110,7 +129,7 @@ async function pythonWorkers(config) {
   }));
 }
 
-const OWN = ["worker.mjs", "control.mjs", "entropy.py", "host.py"];
+const OWN = ["worker.mjs", "control.mjs", "bytecode.py", "entropy.py", "host.py"];
 
 /** The files of this folder that run inside the Worker. */
 export const OWN_MODULES = [...OWN.map((name) => path.join(HERE, name)), fileURLToPath(import.meta.url)];
@@ -121,23 +140,22 @@ async function pythonModules({ pyodide, worker }) {
     ...OWN.map((name) => read(name.endsWith(".py") ? "Text" : "ESModule", name, path.join(HERE, name))),
     read("ESModule", "pyodide.mjs", path.join(pyodide, "pyodide.mjs")),
     read("ESModule", "pyodide.asm.mjs", path.join(pyodide, "pyodide.asm.mjs")),
-    mountedFiles(worker.files),
+    ...mountedFiles(worker.files),
     // The SDK imports these by name, with `doAnImport`.
     ...worker.scripts.map(([name, file]) => read("ESModule", name, file)),
   ]);
 }
 
-/** The project's files in one module: they are written into Pyodide's file system when it starts. */
-async function mountedFiles(files) {
-  const entries = await Promise.all(
-    files.map(async ([name, file]) => {
-      const contents = await readFile(file);
-      const text = contents.toString("utf8");
-      return [name, Buffer.from(text).equals(contents) ? ["utf8", text] : ["base64", contents.toString("base64")]];
+/** The project's files as two modules, an index and their bytes: they are written into Pyodide's file system when it starts. */
+function mountedFiles(files) {
+  const read = Promise.all(files.map(async ([name, file]) => [name, await readFile(file)]));
+  return [
+    read.then((entries) => {
+      const index = JSON.stringify(entries.map(([name, contents]) => [name, contents.length]));
+      return { type: "ESModule", path: "/files.mjs", contents: `export default ${index};` };
     }),
-  );
-  const source = `export default ${JSON.stringify(Object.fromEntries(entries))};`;
-  return { type: "ESModule", path: "/files.mjs", contents: source };
+    read.then((entries) => ({ type: "Data", path: "/files.bin", contents: Buffer.concat(entries.map(([, contents]) => contents)) })),
+  ];
 }
 
 async function serviceWorker(name, service, config) {

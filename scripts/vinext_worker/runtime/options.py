@@ -47,6 +47,8 @@ class RuntimeOptions:
     """Whether a Worker in front reports each request of the first isolate."""
     check_top_level: bool = True
     """Whether a module global that holds a JavaScript object fails the start, as it fails an upload."""
+    bytecode: bool = True
+    """Whether modules that an earlier start has compiled are imported from that bytecode; False: compiled anew, for measuring."""
     vendored: Path | None = None
     """The folder of vendored packages; None: `python_modules` beside the configuration, else the project's."""
 
@@ -85,11 +87,13 @@ class RuntimeOptions:
             "faults": self.faults,
             "front": self.log_requests,
             "checkTopLevel": self.check_top_level,
+            "usesBytecode": self.bytecode,
             "worker": {
                 "name": config.name,
                 "mainModule": self._main.stem,
                 "compatibilityDate": config.compatibility_date,
                 "compatibilityFlags": list(config.compatibility_flags),
+                "folders": [str(self.source_root), str(vendored)],
                 "files": self._files(vendored),
                 "scripts": [
                     [f"{_VENDORED}/{path.relative_to(vendored).as_posix()}", str(path)]

@@ -6,7 +6,9 @@ import * as cloudflareWorkers from "cloudflare:workers";
 import * as cloudflareSockets from "cloudflare:sockets";
 import { loadPyodide } from "./pyodide.mjs";
 import createPyodideModule from "./pyodide.asm.mjs";
-import files from "./files.mjs";
+import filesContents from "./files.bin";
+import filesIndex from "./files.mjs";
+import bytecodeSource from "./bytecode.py";
 import entropySource from "./entropy.py";
 import hostSource from "./host.py";
 import { answerControl, withFaults } from "./control.mjs";
@@ -65,29 +67,78 @@ async function startPython(options) {
 async function makeSnapshot() {
   const pyodide = await startPython({ _makeSnapshot: true });
   pyodide.runPython(settings.preloaded.map((name) => `__import__("${name}")`).join("\n"));
+  addOwnModules(pyodide);
   return pyodide.makeMemorySnapshot();
 }
 
-async function load() {
-  const pyodide = await startPython(settings.snapshot ? { _loadSnapshot: readFile(cacheFiles, settings.snapshot) } : {});
-  for (const [path, [encoding, text]] of Object.entries(files)) {
-    const target = `${CODE}/${path}`;
-    pyodide.FS.mkdirTree(target.slice(0, target.lastIndexOf("/")));
-    pyodide.FS.writeFile(target, encoding === "base64" ? Uint8Array.fromBase64(text) : text);
+/** Import this folder's modules under names that no project has. */
+function addOwnModules(pyodide) {
+  writeEntropy(pyodide);
+  for (const [name, filename, source] of [
+    ["_vinext_host", "host.py", hostSource],
+    ["_vinext_bytecode", "bytecode.py", bytecodeSource],
+  ]) {
+    const module = pyodide.runPython(`import sys, types; sys.modules.setdefault("${name}", types.ModuleType("${name}"))`);
+    pyodide.runPython(source, { globals: module.__dict__, filename });
   }
+}
+
+/** For the lines of a traceback too: the heap of an earlier start has the module, but files are no part of a heap. */
+function writeEntropy(pyodide) {
   pyodide.FS.writeFile(`${SITE_PACKAGES}/_cloudflare.py`, entropySource);
+}
+
+async function load() {
+  const [pyodide, kept] = await Promise.all([
+    startPython(settings.snapshot ? { _loadSnapshot: readFile(cacheFiles, settings.snapshot) } : {}),
+    settings.bytecode && readFile(cacheFiles, settings.bytecode).catch(withoutBytecode),
+  ]);
+  if (settings.snapshot) writeEntropy(pyodide);
+  else addOwnModules(pyodide);
+  writeProject(pyodide.FS);
   pyodide.registerJsModule("_pyodide_entrypoint_helper", entrypointHelper());
   pyodide.registerJsModule("_cloudflare_compat_flags", settings.compatibilityFlags);
 
-  const host = pyodide.runPython(`from types import ModuleType; ModuleType("_vinext_host")`);
-  pyodide.runPython(hostSource, { globals: host.__dict__, filename: "host.py" });
+  const host = pyodide.pyimport("_vinext_host");
+  const bytecode = settings.usesBytecode ? pyodide.pyimport("_vinext_bytecode").Bytecode() : null;
+  if (kept) takeUp(bytecode, pyodide.toPy(new Uint8Array(kept)));
+  bytecode?.install(CODE);
   host.prepare_import_path(CODE, VENDORED);
   try {
     await host.import_main.callPromising(settings.mainModule, CODE, VENDORED, settings.checkTopLevel);
   } catch (error) {
     throw new Error(host.describe_import_error(), { cause: error });
   }
-  return { host };
+  bytecode?.finish();
+  return { host, bytecode };
+}
+
+/** Write the project's files: the index has their names and sizes, in the order in which their bytes follow each other. */
+function writeProject(FS) {
+  const folders = new Set();
+  let end = 0;
+  for (const [path, size] of filesIndex) {
+    const target = `${CODE}/${path}`;
+    const folder = target.slice(0, target.lastIndexOf("/"));
+    if (!folders.has(folder)) FS.mkdirTree(folder);
+    folders.add(folder);
+    FS.writeFile(target, new Uint8Array(filesContents, end, size), { canOwn: true });
+    end += size;
+  }
+}
+
+function takeUp(bytecode, kept) {
+  try {
+    bytecode.load(kept);
+  } catch (error) {
+    withoutBytecode(error);
+  } finally {
+    kept.destroy();
+  }
+}
+
+function withoutBytecode(error) {
+  console.warn(`the bytecode of an earlier start is not used: ${error.message.trim().split("\n").at(-1)}`);
 }
 
 /**
