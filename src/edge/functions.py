@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from js import Array, Function
 
 from edge.steps import settled
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
 
 
 def bind(function: Any, this: Any, *arguments: Any) -> Any:
@@ -20,9 +23,9 @@ def results_of(*functions: Any) -> Any:
     return Array.from_(Array.of(*functions), call())
 
 
-async def result_of(function: Any) -> Any:
+def result_of(function: Any) -> Awaitable[Any]:
     """What the promise gives that a bound function returns."""
-    return await settled(results_of(function)[0])
+    return settled(results_of(function)[0])
 
 
 @cache

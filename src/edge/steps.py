@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
     from contextvars import Context
     from types import CodeType
 
@@ -37,12 +37,15 @@ def begin_at_once(code: CodeType) -> None:
     loop.create_task = begin  # type: ignore[assignment, method-assign]
 
 
-async def settled(promise: Any) -> Any:
+def settled(promise: Any) -> Awaitable[Any]:
     """What a JavaScript promise gives; raises what it is rejected with.
 
     The promise is an attribute or an item of a JavaScript object: of one that a function returns, Pyodide makes a future.
     """
-    return await (promise if _is_site_code.get() else _Settling(promise))
+    if _is_site_code.get():
+        ordinary: Awaitable[Any] = promise
+        return ordinary
+    return _Settling(promise)
 
 
 def begin(coroutine: Coroutine[Any, Any, Any]) -> None:

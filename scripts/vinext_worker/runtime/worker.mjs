@@ -110,7 +110,8 @@ async function load() {
     throw new Error(host.describe_import_error(), { cause: error });
   }
   bytecode?.finish();
-  return { host, bytecode };
+  // A proxy of the function, made once: each look at an attribute makes a new one.
+  return { answer: host.handle, bytecode };
 }
 
 /** Write the project's files: the index has their names and sizes, in the order in which their bytes follow each other. */
@@ -205,9 +206,9 @@ function entrypointHelper() {
 
 /** Answer one request: a new instance of the class `Default`, and its method `fetch`. */
 async function handle(request, context) {
-  const { host } = await boot();
+  const { answer } = await boot();
   try {
-    return await host.handle.callWithOptions({ relaxed: true, promising: true }, request, visibleEnv, context);
+    return await answer.callWithOptions({ relaxed: true, promising: true }, request, visibleEnv, context);
   } catch (error) {
     console.error(error.message);
     throw error;
