@@ -47,20 +47,25 @@ import gc
 import json
 
 import js
-from edge import entrypoint
+from edge.application import Application
+from edge.entrypoint import Default  # noqa: F401
 from pyodide.ffi import JsProxy
 
+answer = Application.answer
 
-class Default(entrypoint.Default):
-    async def fetch(self, request):
-        if not request.url.endswith("/count-proxies"):
-            return await super().fetch(request)
-        gc.collect()
-        counts = {"js_proxies": 0, "objects": 0}
-        for thing in gc.get_objects():
-            counts["objects"] += 1
-            counts["js_proxies"] += sum(isinstance(held, JsProxy) for held in gc.get_referents(thing))
-        return js.Response.new(json.dumps(counts))
+
+async def answer_or_count(application, request):
+    if not request.url.endswith("/count-proxies"):
+        return await answer(application, request)
+    gc.collect()
+    counts = {"js_proxies": 0, "objects": 0}
+    for thing in gc.get_objects():
+        counts["objects"] += 1
+        counts["js_proxies"] += sum(isinstance(held, JsProxy) for held in gc.get_referents(thing))
+    return js.Response.new(json.dumps(counts))
+
+
+Application.answer = answer_or_count
 '''
 
 
