@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import httpx2 as httpx
@@ -106,3 +107,11 @@ def test_pages_wait_when_they_are_made_again(runtime: LocalRuntime) -> None:
 def test_what_a_page_raises_is_told(runtime: LocalRuntime) -> None:
     assert ask(runtime, "raises").status_code == 500
     runtime.wait_for_log("raised ValueError: raises")
+
+
+def test_requests_go_on_while_others_wait(runtime: LocalRuntime) -> None:
+    paths = [f"together-{number % 20}" for number in range(200)]
+    with ThreadPoolExecutor(16) as visitors:
+        answers = list(visitors.map(lambda path: ask(runtime, path), paths))
+    assert [answer.text for answer in answers] == [f"<p>{path} {path}</p>" for path in paths]
+    assert {answer.headers["X-Vinext-Cache"] for answer in answers} == {"HIT", "MISS"}
