@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from js import Headers, Response
+from js import Array, Blob, Headers, Response
 
 from edge.buffer import body_to_js
 from edge.headers import js_headers, response_options
@@ -13,17 +13,29 @@ from isr.answer import CachedAnswer
 from pages.whole import WholeResponse
 
 if TYPE_CHECKING:
+    from cache.body import Body
     from isr.answer import Answer, PassedAnswer
 
 _SWITCHING_PROTOCOLS = 101
+# From here on a stream costs less.
+_STREAMED_BYTES = 64 * 1024
 
 
 def js_response(answer: Answer) -> Any:
     """The raw `Response`: the SDK's own costs more and gives nothing here."""
     if isinstance(answer, CachedAnswer):
-        body = None if answer.body is None else body_to_js(answer.body)
-        return Response.new(body, _options(answer))
+        return Response.new(None if answer.body is None else _sent(answer.body), _options(answer))
     return _passed(answer)
+
+
+def _sent(body: Body) -> Any:
+    """A body as a `Response` takes it.
+
+    Of bytes it makes a copy that lies about until JavaScript collects its garbage, hundreds of megabytes of large pages. What a
+    `Blob` streams is let go at once, and has its length too.
+    """
+    data = body_to_js(body)
+    return data if body.size_bytes < _STREAMED_BYTES else Blob.new(Array.of(data)).stream()
 
 
 class _SharedOptions:
@@ -72,5 +84,5 @@ def _passed(answer: PassedAnswer) -> Any:
 def _whole(response: WholeResponse, answer: PassedAnswer) -> Any:
     replaced = answer.removed | {name.lower() for name, _ in answer.added}
     kept = [(name, value) for name, value in response.headers if name.lower() not in replaced]
-    body = None if response.body is None else body_to_js(response.body)
+    body = None if response.body is None else _sent(response.body)
     return Response.new(body, status=response.status, headers=js_headers([*kept, *answer.added]))
