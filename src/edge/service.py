@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from js import Array, Blob, Object, Request, Response, Uint8Array
+from js import Array, Blob, Object, Request, Response
 from pyodide.ffi import JsException, to_js
 
 from edge.buffer import JsBuffer
@@ -15,15 +15,11 @@ from pages.handler import PageError
 from pages.request import NOT_FOR_KEPT_ANSWERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from cache.body import Body
     from pages.handler import BodyCopy
     from pages.request import PageRequest, RenderRequest
-
-
-_FIRST_PART_BYTES = 64 * 1024
-_MOST_PART_BYTES = 1024 * 1024
 
 
 class ServicePages:
@@ -121,10 +117,12 @@ class StreamCopy:
     async def read(self, limit_bytes: int) -> Body | None:
         chunks = Array.new()
         if self._stream:
-            reader, read = _reader(self._stream)
+            # One that fills a large buffer would hold the parts back from the visitor, who reads the other half of a `tee()`.
+            reader = self._stream.getReader()
+            read = bind(reader.read, reader)
             size_bytes = 0
             try:
-                while not (step := await result_of(read(size_bytes))).done:
+                while not (step := await result_of(read)).done:
                     size_bytes += step.value.byteLength
                     if size_bytes > limit_bytes:
                         await reader.cancel()
@@ -136,21 +134,3 @@ class StreamCopy:
                 return JsBuffer(chunks[0])
         blob = Blob.new(chunks)
         return JsBuffer.of(await result_of(bind(blob.arrayBuffer, blob)))
-
-
-def _reader(stream: Any) -> tuple[Any, Callable[[int], Any]]:
-    """A reader of a stream, and what gives the function that reads on behind so many bytes.
-
-    A body comes in many small parts, each of them a promise to wait for. The runtime's own streams fill a buffer instead.
-    """
-    try:
-        reader = stream.getReader(mode="byob")
-    except JsException:  # one that JavaScript code has made of other things than bytes
-        reader = stream.getReader()
-        return reader, lambda _: bind(reader.read, reader)
-
-    def read(size_bytes: int) -> Any:
-        part_bytes = min(max(size_bytes, _FIRST_PART_BYTES), _MOST_PART_BYTES)
-        return bind(reader.readAtLeast, reader, part_bytes, Uint8Array.new(part_bytes))
-
-    return reader, read
