@@ -96,15 +96,12 @@ class KVCacheHandler:
         asked = require_get_context(context)
         prefix = self._prefix()
         name = kv_key(key, prefix)
-        reading = self._read(name, prefix, asked)
         try:
-            entry = await (reading if self._read_timeout_seconds is None else self._in_time(reading))
+            entry = await self._in_time(self._read(name, prefix, asked))
         except Exception as error:  # noqa: BLE001 - a failure of the store, of whatever kind, is a miss
             self._failed("cache.read_failed", name, error)
             return None
-        if entry is None or asked.revalidate_seconds is None:
-            return entry
-        return stale_after(entry, asked.revalidate_seconds)
+        return None if entry is None else stale_after(entry, asked.revalidate_seconds)
 
     async def set(self, key: str, value: CacheValue | None, context: SetContext | None = None) -> None:
         """Write an entry; see CacheHandler."""
