@@ -1,5 +1,6 @@
 /**
- * The KV key of a tag's marker, as vinext's own KV handler and vinext-worker build it.
+ * Keys in KV: of a tag's marker, as vinext's own KV handler and vinext-worker build it, and of the time of the last invalidation,
+ * which is vinext-worker's.
  */
 const KEY_MAX_BYTES = 512;
 
@@ -21,14 +22,26 @@ function isTooLong(key) {
   return new TextEncoder().encode(key).length > KEY_MAX_BYTES;
 }
 
+function boundedPrefix(appPrefix) {
+  const prefix = appPrefix && `${appPrefix}:`;
+  return isTooLong(`${prefix}cache:__hash:${hash("")}`) ? `__app:${hash(appPrefix)}:` : prefix;
+}
+
 /**
  * @param {string} tag
  * @param {string} [appPrefix]
  * @returns {string} `[appPrefix:]__tag:<tag>`, hashed where it is over KV's 512 bytes
  */
 export function markerKey(tag, appPrefix = "") {
-  let prefix = appPrefix && `${appPrefix}:`;
-  if (isTooLong(`${prefix}cache:__hash:${hash("")}`)) prefix = `__app:${hash(appPrefix)}:`;
+  const prefix = boundedPrefix(appPrefix);
   const key = `${prefix}__tag:${tag}`;
   return isTooLong(key) ? `${prefix}__tag:__hash:${hash(tag)}` : key;
+}
+
+/**
+ * @param {string} [appPrefix]
+ * @returns {string} `[appPrefix:]__last-invalidation`
+ */
+export function lastInvalidationKey(appPrefix = "") {
+  return `${boundedPrefix(appPrefix)}__last-invalidation`;
 }

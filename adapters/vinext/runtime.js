@@ -3,7 +3,7 @@
  *
  * vinext imports this module by the path that `index.js` gives it, and makes one instance an isolate.
  */
-import { markerKey } from "./keys.js";
+import { lastInvalidationKey, markerKey } from "./keys.js";
 import { addRevalidations } from "./revalidations.js";
 
 const CACHE_TAGS = "X-Vinext-Cache-Tags";
@@ -63,6 +63,11 @@ export default class VinextWorkerCacheAdapter {
       return;
     }
     const now = String(Date.now());
-    await Promise.all(tags.map((tag) => this.#kv.put(markerKey(tag, this.#appPrefix), now)));
+    const markers = tags.map((tag) => this.#kv.put(markerKey(tag, this.#appPrefix), now));
+    // KV refuses a second write within a second: then somebody else has just written it.
+    const last = this.#kv.put(lastInvalidationKey(this.#appPrefix), now).catch((error) => {
+      if (!String(error).includes("429")) throw error;
+    });
+    await Promise.all([...markers, last]);
   }
 }

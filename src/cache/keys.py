@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from cache.errors import InvalidArgumentError
@@ -23,6 +24,7 @@ MAX_KV_KEY_BYTES = 512
 ENTRY_PREFIX = "cache:"
 TAG_PREFIX = "__tag:"
 LEASE_PREFIX = "__lease:"
+LAST_INVALIDATION = "__last-invalidation"
 _HASH_PREFIX = "__hash:"
 _SUFFIXES = get_args(Suffix)
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
@@ -120,6 +122,12 @@ def kv_entry_prefix(app_prefix: str = "") -> str:
 def kv_lease_key(key: str, app_prefix: str = "") -> str:
     """Give the KV key of a lease: always hashed, as nobody but this Worker reads it."""
     return f"{_bounded_app_prefix(app_prefix)}{LEASE_PREFIX}{fnv1a64_hex(key)}"
+
+
+@lru_cache
+def kv_last_invalidation_key(app_prefix: str = "") -> str:
+    """Give the KV key of the time at which anything was last invalidated."""
+    return f"{_bounded_app_prefix(app_prefix)}{LAST_INVALIDATION}"
 
 
 def fnv1a64_base36(text: str) -> str:

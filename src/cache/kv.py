@@ -17,7 +17,7 @@ from cache.codec import Codec, Layout
 from cache.entry import Freshness, freshness, stale_after
 from cache.errors import CorruptValueError, InvalidArgumentError, InvalidationError, ValueTooLargeError
 from cache.handler import require_get_context, require_set_context
-from cache.keys import KeySchema, kv_entry_prefix, kv_key, kv_tag_key, normalize_path
+from cache.keys import KeySchema, kv_entry_prefix, kv_key, kv_last_invalidation_key, kv_tag_key, normalize_path
 from cache.kv_markers import KVMarkers
 from cache.kv_record import kv_record
 from cache.kv_ttl import TTLPolicy
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MARKER_TTL_SECONDS = 365 * 24 * 3600
-"""vinext keeps markers 30 days, but entries that are never stale, and a build's pages, outlive that and came back."""
-
 _MARKER_CAPACITY = 10_000
 _READS_AT_ONCE = 6
 """A Worker may have six connections waiting for their answer at a time."""
@@ -52,6 +49,9 @@ class KVCacheHandler:
     of the request. Markers are remembered for `tag_cache_ms`. A read that takes longer than `read_timeout_ms` is a
     miss, and so is one for which the namespace itself raises a TimeoutError. None sets no timer: Pyodide's event loop
     keeps a cancelled timer until its time has come, so a Worker rather has its namespace give up in JavaScript.
+
+    With the framed layout, which only this project reads, nobody else is expected to invalidate anything: most markers are
+    then not read, because nothing was invalidated at all (see KVMarkers).
     """
 
     def __init__(  # noqa: PLR0913 - settings, each by its name
@@ -82,6 +82,7 @@ class KVCacheHandler:
         self._schema = schema
         self._ttl = ttl
         self._codec = Codec(layout, schema)
+        self._is_alone = layout is Layout.FRAMED
         self._read_timeout_seconds = None if read_timeout_ms is None else read_timeout_ms / 1000
         self._clock = clock
         self._background = background
@@ -144,9 +145,9 @@ class KVCacheHandler:
     async def is_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
         """Tell whether a tag was invalidated; see CacheHandler."""
         require_milliseconds("since_ms", since_ms)
-        names = self._tag_keys(self._tags.valid(require_tags("tags", tags)))
+        names = require_tags("tags", tags)
         try:
-            return await self._in_time(self._markers.newest(names)) >= since_ms
+            return await self._in_time(self._is_invalidated(names, since_ms))
         except Exception as error:  # noqa: BLE001 - what cannot be known must not be served
             self._failed("cache.markers_failed", ", ".join(names), error)
             return True
@@ -171,20 +172,18 @@ class KVCacheHandler:
             self._failed("cache.entry_corrupt", name, error)
             self._delete(name)
             return None
-        tag_keys = _entry_tag_keys(entry, prefix)
-        soft_keys = _tag_keys(self._tags.valid(asked.soft_tags), prefix) if asked.soft_tags else ()
-        newest = self._markers.known(tag_keys)
-        if newest is None:
-            newest = await self._markers.newest(tag_keys)
-        newest_soft = await self._markers.newest(soft_keys) if soft_keys else newest
-        # An invalidation of our own may have come while the markers were read.
         since_ms = entry.last_modified_ms
-        if newest >= since_ms or self._markers.own.invalidate(tag_keys, since_ms):
-            self._log.event("debug", "cache.entry_invalidated", key=name)
-            self._delete(name)
-            return None
-        if newest_soft >= since_ms or self._markers.own.invalidate(soft_keys, since_ms):
-            return None
+        if not await self._has_settled(since_ms, prefix):
+            tag_keys = _entry_tag_keys(entry, prefix)
+            soft_keys = _tag_keys(self._tags.valid(asked.soft_tags), prefix)
+            is_softly_invalid = await self._invalidated(soft_keys, since_ms, prefix)
+            if await self._invalidated(tag_keys, since_ms, prefix):
+                self._log.event("debug", "cache.entry_invalidated", key=name)
+                self._delete(name)
+                return None
+            # An invalidation of our own may have come while the other markers were read.
+            if is_softly_invalid or self._markers.own.invalidate(soft_keys, since_ms):
+                return None
         if freshness(entry, self._clock()) is Freshness.EXPIRED:
             self._delete(name)
             return None
@@ -202,17 +201,37 @@ class KVCacheHandler:
         if not tags:
             return
         at_ms = self._stamper.invalidation_ms()
-        keys = self._tag_keys(tags)
-        self._markers.own.record(keys, at_ms)
-        failures = await self._background.finish(self._write_markers(keys, at_ms), f"invalidate {', '.join(tags)}")
+        prefix = self._prefix()
+        keys, last = _tag_keys(tags, prefix), kv_last_invalidation_key(prefix)
+        self._markers.own.record((*keys, last), at_ms)
+        failures = await self._background.finish(self._markers.write(keys, at_ms, last), f"invalidate {', '.join(tags)}")
         failed = tuple(tag for tag, failure in zip(tags, failures, strict=True) if failure is not None)
         if failed:
             reason = next(str(failure) for failure in failures if failure is not None)
             raise InvalidationError(failed, reason)
 
-    async def _write_markers(self, keys: Sequence[str], at_ms: int) -> list[BaseException | None]:
-        puts = (self._namespace.put(key, str(at_ms), expiration_ttl=MARKER_TTL_SECONDS) for key in keys)
-        return await asyncio.gather(*puts, return_exceptions=True)
+    async def _is_invalidated(self, tags: tuple[str, ...], since_ms: int) -> bool:
+        prefix = self._prefix()
+        if await self._has_settled(since_ms, prefix):
+            return False
+        return await self._invalidated(_tag_keys(self._tags.valid(tags), prefix), since_ms, prefix)
+
+    async def _has_settled(self, since_ms: int, prefix: str) -> bool:
+        return self._is_alone and await self._markers.has_settled(kv_last_invalidation_key(prefix), since_ms)
+
+    async def _invalidated(self, tag_keys: Sequence[str], since_ms: int, prefix: str) -> bool:
+        if not tag_keys:
+            return False
+        if not self._is_alone:
+            return await self._markers.invalidate(tag_keys, since_ms)
+        last = kv_last_invalidation_key(prefix)
+        is_invalidated = await self._markers.invalidate(tag_keys, since_ms, last)
+        if self._markers.is_missing(last):
+            # Until there is one, nobody can tell that nothing was invalidated.
+            now_ms = self._clock()
+            self._markers.own.record((last,), now_ms)
+            self._background.run(self._markers.write((), now_ms, last), f"write {last}")
+        return is_invalidated
 
     async def _listed_tags(self, prefix: str, written: frozenset[str]) -> tuple[str, ...]:
         """Give a tag at or below `prefix` of each stored entry that carries none of the tags found before."""

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 
 from cache.kv_store import MAX_BULK_KEYS
 from cache.markers import TagMarkers
+from cache.recent import Recent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from cache.kv_store import KVNamespace
     from cache.ports import Clock
+
+MARKER_TTL_SECONDS = 365 * 24 * 3600
+"""vinext keeps markers 30 days, but entries that are never stale, and a build's pages, outlive that and came back."""
+
+LAST_WRITTEN_EVERY_MS = 30_000
+SETTLING_MS = 120_000
+"""How long after the last invalidation a marker that is read may still be an old one: the time of the last invalidation is
+up to 30 seconds behind, KV gives old values for 60, and clocks differ."""
 
 _NUMBER_CHARACTERS = frozenset("0123456789+-.eE")
 
@@ -23,6 +32,10 @@ class KVMarkers:
 
     KV may give back an older value for a minute or so after a write (it is eventually consistent), so the isolate's
     own markers are remembered apart and win.
+
+    Whoever writes markers through here also writes the time of the last invalidation, of whatever tag, to a key `last`:
+    not each time, as KV takes one write a second to a key. A cache in which nobody else invalidates anything needs no
+    markers for what was made, and none for what was checked, when that time had settled.
     """
 
     def __init__(self, namespace: KVNamespace, clock: Clock, keep_ms: int, capacity: int) -> None:
@@ -31,62 +44,101 @@ class KVMarkers:
         self._keep_ms = keep_ms
         self._capacity = capacity
         self._read: dict[str, tuple[float, int]] = {}
+        self._last: Recent[str, tuple[float, int]] = Recent(capacity)
+        self._last_written_ms: Recent[str, int] = Recent(capacity)
         self.own = TagMarkers(capacity)
 
-    def known(self, keys: Sequence[str]) -> float | None:
-        """Give the newest marker of `keys` as `newest` does; None where one has to be read."""
-        newest, unknown = self._remembered(keys, self._clock())
-        return None if unknown else self._with_own(newest, keys)
+    async def has_settled(self, last: str, since_ms: int) -> bool:
+        """Tell whether it is clear, by `last` alone, that nothing was invalidated at `since_ms` or later."""
+        if since_ms <= self._settled_ms(last):
+            return False
+        if not self._is_known(last):
+            await self._ask(last, [])
+        return since_ms > self._settled_ms(last)
 
-    async def newest(self, keys: Sequence[str]) -> float:
-        """Give the newest marker of `keys`, minus infinity without any; unknown ones are read together."""
-        now_ms = self._clock()
-        newest, unknown = self._remembered(keys, now_ms)
+    async def invalidate(self, keys: Sequence[str], since_ms: int, last: str | None = None) -> bool:
+        """Tell whether one of `keys` was invalidated at `since_ms` or later; unknown markers are read together.
+
+        `last` None: somebody else, who does not write that key, may have invalidated something.
+        """
+        newest = -math.inf
+        unknown = self._unknown(keys, last)
+        if last is not None and not self._is_known(last):
+            asked = unknown
+            newest = await self._ask(last, asked)
+            # Where something was invalidated in the meantime, what was good until now has to be asked for after all.
+            unknown = [key for key in self._unknown(keys, last) if key not in asked]
         if unknown:
-            groups = [unknown[start : start + MAX_BULK_KEYS] for start in range(0, len(unknown), MAX_BULK_KEYS)]
-            if len(groups) == 1:
-                answers = [await self._namespace.get_texts(groups[0])]
-            else:
-                answers = await asyncio.gather(*map(self._namespace.get_texts, groups))
-            for group, texts in zip(groups, answers, strict=True):
-                newest = max(newest, self._remember(group, texts, now_ms))
-        return self._with_own(newest, keys)
+            newest = max(newest, await self._ask(None, unknown))
+        remembered = (self._read[key][0] for key in keys if key in self._read)
+        return max(newest, max(remembered, default=-math.inf)) >= since_ms or self.own.invalidate(keys, since_ms)
+
+    def is_missing(self, last: str) -> bool:
+        """Tell whether KV has no time of a last invalidation, as far as is known."""
+        return self._last.get(last, _SOME)[0] == -math.inf and self.own.newest((last,)) is None
+
+    async def write(self, keys: Sequence[str], at_ms: int, last: str) -> list[BaseException | None]:
+        """Write the markers of an invalidation; gives what went wrong with each."""
+        is_due = at_ms - self._last_written_ms.get(last, _NEVER[1]) >= LAST_WRITTEN_EVERY_MS
+        written = (*keys, last) if is_due else keys
+        puts = (self._namespace.put(key, str(at_ms), expiration_ttl=MARKER_TTL_SECONDS) for key in written)
+        failures = await asyncio.gather(*puts, return_exceptions=True)
+        if not is_due:
+            return failures
+        failure = failures.pop()
+        # KV refuses a second write within a second: then somebody else has just written it.
+        if failure is None or "429" in str(failure):
+            self._last_written_ms[last] = at_ms
+            return failures
+        return [failure for _ in keys]
 
     def forget_read(self) -> None:
         """Ask KV again the next time; what this isolate did itself is kept."""
         self._read.clear()
+        self._last.clear()
 
-    def _remembered(self, keys: Sequence[str], now_ms: float) -> tuple[float, list[str]]:
-        """Give the newest marker that was read lately, and the keys of which none was."""
-        newest = -math.inf
-        unknown = []
-        oldest_ms = now_ms - self._keep_ms
-        for key in keys:
-            marker, asked_ms = self._read.get(key, _NEVER)
-            if asked_ms <= oldest_ms:
-                unknown.append(key)
-            elif marker > newest:
-                newest = marker
-        return newest, unknown
+    def _unknown(self, keys: Sequence[str], last: str | None) -> list[str]:
+        """Give the keys whose markers have to be read, going by the time of the last invalidation that is known."""
+        good_ms: float = self._clock() - self._keep_ms
+        if last is not None:
+            good_ms = min(good_ms, self._settled_ms(last))
+        return [key for key in keys if self._read.get(key, _NEVER)[1] <= good_ms]
 
-    def _with_own(self, newest: float, keys: Sequence[str]) -> float:
-        own = self.own.newest(keys)
-        return newest if own is None else max(newest, own)
+    def _is_known(self, last: str) -> bool:
+        return self._last.get(last, _NEVER)[1] > self._clock() - self._keep_ms
 
-    def _remember(self, keys: Iterable[str], texts: Mapping[str, str | None], asked_ms: int) -> float:
-        newest = -math.inf
-        for key in keys:
-            marker = marker_ms(texts.get(key))
-            newest = max(newest, marker)
+    def _settled_ms(self, last: str) -> float:
+        """Give the time since which all that was read is still so: infinity where that is not known."""
+        at_ms = max(self._last.get(last, _NEVER)[0], self.own.newest((last,)) or -math.inf)
+        return math.inf if at_ms == -math.inf else at_ms + SETTLING_MS
+
+    async def _ask(self, last: str | None, keys: list[str]) -> float:
+        """Read markers, and the time of the last invalidation; gives the newest marker."""
+        now_ms = self._clock()
+        asked = keys if last is None else [last, *keys]
+        groups = [asked[start : start + MAX_BULK_KEYS] for start in range(0, len(asked), MAX_BULK_KEYS)]
+        if len(groups) == 1:
+            answers = [await self._namespace.get_texts(groups[0])]
+        else:
+            answers = await asyncio.gather(*map(self._namespace.get_texts, groups))
+        markers = {key: marker_ms(texts.get(key)) for group, texts in zip(groups, answers, strict=True) for key in group}
+        if last is not None:
+            known, known_since_ms = self._last.get(last, _NEVER)
+            self._last[last] = (max(known, markers.pop(last, -math.inf)), max(known_since_ms, now_ms))
+        self._remember(markers.items(), now_ms)
+        return max(markers.values(), default=-math.inf)
+
+    def _remember(self, markers: Iterable[tuple[str, float]], asked_ms: int) -> None:
+        for key, marker in markers:
             _, known_since_ms = self._read.get(key, _NEVER)
             if asked_ms >= known_since_ms:
                 self._read.pop(key, None)
                 self._read[key] = (marker, asked_ms)
         while len(self._read) > self._capacity:
             del self._read[next(iter(self._read))]
-        return newest
 
 
+_SOME = (math.inf, 0)
 _NEVER = (-math.inf, -(2**62))
 
 

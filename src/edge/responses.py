@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from js import Array, Blob, Headers, Response
 
-from edge.buffer import body_to_js
+from edge.buffer import JsBuffer, body_to_js
 from edge.headers import js_headers, response_options
 from edge.service import ServiceResponse
 from isr.answer import CachedAnswer
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from isr.answer import Answer, PassedAnswer
 
 _SWITCHING_PROTOCOLS = 101
-# From here on a stream costs less.
+# From here on a stream costs less than copies.
 _STREAMED_BYTES = 64 * 1024
 
 
@@ -29,13 +29,15 @@ def js_response(answer: Answer) -> Any:
 
 
 def _sent(body: Body) -> Any:
-    """A body as a `Response` takes it.
+    """A body as a `Response` takes it: bytes, of which it makes a copy, or a stream that knows its length.
 
-    Of bytes it makes a copy that lies about until JavaScript collects its garbage, hundreds of megabytes of large pages. What a
-    `Blob` streams is let go at once, and has its length too.
+    The copies lie about until JavaScript collects its garbage: hundreds of megabytes of large pages that are answered with again
+    and again. What a `Blob` streams is let go at once; but making one is a copy too, and pays only where it is not the only one.
     """
-    data = body_to_js(body)
-    return data if body.size_bytes < _STREAMED_BYTES else Blob.new(Array.of(data)).stream()
+    if not isinstance(body, JsBuffer) or body.size_bytes < _STREAMED_BYTES:
+        return body_to_js(body)
+    is_first, body.was_sent = not body.was_sent, True
+    return body.js if is_first else Blob.new(Array.of(body.js)).stream()
 
 
 class _SharedOptions:

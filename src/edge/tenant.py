@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cache.codec import Layout
 from cache.handler import get_cache_handler
 from cache.kv import KVCacheHandler
 from cache.lease import KVLease, NoLease
@@ -91,9 +92,12 @@ def _cache_handler(namespace: KVNamespace | None, settings: Settings, prefix: st
     memory = MemoryCacheHandler(memory_bytes, runtime.clock, log=runtime.log)
     if namespace is None:
         return memory
-    # A copy in memory is checked against markers, which are remembered too: an invalidation is noticed after both. Pages have
-    # tags of their own, so the checks are what costs.
-    known_ms = settings.tag_cache_ms // 10 if memory_bytes else settings.tag_cache_ms
+    # An invalidation is noticed after the time for which a copy in memory is not checked, and that for which what it is checked
+    # against is remembered. The longer of the two is that of what costs: each page has tags of its own, where nobody else
+    # invalidates one time serves for all pages.
+    known_ms = settings.tag_cache_ms
+    if memory_bytes:
+        known_ms = known_ms * (9 if settings.kv_layout is Layout.FRAMED else 1) // 10
     kv = KVCacheHandler(
         namespace,
         app_prefix=prefix,

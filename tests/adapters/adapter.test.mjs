@@ -138,14 +138,24 @@ test("after the response the markers are written to KV", async () => {
     afterwards = AsyncLocalStorage.bind(() => adapter.revalidateTag(["a", "/b"], { expire: 60 }));
   });
   await afterwards();
-  assert.deepEqual(Object.keys(kv.written), ["__tag:a", "__tag:/b"]);
-  assert.ok(Number(kv.written["__tag:a"]) >= before);
+  assert.deepEqual(Object.keys(kv.written), ["__tag:a", "__tag:/b", "__last-invalidation"]);
+  assert.ok(Object.values(kv.written).every((time) => Number(time) >= before));
 });
 
 test("the options name the namespace and the prefix", async () => {
   const kv = namespace();
   await new Adapter({ env: { PAGES: kv }, options: { kvBinding: "PAGES", appPrefix: "shop" } }).revalidateTag("a");
-  assert.deepEqual(Object.keys(kv.written), ["shop:__tag:a"]);
+  assert.deepEqual(Object.keys(kv.written), ["shop:__tag:a", "shop:__last-invalidation"]);
+});
+
+test("a time of the last invalidation that another has just written is good, another failure is not", async () => {
+  for (const [message, isGood] of [["KV PUT failed: 429 Too Many Requests", true], ["KV PUT failed: 500", false]]) {
+    const put = async (key) => {
+      if (key === "__last-invalidation") throw new Error(message);
+    };
+    const written = new Adapter({ env: { VINEXT_CACHE: { put } } }).revalidateTag("a");
+    await (isGood ? written : assert.rejects(written, /500/));
+  }
 });
 
 test("without KV, what no response can carry is logged", async (context) => {

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.keys import kv_tag_key
+from cache.keys import kv_last_invalidation_key, kv_tag_key
 
 if TYPE_CHECKING:
     from vinext_worker.toolchain import Project
@@ -21,15 +21,17 @@ def test_the_adapter_by_itself(project: Project) -> None:
     assert "# pass 0" not in finished.stdout
 
 
-def test_markers_have_the_keys_that_the_worker_reads(project: Project) -> None:
+def test_what_it_writes_has_the_keys_that_the_worker_reads(project: Project) -> None:
     cases = [(tag, prefix) for tag in TAGS for prefix in PREFIXES]
     module = (project.root / "adapters" / "vinext" / "keys.js").as_uri()
     script = f"""
-        import {{ markerKey }} from {json.dumps(module)};
-        console.log(JSON.stringify({json.dumps(cases)}.map(([tag, prefix]) => markerKey(tag, prefix))));
+        import {{ lastInvalidationKey, markerKey }} from {json.dumps(module)};
+        const markers = {json.dumps(cases)}.map(([tag, prefix]) => markerKey(tag, prefix));
+        console.log(JSON.stringify([...markers, ...{json.dumps(PREFIXES)}.map(lastInvalidationKey)]));
     """
     finished = node(project, "--input-type=module", "--eval", script)
-    assert json.loads(finished.stdout) == [kv_tag_key(tag, prefix) for tag, prefix in cases], finished.stderr
+    markers = [kv_tag_key(tag, prefix) for tag, prefix in cases]
+    assert json.loads(finished.stdout) == [*markers, *map(kv_last_invalidation_key, PREFIXES)], finished.stderr
 
 
 def node(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:

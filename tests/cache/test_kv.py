@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from typing import Any
 
 import pytest
@@ -15,8 +14,8 @@ from cache.codec import Layout
 from cache.errors import InvalidArgumentError
 from cache.handler import GetContext, SetContext
 from cache.keys import KeySchema, fnv1a64_hex
-from cache.kv import MARKER_TTL_SECONDS, KVCacheHandler
-from cache.kv_markers import KVMarkers, marker_ms
+from cache.kv import KVCacheHandler
+from cache.kv_markers import MARKER_TTL_SECONDS, KVMarkers, marker_ms
 from cache.kv_ttl import TTLPolicy
 from cache.tags import path_tags
 from cache.values import AppPageValue, AppRouteValue
@@ -201,29 +200,13 @@ async def test_a_late_answer_does_not_replace_a_newer_one() -> None:
         return answer
 
     namespace.get_texts = get_texts  # type: ignore[method-assign]
-    late = asyncio.ensure_future(markers.newest(["t"]))
+    late = asyncio.ensure_future(markers.invalidate(["t"], 5))
     await asyncio.sleep(0)
     clock.pass_seconds(1)
-    assert await markers.newest(["t"]) == 7
+    assert await markers.invalidate(["t"], 7)
     gate.set()
-    assert await late == 5
-    assert await markers.newest(["t"]) == 7
-
-
-async def test_markers_that_are_remembered_are_known_without_a_read() -> None:
-    clock = FakeClock()
-    namespace = InMemoryKV(clock)
-    markers = KVMarkers(namespace, clock, 5000, 100)
-    await namespace.put("a", "5")
-    assert markers.known([]) == -math.inf
-    assert markers.known(["a", "b"]) is None
-    assert await markers.newest(["a"]) == markers.known(["a"]) == 5
-    assert markers.known(["a", "b"]) is None
-    assert await markers.newest(["a", "b"]) == markers.known(["a", "b"]) == 5
-    markers.own.record(["b"], 7)
-    assert markers.known(["a", "b"]) == 7
-    clock.pass_seconds(5)
-    assert markers.known(["a"]) is None
+    assert await late
+    assert await markers.invalidate(["t"], 7)
 
 
 async def test_remembered_markers_are_bounded() -> None:
@@ -231,7 +214,7 @@ async def test_remembered_markers_are_bounded() -> None:
     markers = KVMarkers(InMemoryKV(clock), clock, 5000, 50)
     for start in range(0, 500, 20):
         keys = [f"__tag:{number}" for number in range(start, start + 20)]
-        await markers.newest(keys)
+        await markers.invalidate(keys, 0)
         markers.own.record(keys, clock.now_ms)
     assert len(markers._read) == len(markers.own._markers) == 50
 
@@ -259,8 +242,9 @@ def test_a_marker_that_is_no_number_is_always_newer(text: str | None, expected: 
 async def test_markers_hold_the_time_as_text_and_outlive_entries() -> None:
     subject = on_kv()
     await subject.handler.revalidate_tag(["t", "日"])
-    assert subject.kv.texts() == {"__tag:t": str(subject.now_ms()), "__tag:%E6%97%A5": str(subject.now_ms())}
-    assert ttl_of(subject, "__tag:t") == MARKER_TTL_SECONDS
+    keys = ["__tag:t", "__tag:%E6%97%A5", "__last-invalidation"]
+    assert subject.kv.texts() == dict.fromkeys(keys, str(subject.now_ms()))
+    assert {ttl_of(subject, key) for key in keys} == {MARKER_TTL_SECONDS}
 
 
 async def test_a_seed_stays_invalid_when_vinext_s_markers_would_be_gone() -> None:
@@ -278,7 +262,7 @@ async def test_a_write_that_is_invalid_already_is_left_out() -> None:
     built_ms = subject.now_ms() - 1000
     await subject.handler.revalidate_tag("t")
     await subject.handler.set("k", PAGE, SetContext(tags=("t",), last_modified_ms=built_ms))
-    assert list(subject.kv.stored) == ["__tag:t"]
+    assert list(subject.kv.stored) == ["__tag:t", "__last-invalidation"]
 
 
 async def test_a_write_goes_on_after_its_caller_was_cancelled() -> None:
@@ -317,7 +301,7 @@ async def test_an_expired_entry_is_deleted_and_one_hidden_by_a_soft_tag_is_not()
     subject.pass_seconds(3)
     assert await subject.handler.get("k") is None
     await subject.settle()
-    assert list(subject.kv.stored) == ["__tag:soft", "cache:soft"]
+    assert list(subject.kv.stored) == ["__tag:soft", "__last-invalidation", "cache:soft"]
 
 
 async def test_a_path_prefix_takes_few_writes_however_many_pages_there_are() -> None:
