@@ -19,7 +19,6 @@ OURS = (MEMORY, FRAMED, LAYOUT, TIERED)
 
 Kind = Literal["hit", "not modified", "stale", "miss", "mix", "render"]
 
-_ZIPF_SEED = 1
 _QUICK_PAGES = 600
 _ZIPF_EXPONENT = 1.0
 
@@ -48,13 +47,13 @@ class Case:
         """A third of the requests, and less of a site's pages, which have to be made first."""
         return replace(self, requests=self.requests[:_QUICK_PAGES], count=self.count // 3)
 
-    def order(self) -> Sequence[int]:
-        """The requests of a round, by their numbers: the same for each contender."""
+    def order(self, number: int) -> Sequence[int]:
+        """The requests of a round, by their numbers: the same for each contender, of a mix others in each round."""
         if self.kind != "mix":
             return [number % len(self.requests) for number in range(self.count)]
         # Zipf's law: the page of rank r is asked for in proportion to 1/r.
         weights = list(accumulate(1 / rank**_ZIPF_EXPONENT for rank in range(1, len(self.requests) + 1)))
-        return random.Random(_ZIPF_SEED).choices(range(len(self.requests)), cum_weights=weights, k=self.count)  # noqa: S311 - no secret
+        return random.Random(number).choices(range(len(self.requests)), cum_weights=weights, k=self.count)  # noqa: S311 - no secret
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks.load import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.cases import Case
     from benchmarks.contender import Running
@@ -88,8 +88,9 @@ class Bench:
             asked = self._of_this_round(case)
             # Every other round the other way, so that nobody always comes after the same neighbour.
             names = list(series) if number % 2 == 0 else list(reversed(series))
+            order = asked.order(number)
             for name in names:
-                self._measure(asked, self._running[name], series[name])
+                self._measure(asked, order, self._running[name], series[name])
         for measured in series.values():
             _check(case, measured)
         return list(series.values())
@@ -109,15 +110,15 @@ class Bench:
         self._generator.run(running.url, case.requests, order)
         time.sleep(_SETTLE_SECONDS)
         if case.kind == "mix":
-            self._generator.run(running.url, case.requests, case.order())
+            self._generator.run(running.url, case.requests, case.order(self._rounds))
             time.sleep(_SETTLE_SECONDS)
 
-    def _measure(self, case: Case, running: Running, series: Series) -> None:
+    def _measure(self, case: Case, order: Sequence[int], running: Running, series: Series) -> None:
         if case.kind == "stale":
-            self._generator.run(running.url, case.requests, case.order())
+            self._generator.run(running.url, case.requests, order)
             time.sleep(_STALE_SECONDS)
         before = running.meter.cpu_seconds()
-        load = self._generator.run(running.url, case.requests, case.order())
+        load = self._generator.run(running.url, case.requests, order)
         if case.kind in {"stale", "miss"}:
             # What is made and stored after the answer counts.
             time.sleep(_SETTLE_SECONDS)

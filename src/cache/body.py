@@ -77,7 +77,7 @@ class BytesBody:
 
 
 # Brackets, and strings as a whole: what is in them nests nothing.
-_BRACKETS = re.compile(r'[\[{\]}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = r'[\[{\]}]|"(?:[^"\\]|\\.)*"'
 
 EMPTY_BODY = BytesBody(b"")
 
@@ -147,7 +147,7 @@ def _require_shallow(text: str) -> None:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     depth = 0
-    for bracket in _BRACKETS.findall(text):
+    for bracket in re.findall(_BRACKETS, text, re.DOTALL):
         if bracket in "[{":
             depth += 1
         elif bracket in "]}":

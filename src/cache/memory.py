@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cache.arguments import (
     require_count,
@@ -15,6 +14,7 @@ from cache.arguments import (
     require_value,
 )
 from cache.entry import Freshness, freshness, stale_after
+from cache.eviction import Eviction
 from cache.handler import require_get_context, require_set_context
 from cache.keys import KeySchema
 from cache.markers import Stamper, TagFilter, TagMarkers
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cache.entry import CacheEntry
+    from cache.eviction import Use
     from cache.handler import GetContext, SetContext
     from cache.ports import Clock, Log
     from cache.values import CacheValue
@@ -35,15 +36,15 @@ MARKER_CAPACITY = 10_000
 _ENTRY_OVERHEAD_BYTES = 2048
 
 
-@dataclass(frozen=True)
-class _Kept:
+class _Kept(NamedTuple):
     entry: CacheEntry
     names: tuple[str, ...]
     size_bytes: int
+    use: Use
 
 
 class MemoryCacheHandler:
-    """Keeps entries until `capacity_bytes` are full, then drops the ones not used for longest; 0 keeps none.
+    """Keeps entries until `capacity_bytes` are full, then drops those that are worth least (`cache.eviction`); 0 keeps none.
 
     Nothing in here awaits, so requests never see it half changed. Tags are compared percent-encoded. At most
     `marker_capacity` invalidations are remembered; once some are forgotten, content as old as those counts as invalid
@@ -59,6 +60,7 @@ class MemoryCacheHandler:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
         self._keys_by_name: dict[str, dict[str, None]] = {}
+        self._eviction = Eviction()
         self._markers = TagMarkers(marker_capacity)
         self._tags = TagFilter(log, None)
         self._stamper = Stamper(clock, self._tags, lambda tags: self._markers.newest(_names(tags)))
@@ -82,11 +84,11 @@ class MemoryCacheHandler:
         return stale_after(entry, asked.revalidate_seconds)
 
     def look_up(self, key: str) -> CacheEntry | None:
-        """Give the entry under `key`, used just now; an expired one is dropped."""
-        kept = self._kept.pop(key, None)
+        """Give the entry under `key`, which counts as a use; an expired one is dropped."""
+        kept = self._kept.get(key)
         if kept is None:
             return None
-        self._kept[key] = kept
+        self._eviction.use(kept.use)
         if freshness(kept.entry, self._clock()) is Freshness.EXPIRED:
             self.drop(key)
             return None
@@ -105,22 +107,25 @@ class MemoryCacheHandler:
         names = _names(entry.tags)
         if self._markers.may_invalidate(names, entry.last_modified_ms):
             return
+        before = self._kept.get(key)
         self.drop(key)
-        kept = _Kept(entry, names, _ENTRY_OVERHEAD_BYTES + sys.getsizeof(key) + _size_bytes(entry))
-        if kept.size_bytes > self._capacity_bytes:
+        size_bytes = _ENTRY_OVERHEAD_BYTES + sys.getsizeof(key) + _size_bytes(entry)
+        if size_bytes > self._capacity_bytes:
             return
-        self._kept[key] = kept
-        self.size_bytes += kept.size_bytes
+        uses = 0 if before is None else before.use.uses
+        self._kept[key] = _Kept(entry, names, size_bytes, self._eviction.add(key, size_bytes, uses))
+        self.size_bytes += size_bytes
         for name in names:
             self._keys_by_name.setdefault(name, {})[key] = None
         while self.size_bytes > self._capacity_bytes:
-            self.drop(next(iter(self._kept)))
+            self.drop(self._eviction.least())
 
     def drop(self, key: str) -> None:
         """Forget the entry under `key`, if there is one."""
         kept = self._kept.pop(key, None)
         if kept is None:
             return
+        self._eviction.remove(kept.use)
         self.size_bytes -= kept.size_bytes
         for name in kept.names:
             keys = self._keys_by_name[name]

@@ -22,7 +22,7 @@ from isr.answer import NOT_FOUND, CachedAnswer
 from isr.lookup import ADMIN_FOLDER
 from isr.revalidate_request import RevalidateRequest
 from pages.handler import PageError
-from seed.entries import set_context
+from seed.records import set_context
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

@@ -11,7 +11,7 @@ from cache.errors import VinextWorkerError
 from cache.keys import KeySchema
 from cache.kv_ttl import TTLPolicy
 from pages.choice import HandlerName
-from pages.images.rules import ImageRules, read_hosts
+from pages.images.rules import ImageRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,7 +90,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         image_rules=ImageRules(
             widths=_read(variables, "VINEXT_IMAGE_WIDTHS", _IMAGE_RULES.widths, _numbers(10_000)),
             qualities=_read(variables, "VINEXT_IMAGE_QUALITIES", _IMAGE_RULES.qualities, _numbers(100)),
-            hosts=_read(variables, "VINEXT_IMAGE_HOSTS", _IMAGE_RULES.hosts, read_hosts),
+            hosts=_read(variables, "VINEXT_IMAGE_HOSTS", _IMAGE_RULES.hosts, _image_hosts),
             allows_svg=_read(variables, "VINEXT_IMAGE_SVG", _IMAGE_RULES.allows_svg, _switch),
         ),
         admin_token=variables.get("VINEXT_ADMIN_TOKEN") or None,
@@ -148,6 +148,12 @@ def _tenants(text: str) -> Mapping[str, str]:
             raise ValueError("HOST=PREFIX pairs with commas between them, each host once")
         tenants[host] = prefix
     return tenants
+
+
+def _image_hosts(text: str) -> tuple[str, ...]:
+    from pages.images.hosts import read_hosts  # noqa: PLC0415 - few sites set it, and its patterns take time to compile
+
+    return read_hosts(text)
 
 
 def _numbers(largest: int) -> Callable[[str], tuple[int, ...]]:

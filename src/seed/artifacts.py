@@ -1,4 +1,4 @@
-"""Where a build keeps the artifacts of a route, below `prerendered-routes/`.
+"""Where a build keeps its manifest, and the artifacts of a route, below `prerendered-routes/`.
 
 The rules of vinext's `utils/prerender-output-paths.js`.
 """
@@ -9,12 +9,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from seed.errors import ManifestError
-from seed.manifest import NOT_FOUND_PATH
 
 if TYPE_CHECKING:
     from seed.manifest import Route
 
 ARTIFACTS_FOLDER = "prerendered-routes"
+MANIFEST_NAME = "vinext-prerender.json"
+NOT_FOUND_PATH = "/404"
 
 
 class Artifact(Enum):

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from cache.handler import SetContext
 from cache.keys import page_key
 from seed.errors import SeedError
-from seed.records import entry_of
+from seed.records import entry_of, set_context
 from seed.skipped import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from cache.entry import CacheEntry
+    from cache.handler import SetContext
     from cache.keys import KeySchema
     from seed.artifacts import Artifact
     from seed.index import RouteRecord
@@ -66,13 +66,3 @@ async def _item(  # noqa: PLR0913, PLR0917 - what a page consists of
     if body is None:
         return Skipped(path, f"the file of its {artifact.value} is missing ({name})")
     return SeedEntry(path, artifact, key, entry_of(record, source.build, artifact, body, source.etag(name)))
-
-
-def set_context(entry: CacheEntry) -> SetContext:
-    """The context with which a handler's `set` keeps `entry.value` as this very entry: its tags, periods and time."""
-    return SetContext(
-        tags=entry.tags,
-        revalidate=False if entry.revalidate_seconds is None else entry.revalidate_seconds,
-        expire=entry.expire_seconds,
-        last_modified_ms=entry.last_modified_ms,
-    )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seed.artifacts import MANIFEST_NAME
 from seed.directory import DirectoryAssets
 from seed.entries import SeedEntry, seed_entries
 from seed.errors import ManifestError
 from seed.index import BUILD_FILE, PRERENDER_FOLDER
-from seed.manifest import MANIFEST_NAME
 from seed.output import OutputSource
 from seed.source import open_source
 

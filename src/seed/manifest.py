@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema
+from seed.artifacts import NOT_FOUND_PATH
 from seed.errors import ManifestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MANIFEST_NAME = "vinext-prerender.json"
-NOT_FOUND_PATH = "/404"
 _STATUSES = range(200, 600)
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from cache.body import BytesBody
 from cache.keys import normalize_path
-from seed.artifacts import ARTIFACTS_FOLDER, Artifact, artifact_files
+from seed.artifacts import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact, artifact_files
 from seed.clues import BuildClues
 from seed.errors import AssetsError, ManifestError
 from seed.index import Build
-from seed.manifest import MANIFEST_NAME, skip_reason
+from seed.manifest import skip_reason
 from seed.manifest_file import ManifestFile
 from seed.records import record_of
 from seed.skipped import Skipped

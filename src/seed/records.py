@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from cache.entry import CacheEntry
+from cache.handler import SetContext
 from cache.keys import KeySchema, encode_uri_component, normalize_path
 from cache.tags import is_valid_tag, merge_tags, path_tags
 from cache.values import AppPageValue, AppRouteValue
@@ -66,6 +67,16 @@ def page_value(artifact: Artifact, body: Body, headers: Mapping[str, str], statu
     if artifact is Artifact.RSC:
         return AppPageValue(rsc_data=body, headers=headers, status=status)
     return AppPageValue(html=body, headers=headers, status=status)
+
+
+def set_context(entry: CacheEntry) -> SetContext:
+    """The context with which a handler's `set` keeps `entry.value` as this very entry: its tags, periods and time."""
+    return SetContext(
+        tags=entry.tags,
+        revalidate=False if entry.revalidate_seconds is None else entry.revalidate_seconds,
+        expire=entry.expire_seconds,
+        last_modified_ms=entry.last_modified_ms,
+    )
 
 
 def client_headers(pattern: str, path: str) -> Mapping[str, str]:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness
 from cache.recent import Recent
-from seed.entries import set_context
 from seed.errors import SeedError
-from seed.records import entry_of
+from seed.records import entry_of, set_context
 
 if TYPE_CHECKING:
     from cache.entry import CacheEntry

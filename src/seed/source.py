@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from cache.keys import normalize_path
-from seed.artifacts import artifact_files
+from seed.artifacts import MANIFEST_NAME
 from seed.errors import ManifestError, SeedError
 from seed.index import (
     BUILD_FILE,
@@ -19,8 +17,6 @@ from seed.index import (
     shard_from_json,
     shard_of,
 )
-from seed.manifest import MANIFEST_NAME, parse_manifest, skip_reason
-from seed.records import record_of
 from seed.skipped import Skipped
 
 if TYPE_CHECKING:
@@ -28,8 +24,6 @@ if TYPE_CHECKING:
 
     from cache.body import Body, Buffer
     from cache.flight import SingleFlight
-    from seed.artifacts import Artifact
-    from seed.manifest import Manifest
 
 _SHARDS_KEPT = 128
 
@@ -73,9 +67,11 @@ async def open_source(assets: Assets, flight: SingleFlight | None = None) -> Sou
         return CopiedSource(assets, Build.from_json(found.to_bytes(), where), flight)
     where = f"/{PRERENDER_FOLDER}/{MANIFEST_NAME}"
     found = await assets.get(where)
-    if found is not None:
-        return PlainSource(assets, parse_manifest(found.to_bytes(), where))
-    return None
+    if found is None:
+        return None
+    from seed.plain_source import PlainSource  # noqa: PLC0415 - a build that is deployed has been copied, as a rule
+
+    return PlainSource.of(assets, found.to_bytes(), where)
 
 
 class CopiedSource:
@@ -139,58 +135,3 @@ class CopiedSource:
             message = f"{where} is missing; copy the build again"
             raise ManifestError(message)
         return shard_from_json(found.to_bytes(), where)
-
-
-class PlainSource:
-    """The manifest with the files beside it, as they are in a build's `dist/server`.
-
-    Nothing in it tells the time of the build, so its pages count as made at the epoch: those
-    with a period are stale from the start, though never expired, and any invalidation holds
-    against them. It has no RSC headers either; vinext's client answers an RSC payload without them with a page load.
-    """
-
-    def __init__(self, assets: Assets, manifest: Manifest) -> None:
-        self.build = Build(
-            build_id=manifest.build_id,
-            schema=manifest.schema,
-            built_at_ms=0,
-            trailing_slash=manifest.trailing_slash,
-            base_path="",
-            rsc_headers={},
-            index="",
-            shards=0,
-        )
-        self._assets = assets
-        self._records = _records(manifest)
-
-    async def record(self, path: str) -> RouteRecord | None:
-        return self._records.get(path)
-
-    def lacks(self, path: str) -> bool:
-        return path not in self._records
-
-    async def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
-        for item in self._records.items():
-            yield item
-
-    async def body(self, name: str) -> Body | None:
-        # The names are percent-encoded on disk, so a URL encodes the percent signs.
-        return await self._assets.get(f"/{PRERENDER_FOLDER}/{name.replace('%', '%25')}")
-
-    def etag(self, name: str) -> str | None:
-        del name
-        return None
-
-
-def _records(manifest: Manifest) -> dict[str, RouteRecord]:
-    records = {}
-    for route in manifest.routes:
-        if skip_reason(route, manifest.schema) is not None:
-            continue
-        try:
-            files: dict[Artifact, str] = artifact_files(route, trailing_slash=manifest.trailing_slash)
-        except ManifestError:
-            continue
-        record = record_of(route, manifest.schema, files)
-        records[normalize_path(route.path)] = replace(record, expire_seconds=None)
-    return records

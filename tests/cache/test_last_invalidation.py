@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cache.subjects import FakeSubject, kv
@@ -34,11 +34,11 @@ HOUR_MS = 3_600_000
 SETTLED_SECONDS = SETTLING_MS / 1000 + 1
 
 
-def framed(**settings: int) -> FakeSubject:
+def framed(**settings: Any) -> FakeSubject:
     return FakeSubject(lambda subject: kv(subject, layout=Layout.FRAMED, **settings))
 
 
-async def quiet(**settings: int) -> FakeSubject:
+async def quiet(**settings: Any) -> FakeSubject:
     """A cache with a page under the tags `a` and `b`, and nothing invalidated for long."""
     subject = framed(**settings)
     await subject.kv.put(LAST, str(subject.now_ms() - HOUR_MS))
@@ -159,7 +159,9 @@ async def test_where_somebody_else_has_just_written_it_all_is_well() -> None:
     await subject.handler.revalidate_tag("a")
 
 
-@pytest.mark.parametrize(("prefix", "key"), [("", LAST), ("shop", f"shop:{LAST}"), ("p" * 600, f"__app:{fnv1a64_hex('p' * 600)}:{LAST}")])
+@pytest.mark.parametrize(
+    ("prefix", "key"), [("", LAST), ("shop", f"shop:{LAST}"), ("p" * 600, f"__app:{fnv1a64_hex('p' * 600)}:{LAST}")]
+)
 def test_its_key_is_that_of_the_app(prefix: str, key: str) -> None:
     assert kv_last_invalidation_key(prefix) == key
 
@@ -203,7 +205,7 @@ class Isolates:
     count: int = 3
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)
+        self.random = random.Random(self.seed)  # noqa: S311 - no secret
         self.time = FakeClock()
         self.kv = InMemoryKV(self.time)
         self.kv.before = self._refuse_two_a_second

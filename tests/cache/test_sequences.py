@@ -14,7 +14,6 @@ from cache.entry import freshness
 from cache.handler import GetContext, SetContext
 from cache.keys import KeySchema
 
-
 ALL = range(len(rows("sequences")))
 
 

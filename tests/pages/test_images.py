@@ -21,9 +21,10 @@ from cache.values import ImageValue
 from isr.settings import ImagesSwitch, SettingError, read_settings
 from pages.images.endpoint import PERIOD_SECONDS, Images
 from pages.images.formats import ImageFormat, is_animated, negotiate, sniff
+from pages.images.hosts import read_hosts
 from pages.images.ports import ImageSourceError, ImageTransformError
 from pages.images.request import ImageRefusedError, ImageRequest, parse_image_request
-from pages.images.rules import ImageRules, read_hosts
+from pages.images.rules import ImageRules
 from pages.request import PageRequest
 
 if TYPE_CHECKING:

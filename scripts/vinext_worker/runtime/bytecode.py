@@ -7,19 +7,20 @@ files of PEP 552, a module's source is read and hashed first, and compiled where
 from __future__ import annotations
 
 import builtins
+import collections
 import dataclasses
 import marshal
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zipimport import zipimporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.abc import PathEntryFinder
-    from types import CodeType
+    from types import CodeType, FrameType
 
     # The hash of a module's source, its code, and the code of the texts that were executed in it. A tuple, as `marshal` wants it.
     Compiled = tuple[bytes, CodeType, dict[str, CodeType]]
@@ -61,11 +62,12 @@ class Bytecode:
         self.compiled_count += 1
         return code
 
-    def text(self, path: str | None, text: str) -> CodeType:
-        """The code of a text that the module at a path executes, kept for as long as that module's is."""
-        texts = self._modules[path][2] if path in self._modules else {}
+    def text(self, text: str, mode: Literal["exec", "eval"]) -> CodeType:
+        """The code of a text that is executed while a module is imported, kept for as long as that module's is."""
+        path = self._importing()
+        texts = self._modules[path][2] if path is not None else {}
         if text not in texts:
-            texts[text] = compile(text, "<string>", "exec", dont_inherit=True)
+            texts[text] = compile(text, "<string>", mode, dont_inherit=True)
             self.compiled_count += 1
         return texts[text]
 
@@ -94,19 +96,30 @@ class Bytecode:
             raise ImportError(path)
 
         def execute(text: str, names: dict[str, Any], local_names: dict[str, Any]) -> None:
-            builtins.exec(bytecode.text(names.get("__file__"), text), names, local_names)  # noqa: S102 - as `dataclasses` does
+            builtins.exec(bytecode.text(text, "exec"), names, local_names)  # noqa: S102 - as `dataclasses` does
+
+        def evaluate(text: str, names: dict[str, Any]) -> object:
+            return builtins.eval(bytecode.text(text, "eval"), names)  # noqa: S307 - as `namedtuple` does
 
         sys.path_hooks.insert(0, hook)
         for path in [path for path in sys.path_importer_cache if _is_within(path, _STANDARD_LIBRARY)]:
             del sys.path_importer_cache[path]
         # The methods of a dataclass are compiled from text, and take longer than the modules themselves.
         dataclasses.exec = execute  # type: ignore[attr-defined]
+        collections.eval = evaluate  # type: ignore[attr-defined]
 
     def finish(self) -> None:
         """End of the imports. What is executed in a request may be another text each time, so it is not kept."""
-        del dataclasses.exec  # type: ignore[attr-defined]
+        del dataclasses.exec, collections.eval  # type: ignore[attr-defined]
         if self.compiled_count == 0:
             self._modules = {}
+
+    def _importing(self) -> str | None:
+        """The path of the module whose top level runs, the innermost of them."""
+        frame: FrameType | None = sys._getframe()  # noqa: SLF001 - as `namedtuple` itself finds the module
+        while frame is not None and frame.f_code.co_filename not in self._modules:
+            frame = frame.f_back
+        return None if frame is None else frame.f_code.co_filename
 
 
 def _exists(path: str) -> bool:

@@ -89,9 +89,10 @@ def check_globals(code: str, vendored: str) -> None:
     """Raise TopLevelError where a global of the project's modules holds a JavaScript object; the snapshot could not keep it."""
     own = _project_modules(code, vendored)
     seen = {id(module) for module in sys.modules.values()} | {id(vars(builtins))}
+    plain = set(_PLAIN)
     for name, path in own.items():
         for key, value in list(vars(sys.modules[name]).items()):
-            way = _way_to_js_object(value, own, seen)
+            way = None if type(value) in plain else _way_to_js_object(value, own, seen, plain)
             if way is not None:
                 message = f"{path}: the global '{key}{way}' holds a JavaScript object; make it in the first request"
                 raise TopLevelError(message)
@@ -104,17 +105,22 @@ def _project_modules(code: str, vendored: str) -> dict[str, str]:
 
 
 # Most of what a module holds; none of them leads to a JavaScript object. Exactly these types, no subclasses.
-_PLAIN = frozenset(
+_PLAIN: frozenset[type] = frozenset(
     {
         *(bool, bytes, float, int, str, NoneType, ModuleType, BuiltinFunctionType, FunctionType),
         *(GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType),
     }
 )
 
+_SEQUENCES = (list, tuple, set, frozenset)
 
-def _way_to_js_object(value: Any, own: dict[str, str], seen: set[int]) -> str | None:
-    """How to get from a value to the first JavaScript object in it, as `[0].name`; None where there is none."""
-    if type(value) in _PLAIN or id(value) in seen:
+
+def _way_to_js_object(value: Any, own: dict[str, str], seen: set[int], plain: set[type]) -> str | None:
+    """How to get from a value to the first JavaScript object in it, as `[0].name`; None where there is none.
+
+    `plain` gets every type whose values lead to none, so that the next ones need not be looked at: that is most of the time.
+    """
+    if id(value) in seen:
         return None
     if isinstance(value, JsProxy):
         # Classes and functions of the global scope are found again by name; everything else is lost with the snapshot.
@@ -125,13 +131,14 @@ def _way_to_js_object(value: Any, own: dict[str, str], seen: set[int]) -> str | 
     step = "[{!r}]"
     if isinstance(value, dict):
         inside = list(value.items())
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif isinstance(value, _SEQUENCES):
         inside = list(enumerate(value))
     elif getattr(value if isinstance(value, type) else type(value), "__module__", None) in own:
         inside, step = list(getattr(value, "__dict__", {}).items()), ".{}"
+    elif not isinstance(value, type):
+        plain.add(type(value))
     for key, item in inside:
-        # Looked at here too: a call for each of them would be most of the time.
-        way = None if type(item) in _PLAIN else _way_to_js_object(item, own, seen)
+        way = None if type(item) in plain else _way_to_js_object(item, own, seen, plain)
         if way is not None:
             return step.format(key) + way
     return None

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote
 
 from cache.errors import VinextWorkerError
 from cache.keys import encode_uri_component
-from pages.images.rules import is_allowed_origin
+from pages.images.hosts import is_allowed_origin
 
 if TYPE_CHECKING:
     from pages.images.rules import ImageRules
