@@ -1,15 +1,19 @@
 /**
- * What one request has invalidated so far. The wrapped Worker opens a list around each request, the adapter adds to
- * it, and it is closed when the response's headers leave: from then on nothing can be added.
+ * What one request has invalidated so far, and the RSC payload of the page that it has rendered. The wrapped Worker opens a
+ * list around each request, the adapter adds to it, and it is closed when the response's headers leave: from then on nothing
+ * can be added.
  *
  * The storage is kept on `globalThis`, because a build may contain this module more than once.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
 const REVALIDATED_TAGS = "X-Vinext-Revalidated-Tags";
+const CACHE_TAGS = "X-Vinext-Cache-Tags";
+const WANTS_PAYLOAD = "X-Vinext-Wants-Payload";
+const PAYLOAD_BYTES = "X-Vinext-Payload-Bytes";
 const STORAGE = Symbol.for("vinext-worker.revalidations");
 
-/** @returns {AsyncLocalStorage<{tags: Map<string, number>, open: boolean}>} */
+/** @returns {AsyncLocalStorage<{tags: Map<string, number>, open: boolean, payload?: Promise<ArrayBuffer>}>} */
 function storage() {
   return (globalThis[STORAGE] ??= new AsyncLocalStorage());
 }
@@ -20,9 +24,28 @@ function format(tags) {
     .join(",");
 }
 
+/** The payload that was rendered with a page, where vinext-worker asks for it and may keep the page. */
+async function payloadBeside(request, response, revalidations) {
+  const isWanted = request?.headers.has(WANTS_PAYLOAD) && request.method === "GET" && response.status === 200;
+  if (!isWanted || !revalidations.payload || !response.headers.has(CACHE_TAGS)) return null;
+  return await revalidations.payload.catch(() => null);
+}
+
+/** Both in one body, the payload last. The page is complete already: else nobody would know yet that it may be kept. */
+async function joined(response, payload) {
+  const page = await response.arrayBuffer();
+  const body = new Uint8Array(page.byteLength + payload.byteLength);
+  body.set(new Uint8Array(page));
+  body.set(new Uint8Array(payload), page.byteLength);
+  const both = new Response(body, response);
+  both.headers.delete("Content-Length");
+  both.headers.set(PAYLOAD_BYTES, String(payload.byteLength));
+  return both;
+}
+
 /**
- * Wrap a Worker, so that each response names what its request invalidated. A header of that name which the app itself
- * sends, or passes on from somewhere else, is never believed.
+ * Wrap a Worker, so that each response names what its request invalidated, and brings the page's payload where that is asked for.
+ * Headers of those names which the app itself sends, or passes on from somewhere else, are never believed.
  *
  * @type {import("./worker.d.ts").withRevalidatedTags}
  */
@@ -31,11 +54,14 @@ export function withRevalidatedTags(worker) {
     const revalidations = { tags: new Map(), open: true };
     const response = await storage().run(revalidations, () => worker.fetch(request, env, ctx));
     revalidations.open = false;
-    if (revalidations.tags.size === 0 && !response.headers.has(REVALIDATED_TAGS)) return response;
+    const payload = await payloadBeside(request, response, revalidations);
+    const isForeign = response.headers.has(REVALIDATED_TAGS) || response.headers.has(PAYLOAD_BYTES);
+    if (revalidations.tags.size === 0 && !payload && !isForeign) return response;
     const carrier = new Response(response.body, response);
     carrier.headers.delete(REVALIDATED_TAGS);
+    carrier.headers.delete(PAYLOAD_BYTES);
     if (revalidations.tags.size > 0) carrier.headers.set(REVALIDATED_TAGS, format(revalidations.tags));
-    return carrier;
+    return payload ? await joined(carrier, payload) : carrier;
   };
   return { ...worker, fetch };
 }
@@ -54,4 +80,15 @@ export function addRevalidations(tags, expireSeconds = 0) {
     revalidations.tags.set(tag, Math.min(expireSeconds, revalidations.tags.get(tag) ?? Infinity));
   }
   return true;
+}
+
+/**
+ * Keep the payload that the current request's page is rendered from.
+ *
+ * @param {Promise<ArrayBuffer>} payload
+ */
+export function capturePayload(payload) {
+  payload.catch(() => {}); // where nobody asks for it, nobody waits for it
+  const revalidations = storage().getStore();
+  if (revalidations?.open) revalidations.payload = payload;
 }

@@ -15,5 +15,6 @@ export default class VinextWorkerCacheAdapter implements CdnCacheAdapter {
   get(): Promise<null>;
   set(): Promise<void>;
   buildResponseHeaders(input: CdnCacheableHeaderInput): CdnResponseHeaders;
+  captureAppPageRscData(rscData: Promise<ArrayBuffer>): void;
   revalidateTag(tags: string | string[], durations?: { expire?: number }): Promise<void>;
 }

@@ -4,7 +4,7 @@
  * vinext imports this module by the path that `index.js` gives it, and makes one instance an isolate.
  */
 import { lastInvalidationKey, markerKey } from "./keys.js";
-import { addRevalidations } from "./revalidations.js";
+import { addRevalidations, capturePayload } from "./revalidations.js";
 
 const CACHE_TAGS = "X-Vinext-Cache-Tags";
 const DEFAULT_KV_BINDING = "VINEXT_CACHE";
@@ -45,6 +45,11 @@ export default class VinextWorkerCacheAdapter {
     if (pendingDynamicCheck || !cacheControl) return { "Cache-Control": NO_STORE, [CACHE_TAGS]: null };
     if (NOT_STORABLE.test(cacheControl) || !tags?.length) return { "Cache-Control": cacheControl, [CACHE_TAGS]: null };
     return { "Cache-Control": cacheControl, [CACHE_TAGS]: tags.map(encodeURIComponent).join(",") };
+  }
+
+  /** vinext renders a page's HTML from its RSC payload: one render makes both. */
+  captureAppPageRscData(rscData) {
+    capturePayload(rscData);
   }
 
   async revalidateTag(tags, durations) {

@@ -6,19 +6,21 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from js import Array, Blob, Object, Request, Response
-from pyodide.ffi import JsException, to_js
+from pyodide.ffi import JsException, jsnull, to_js
 
 from edge.buffer import JsBuffer
 from edge.deadline import Deadline
 from edge.functions import bind, result_of
+from isr.admission import PAYLOAD_BYTES_HEADER
 from pages.handler import PageError
-from pages.request import NOT_FOR_KEPT_ANSWERS
+from pages.request import NOT_FOR_KEPT_ANSWERS, WANTS_PAYLOAD_HEADER
+from pages.whole import WholeResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cache.body import Body
-    from pages.handler import BodyCopy
+    from pages.handler import BodyCopy, PageResponse
     from pages.request import PageRequest, RenderRequest
 
 
@@ -31,32 +33,46 @@ class ServicePages:
         failure = f"the service {name} did not begin to answer"
         self._answer_of = Deadline(timeout_ms, failure).value if timeout_ms else result_of
 
-    async def answer(self, request: PageRequest) -> ServiceResponse:
-        raw = _for_keeping(request.raw) if request.may_be_kept else request.raw
+    async def answer(self, request: PageRequest) -> PageResponse:
+        raw = _for_keeping(request.raw, wants_payload=request.wants_payload) if request.may_be_kept else request.raw
         return await self._fetch(raw, request.path)
 
-    async def render(self, request: RenderRequest) -> ServiceResponse:
+    async def render(self, request: RenderRequest) -> PageResponse:
         headers = to_js(request.headers, dict_converter=Object.fromEntries)
         made = Request.new(request.url, headers=headers, redirect="manual")
         return await self._fetch(made, request.path)
 
-    async def _fetch(self, request: Any, path: str) -> ServiceResponse:
+    async def _fetch(self, request: Any, path: str) -> PageResponse:
         try:
-            return ServiceResponse(await self._answer_of(bind(self._binding.fetch, self._binding, request)))
+            raw = await self._answer_of(bind(self._binding.fetch, self._binding, request))
+            payload_bytes = raw.headers.get(PAYLOAD_BYTES_HEADER)
+            return ServiceResponse(raw) if payload_bytes is jsnull else await _with_payload(raw, payload_bytes)
         except TimeoutError as error:
             raise PageError(str(error)) from error
         except JsException as error:
             raise PageError(f"the service {self._name} failed for {path}: {error}") from error
 
 
-def _for_keeping(raw: Any) -> Any:
+def _for_keeping(raw: Any, *, wants_payload: bool) -> Any:
     unwanted = [name for name in NOT_FOR_KEPT_ANSWERS if raw.headers.has(name)]
-    if not unwanted:
+    if not unwanted and not wants_payload:
         return raw
     cleaned = Request.new(raw)
     for name in unwanted:
         cleaned.headers.delete(name)
+    if wants_payload:
+        cleaned.headers.set(WANTS_PAYLOAD_HEADER, "1")
     return cleaned
+
+
+async def _with_payload(raw: Any, payload_bytes: str) -> WholeResponse:
+    """The page and its RSC payload, which came behind it in one body. Raises JsException, PageError."""
+    both = await result_of(bind(raw.arrayBuffer, raw))
+    if not payload_bytes.isdigit() or int(payload_bytes) > both.byteLength:
+        raise PageError(f"{PAYLOAD_BYTES_HEADER} is {payload_bytes!r}, for a body of {both.byteLength} bytes")
+    start = both.byteLength - int(payload_bytes)
+    headers = tuple(ServiceResponse(raw).header_items())
+    return WholeResponse(raw.status, headers, JsBuffer.of(both.slice(0, start)), JsBuffer.of(both.slice(start)))
 
 
 class MissingService:
@@ -74,6 +90,8 @@ class MissingService:
 
 class ServiceResponse:
     """An answer of a service (the protocol of `pages.handler`)."""
+
+    payload = None
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw

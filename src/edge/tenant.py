@@ -67,7 +67,7 @@ def make_tenant(parts: TenantParts, source: Source | None, prefix: str, runtime:
         handler = _cache_handler(parts.namespace, settings, prefix, site, runtime)
     lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
     store = PageStore(site, handler, Seeder(source, handler, runtime), digest, runtime)
-    pages = PageCache(site, store, parts.pages, Regeneration(store, parts.pages, lease, runtime), runtime)
+    pages = PageCache(site, store, parts.pages, Regeneration(site, store, parts.pages, lease, runtime), runtime)
     return Tenant(pages, handler, store, _images(parts, site, handler, runtime), _data_entrance(settings, site, handler, runtime))
 
 

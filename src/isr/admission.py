@@ -21,6 +21,7 @@ MOST_BODY_BYTES = 25 * 1024 * 1024
 TAGS_HEADER = "x-vinext-cache-tags"
 REVALIDATED_HEADER = "x-vinext-revalidated-tags"
 INNER_CACHE_HEADER = "x-vinext-cache"
+PAYLOAD_BYTES_HEADER = "x-vinext-payload-bytes"
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Not now, rather than not at all.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from cache.entry import Freshness
 from cache.keys import KeySchema
-from isr.admission import INNER_CACHE_HEADER, REDIRECTS, REVALIDATED_HEADER, TAGS_HEADER
+from isr.admission import INNER_CACHE_HEADER, PAYLOAD_BYTES_HEADER, REDIRECTS, REVALIDATED_HEADER, TAGS_HEADER
 from isr.cache_control import cached_cache_control
 from seed.artifacts import Artifact
 
@@ -24,7 +24,7 @@ STATE_HEADER = "X-Vinext-Cache"
 NEXT_STATE_HEADER = "x-nextjs-cache"
 
 # What the page handler tells us, and nobody else.
-POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER})
+POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER, PAYLOAD_BYTES_HEADER})
 _INNER_STATE_HEADERS = frozenset({INNER_CACHE_HEADER, NEXT_STATE_HEADER})
 
 # Never kept with an entry: hop-by-hop (RFC 9110, 7.6.1), of one answer only, or written anew.

@@ -94,7 +94,8 @@ class PageCache:
         is_kept = False
         try:
             making = Making(request.origin, lookup, self._store.started_at_ms())
-            response = await self._ask(request._replace(may_be_kept=True))
+            wants_payload = self._site.completes_payloads and not lookup.is_rsc
+            response = await self._ask(request._replace(may_be_kept=True, wants_payload=wants_payload))
             if response is None:
                 return NO_PAGE
             record = await self._store.record(lookup.path)
@@ -124,7 +125,7 @@ class PageCache:
             refusal = await self._regeneration.keep(making, admission, response, copy)
         finally:
             claim.release()
-        if refusal is None and admission.artifact is not Artifact.ROUTE and has_rsc(response):
+        if refusal is None and admission.artifact is not Artifact.ROUTE and response.payload is None and has_rsc(response):
             self._regeneration.follow(making.origin, making.lookup)
 
     async def _pass_on(self, request: PageRequest) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cache.recent import Recent
@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from isr.admission import Admission
     from isr.found import Found
     from isr.lookup import Lookup
+    from isr.site import Site
     from isr.store import PageStore
     from pages.handler import BodyCopy, PageHandler, PageResponse
 
 RETRY_MS = 1000
 UNCACHEABLE_MS = 10_000
+
+# How long a client's router may go on with a payload (`cacheLife({ stale })`).
+_STALE_TIME_HEADER = "x-nextjs-stale-time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,12 @@ class Regeneration:
     """Makes pages again in the background, each once at a time and isolate.
 
     The HTML and the RSC payload of a page are made together, so that a visitor who follows a
-    link sees the same as one who loads the page.
+    link sees the same as one who loads the page: in one render where the page handler can, else
+    in two, one after the other.
     """
 
-    def __init__(self, store: PageStore, pages: PageHandler, lease: Lease, runtime: Runtime) -> None:
+    def __init__(self, site: Site, store: PageStore, pages: PageHandler, lease: Lease, runtime: Runtime) -> None:
+        self._site = site
         self._store = store
         self._pages = pages
         self._lease = lease
@@ -94,11 +100,20 @@ class Regeneration:
         if body is None:
             return self._not_stored(path, admission, Refusal(f"a body of more than {MOST_BODY_BYTES} bytes"))
         page = MadePage(response.status, kept_headers(response), body, making.started_at_ms)
+        await self._keep_form(making, admission, page, event)
+        if response.payload is not None and admission.artifact is Artifact.HTML:
+            # Its other headers are added when it is answered with.
+            stale_time = response.header(_STALE_TIME_HEADER)
+            headers = {} if stale_time is None else {_STALE_TIME_HEADER: stale_time}
+            payload = MadePage(response.status, headers, response.payload, making.started_at_ms)
+            await self._keep_form(making, replace(admission, artifact=Artifact.RSC), payload, event)
+        return None
+
+    async def _keep_form(self, making: Making, admission: Admission, page: MadePage, event: str) -> None:
+        path = making.lookup.path
         await self._store.keep(path, admission, page)
         took_ms = self._clock() - making.started_at_ms
-        artifact = admission.artifact.value
-        self._log.event("info", event, path=path, artifact=artifact, ms=took_ms)
-        return None
+        self._log.event("info", event, path=path, artifact=admission.artifact.value, ms=took_ms)
 
     def _run(self, lookup: Lookup, work: Coroutine[object, object, object]) -> None:
         claim = self._flight.claim(f"make {lookup.path}")
@@ -113,11 +128,12 @@ class Regeneration:
             due_since_ms = stale.entry.revalidate_at_ms or 0
             if not await self._lease.take(self._store.key(lookup.path, Artifact.HTML), due_since_ms):
                 return
-        if await self._make(lookup, RenderRequest(origin, lookup.url_path), stale):
+        request = RenderRequest(origin, lookup.url_path, wants_payload=self._site.completes_payloads)
+        if await self._make(lookup, request, stale):
             await self._make(lookup, RenderRequest(origin, lookup.url_path, rsc=True), stale)
 
     async def _make(self, lookup: Lookup, request: RenderRequest, stale: Found | None) -> bool:
-        """Make and keep one form of a page; whether the page has an RSC payload beside it."""
+        """Make and keep one form of a page; whether its RSC payload has still to be made."""
         path = lookup.path
         making = Making(request.origin, lookup, self._store.started_at_ms())
         try:
@@ -141,7 +157,7 @@ class Regeneration:
         if stale is not None and not request.rsc and stale.artifact not in {decision.artifact, Artifact.RSC}:
             # A redirect that is now an answer, or the other way: the old form would be found first.
             await self._store.remove(path, (stale.artifact,))
-        return decision.artifact is Artifact.HTML and has_rsc(response)
+        return decision.artifact is Artifact.HTML and response.payload is None and has_rsc(response)
 
     async def _remove(self, path: str, stale: Found | None, refusal: Refusal, *, rsc: bool) -> None:
         """Let go of an entry whose page is no longer one for the cache; a failure says nothing against it."""

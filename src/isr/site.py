@@ -27,6 +27,11 @@ class Site:
     base_path: str = ""
     rsc_headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def completes_payloads(self) -> bool:
+        """Whether RSC payloads can be kept without their headers (`isr.client_headers`)."""
+        return bool(self.rsc_headers)
+
     def key(self, path: str, artifact: Artifact) -> str:
         """The cache key of an artifact; `path` is one of `normalize_path`."""
         return page_key(self.schema, self.build_id, path, artifact.value)

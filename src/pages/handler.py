@@ -30,6 +30,10 @@ class PageResponse(Protocol):
     @property
     def status(self) -> int: ...
 
+    @property
+    def payload(self) -> Body | None:
+        """The RSC payload of the page, where it was made with it."""
+
     def header(self, name: str) -> str | None: ...
 
     def header_items(self) -> Iterable[tuple[str, str]]: ...

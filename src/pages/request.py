@@ -29,6 +29,9 @@ NOT_FOR_KEPT_ANSWERS = (
     "x-rewrite-url",
 )
 
+WANTS_PAYLOAD_HEADER = "X-Vinext-Wants-Payload"
+"""Asks the adapter for a page's RSC payload, behind the HTML in one body."""
+
 
 class Headers(Protocol):
     """A request's headers. Names are looked up without regard to case."""
@@ -41,7 +44,8 @@ class PageRequest(NamedTuple):
 
     `origin` is scheme and host, `path` the percent-encoded path as it was sent, `query`
     what follows the question mark. `raw` is the request object that the page handler gets;
-    where the answer `may_be_kept`, without the headers of NOT_FOR_KEPT_ANSWERS.
+    where the answer `may_be_kept`, without the headers of NOT_FOR_KEPT_ANSWERS. One that
+    `wants_payload` asks for the page's RSC payload too, which a page handler need not give.
     """
 
     method: str
@@ -51,6 +55,7 @@ class PageRequest(NamedTuple):
     headers: Headers
     raw: object = None
     may_be_kept: bool = False
+    wants_payload: bool = False
 
     @property
     def host(self) -> str:
@@ -65,12 +70,14 @@ class RenderRequest:
     """The canonical request for a page: nothing of a visitor in it but the host.
 
     No cookies, no credentials, no query, no state of the client's router, so that what
-    comes back is what every visitor may get.
+    comes back is what every visitor may get. `rsc` asks for the RSC payload, `wants_payload`
+    for the page and the payload, which a page handler need not give.
     """
 
     origin: str
     path: str
     rsc: bool = False
+    wants_payload: bool = False
 
     @property
     def url(self) -> str:
@@ -81,4 +88,5 @@ class RenderRequest:
     def headers(self) -> dict[str, str]:
         if self.rsc:
             return {"RSC": "1", "Accept": "text/x-component"}
-        return {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        headers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        return {**headers, WANTS_PAYLOAD_HEADER: "1"} if self.wants_payload else headers

@@ -19,6 +19,7 @@ class WholeResponse:
     status: int
     headers: HeaderItems
     body: Body | None
+    payload: Body | None = None
 
     def header(self, name: str) -> str | None:
         """All values of a header, joined as HTTP joins them (RFC 9110, 5.2)."""

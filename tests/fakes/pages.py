@@ -29,6 +29,7 @@ class FakeResponse:
     breaks_off: bool = False
     is_dropped: bool = False
     is_copied: bool = False
+    payload: BytesBody | None = None
 
     def header(self, name: str) -> str | None:
         return next((text for key, text in self.headers.items() if key.lower() == name.lower()), None)

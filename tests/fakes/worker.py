@@ -111,7 +111,7 @@ class FakeWorker:
         self.site = site_of(source.build if source else None, self.build_id, self.schema)
         self.seeder = Seeder(source, self.cache, self.runtime)
         self.store = PageStore(self.site, self.cache, self.seeder, digest, self.runtime)
-        self.regeneration = Regeneration(self.store, self.pages, NoLease(), self.runtime)
+        self.regeneration = Regeneration(self.site, self.store, self.pages, NoLease(), self.runtime)
         self.page_cache = PageCache(self.site, self.store, self.pages, self.regeneration, self.runtime)
         return self
 

@@ -39,6 +39,8 @@ _AT_ONCE = 6
 class HttpPage:
     """An answer over HTTP, as `isr.admission` looks at answers."""
 
+    payload = None
+
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
 
