@@ -114,20 +114,27 @@ def own_tags(value: CacheValue | None) -> tuple[str, ...]:
     return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list | tuple) else ()
 
 
+_PLAIN = (str, int, type(None))
+
+
 def size_bytes(value: CacheValue | None) -> int:
     """About how much memory a value takes; bodies count with their size wherever they are."""
     total = 0
     parts: list[object] = [] if value is None else list(vars(value).values())
     while parts:
         part = parts.pop()
-        if isinstance(part, str):
+        if isinstance(part, _PLAIN):
             total += sys.getsizeof(part)
+        elif isinstance(part, dict):  # faster told than a Mapping
+            parts.extend(part)
+            parts.extend(part.values())
+        elif isinstance(body_size := getattr(part, "size_bytes", None), int):
+            total += body_size
         elif isinstance(part, Mapping):
             parts.extend(part)
             parts.extend(part.values())
         elif isinstance(part, (list, tuple)):
             parts.extend(part)
         else:
-            body_size = getattr(part, "size_bytes", None)
-            total += body_size if isinstance(body_size, int) else sys.getsizeof(part)
+            total += sys.getsizeof(part)
     return total

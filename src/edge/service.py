@@ -68,7 +68,7 @@ def _for_keeping(raw: Any, *, wants_payload: bool) -> Any:
 async def _with_payload(raw: Any, payload_bytes: str) -> WholeResponse:
     """The page and its RSC payload, which came behind it in one body. Raises JsException, PageError."""
     both = await result_of(bind(raw.arrayBuffer, raw))
-    if not payload_bytes.isdigit() or int(payload_bytes) > both.byteLength:
+    if not (payload_bytes.isascii() and payload_bytes.isdigit()) or int(payload_bytes) > both.byteLength:
         raise PageError(f"{PAYLOAD_BYTES_HEADER} is {payload_bytes!r}, for a body of {both.byteLength} bytes")
     start = both.byteLength - int(payload_bytes)
     headers = tuple(ServiceResponse(raw).header_items())

@@ -119,6 +119,49 @@ test("a response is passed on as it is where nothing was invalidated, cookies ar
   assert.deepEqual([response.status, response.headers.getSetCookie()], [204, ["a=1", "b=2"]]);
 });
 
+const KEPT = { "X-Vinext-Cache-Tags": "a", "Content-Length": "4", ETag: "e" };
+
+/** What a request that asks for it gets of a page that has been rendered from `payload`. */
+async function withPayload(payload, { wants = { "X-Vinext-Wants-Payload": "1" }, method = "GET", status = 200, headers = KEPT } = {}) {
+  const fetch = () => {
+    if (payload !== undefined) new Adapter({}).captureAppPageRscData(payload);
+    return new Response("page", { status, headers });
+  };
+  const request = new Request("https://example.org", { headers: wants, method });
+  const response = await withRevalidatedTags({ fetch }).fetch(request, {}, {});
+  return [response.status, response.headers.get("X-Vinext-Payload-Bytes"), await response.text(), response];
+}
+
+const payload = () => Promise.resolve(new TextEncoder().encode("páyload").buffer);
+
+test("a page brings its payload where that is asked for", async () => {
+  const [status, bytes, text, response] = await withPayload(payload());
+  assert.deepEqual([status, bytes, text], [200, "8", "pagepáyload"]);
+  assert.equal(response.headers.get("ETag"), "e");
+  assert.notEqual(response.headers.get("Content-Length"), "4");
+});
+
+const withoutPayload = [
+  ["where nobody asks", payload, { wants: {} }],
+  ["where there is none", () => undefined, {}],
+  ["where it failed", () => Promise.reject(new Error("no payload")), {}],
+  ["of what may not be kept", payload, { headers: { "Cache-Control": "no-store" } }],
+  ["for HEAD", payload, { method: "HEAD" }],
+  ["of an error", payload, { status: 404 }],
+  ["where the app has made up the header", payload, { wants: {}, headers: { ...KEPT, "X-Vinext-Payload-Bytes": "2" } }],
+];
+
+for (const [name, given, options] of withoutPayload) {
+  test(`a page comes alone ${name}`, async () => {
+    const [status, bytes, text] = await withPayload(given(), options);
+    assert.deepEqual([status, bytes, text], [options.status ?? 200, null, "page"]);
+  });
+}
+
+test("a payload outside a request is nobody's", () => {
+  new Adapter({}).captureAppPageRscData(Promise.reject(new Error("nobody waits")));
+});
+
 test("what else an entry exports stays", () => {
   const queue = () => {};
   assert.equal(withRevalidatedTags({ fetch: () => new Response(), queue }).queue, queue);

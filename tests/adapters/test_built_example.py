@@ -70,6 +70,29 @@ def test_a_cacheable_page_comes_with_its_policy_and_tags(
     assert "X-Vinext-Revalidated-Tags" not in answer.headers
 
 
+@pytest.mark.parametrize("path", ["/", "/about", "/big", "/blog/first-light", "/docs/caching/tags", "/tick"])
+def test_a_page_brings_the_payload_that_its_url_would_give(pages: PagesWorker, path: str) -> None:
+    """In another order: a payload's rows are numbered, and each render writes them as it gets to know them."""
+    both = pages.client.get(path, headers={"X-Vinext-Wants-Payload": "1"})
+    size = int(both.headers["X-Vinext-Payload-Bytes"])
+    html, payload = both.content[:-size], both.content[-size:]
+    assert html.rstrip().endswith(b"</html>")
+    assert pages.client.get(path).content.rstrip().endswith(b"</html>")
+    alone = pages.client.get(f"{path}?_rsc", headers={"RSC": "1", "Accept": "text/x-component"}).content
+    assert row_numbers(payload) == row_numbers(alone)
+    assert abs(len(payload) - len(alone)) < 100
+
+
+def row_numbers(payload: bytes) -> list[bytes]:
+    return sorted(row.partition(b":")[0] for row in payload.splitlines() if re.match(rb"[0-9a-f]+:", row))
+
+
+@pytest.mark.parametrize("path", ["/dash", "/search", "/missing", "/moved", "/api/time", "/about?_rsc"])
+def test_nothing_else_brings_a_payload(pages: PagesWorker, path: str) -> None:
+    rsc = {"RSC": "1", "Accept": "text/x-component"} if "_rsc" in path else {}
+    assert "X-Vinext-Payload-Bytes" not in pages.client.get(path, headers={"X-Vinext-Wants-Payload": "1", **rsc}).headers
+
+
 @pytest.mark.parametrize("path", ["/dash", "/search", "/search?q=tags", "/missing", "/api/revalidate"])
 def test_a_dynamic_page_may_not_be_kept(pages: PagesWorker, path: str) -> None:
     answer = pages.client.get(path)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
 from cache.body import BytesBody
@@ -109,12 +110,14 @@ Line: TypeAlias = FakeResponse | Exception | Callable[[], FakeResponse]
 class FakePages:
     """Answers by path: `documents` and `payloads`; what is in neither is missing. `hold` keeps every answer back.
 
-    `rendered_payloads` are for the cache only, where a visitor gets something else.
+    `rendered_payloads` are for the cache only, where a visitor gets something else. One that `gives_both` has a page
+    bring its payload where that is wanted, as the adapter for vinext does.
     """
 
     documents: dict[str, Line] = field(default_factory=dict)
     payloads: dict[str, Line] = field(default_factory=dict)
     rendered_payloads: dict[str, Line] = field(default_factory=dict)
+    gives_both: bool = False
     hold: asyncio.Event | None = None
     is_asked: asyncio.Event = field(default_factory=asyncio.Event)
     answered: list[PageRequest] = field(default_factory=list)
@@ -123,12 +126,19 @@ class FakePages:
     async def answer(self, request: PageRequest) -> FakeResponse:
         self.answered.append(request)
         is_rsc = request.path.endswith(".rsc") or request.headers.get("rsc") == "1"
-        return await self._play(request.path.removesuffix(".rsc"), self.payloads if is_rsc else self.documents)
+        made = await self._play(request.path.removesuffix(".rsc"), self.payloads if is_rsc else self.documents)
+        return await self._with_payload(made, request.path) if request.wants_payload else made
 
     async def render(self, request: RenderRequest) -> FakeResponse:
         self.rendered.append(request)
         payloads = self.rendered_payloads if request.path in self.rendered_payloads else self.payloads
-        return await self._play(request.path, payloads if request.rsc else self.documents)
+        made = await self._play(request.path, payloads if request.rsc else self.documents)
+        return await self._with_payload(made, request.path) if request.wants_payload else made
+
+    async def _with_payload(self, made: FakeResponse, path: str) -> FakeResponse:
+        if not self.gives_both or made.status != HTTPStatus.OK or made.header("vary") is None:
+            return made
+        return replace(made, payload=BytesBody((await self._play(path, self.payloads)).body))
 
     @property
     def documents_made(self) -> int:

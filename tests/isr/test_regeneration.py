@@ -71,8 +71,56 @@ async def test_a_page_is_made_again_without_anything_of_the_visitor() -> None:
     await served.get("/tick", {"Cookie": "session=abc", "Authorization": "Bearer x", "X-Forwarded-Host": "evil.example"})
     for request in served.pages.rendered:
         assert request.origin == "https://example.com"
-        assert {name.lower() for name in request.headers} <= {"accept", "rsc"}
+        assert {name.lower() for name in request.headers} <= {"accept", "rsc", "x-vinext-wants-payload"}
     assert not served.pages.answered
+
+
+@pytest.mark.parametrize("url", ["/tick", "/tick.rsc"])
+async def test_where_one_render_makes_both_forms_there_is_no_second(url: str) -> None:
+    served = await stale(page("new tick"), payload("new tick payload"))
+    served.pages.gives_both = True
+    assert (await served.get(url)).state == "STALE"
+    assert [(request.path, request.rsc) for request in served.pages.rendered] == [("/tick", False)]
+    got = await served.get("/tick")
+    assert (got.state, got.text) == ("HIT", "new tick")
+    got = await served.get("/tick.rsc")
+    assert (got.state, got.text) == ("HIT", "new tick payload")
+    assert got.header("content-type") == "text/x-component"
+    assert got.header("x-vinext-rsc-compatibility-id") == "compatible"
+    assert got.header("x-vinext-rendered-path-and-search") == "%2Ftick"
+    assert got.header("cache-control") == (await served.get("/tick")).header("cache-control")
+
+
+async def test_a_payload_that_came_with_its_page_ages_and_goes_with_it() -> None:
+    served = await stale(page("new tick"), payload("new tick payload"))
+    served.pages.gives_both = True
+    await served.get("/tick")
+    for _ in range(2):
+        assert [(await served.ask(url)).state for url in ("/tick", "/tick.rsc")] == ["HIT", "HIT"]
+        served.clock.pass_seconds(59)
+    served.clock.pass_seconds(2)
+    assert (await served.ask("/tick.rsc")).state == "STALE"
+    await served.settle()
+    await served.store.revalidate_tags(["/tick"])
+    assert (await served.ask("/tick.rsc")).state == "MISS"
+
+
+async def test_a_payload_that_came_with_its_page_says_how_long_a_router_may_go_on_with_it() -> None:
+    served = await stale(page("new tick", x_nextjs_stale_time="45"), payload("new tick payload"))
+    served.pages.gives_both = True
+    await served.get("/tick")
+    assert (await served.get("/tick.rsc")).header("x-nextjs-stale-time") == "45"
+
+
+async def test_without_the_build_s_headers_a_payload_is_made_by_itself() -> None:
+    """Its own answer has the headers that vinext's client needs; a page's has not."""
+    unknown = replace(BUILD, rsc_headers={})
+    script = FakePages({"/tick": page("new tick")}, {"/tick": payload("new payload")}, gives_both=True)
+    served = await FakeWorker(FakeAssets(copied_build(unknown, TICK)), script).open()
+    served.clock.pass_seconds(2.1)
+    await served.get("/tick")
+    assert [request.rsc for request in served.pages.rendered] == [False, True]
+    assert all("X-Vinext-Wants-Payload" not in request.headers for request in served.pages.rendered)
 
 
 async def test_a_head_request_has_a_stale_page_made_again() -> None:

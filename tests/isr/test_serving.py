@@ -205,7 +205,7 @@ async def test_what_is_private_because_of_a_cookie_is_made_for_everybody_beside_
     assert (got.state, got.text) == (None, "Hello, Ada")
     got = await served.get("/api/time", {"Cookie": "session=abc"})
     assert (got.state, got.text) == ("HIT", "everybody")
-    assert all(request.headers.keys() == {"Accept"} for request in served.pages.rendered)
+    assert all(request.headers.keys() == {"Accept", "X-Vinext-Wants-Payload"} for request in served.pages.rendered)
 
 
 async def test_the_payload_of_a_stored_page_is_stored_with_it_and_the_other_way() -> None:
@@ -217,6 +217,22 @@ async def test_the_payload_of_a_stored_page_is_stored_with_it_and_the_other_way(
     got = await served.get("/b")
     assert (got.state, got.text) == ("HIT", "B")
     assert [(request.path, request.rsc) for request in served.pages.rendered] == [("/a", True), ("/b", False)]
+
+
+async def test_a_miss_keeps_the_payload_that_came_with_the_page() -> None:
+    served = await worker(FakePages({"/a": page("A")}, {"/a": payload("a")}, gives_both=True))
+    got = await served.get("/a")
+    assert (got.state, got.text) == ("MISS", "A")
+    assert (len(served.pages.answered), served.pages.rendered) == (1, [])
+    for url, text in (("/a", "A"), ("/a.rsc", "a")):
+        got = await served.get(url)
+        assert (got.state, got.text) == ("HIT", text)
+
+
+async def test_a_payload_is_not_kept_with_a_page_that_is_not() -> None:
+    served = await worker(FakePages({"/a": page("A", "no-store")}, {"/a": payload("a", "no-store")}, gives_both=True))
+    assert (await served.get("/a")).state is None
+    assert (await served.get("/a.rsc")).state is None
 
 
 @pytest.mark.parametrize("given", [route(), page(vary="Accept-Encoding")], ids=["route", "page-without-a-payload"])
