@@ -11,7 +11,7 @@ from pyodide.ffi import JsException, to_js
 
 from cache.codec import size_bytes
 from cache.errors import CorruptValueError
-from edge.functions import bind
+from edge.functions import bind, binder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,12 +100,12 @@ class _Json:
         self._once = Array.of(0)
         # A byte order mark is no JSON; without `ignoreBOM` it would be dropped.
         decoder = TextDecoder.new("utf-8", fatal=True, ignoreBOM=True)
-        self._bind_decode = bind(Function.prototype.bind, decoder.decode, decoder)
+        self._bind_decode = binder(decoder.decode, decoder)
         self._parse = js.JSON.parse
         self._stringify = js.JSON.stringify
         self._array_of = Array.of
         self._has = js.Reflect.has
-        self._bind_get = bind(Function.prototype.bind, js.Reflect.get, js.Reflect)
+        self._bind_get = binder(js.Reflect.get, js.Reflect)
         self._delete = js.Reflect.deleteProperty
         # Raises a TypeError for anything but a string.
         self._require_string = bind(Function.prototype.call, String.prototype.valueOf)

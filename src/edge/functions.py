@@ -18,6 +18,11 @@ def bind(function: Any, this: Any, *arguments: Any) -> Any:
     return Function.prototype.bind.call(function, this, *arguments)
 
 
+def binder(function: Any, this: Any) -> Any:
+    """`(...arguments) => function.bind(this, ...arguments)`."""
+    return bind(Function.prototype.bind, function, this)
+
+
 def results_of(*functions: Any) -> Any:
     """`functions.map(f => f())`: what they return stays in a JavaScript array, where promises are not made futures of."""
     return Array.from_(Array.of(*functions), call())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from js import Function, Object
+from js import Object
 from pyodide.ffi import jsnull, to_js
 
 from cache.kv_store import KVListedKey, KVListPage
 from edge.buffer import JsBuffer, joined
 from edge.deadline import Deadline
-from edge.functions import bind
+from edge.functions import bind, binder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class KVBinding:
 
     def __init__(self, binding: Any, *, read_timeout_ms: int = READ_TIMEOUT_MS, write_timeout_ms: int = WRITE_TIMEOUT_MS) -> None:
         self._binding = binding
-        self._bind_get = bind(Function.prototype.bind, binding.get, binding)
+        self._bind_get = binder(binding.get, binding)
         self._reads = Deadline(read_timeout_ms, "KV did not answer")
         self._writes = Deadline(write_timeout_ms, "KV did not confirm the write")
 

@@ -93,11 +93,11 @@ def _cache_handler(namespace: KVNamespace | None, settings: Settings, prefix: st
     if namespace is None:
         return memory
     # An invalidation is noticed after the time for which a copy in memory is not checked, and that for which what it is checked
-    # against is remembered. The longer of the two is that of what costs: each page has tags of its own, where nobody else
-    # invalidates one time serves for all pages.
+    # against is remembered. Where each page is checked against tags of its own, the check is what costs; where one time serves
+    # for all pages, that is cheap too.
     known_ms = settings.tag_cache_ms
     if memory_bytes:
-        known_ms = known_ms * (9 if settings.kv_layout is Layout.FRAMED else 1) // 10
+        known_ms //= 2 if settings.kv_layout is Layout.FRAMED else 10
     kv = KVCacheHandler(
         namespace,
         app_prefix=prefix,

@@ -255,7 +255,7 @@ class Isolates:
         def clock() -> int:
             return self.time.now_ms + ahead_ms
 
-        known_ms = NOTICED_MS * (9 if self.layout is Layout.FRAMED else 1) // 10
+        known_ms = NOTICED_MS // (2 if self.layout is Layout.FRAMED else 10)
         memory = MemoryCacheHandler(6000, clock)  # two pages of eight
         colo = Colo(self.kv, self.time)
         back = KVCacheHandler(colo, clock=clock, background=self.background, layout=self.layout, tag_cache_ms=known_ms)  # type: ignore[arg-type]
