@@ -21,6 +21,7 @@ FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
 
 # The site's preparation is another command's business; what follows it is the same.
 SERVE = """
+import signal
 import sys
 from pathlib import Path
 from rich.console import Console
@@ -28,6 +29,8 @@ from vinext_worker.dev import serve
 from vinext_worker.runtime import RuntimeOptions
 from vinext_worker.wrangler_config import WranglerConfig
 
+# As in a terminal; what runs the tests in the background may ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 config = WranglerConfig.read(sys.argv[1])
 serve(RuntimeOptions(config=config, log_requests=True), Console(highlight=False, soft_wrap=True))
 """
