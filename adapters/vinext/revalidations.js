@@ -7,8 +7,9 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
+/** Names the tags of an answer that may be kept. */
+export const CACHE_TAGS = "X-Vinext-Cache-Tags";
 const REVALIDATED_TAGS = "X-Vinext-Revalidated-Tags";
-const CACHE_TAGS = "X-Vinext-Cache-Tags";
 const WANTS_PAYLOAD = "X-Vinext-Wants-Payload";
 const PAYLOAD_BYTES = "X-Vinext-Payload-Bytes";
 const STORAGE = Symbol.for("vinext-worker.revalidations");
@@ -37,10 +38,7 @@ async function joined(response, payload) {
   const body = new Uint8Array(page.byteLength + payload.byteLength);
   body.set(new Uint8Array(page));
   body.set(new Uint8Array(payload), page.byteLength);
-  const both = new Response(body, response);
-  both.headers.delete("Content-Length");
-  both.headers.set(PAYLOAD_BYTES, String(payload.byteLength));
-  return both;
+  return body;
 }
 
 /**
@@ -57,11 +55,15 @@ export function withRevalidatedTags(worker) {
     const payload = await payloadBeside(request, response, revalidations);
     const isForeign = response.headers.has(REVALIDATED_TAGS) || response.headers.has(PAYLOAD_BYTES);
     if (revalidations.tags.size === 0 && !payload && !isForeign) return response;
-    const carrier = new Response(response.body, response);
+    const carrier = new Response(payload ? await joined(response, payload) : response.body, response);
     carrier.headers.delete(REVALIDATED_TAGS);
     carrier.headers.delete(PAYLOAD_BYTES);
     if (revalidations.tags.size > 0) carrier.headers.set(REVALIDATED_TAGS, format(revalidations.tags));
-    return payload ? await joined(carrier, payload) : carrier;
+    if (payload) {
+      carrier.headers.delete("Content-Length");
+      carrier.headers.set(PAYLOAD_BYTES, String(payload.byteLength));
+    }
+    return carrier;
   };
   return { ...worker, fetch };
 }

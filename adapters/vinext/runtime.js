@@ -4,9 +4,8 @@
  * vinext imports this module by the path that `index.js` gives it, and makes one instance an isolate.
  */
 import { lastInvalidationKey, markerKey } from "./keys.js";
-import { addRevalidations, capturePayload } from "./revalidations.js";
+import { addRevalidations, CACHE_TAGS, capturePayload } from "./revalidations.js";
 
-const CACHE_TAGS = "X-Vinext-Cache-Tags";
 const DEFAULT_KV_BINDING = "VINEXT_CACHE";
 const NO_STORE = "no-store, must-revalidate";
 const NOT_STORABLE = /(?:^|,)\s*(?:no-store|no-cache|private)\s*(?:,|$)/i;

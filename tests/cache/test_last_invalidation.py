@@ -133,14 +133,17 @@ async def test_it_is_written_at_most_twice_a_minute_by_an_isolate() -> None:
     assert [key for operation, key in subject.kv.operations if operation == "put"].count(LAST) == 3
 
 
-async def test_an_invalidation_whose_time_cannot_be_written_has_failed() -> None:
-    subject = framed()
-
+def refuse_last(subject: FakeSubject, reason: str) -> None:
     async def refuse(operation: str, key: str) -> None:
         if (operation, key) == ("put", LAST):
-            raise KVError("KV PUT failed: 500 Internal Server Error")
+            raise KVError(f"KV PUT failed: {reason}")
 
     subject.kv.before = refuse
+
+
+async def test_an_invalidation_whose_time_cannot_be_written_has_failed() -> None:
+    subject = framed()
+    refuse_last(subject, "500 Internal Server Error")
     with pytest.raises(InvalidationError, match="500 Internal Server Error"):
         await subject.handler.revalidate_tag(["a", "b"])
     subject.kv.before = None
@@ -150,12 +153,7 @@ async def test_an_invalidation_whose_time_cannot_be_written_has_failed() -> None
 
 async def test_where_somebody_else_has_just_written_it_all_is_well() -> None:
     subject = framed()
-
-    async def refuse(operation: str, key: str) -> None:
-        if (operation, key) == ("put", LAST):
-            raise KVError("KV PUT failed: 429 Too Many Requests")
-
-    subject.kv.before = refuse
+    refuse_last(subject, "429 Too Many Requests")
     await subject.handler.revalidate_tag("a")
 
 
