@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _COMPILE_REQUESTS = 1500
 _WARM_UP_REQUESTS = 200
+_MIX_WARM_UPS = 5
 _SETTLE_SECONDS = 0.3
 _STALE_SECONDS = 1.2
 _BASE_BYTES = 9000
@@ -110,8 +111,10 @@ class Bench:
         self._generator.run(running.url, case.requests, order)
         time.sleep(_SETTLE_SECONDS)
         if case.kind == "mix":
-            self._generator.run(running.url, case.requests, case.order(self._rounds))
-            time.sleep(_SETTLE_SECONDS)
+            # Until memory has learnt which pages are asked for.
+            for number in range(_MIX_WARM_UPS):
+                self._generator.run(running.url, case.requests, case.order(self._rounds + number))
+                time.sleep(_SETTLE_SECONDS)
 
     def _measure(self, case: Case, order: Sequence[int], running: Running, series: Series) -> None:
         if case.kind == "stale":

@@ -86,6 +86,14 @@ def with_bodies(entry: CacheEntry, bodies: Mapping[str, Body]) -> CacheEntry:
     return _copy(entry, {"value": _copy(entry.value, attributes)})
 
 
+def bodies_of(entry: CacheEntry) -> dict[str, Body]:
+    """Give the bodies of an entry, named as in DETACH."""
+    if entry.value is None:
+        return {}
+    bodies = {name: getattr(entry.value, _BODY_ATTRIBUTES[name]) for name in DETACH.get(entry.value.kind, ())}
+    return {name: body for name, body in bodies.items() if body is not None}
+
+
 def entry_document(entry: CacheEntry, value: Document | None, *, bounded: bool) -> Document:
     """Give the document of an entry in vinext's order; `bounded` adds what schema V2 has: `expireAt` and `cacheControl`."""
     document: Document = {

@@ -16,13 +16,18 @@ _SPARE_GONE = 1000
 
 
 class Use:
-    """What there is to know of the use of one entry; `is_gone` once it was taken out."""
+    """What there is to know of the use of one entry; `is_gone` once it was taken out.
 
-    __slots__ = ("is_gone", "key", "share", "since", "uses")
+    `uses` are those that count, `used_here` those since it was added.
+    """
+
+    __slots__ = ("is_gone", "key", "share", "since", "size_bytes", "used_here", "uses")
 
     def __init__(self, key: str, size_bytes: int, uses: int, since: float) -> None:
         self.key = key
-        self.uses = uses
+        self.size_bytes = size_bytes
+        self.uses = min(uses, _MOST_USES)
+        self.used_here = 0
         self.since = since
         self.share = 1 / max(1, min(size_bytes, _MOST_BYTES))
         self.is_gone = False
@@ -33,30 +38,37 @@ class Use:
 
 
 class Eviction:
-    """The uses of what is kept. To use an entry costs the same however many there are, to take one out the logarithm of that."""
+    """The uses of what is kept, and its size altogether.
+
+    To use an entry costs the same however many there are, to take one out the logarithm of that.
+    """
 
     def __init__(self) -> None:
+        self.size_bytes = 0
         self._level = 0.0
         # By the worth of some time ago; the number tells what came first from what is worth as much.
         self._queue: list[tuple[float, int, Use]] = []
         self._numbers = 0
         self._gone = 0
 
-    def add(self, key: str, size_bytes: int, uses: int = 0) -> Use:
-        """Count a use of an entry that is new, or in the place of one that was used `uses` times."""
-        use = Use(key, size_bytes, min(uses + 1, _MOST_USES), self._level)
+    def add(self, key: str, size_bytes: int, uses: int = 1) -> Use:
+        """Take in an entry that is used now; it counts as used so often."""
+        use = Use(key, size_bytes, uses, self._level)
+        self.size_bytes += size_bytes
         self._push(use)
         return use
 
     def use(self, use: Use) -> None:
         """Count another."""
+        use.used_here += 1
         if use.uses < _MOST_USES:
             use.uses += 1
         use.since = self._level
 
     def remove(self, use: Use) -> None:
-        """Forget an entry that went for another reason."""
+        """Take an entry out."""
         use.is_gone = True
+        self.size_bytes -= use.size_bytes
         self._gone += 1
         if self._gone > _SPARE_GONE + len(self._queue) // 2:
             self._queue = [item for item in self._queue if not item[-1].is_gone]

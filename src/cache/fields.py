@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from cache.errors import CorruptValueError
@@ -21,6 +22,12 @@ _MOST_PLAIN = 2**53
 _ONLY_TEXT = frozenset({str})
 
 
+@lru_cache(1000)
+def _one_for_all(text: str) -> str:
+    """Give the same string for the same text: tags, and what headers say, are those of many entries."""
+    return text
+
+
 class Fields:
     """The fields of an object that have not been read yet; each reader checks the shape and takes its field out.
 
@@ -36,7 +43,7 @@ class Fields:
         return CorruptValueError(f"{self._where}.{name} is {shown}, allowed: {allowed}")
 
     def rest(self) -> dict[str, object]:
-        return self._document
+        return self._document or {}  # an emptied dict keeps the room it had
 
     def take(self, name: str, *default: object) -> object:
         if name not in self._document and not default:
@@ -100,7 +107,7 @@ class Fields:
         found = self.take(name)
         if not isinstance(found, list) or not _ONLY_TEXT.issuperset(map(type, found)):
             raise self.refuse(name, found, "an array of strings")
-        return tuple(found)
+        return tuple(map(_one_for_all, found))
 
     def optional_strings(self, name: str) -> tuple[str, ...] | None:
         if self._is_absent(name):
@@ -121,7 +128,7 @@ class Fields:
         for name, item in found.items():
             if not isinstance(item, str) and not (isinstance(item, list) and _ONLY_TEXT.issuperset(map(type, item))):
                 raise self.refuse(f"headers.{name}", item, "a string or an array of strings")
-            headers[name] = item
+            headers[_one_for_all(name)] = _one_for_all(item) if isinstance(item, str) else item
         return headers
 
     def body(self, name: str, bodies: Mapping[str, Body]) -> Body:

@@ -13,6 +13,8 @@ from cache.arguments import (
     require_tags,
     require_value,
 )
+from cache.body import BytesBody
+from cache.compression import Compression, decompress
 from cache.entry import Freshness, freshness, stale_after
 from cache.eviction import Eviction
 from cache.handler import require_get_context, require_set_context
@@ -23,8 +25,9 @@ from cache.tags import encode_tag, is_tag_below, prefix_tags
 from cache.values import size_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from cache.body import Body
     from cache.entry import CacheEntry
     from cache.eviction import Use
     from cache.handler import GetContext, SetContext
@@ -32,19 +35,28 @@ if TYPE_CHECKING:
     from cache.values import CacheValue
 
 MARKER_CAPACITY = 10_000
-# The entry itself, its place in the indexes, and the headers that are made once to answer with it.
-_ENTRY_OVERHEAD_BYTES = 2048
+# The entry itself, its place in the indexes, and what is worked out once to answer with it.
+_ENTRY_OVERHEAD_BYTES = 2560
+
+
+# A page that is used all the time is kept as it came, so that its bytes need not be made for each answer. That is for so much of
+# the memory when it is full; the rest holds several times as many pages.
+_SHARE_AS_IT_CAME = 1 / 8
+_USES_TO_DECOMPRESS = 16
 
 
 class _Kept(NamedTuple):
     entry: CacheEntry
     names: tuple[str, ...]
-    size_bytes: int
+    place: Eviction
     use: Use
 
 
 class MemoryCacheHandler:
-    """Keeps entries until `capacity_bytes` are full, then drops those that are worth least (`cache.eviction`); 0 keeps none.
+    """Keeps entries until `capacity_bytes` are full; 0 keeps none.
+
+    Then those that are worth least (`cache.eviction`) are compressed, and of the compressed ones those that are worth least
+    dropped. One that is used again and again is decompressed, its bodies made by `make_body`.
 
     Nothing in here awaits, so requests never see it half changed. Tags are compared percent-encoded. At most
     `marker_capacity` invalidations are remembered; once some are forgotten, content as old as those counts as invalid
@@ -52,7 +64,13 @@ class MemoryCacheHandler:
     """
 
     def __init__(
-        self, capacity_bytes: int, clock: Clock, *, log: Log = SILENT_LOG, marker_capacity: int = MARKER_CAPACITY
+        self,
+        capacity_bytes: int,
+        clock: Clock,
+        *,
+        log: Log = SILENT_LOG,
+        marker_capacity: int = MARKER_CAPACITY,
+        make_body: Callable[[bytes], Body] = BytesBody,
     ) -> None:
         require_count("capacity_bytes", capacity_bytes)
         require_count("marker_capacity", marker_capacity, least=1)
@@ -60,11 +78,18 @@ class MemoryCacheHandler:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
         self._keys_by_name: dict[str, dict[str, None]] = {}
-        self._eviction = Eviction()
+        self._as_they_came = Eviction()
+        self._compressed = Eviction()
+        self._compression = Compression()
+        self._make_body = make_body
         self._markers = TagMarkers(marker_capacity)
         self._tags = TagFilter(log, None)
         self._stamper = Stamper(clock, self._tags, lambda tags: self._markers.newest(_names(tags)))
-        self.size_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the entries take."""
+        return self._as_they_came.size_bytes + self._compressed.size_bytes
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -88,11 +113,18 @@ class MemoryCacheHandler:
         kept = self._kept.get(key)
         if kept is None:
             return None
-        self._eviction.use(kept.use)
+        kept.place.use(kept.use)
         if freshness(kept.entry, self._clock()) is Freshness.EXPIRED:
             self.drop(key)
             return None
+        if kept.place is self._compressed and kept.use.used_here >= _USES_TO_DECOMPRESS:
+            return self._decompress(kept)
         return kept.entry
+
+    def still_has(self, key: str, entry: CacheEntry) -> bool:
+        """Tell whether what is kept under `key` is that entry, compressed or not."""
+        kept = self._kept.get(key)
+        return kept is not None and kept.entry.memo is entry.memo
 
     async def set(self, key: str, value: CacheValue | None, context: SetContext | None = None) -> None:
         """Write an entry; see CacheHandler."""
@@ -113,20 +145,18 @@ class MemoryCacheHandler:
         if size_bytes > self._capacity_bytes:
             return
         uses = 0 if before is None else before.use.uses
-        self._kept[key] = _Kept(entry, names, size_bytes, self._eviction.add(key, size_bytes, uses))
-        self.size_bytes += size_bytes
+        use = self._as_they_came.add(key, size_bytes, uses + 1)
+        self._kept[key] = _Kept(entry, names, self._as_they_came, use)
         for name in names:
             self._keys_by_name.setdefault(name, {})[key] = None
-        while self.size_bytes > self._capacity_bytes:
-            self.drop(self._eviction.least())
+        self._make_room()
 
     def drop(self, key: str) -> None:
         """Forget the entry under `key`, if there is one."""
         kept = self._kept.pop(key, None)
         if kept is None:
             return
-        self._eviction.remove(kept.use)
-        self.size_bytes -= kept.size_bytes
+        kept.place.remove(kept.use)
         for name in kept.names:
             keys = self._keys_by_name[name]
             del keys[key]
@@ -155,6 +185,29 @@ class MemoryCacheHandler:
 
     def reset_request_cache(self) -> None:
         """Do nothing: what is in memory is all there is."""
+
+    def _make_room(self) -> None:
+        while self.size_bytes > self._capacity_bytes:
+            if self._as_they_came.size_bytes > self._capacity_bytes * _SHARE_AS_IT_CAME:
+                self._compress(self._kept[self._as_they_came.least()])
+            else:
+                self.drop(self._compressed.least())
+
+    def _compress(self, kept: _Kept) -> None:
+        """Make an entry as small as it gets, which some are already."""
+        entry, saved_bytes = self._compression.compress(kept.entry)
+        self._move(kept, entry, self._compressed, -saved_bytes)
+
+    def _decompress(self, kept: _Kept) -> CacheEntry:
+        entry, more_bytes = decompress(kept.entry, self._make_body)
+        self._move(kept, entry, self._as_they_came, more_bytes)
+        self._make_room()
+        return entry
+
+    def _move(self, kept: _Kept, entry: CacheEntry, place: Eviction, more_bytes: int) -> None:
+        kept.place.remove(kept.use)
+        use = place.add(kept.use.key, kept.use.size_bytes + more_bytes, kept.use.uses)
+        self._kept[use.key] = _Kept(entry, kept.names, place, use)
 
     def _invalidate(self, names: tuple[str, ...]) -> None:
         at_ms = self._stamper.invalidation_ms()

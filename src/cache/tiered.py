@@ -86,7 +86,7 @@ class TieredCacheHandler:
             return False
         if await self._back.is_invalidated(entry.tags, entry.last_modified_ms):
             return False
-        if self._front.look_up(key) is not entry:
+        if not self._front.still_has(key, entry):
             return False
         self._checked(key, now_ms)
         return True
@@ -96,7 +96,7 @@ class TieredCacheHandler:
         asked_ms = self._clock()
         entry = await self._back.get(key)
         current = self._front.look_up(key)
-        if current is not None and current is not copy:
+        if current is not None and (copy is None or not self._front.still_has(key, copy)):
             return current
         if entry is None or self._front.invalidates(entry.tags, entry.last_modified_ms):
             self._front.drop(key)

@@ -41,6 +41,11 @@ class JsBuffer:
         made._whole = array_buffer
         return made
 
+    @classmethod
+    def copy_of(cls, data: bytes) -> JsBuffer:
+        """Copy bytes out of Python's memory."""
+        return cls(to_js(data), len(data))
+
     @property
     def js(self) -> Any:
         """The array."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from js import Array, Blob, Headers, Response
+from js import Array, Blob, Response
 
 from edge.buffer import JsBuffer, body_to_js
 from edge.headers import js_headers, response_options
@@ -24,7 +24,7 @@ _STREAMED_BYTES = 64 * 1024
 def js_response(answer: Answer) -> Any:
     """The raw `Response`: the SDK's own costs more and gives nothing here."""
     if isinstance(answer, CachedAnswer):
-        return Response.new(None if answer.body is None else _sent(answer.body), _options(answer))
+        return Response.new(None if answer.body is None else _sent(answer.body), response_options(answer.status, answer.headers))
     return _passed(answer)
 
 
@@ -38,31 +38,6 @@ def _sent(body: Body) -> Any:
         return body_to_js(body)
     is_first, body.was_sent = not body.was_sent, True
     return body.js if is_first else Blob.new(Array.of(body.js)).stream()
-
-
-class _SharedOptions:
-    """The options of answers whose headers differ in nothing but the age: a `Response` copies what it is given."""
-
-    def __init__(self, options: Any, age_seconds: int | None) -> None:
-        self.options = options
-        self.headers: Any = None
-        self.age_seconds = age_seconds
-
-
-def _options(answer: CachedAnswer) -> Any:
-    shared = None if answer.memo is None else answer.memo.get("options")
-    if not isinstance(shared, _SharedOptions):
-        options = response_options(answer.status, answer.headers)
-        if answer.memo is not None:
-            answer.memo["options"] = _SharedOptions(options, answer.age_seconds)
-        return options
-    if shared.headers is None:
-        # `Headers` are copied faster than an object is read, but have to be made.
-        shared.headers = shared.options.headers = Headers.new(shared.options.headers)
-    if shared.age_seconds != answer.age_seconds:
-        shared.headers.set("Age", str(answer.age_seconds))
-        shared.age_seconds = answer.age_seconds
-    return shared.options
 
 
 def _passed(answer: PassedAnswer) -> Any:

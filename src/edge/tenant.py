@@ -11,6 +11,7 @@ from cache.kv import KVCacheHandler
 from cache.lease import KVLease, NoLease
 from cache.memory import MemoryCacheHandler
 from cache.tiered import TieredCacheHandler
+from edge.buffer import JsBuffer
 from edge.digest import digest
 from edge.page_handler import has_images, is_python
 from isr.engine import PageCache
@@ -89,7 +90,7 @@ def _data_entrance(settings: Settings, site: Site, handler: CacheHandler, runtim
 
 def _cache_handler(namespace: KVNamespace | None, settings: Settings, prefix: str, site: Site, runtime: Runtime) -> CacheHandler:
     memory_bytes = settings.memory_bytes // max(1, len(settings.tenants))
-    memory = MemoryCacheHandler(memory_bytes, runtime.clock, log=runtime.log)
+    memory = MemoryCacheHandler(memory_bytes, runtime.clock, log=runtime.log, make_body=JsBuffer.copy_of)
     if namespace is None:
         return memory
     # An invalidation is noticed after the time for which a copy in memory is not checked, and that for which what it is checked

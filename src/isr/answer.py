@@ -79,15 +79,13 @@ _VARY = {
 class CachedAnswer(NamedTuple):
     """An answer from the cache; `body` None where none is sent (HEAD, 304).
 
-    `fixed_headers` are all but the age. Where later answers will have the very same, `memo` is the place for what
-    is made of them to send them.
+    `fixed_headers` are all but the age.
     """
 
     status: int
     fixed_headers: tuple[tuple[str, str], ...]
     body: Body | None
     age_seconds: int | None = None
-    memo: dict[str, object] | None = None
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -130,25 +128,25 @@ def cached_answer(request: PageRequest, found: Found, schema: KeySchema, now_ms:
     fixed = _fixed_part(found, schema)
     age_seconds = max(0, now_ms - found.entry.last_modified_ms) // 1000
     if fixed.status == HTTPStatus.OK and _matches(request.headers.get("if-none-match"), fixed.etag):
-        headers, memo = fixed.not_modified_headers, fixed.not_modified_memo
-        return CachedAnswer(HTTPStatus.NOT_MODIFIED, headers, None, age_seconds, memo)
+        return CachedAnswer(HTTPStatus.NOT_MODIFIED, fixed.not_modified_headers, None, age_seconds)
     body = None if request.method == "HEAD" else found.body
-    return CachedAnswer(fixed.status, fixed.headers, body, age_seconds, fixed.memo)
+    return CachedAnswer(fixed.status, fixed.headers, body, age_seconds)
 
 
 class _FixedPart:
     """What all answers from an entry have in common."""
 
-    __slots__ = ("body_bytes", "etag", "headers", "memo", "not_modified_headers", "not_modified_memo", "status")
+    __slots__ = ("body_bytes", "etag", "headers", "status")
 
     def __init__(self, body_bytes: int, status: int, headers: tuple[tuple[str, str], ...], etag: str) -> None:
         self.body_bytes = body_bytes
         self.status = status
         self.headers = headers
         self.etag = etag
-        self.not_modified_headers = tuple(item for item in headers if item[0].lower() not in _OF_THE_BODY)
-        self.memo: dict[str, object] = {}
-        self.not_modified_memo: dict[str, object] = {}
+
+    @property
+    def not_modified_headers(self) -> tuple[tuple[str, str], ...]:
+        return tuple(item for item in self.headers if item[0].lower() not in _OF_THE_BODY)
 
 
 def _fixed_part(found: Found, schema: KeySchema) -> _FixedPart:

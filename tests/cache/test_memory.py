@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+NOISE = random.Random(1).randbytes(20_000)  # noqa: S311 - no secret
+
+
 def page(size: int) -> AppPageValue:
-    return AppPageValue(html=BytesBody(b"x" * size))
+    """A page that does not get smaller by being compressed."""
+    return AppPageValue(html=BytesBody(NOISE[:size]))
 
 
 async def kept(handler: MemoryCacheHandler, keys: str) -> str:
@@ -156,7 +160,8 @@ async def test_requests_that_interleave_leave_it_whole() -> None:
 
 
 def check(handler: MemoryCacheHandler) -> None:
-    assert handler.size_bytes == sum(stored.size_bytes for stored in handler._kept.values())
+    for place in (handler._as_they_came, handler._compressed):
+        assert place.size_bytes == sum(stored.use.size_bytes for stored in handler._kept.values() if stored.place is place)
     assert handler.size_bytes <= handler._capacity_bytes
     indexed = {(name, key) for name, keys in handler._keys_by_name.items() for key in keys}
     assert indexed == {(name, key) for key, stored in handler._kept.items() for name in stored.names}
@@ -173,7 +178,7 @@ class MemoryMachine(RuleBasedStateMachine):
         super().__init__()
         self.clock = FakeClock()
         self.handler = MemoryCacheHandler(30_000, self.clock)
-        self.model: dict[str, tuple[int, set[str]]] = {}
+        self.model: dict[str, tuple[int, set[str], bytes]] = {}
         self.count = 0
 
     def run(self, work: Coroutine[object, None, T]) -> T:
@@ -183,12 +188,14 @@ class MemoryMachine(RuleBasedStateMachine):
             return cast("T", done.value)
         raise AssertionError("the memory awaited something")
 
-    @rule(key=keys, tags=st.sets(tags), size=st.integers(0, 15_000))
-    def set(self, key: str, tags: set[str], size: int) -> None:
+    @rule(key=keys, tags=st.sets(tags), size=st.integers(0, 15_000), share_of_noise=st.floats(0, 1))
+    def set(self, key: str, tags: set[str], size: int, share_of_noise: float) -> None:
         self.count += 1
-        value = AppPageValue(html=BytesBody(b"x" * size), status=200 + self.count % 300)
+        noise = int(size * share_of_noise)
+        body = key.encode() * (size - noise) + NOISE[:noise]
+        value = AppPageValue(html=BytesBody(body), status=200 + self.count % 300)
         self.run(self.handler.set(key, value, SetContext(tags=tuple(tags), revalidate=60, expire=600)))
-        self.model[key] = (value.status or 0, tags)
+        self.model[key] = (value.status or 0, tags, body)
 
     @rule(tag=tags)
     def invalidate(self, tag: str) -> None:
@@ -199,13 +206,15 @@ class MemoryMachine(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.clock.pass_seconds(seconds)
 
-    @rule(key=keys)
-    def get(self, key: str) -> None:
-        entry = self.run(self.handler.get(key))
-        if entry is not None:
-            assert key in self.model
-            assert isinstance(entry.value, AppPageValue)
-            assert entry.value.status == self.model[key][0]
+    @rule(key=keys, times=st.sampled_from([1, 1, 1, 20]))
+    def get(self, key: str, times: int) -> None:
+        for _ in range(times):
+            entry = self.run(self.handler.get(key))
+            if entry is not None:
+                assert key in self.model
+                assert isinstance(entry.value, AppPageValue)
+                assert entry.value.status == self.model[key][0]
+                assert entry.value.html.to_bytes() == self.model[key][2]
 
     @invariant()
     def whole(self) -> None:

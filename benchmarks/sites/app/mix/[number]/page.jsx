@@ -12,5 +12,5 @@ const KILOBYTES = [4, 8, 8, 8, 12, 16, 16, 24, 40, 100];
 
 export default async function Page({ params }) {
   const number = Number((await params).number);
-  return <Content bytes={KILOBYTES[number % KILOBYTES.length] * 1024} />;
+  return <Content bytes={KILOBYTES[number % KILOBYTES.length] * 1024} seed={number} />;
 }

@@ -1,0 +1,61 @@
+"""An isolate's memory that is too small for a site's pages as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.workerd.stubs import PagesStub, pages_service
+from tests.workerd.visitor import Visitor
+
+from vinext_worker.runtime import LocalRuntime, RuntimeOptions
+from vinext_worker.wrangler_config import WranglerConfig
+
+if TYPE_CHECKING:
+    from vinext_worker.toolchain import Project
+
+PAGES = 60
+LARGE = 7
+MEMORY_BYTES = 400_000
+
+
+def body(number: int) -> str:
+    size = 100_000 if number == LARGE else 10_000
+    return (f"<nav>größer als alle</nav>{'<a href=/>one for all</a>' * 90}" + f"<p>paragraph of page {number}</p>" * size)[:size]
+
+
+def headers(number: int) -> dict[str, str]:
+    own = {"X-Page": str(number), "Cache-Control": "s-maxage=600", "Content-Type": "text/html; charset=utf-8"}
+    return own if number % 3 else {**own, "X-Third": "yes"}
+
+
+def test_compressed_pages_are_answered_as_they_were_made_each_with_its_own_headers(project: Project) -> None:
+    options = RuntimeOptions(
+        config=WranglerConfig.read(project.configuration),
+        project=project,
+        services={"PAGES": pages_service()},
+        without=frozenset({"VINEXT_CACHE", "ASSETS"}),
+        variables={"VINEXT_MEMORY_BYTES": str(MEMORY_BYTES)},
+    )
+    with LocalRuntime(options) as runtime:
+        pages, visitor = PagesStub(runtime), Visitor(runtime.url)
+        pages.plan_for({f"/{number}": {"headers": headers(number), "body": body(number)} for number in range(PAGES)})
+        made = [visitor.ask(f"/{number}") for number in range(PAGES)]
+        assert {answer.state for answer in made} == {"MISS"}
+        etags = set()
+        # Often enough for some to be decompressed for good.
+        for turn in range(20):
+            for number in [*range(PAGES), LARGE, LARGE]:
+                answer = visitor.ask(f"/{number}")
+                assert (answer.status, answer.state, answer.text) == (200, "HIT", body(number)), (turn, number)
+                assert answer.headers["x-page"] == str(number)
+                assert answer.headers.get("x-third") == headers(number).get("X-Third")
+                assert int(answer.headers["age"]) < 60
+                etags.add((number, answer.headers["etag"]))
+        assert len(etags) == PAGES
+        number, etag = min(etags)
+        unchanged = visitor.ask(f"/{number}", headers={"If-None-Match": etag})
+        assert (unchanged.status, unchanged.body, unchanged.headers["x-page"]) == (304, b"", str(number))
+        head = visitor.ask(f"/{LARGE}", "HEAD")
+        assert (head.status, head.body, head.headers["x-page"]) == (200, b"", str(LARGE))
+        assert sum(len(answer.body) for answer in made) > MEMORY_BYTES * 3 / 2
+        assert len(pages.requests(rsc=False)) == PAGES
