@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _COMPILE_REQUESTS = 1500
 _WARM_UP_REQUESTS = 200
-_MIX_WARM_UPS = 5
+_MIX_WARM_UPS = 8
 _SETTLE_SECONDS = 0.3
 _STALE_SECONDS = 1.2
 _BASE_BYTES = 9000
@@ -84,14 +84,13 @@ class Bench:
         """Measure a case. Raises WrongAnswerError, LoadError."""
         series = {name: Series(case.name, name) for name in case.contenders if name in self._running}
         for name in series:
-            self._warm_up(case, self._running[name])
+            self._warm_up(case, name)
         for number in range(self._rounds):
             asked = self._of_this_round(case)
             # Every other round the other way, so that nobody always comes after the same neighbour.
             names = list(series) if number % 2 == 0 else list(reversed(series))
-            order = asked.order(number)
             for name in names:
-                self._measure(asked, order, self._running[name], series[name])
+                self._measure(asked, asked.order(number, name), self._running[name], series[name])
         for measured in series.values():
             _check(case, measured)
         return list(series.values())
@@ -104,16 +103,17 @@ class Bench:
         self._new_pages += case.count
         return replace(case, requests=tuple(_numbered(case.requests[0], first + number) for number in range(case.count)))
 
-    def _warm_up(self, case: Case, running: Running) -> None:
+    def _warm_up(self, case: Case, name: str) -> None:
         if case.kind in {"miss", "stale"}:
             return
+        running = self._running[name]
         order = range(len(case.requests)) if case.kind == "mix" else [0] * min(case.count, _WARM_UP_REQUESTS)
         self._generator.run(running.url, case.requests, order)
         time.sleep(_SETTLE_SECONDS)
         if case.kind == "mix":
             # Until memory has learnt which pages are asked for.
             for number in range(_MIX_WARM_UPS):
-                self._generator.run(running.url, case.requests, case.order(self._rounds + number))
+                self._generator.run(running.url, case.requests, case.order(self._rounds + number, name))
                 time.sleep(_SETTLE_SECONDS)
 
     def _measure(self, case: Case, order: Sequence[int], running: Running, series: Series) -> None:
