@@ -6,7 +6,7 @@ import hashlib
 import time
 import urllib.request
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from benchmarks.contender import ours
@@ -57,7 +57,10 @@ class FirstAnswer:
 
 @dataclass(frozen=True)
 class Start:
-    """What starts cost until Python has imported the Worker: processor time of workerd, and the time one waits for it.
+    """What starts cost until Python has imported the Worker.
+
+    Processor time of workerd, that of the thread that imports (V8's others optimize meanwhile what is run often), and the
+    time one waits for it.
 
     `bytecode`: whether the imports come from what an earlier start has compiled, as in every start of unchanged sources but the
     first; else each start compiles all of them.
@@ -65,8 +68,9 @@ class Start:
 
     name: str
     bytecode: bool
-    cpu_ms: list[float]
-    wall_ms: list[float]
+    cpu_ms: list[float] = field(default_factory=list)
+    thread_ms: list[float] = field(default_factory=list)
+    wall_ms: list[float] = field(default_factory=list)
 
 
 def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, rounds: int) -> list[FirstAnswer]:
@@ -98,7 +102,7 @@ def starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[Start]:
     configuration.write_text(options.config.path.read_text())
     named = {EMPTY: replace(options, config=WranglerConfig.read(configuration)), OURS: options}
     candidates = [
-        (Start(name, bytecode, [], []), replace(candidate, bytecode=bytecode))
+        (Start(name, bytecode), replace(candidate, bytecode=bytecode))
         for name, candidate in named.items()
         for bytecode in (True, False)
     ]
@@ -106,17 +110,19 @@ def starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[Start]:
         _measure(candidate)  # what it leaves for the next start belongs to no figure
     for _ in range(rounds):
         for start, candidate in candidates:
-            cpu_ms, wall_ms = _measure(candidate)
+            cpu_ms, thread_ms, wall_ms = _measure(candidate)
             start.cpu_ms.append(cpu_ms)
+            start.thread_ms.append(thread_ms)
             start.wall_ms.append(wall_ms)
     return [start for start, _ in candidates]
 
 
-def _measure(options: RuntimeOptions) -> tuple[float, float]:
+def _measure(options: RuntimeOptions) -> tuple[float, float, float]:
     before = time.perf_counter()
     with LocalRuntime(options) as runtime:
         wall_ms = (time.perf_counter() - before) * 1000
-        return Meter.of_child(runtime.host_pid, "workerd").cpu_seconds() * 1000, wall_ms
+        meter = Meter.of_child(runtime.host_pid, "workerd")
+        return meter.cpu_seconds() * 1000, meter.main_thread_seconds() * 1000, wall_ms
 
 
 def _build(folder: Path, routes: int) -> Path:

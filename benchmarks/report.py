@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COLD_AT_MOST = 1.3
 IMPORT_AT_MOST_MS = 120
+_IMPORTS = {"from bytecode": True, "compiled anew": False}
 
 
 def series_table(found: list[Series]) -> Table:
@@ -56,20 +57,22 @@ def target_rows(
         shares = [one / other for one, other in zip(large.cpu_ms, small.cpu_ms, strict=True)]
         rows.append(_row(f"cold isolate, {large.routes:,} routes against {small.routes}", shares, COLD_AT_MOST))
     starts = {(start.name, start.bytecode): start for start in begun}
-    for how, bytecode in {"from bytecode": True, "compiled anew": False}.items() if starts else ():
-        pairs_of_starts = zip(starts[OURS, bytecode].cpu_ms, starts[EMPTY, bytecode].cpu_ms, strict=True)
-        above = [one - other for one, other in pairs_of_starts]
-        rows.append(_row(f"own imports above an empty entry, {how}, ms", above, IMPORT_AT_MOST_MS))
+    for how, bytecode in _IMPORTS.items() if starts else ():
+        ours, empty = starts[OURS, bytecode], starts[EMPTY, bytecode]
+        threads = {"ms of their thread": (ours.thread_ms, empty.thread_ms), "ms of all threads": (ours.cpu_ms, empty.cpu_ms)}
+        for what, series in threads.items():
+            above = [one - other for one, other in zip(*series, strict=True)]
+            rows.append(_row(f"own imports above an empty entry, {how}, {what}", above, IMPORT_AT_MOST_MS))
     return rows
 
 
 def start_table(begun: list[Start]) -> Table:
     """A row a Worker that was started, with bytecode and without."""
-    table = Table("start", "imports", "CPU ms", "quartiles", "until ready ms", "quartiles")
+    table = Table("start", "imports", "CPU ms", "quartiles", "of its thread", "quartiles", "until ready ms", "quartiles")
     for start in begun:
         figures = [
             text
-            for values in (start.cpu_ms, start.wall_ms)
+            for values in (start.cpu_ms, start.thread_ms, start.wall_ms)
             for text in (f"{statistics.median(values):.0f}", "{:.0f}-{:.0f}".format(*pairs(values)))
         ]
         table.add_row(start.name, "from bytecode" if start.bytecode else "compiled anew", *figures)

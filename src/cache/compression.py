@@ -7,6 +7,7 @@ about as long as a twentieth of a read from KV, decompressing half of that.
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cache.document import bodies_of, with_bodies
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 
 _LEVEL = 3
 _RAW = -zlib.MAX_WBITS
-_DICTIONARY_BYTES = 32 * 1024
+MOST_DICTIONARY_BYTES = 32 * 1024
+"""As far back as Deflate looks."""
 _LEAST_BYTES = 512
 # Nothing else happens in an isolate meanwhile: a megabyte takes some milliseconds.
 _MOST_BYTES = 1024 * 1024
+_LARGE_BYTES = 32 * 1024
 _SAMPLE_BYTES = 4096
 _WORTHWHILE = 0.75
 
@@ -46,10 +49,11 @@ class CompressedBody:
 
 
 class Compression:
-    """Compresses the bodies of entries, each kind of body with a dictionary of its own."""
+    """Compresses the bodies of entries, each kind of body with a dictionary of its own of at most `dictionary_bytes`."""
 
-    def __init__(self) -> None:
-        self._by_name: dict[str, _Compressor] = {}
+    def __init__(self, dictionary_bytes: int = MOST_DICTIONARY_BYTES) -> None:
+        self._dictionary_bytes = dictionary_bytes
+        self._dictionaries: dict[str, bytes] = {}
 
     def compress(self, entry: CacheEntry) -> tuple[CacheEntry, int]:
         """Give the entry with bodies that take less, and the bytes that saves; itself and 0 where it is not worth the while."""
@@ -64,13 +68,13 @@ class Compression:
         return with_bodies(entry, compressed), saved_bytes
 
     def _made(self, name: str, data: bytes) -> CompressedBody | None:
-        # Images and the like are told by their beginning.
-        sample = data[:_SAMPLE_BYTES]
-        if not _is_worthwhile(len(zlib.compress(sample, _LEVEL)), len(sample)):
+        dictionary = self._dictionaries.get(name)
+        if (dictionary is None or len(data) >= _LARGE_BYTES) and not _begins_redundant(data):
             return None
-        if name not in self._by_name:
-            self._by_name[name] = _Compressor(data[:_DICTIONARY_BYTES])
-        made = self._by_name[name].compressed(data)
+        if dictionary is None:
+            dictionary = self._dictionaries[name] = data[: self._dictionary_bytes]
+        compressing = _begun(dictionary).copy()
+        made = CompressedBody(compressing.compress(data) + compressing.flush(), dictionary, len(data))
         return made if _is_worthwhile(made.held_bytes, len(data)) else None
 
 
@@ -85,16 +89,17 @@ def decompress(entry: CacheEntry, body_of: Callable[[bytes], Body]) -> tuple[Cac
     return with_bodies(entry, plain), more_bytes
 
 
-class _Compressor:
-    """Compresses with a dictionary. To read that takes as long as compressing a page, so it is read once."""
+# Each takes a quarter of a megabyte.
+@lru_cache(4)
+def _begun(dictionary: bytes) -> zlib._Compress:
+    """Give what has read a dictionary, which takes as long as compressing a page does, to be copied."""
+    return zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW, zdict=dictionary)
 
-    def __init__(self, dictionary: bytes) -> None:
-        self._dictionary = dictionary
-        self._begun = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW, zdict=dictionary)
 
-    def compressed(self, data: bytes) -> CompressedBody:
-        compressing = self._begun.copy()
-        return CompressedBody(compressing.compress(data) + compressing.flush(), self._dictionary, len(data))
+def _begins_redundant(data: bytes) -> bool:
+    """Tell text from an image or the like, which would be no dictionary either, and takes long to compress in vain."""
+    sample = data[:_SAMPLE_BYTES]
+    return _is_worthwhile(len(zlib.compress(sample, _LEVEL)), len(sample))
 
 
 def _is_worthwhile(held_bytes: int, size_bytes: int) -> bool:

@@ -12,7 +12,7 @@ from tests.cache.subjects import FakeSubject, tiered
 from tests.fakes.ports import START_MS, FakeClock
 
 from cache.body import BytesBody
-from cache.compression import CompressedBody, Compression, decompress
+from cache.compression import MOST_DICTIONARY_BYTES, CompressedBody, Compression, decompress
 from cache.entry import CacheEntry
 from cache.handler import SetContext
 from cache.memory import MemoryCacheHandler
@@ -52,9 +52,12 @@ def text_of(number: int, size: int = 10 * KB) -> bytes:
     return (b"<nav>one for all</nav>" * 100 + f"<p>paragraph of page {number}</p>".encode() * size)[:size]
 
 
-@given(st.lists(st.tuples(st.binary(max_size=300), st.integers(0, 400), st.booleans()), min_size=1, max_size=12))
-def test_what_is_decompressed_is_what_was_compressed(bodies: list[tuple[bytes, int, bool]]) -> None:
-    compression = Compression()
+@given(
+    st.lists(st.tuples(st.binary(max_size=300), st.integers(0, 400), st.booleans()), min_size=1, max_size=12),
+    st.sampled_from([0, 1, 1000, MOST_DICTIONARY_BYTES]),
+)
+def test_what_is_decompressed_is_what_was_compressed(bodies: list[tuple[bytes, int, bool]], dictionary_bytes: int) -> None:
+    compression = Compression(dictionary_bytes)
     for part, times, has_noise in bodies:
         body = part * times + (NOISE if has_noise else b"")
         before = entry(page(body))
