@@ -38,7 +38,6 @@ MARKER_CAPACITY = 10_000
 # The entry itself, its place in the indexes, and what is worked out once to answer with it.
 _ENTRY_OVERHEAD_BYTES = 2560
 
-
 # A page that is used all the time is kept as it came, so that its bytes need not be made for each answer. That is for so much of
 # the memory when it is full; the rest holds several times as many pages.
 _SHARE_AS_IT_CAME = 1 / 8
