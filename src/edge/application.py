@@ -32,7 +32,7 @@ from seed.opening import BuildOpener
 
 if TYPE_CHECKING:
     from edge.tenant import Tenant
-    from isr.answer import Answer, CachedAnswer
+    from isr.answer import CachedAnswer
     from pages.request import PageRequest
 
 KV_BINDING = "VINEXT_CACHE"
@@ -90,28 +90,28 @@ class Application:
             return js_response(await self._administer(request, raw_request))
         if self._settings.server_timing:
             return await self._timed(request)
-        return _AS_IT_IS(js_response(await self._answer(request)))
+        return _AS_IT_IS(await self._answer(request))
 
-    async def _answer(self, request: PageRequest) -> Answer:
+    async def _answer(self, request: PageRequest) -> Any:
         if self._fault is not None:
             self._log.event("error", "settings.wrong", error=self._fault)
-            return await self._pass_through.answer(request)
+            return js_response(await self._pass_through.answer(request))
         prefix = self._settings.prefix_for(request)
         tenant = self._tenants.get(prefix) or await self._tenant(prefix)
         if tenant is None:
-            return await self._pass_through.answer(request)
+            return js_response(await self._pass_through.answer(request))
         if tenant.enter_data is not None:
             tenant.enter_data()
         if tenant.images is not None and request.path in tenant.images.paths:
-            return PassedAnswer(await tenant.images.answer(request), frozenset())
+            return js_response(PassedAnswer(await tenant.images.answer(request), frozenset()))
         try:
-            return await tenant.pages.answer(request)
+            return js_response(await tenant.pages.answer(request))
         except Exception:
             # A mistake of ours must not cost the visitor the page, where asking for it twice does no harm.
             self._log.event("error", "answer.failed", path=request.path, error=traceback.format_exc())
             if request.method not in {"GET", "HEAD"}:
                 raise
-            return await self._pass_through.answer(request)
+            return js_response(await self._pass_through.answer(request))
 
     async def _tenant(self, prefix: str | None) -> Tenant | None:
         """The site of a prefix; None where there is none, or the build cannot be told just now."""
@@ -130,7 +130,7 @@ class Application:
 
     async def _timed(self, request: PageRequest) -> Any:
         started = time.perf_counter()
-        response = js_response(await self._answer(request))
+        response = await self._answer(request)
         took_ms = (time.perf_counter() - started) * 1000
         response.headers.set("Server-Timing", f"worker;dur={took_ms:.1f}")
         return response

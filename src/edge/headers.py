@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import js
 from js import Headers, Object
-from pyodide.ffi import to_js
+from pyodide.ffi import JsException, to_js
 
 from cache.recent import Recent
 
@@ -37,8 +37,12 @@ def response_options(status: int, items: Sequence[tuple[str, str]]) -> Any:
         headers = Headers.new(js.JSON.parse(json.dumps(dict(items))))
         shared = _shared[status, names] = _Shared(_options(status, headers), headers.set, values)
     elif shared.values != values:
-        for name, value in compress(items, map(ne, values, shared.values)):
-            shared.set(name, value)
+        try:
+            for name, value in compress(items, map(ne, values, shared.values)):
+                shared.set(name, value)
+        except JsException:
+            del _shared[status, names]  # what is set in there by now is nobody's
+            raise
         shared.values = values
     return shared.options
 

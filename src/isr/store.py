@@ -10,13 +10,14 @@ from cache.handler import SetContext
 from cache.recent import Recent
 from cache.tags import is_valid_tag, merge_tags, path_tags
 from cache.values import AppPageValue, AppRouteValue
-from isr.found import Found, body_of
+from isr.found import Found, body_of, is_sendable
 from seed.artifacts import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from cache.body import Body
+    from cache.entry import CacheEntry
     from cache.handler import CacheHandler
     from cache.runtime import Runtime
     from cache.values import CacheValue
@@ -75,7 +76,7 @@ class PageStore:
             if entry is None:
                 entry = await self._seeder.seed(key, lookup.path, artifact)
             body = body_of(entry, artifact) if entry is not None else None
-            if entry is not None and body is not None:
+            if entry is not None and body is not None and self._is_sendable(key, entry):
                 state = freshness(entry, self._clock())
                 if state is not Freshness.EXPIRED:
                     if artifact is Artifact.ROUTE:
@@ -135,6 +136,12 @@ class PageStore:
         before, and the page must not be born invalid by it.
         """
         return max(self._clock(), self._invalidated_at_ms + 1)
+
+    def _is_sendable(self, key: str, entry: CacheEntry) -> bool:
+        if is_sendable(entry):
+            return True
+        self._log.event("error", "cache.entry_corrupt", key=key, error="it keeps a header that HTTP does not allow")
+        return False
 
     def _path_tags(self, path: str) -> tuple[str, ...]:
         # Those of a very long path are not valid. Its layouts' still are, and reach it.

@@ -242,3 +242,21 @@ def test_a_corrupt_entry_is_a_miss_and_goes(worker: ColdWorker, build: SmallBuil
     kv.put(key, b"{")
     assert worker.visitor.ask("/dynamic").state is None
     eventually(lambda: kv.get(key) is None)
+
+
+@pytest.mark.parametrize("bad", ['{"x-own": "a\\nb"}', '{"x own": "a"}', '{"": "a"}', '{"x-own": ["a", "\\u0000"]}'])
+def test_an_entry_with_a_header_that_http_does_not_allow_is_a_miss_and_replaced(
+    worker: ColdWorker, build: SmallBuild, bad: str
+) -> None:
+    worker.assets.fill(build.copy())
+    worker.pages.plan_for({"*": KEPT})
+    key = f"cache:app:v2:{build.build_id}:/new:html"
+    entry = {"html": "kept", "headers": json.loads(bad), "kind": "APP_PAGE"}
+    stored = {"value": entry, "tags": [], "lastModified": 1, "revalidateAt": None, "expireAt": None}
+    worker.runtime.kv().put(key, json.dumps(stored))
+    miss = worker.visitor.ask("/new")
+    assert (miss.status, miss.state) == (200, "MISS")
+    hit = worker.visitor.ask("/new")
+    assert (hit.status, hit.state, hit.body) == (200, "HIT", miss.body)
+    (event,) = worker.events("cache.entry_corrupt")
+    assert "header" in event["error"]
