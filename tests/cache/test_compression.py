@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cache.values import CacheValue
 
 KB = 1024
-PAGES = sorted(Path("tests/fixtures/vinext").glob("1.4.0/prerendered-routes/**/*.html"))
+PAGES = sorted((Path(__file__).parents[1] / "fixtures" / "vinext").glob("1.4.0/prerendered-routes/**/*.html"))
 NOISE = random.Random(1).randbytes(100 * KB)  # noqa: S311 - no secret
 TEXT = b"<p>a paragraph of a page</p>" * 100
 
