@@ -78,13 +78,13 @@ class Compression:
         return made if _is_worthwhile(made.held_bytes, len(data)) else None
 
 
-def decompress(entry: CacheEntry, body_of: Callable[[bytes], Body]) -> tuple[CacheEntry, int]:
-    """Give the entry with its bodies as they were, made by `body_of`, and the bytes it takes more."""
+def decompress(entry: CacheEntry, make_body: Callable[[bytes], Body]) -> tuple[CacheEntry, int]:
+    """Give the entry with its bodies as they were, made by `make_body`, and the bytes it takes more."""
     plain: dict[str, Body] = {}
     more_bytes = 0
     for name, body in bodies_of(entry).items():
         if isinstance(body, CompressedBody):
-            plain[name] = body_of(body.to_bytes())
+            plain[name] = make_body(body.to_bytes())
             more_bytes += body.size_bytes - body.held_bytes
     return with_bodies(entry, plain), more_bytes
 

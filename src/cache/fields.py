@@ -22,7 +22,7 @@ _MOST_PLAIN = 2**53
 _ONLY_TEXT = frozenset({str})
 
 
-@lru_cache(1000)
+@lru_cache(256)
 def _one_for_all(text: str) -> str:
     """Give the same string for the same text: tags, and what headers say, are those of many entries."""
     return text
