@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COLD_AT_MOST = 1.3
 IMPORT_AT_MOST_MS = 120
-_IMPORTS = {"from bytecode": True, "compiled anew": False}
+_IMPORTS = {True: "from bytecode", False: "compiled anew"}
 
 
 def series_table(found: list[Series]) -> Table:
@@ -57,7 +57,7 @@ def target_rows(
         shares = [one / other for one, other in zip(large.cpu_ms, small.cpu_ms, strict=True)]
         rows.append(_row(f"cold isolate, {large.routes:,} routes against {small.routes}", shares, COLD_AT_MOST))
     starts = {(start.name, start.bytecode): start for start in begun}
-    for how, bytecode in _IMPORTS.items() if starts else ():
+    for bytecode, how in _IMPORTS.items() if starts else ():
         ours, empty = starts[OURS, bytecode], starts[EMPTY, bytecode]
         threads = {"ms of their thread": (ours.thread_ms, empty.thread_ms), "ms of all threads": (ours.cpu_ms, empty.cpu_ms)}
         for what, series in threads.items():
@@ -75,7 +75,7 @@ def start_table(begun: list[Start]) -> Table:
             for values in (start.cpu_ms, start.thread_ms, start.wall_ms)
             for text in (f"{statistics.median(values):.0f}", "{:.0f}-{:.0f}".format(*pairs(values)))
         ]
-        table.add_row(start.name, "from bytecode" if start.bytecode else "compiled anew", *figures)
+        table.add_row(start.name, _IMPORTS[start.bytecode], *figures)
     return table
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.cache.subjects import FakeSubject, tiered
+from tests.fakes.noise import noise
 from tests.fakes.ports import START_MS, FakeClock
 
 from cache.body import BytesBody
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KB = 1024
 PAGES = sorted((Path(__file__).parents[1] / "fixtures" / "vinext").glob("1.4.0/prerendered-routes/**/*.html"))
-NOISE = random.Random(1).randbytes(100 * KB)  # noqa: S311 - no secret
+NOISE = noise(100 * KB)
 TEXT = b"<p>a paragraph of a page</p>" * 100
 
 

@@ -6,6 +6,7 @@ from itertools import accumulate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes.noise import noise
 from tests.fakes.ports import FakeClock
 
 from cache.body import BytesBody
@@ -16,8 +17,6 @@ from cache.values import AppPageValue
 
 KB = 1024
 MB = 1024 * KB
-NOISE = random.Random(1).randbytes(2 * MB)  # noqa: S311 - no secret
-"""What does not get smaller by being compressed."""
 
 
 class Cache:
@@ -30,7 +29,7 @@ class Cache:
         """Ask for a page, which is kept where it was not there; tells whether it was."""
         if await self.handler.get(key) is not None:
             return True
-        await self.handler.set(key, AppPageValue(html=BytesBody(NOISE[:size_bytes])))
+        await self.handler.set(key, AppPageValue(html=BytesBody(noise(size_bytes))))
         return False
 
 
@@ -118,7 +117,7 @@ async def test_a_page_that_is_made_again_keeps_its_uses() -> None:
     cache = Cache(100 * KB)
     for _ in range(10):
         await cache.ask("used", 40 * KB)
-    await cache.handler.set("used", AppPageValue(html=BytesBody(NOISE[: 40 * KB])), SetContext())
+    await cache.handler.set("used", AppPageValue(html=BytesBody(noise(40 * KB))), SetContext())
     for number in range(20):
         await cache.ask(f"once {number}", 30 * KB)
         if number % 5 == 0:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.fakes.noise import noise
 from tests.fakes.ports import START_MS, FakeClock, FakeLog
 
 from cache.body import BytesBody, text_body
@@ -22,12 +23,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-NOISE = random.Random(1).randbytes(20_000)  # noqa: S311 - no secret
-
-
 def page(size: int) -> AppPageValue:
     """A page that does not get smaller by being compressed."""
-    return AppPageValue(html=BytesBody(NOISE[:size]))
+    return AppPageValue(html=BytesBody(noise(size)))
 
 
 async def kept(handler: MemoryCacheHandler, keys: str) -> str:
@@ -191,8 +189,8 @@ class MemoryMachine(RuleBasedStateMachine):
     @rule(key=keys, tags=st.sets(tags), size=st.integers(0, 15_000), share_of_noise=st.floats(0, 1))
     def set(self, key: str, tags: set[str], size: int, share_of_noise: float) -> None:
         self.count += 1
-        noise = int(size * share_of_noise)
-        body = key.encode() * (size - noise) + NOISE[:noise]
+        noise_bytes = int(size * share_of_noise)
+        body = key.encode() * (size - noise_bytes) + noise(noise_bytes)
         value = AppPageValue(html=BytesBody(body), status=200 + self.count % 300)
         self.run(self.handler.set(key, value, SetContext(tags=tuple(tags), revalidate=60, expire=600)))
         self.model[key] = (value.status or 0, tags, body)
