@@ -79,7 +79,7 @@ def _page(label: str, *, folder: str = "page", rsc: bool = False) -> tuple[Reque
 
 CASES = (
     Case("HIT, 1 KB", "hit", _page("1 KB"), (VINEXT[0], *OURS), 1500),
-    Case("HIT, 8 KB", "hit", _page("8 KB"), (*VINEXT, *OURS), 1500, is_quick=True),
+    Case("HIT, 8 KB", "hit", _page("8 KB"), (*VINEXT, *OURS), 3000, is_quick=True),
     Case("HIT, 100 KB", "hit", _page("100 KB"), (*VINEXT, *OURS), 800),
     Case("HIT, 470 KB", "hit", _page("470 KB"), (*VINEXT, *OURS), 400, is_quick=True),
     Case("HIT, 2 MB", "hit", _page("2 MB"), (*VINEXT, *OURS), 100),

@@ -100,9 +100,7 @@ async function run(job) {
     connections.forEach((connection) => connection.close());
   }
   const seconds = (performance.now() - start) / 1000;
-  milliseconds.sort((one, other) => one - other);
-  const quantile = (share) => milliseconds[Math.min(milliseconds.length - 1, Math.floor(share * milliseconds.length))];
-  return { seconds, p50: quantile(0.5), p99: quantile(0.99), bytes: bytes / job.order.length, answers };
+  return { seconds, milliseconds, bytes, answers };
 }
 
 createInterface({ input: process.stdin }).on("line", async (line) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -33,14 +34,34 @@ class Request:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a series of requests; `answers` counts them by status and cache state, `body_bytes` is their mean size."""
+    """What came of a series of requests.
 
-    requests: int
+    `milliseconds` each of them took, `body_bytes` of all of them, `answers` counts them by status and cache state.
+    """
+
     seconds: float
-    p50_ms: float
-    p99_ms: float
-    body_bytes: float
-    answers: Mapping[str, int]
+    milliseconds: list[float]
+    body_bytes: int
+    answers: Counter[str]
+
+    @classmethod
+    def together(cls, parts: Sequence[Load]) -> Load:
+        """Several as one."""
+        return cls(
+            sum(part.seconds for part in parts),
+            [taken for part in parts for taken in part.milliseconds],
+            sum(part.body_bytes for part in parts),
+            sum((part.answers for part in parts), Counter()),
+        )
+
+    @property
+    def requests(self) -> int:
+        """How many there were."""
+        return len(self.milliseconds)
+
+    def quantile_ms(self, share: float) -> float:
+        """What that share of the requests took at most."""
+        return sorted(self.milliseconds)[min(self.requests - 1, int(share * self.requests))]
 
 
 class LoadGenerator:
@@ -69,7 +90,7 @@ class LoadGenerator:
         result = self._ask(job)
         if "error" in result:
             raise LoadError(f"{url}{requests[0].path}: {result['error']}")
-        return Load(len(order), result["seconds"], result["p50"], result["p99"], result["bytes"], result["answers"])
+        return Load(result["seconds"], result["milliseconds"], result["bytes"], Counter(result["answers"]))
 
     def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
         process = self._process

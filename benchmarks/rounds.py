@@ -1,4 +1,4 @@
-"""Measuring: one contender after the other, round after round, so that what disturbs the machine disturbs them all."""
+"""Measuring: one contender after the other, in many short turns, so that what disturbs the machine disturbs them all."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from benchmarks.load import Request
+from benchmarks.load import Load, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.cases import Case
     from benchmarks.contender import Running
-    from benchmarks.load import Load, LoadGenerator
+    from benchmarks.load import LoadGenerator
 
 _COMPILE_REQUESTS = 1500
 _WARM_UP_REQUESTS = 200
 _MIX_WARM_UPS = 8
+# Each round has many turns, but for what has to be waited for in each.
+_MANY_TURNS = 10
+_TURNS = {"stale": 1, "miss": 2}
 _SETTLE_SECONDS = 0.3
 _STALE_SECONDS = 1.2
 _BASE_BYTES = 9000
@@ -59,9 +62,9 @@ class Series:
         """Add a round."""
         self.cpu_ms.append(cpu_seconds / load.requests * 1000)
         self.per_second.append(load.requests / load.seconds)
-        self.p50_ms.append(load.p50_ms)
-        self.p99_ms.append(load.p99_ms)
-        self.body_bytes = load.body_bytes
+        self.p50_ms.append(load.quantile_ms(0.5))
+        self.p99_ms.append(load.quantile_ms(0.99))
+        self.body_bytes = load.body_bytes / load.requests
         self.memory_bytes = memory_bytes
         self.answers.update(load.answers)
 
@@ -86,11 +89,7 @@ class Bench:
         for name in series:
             self._warm_up(case, name)
         for number in range(self._rounds):
-            asked = self._of_this_round(case)
-            # Every other round the other way, so that nobody always comes after the same neighbour.
-            names = list(series) if number % 2 == 0 else list(reversed(series))
-            for name in names:
-                self._measure(asked, asked.order(number, name), self._running[name], series[name])
+            self._round(number, self._of_this_round(case), series)
         for measured in series.values():
             _check(case, measured)
         return list(series.values())
@@ -116,7 +115,20 @@ class Bench:
                 self._generator.run(running.url, case.requests, case.order(self._rounds + number, name))
                 time.sleep(_SETTLE_SECONDS)
 
-    def _measure(self, case: Case, order: Sequence[int], running: Running, series: Series) -> None:
+    def _round(self, number: int, case: Case, series: Mapping[str, Series]) -> None:
+        orders = {name: case.order(number, name) for name in series}
+        measured: dict[str, list[tuple[Load, float]]] = {name: [] for name in series}
+        turns = _TURNS.get(case.kind, _MANY_TURNS)
+        for turn in range(turns):
+            # Every other turn the other way, so that nobody always comes after the same neighbour.
+            for name in list(series)[:: 1 if (number + turn) % 2 == 0 else -1]:
+                measured[name].append(self._measure(case, orders[name][turn::turns], self._running[name]))
+        for name, of_turns in measured.items():
+            loads, cpu_seconds = zip(*of_turns, strict=True)
+            series[name].add(Load.together(loads), sum(cpu_seconds), self._running[name].meter.memory_bytes())
+
+    def _measure(self, case: Case, order: Sequence[int], running: Running) -> tuple[Load, float]:
+        """One turn, and the seconds of processor time it took."""
         if case.kind == "stale":
             self._generator.run(running.url, case.requests, order)
             time.sleep(_STALE_SECONDS)
@@ -125,7 +137,7 @@ class Bench:
         if case.kind in {"stale", "miss"}:
             # What is made and stored after the answer counts.
             time.sleep(_SETTLE_SECONDS)
-        series.add(load, running.meter.cpu_seconds() - before, running.meter.memory_bytes())
+        return load, running.meter.cpu_seconds() - before
 
 
 def _numbered(request: Request, number: int) -> Request:

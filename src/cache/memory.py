@@ -14,7 +14,7 @@ from cache.arguments import (
     require_value,
 )
 from cache.body import BytesBody
-from cache.compression import MOST_DICTIONARY_BYTES, Compression, decompress
+from cache.compression import Compression, decompress
 from cache.entry import Freshness, freshness, stale_after
 from cache.eviction import Eviction
 from cache.handler import require_get_context, require_set_context
@@ -42,8 +42,6 @@ _ENTRY_OVERHEAD_BYTES = 2560
 # the memory when it is full; the rest holds several times as many pages.
 _SHARE_AS_IT_CAME = 1 / 8
 _USES_TO_DECOMPRESS = 16
-# There are up to four, and they are not counted.
-_SHARE_OF_A_DICTIONARY = 1 / 64
 
 
 class _Kept(NamedTuple):
@@ -81,7 +79,7 @@ class MemoryCacheHandler:
         self._keys_by_name: dict[str, dict[str, None]] = {}
         self._as_they_came = Eviction()
         self._compressed = Eviction()
-        self._compression = Compression(min(MOST_DICTIONARY_BYTES, int(capacity_bytes * _SHARE_OF_A_DICTIONARY)))
+        self._compression = Compression(capacity_bytes)
         self._make_body = make_body
         self._markers = TagMarkers(marker_capacity)
         self._tags = TagFilter(log, None)
