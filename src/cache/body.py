@@ -5,10 +5,10 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from cache.errors import CorruptValueError, InvalidArgumentError
+from cache.frozen import frozen
 from cache.javascript import json_text, to_utf8
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Buffer(Body, Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@frozen
 class BytesBody:
     """A Body and a Buffer in Python's own memory."""
 

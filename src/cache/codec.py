@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from cache.errors import CorruptValueError
+from cache.frozen import frozen
 from cache.keys import KeySchema
 from cache.layout_framed import FIRST_READ_BYTES, MAGIC, is_framed, read_framed, write_framed
 from cache.layout_vinext import read_vinext, write_vinext
@@ -25,7 +25,7 @@ class Layout(Enum):
     FRAMED = "framed"
 
 
-@dataclass(frozen=True)
+@frozen
 class Codec:
     """Writes one layout and reads both, looking for the written one first."""
 

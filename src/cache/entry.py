@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from cache.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +26,7 @@ class Freshness(Enum):
     __hash__ = object.__hash__  # in C, where an enumeration's own is in Python
 
 
-@dataclass(frozen=True)
+@frozen
 class CacheEntry:
     """What a cache gives back for a key; times are epoch milliseconds, periods are seconds.
 

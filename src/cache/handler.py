@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from cache.arguments import require_context, require_milliseconds, require_period, require_tags
 from cache.errors import InvalidArgumentError
+from cache.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cache.values import CacheValue
 
 
-@dataclass(frozen=True)
+@frozen
 class GetContext:
     """What a reader asks for beyond the key.
 
@@ -30,7 +30,7 @@ class GetContext:
 _NOTHING_ASKED = GetContext()
 
 
-@dataclass(frozen=True)
+@frozen
 class SetContext:
     """How an entry is kept; periods are seconds.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.codec import size_bytes
 from cache.errors import InvalidArgumentError, ValueTooLargeError
+from cache.frozen import frozen
 from cache.javascript import json_text
 from cache.kv_store import MAX_METADATA_BYTES, MAX_VALUE_BYTES
 from cache.values import size_bytes as value_size_bytes
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cache.kv_ttl import TTLPolicy
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KVRecord:
     """A value in parts, how many seconds KV keeps it (None: for ever), and its metadata, None where that is too large."""
 

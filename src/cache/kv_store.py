@@ -5,8 +5,9 @@ Source: https://developers.cloudflare.com/kv/platform/limits/ and the reference 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from cache.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ MAX_VALUE_BYTES = 25 * 1024 * 1024
 MIN_TTL_SECONDS = 60
 
 
-@dataclass(frozen=True)
+@frozen
 class KVListedKey:
     """A key of a listing; `expiration` is in epoch seconds."""
 
@@ -28,7 +29,7 @@ class KVListedKey:
     expiration: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class KVListPage:
     """At most 1,000 keys in the order of their bytes; `cursor` leads to the next page, None where there is none."""
 

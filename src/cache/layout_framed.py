@@ -9,7 +9,6 @@ The head is the document of the entry without the body's field, plus `body`: the
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from cache.document import (
     with_bodies,
 )
 from cache.errors import CorruptValueError
+from cache.frozen import frozen
 from cache.javascript import json_text
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def read_framed(buffer: Buffer, first_bytes: bytes) -> CacheEntry:
     return head.entry if head.body is None else with_bodies(head.entry, {head.body: buffer.tail(start)})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Head:
     """What a head says; its entry has an empty body in the field `body`, where the raw one belongs."""
 

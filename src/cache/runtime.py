@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from cache.frozen import frozen
 
 if TYPE_CHECKING:
     from cache.flight import SingleFlight
     from cache.ports import Background, Clock, Log
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Runtime:
     """Single flight, background work, the time and a log; of workerd, or of a test."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from cache.body import EMPTY_BODY
+from cache.frozen import frozen
 
 if TYPE_CHECKING:
     from cache.body import Body
@@ -21,7 +22,7 @@ Revalidate: TypeAlias = "float | Literal[False] | None"
 Extra: TypeAlias = Mapping[str, object]
 
 
-@dataclass(frozen=True)
+@frozen
 class FetchValue:
     """A result of the data cache (`fetch` and `unstable_cache`)."""
 
@@ -36,7 +37,7 @@ class FetchValue:
     extra: Extra = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class AppPageValue:
     """One artifact of an App Router page: `html`, or `rsc_data` with an empty `html`."""
 
@@ -49,7 +50,7 @@ class AppPageValue:
     extra: Extra = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class PagesValue:
     """A page of the Pages Router and the data it was made from."""
 
@@ -62,7 +63,7 @@ class PagesValue:
     extra: Extra = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class AppRouteValue:
     """The answer of a route handler."""
 
@@ -73,7 +74,7 @@ class AppRouteValue:
     extra: Extra = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class RedirectValue:
     """A redirect of the Pages Router."""
 
@@ -82,7 +83,7 @@ class RedirectValue:
     extra: Extra = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageValue:
     """An optimised image."""
 

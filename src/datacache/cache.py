@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cache.frozen import frozen
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36, normalize_path
 from cache.tags import encode_tag, merge_tags, path_tags
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _current: ContextVar[DataCache | None] = ContextVar("data cache", default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DataCache:
     """A site's data in the cache handler that keeps its pages too."""
 

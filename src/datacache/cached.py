@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from cache.entry import Freshness, freshness
 from cache.errors import InvalidArgumentError
+from cache.frozen import frozen
 from cache.handler import GetContext, SetContext
 from cache.tags import merge_tags
 from cache.values import FetchValue
@@ -179,7 +179,7 @@ class NotKept:
         self.result = result
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Made:
     """What a run came to; plain data, which the requests that waited for it read too."""
 

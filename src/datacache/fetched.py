@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from cache.body import parse_json
 from cache.errors import CorruptValueError, InvalidArgumentError, VinextWorkerError
+from cache.frozen import frozen
 from datacache.cached import CachedFunction, NotKept
 from pages.periods import require_periods, require_valid_tags
 
@@ -24,7 +24,7 @@ class FetchError(VinextWorkerError):
     """A server could not be reached, or its answer broke off."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FetchedResponse:
     """An answer, whole; header names are in lower case."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cache.codec import Layout
+from cache.frozen import frozen
 from cache.handler import get_cache_handler
 from cache.kv import KVCacheHandler
 from cache.lease import KVLease, NoLease
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from seed.source import Assets, Source
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tenant:
     """What answers the requests for one site.
 
@@ -48,7 +48,7 @@ class Tenant:
     enter_data: Callable[[], None] | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TenantParts:
     """What the sites of a Worker have in common; `images` is the binding."""
 

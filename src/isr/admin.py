@@ -9,7 +9,6 @@ They exist where a token is set. Whatever is asked for below that folder is answ
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from hmac import compare_digest
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from cache.body import BytesBody, parse_detached
 from cache.document import DETACH, read_entry
 from cache.errors import CacheError
+from cache.frozen import frozen
 from cache.javascript import json_text
 from isr.answer import NOT_FOUND, CachedAnswer
 from isr.lookup import ADMIN_FOLDER
@@ -46,7 +46,7 @@ class Invalidation(Protocol):
     async def revalidate_path_prefix(self, prefix: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AdminCache:
     """What the endpoints work on: the cache of the request's host."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from cache.frozen import frozen
 from cache.tags import is_valid_tag, merge_tags
 from isr.cache_control import Period, directives, forbids_storing, shared_period
 from isr.lookup import ROUTER_HEADERS
@@ -32,7 +32,7 @@ _KEPT_APART = frozenset({"", "rsc", "accept", "accept-encoding"}) | frozenset(RO
 _PERSONAL_VARY = frozenset({"*", "cookie", "authorization"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admission:
     """The answer may be kept, as this artifact, so long, under these tags."""
 
@@ -41,7 +41,7 @@ class Admission:
     tags: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """The answer may not be kept.
 

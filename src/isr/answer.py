@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from cache.entry import Freshness
+from cache.frozen import frozen
 from cache.keys import KeySchema
 from isr.admission import INNER_CACHE_HEADER, PAYLOAD_BYTES_HEADER, REDIRECTS, REVALIDATED_HEADER, TAGS_HEADER
 from isr.cache_control import cached_cache_control
@@ -95,7 +95,7 @@ class CachedAnswer(NamedTuple):
         return (*self.fixed_headers, ("Age", str(self.age_seconds)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PassedAnswer:
     """The page handler's answer, less `removed` headers (lower case) and with `added` ones."""
 

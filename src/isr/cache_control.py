@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness
+from cache.frozen import frozen
 
 if TYPE_CHECKING:
     from cache.entry import CacheEntry
@@ -18,7 +18,7 @@ _IMPRECISION_SECONDS = 0.1
 NEVER_STALE = f"s-maxage={NEVER_STALE_SECONDS}, stale-while-revalidate"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Period:
     """How long a page lives: `revalidate` None is for ever, `expire` None without an end."""
 

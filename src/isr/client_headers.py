@@ -5,12 +5,13 @@ It leaves out the headers without which its client loads the whole page instead,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from cache.body import EMPTY_BODY
 from cache.document import with_bodies
+from cache.frozen import frozen
 from cache.values import AppPageValue
 from isr.found import Found
 from seed.artifacts import Artifact
@@ -45,7 +46,7 @@ def with_client_headers(found: Found, lookup: Lookup, site: Site) -> Found:
     return Found(entry, found.artifact, found.body, found.state)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Completed:
     """The entry of a payload without its body, and for what its headers are."""
 

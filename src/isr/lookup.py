@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from cache.frozen import frozen
 from cache.keys import KeySchema, is_decodable_path, normalize_path
 from cache.recent import Recent
 from seed.artifacts import Artifact
@@ -50,7 +50,7 @@ ROUTER_HEADERS = (*_VARIANT_HEADERS, _RENDER_MODE_HEADER, *_ROUTER_STATE_HEADERS
 """What vinext's client sends with an RSC request, in lower case."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lookup:
     """The request is for a page that may be in the cache.
 
@@ -72,19 +72,19 @@ class Lookup:
         return self.artifacts == (Artifact.RSC,)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PassBy:
     """The page handler answers, and the cache is neither read nor written."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hidden:
     """The path is below a folder that nobody may see: a 404, whatever is there."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """What there is at a URL: a page and its RSC payload, both the latter where the URL itself is that of a payload."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cache.frozen import frozen
 from cache.recent import Recent
 from isr.admission import MOST_BODY_BYTES, Refusal, admit
 from isr.answer import kept_headers
@@ -34,7 +35,7 @@ UNCACHEABLE_MS = 10_000
 _STALE_TIME_HEADER = "x-nextjs-stale-time"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Making:
     """A page being made: what was asked for, on which host, and since when."""
 

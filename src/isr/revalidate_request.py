@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.body import parse_json
 from cache.errors import CacheError
+from cache.frozen import frozen
 from cache.keys import normalize_path
 from cache.tags import is_valid_tag, merge_tags, revalidate_path_tag
 
@@ -16,7 +16,7 @@ _FIELDS = ("tags", "paths", "prefixes")
 _TYPES: tuple[Literal["page", "layout"], ...] = ("page", "layout")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RevalidateRequest:
     """What is to be invalidated; the paths are among the tags already, as Next.js's `revalidatePath` has them."""
 

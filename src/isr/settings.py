@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
 from cache.codec import Layout
 from cache.errors import VinextWorkerError
+from cache.frozen import frozen
 from cache.keys import KeySchema
 from cache.kv_ttl import TTLPolicy
 from pages.choice import HandlerName
@@ -40,7 +41,7 @@ class ImagesSwitch(Enum):
     OFF = "off"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """Each field is the variable of its name, in capitals, after `VINEXT_`.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from cache.frozen import frozen
 from cache.keys import KeySchema, page_key
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from seed.index import Build
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Site:
     """The build whose pages are served. Its ID is part of every key, so a deploy starts anew.
 

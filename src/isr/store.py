@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from cache.entry import Freshness, freshness
+from cache.frozen import frozen
 from cache.handler import SetContext
 from cache.recent import Recent
 from cache.tags import is_valid_tag, merge_tags, path_tags
@@ -34,7 +34,7 @@ Digest: TypeAlias = "Callable[[Body], Awaitable[str]]"
 """Names a body by its content."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MadePage:
     """A page as its handler made it; `made_at_ms` is when its making began."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cache.errors import InvalidArgumentError, VinextWorkerError
+from cache.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,14 +21,14 @@ class PageHandlerError(VinextWorkerError):
     """The page handler cannot be used; the message names it and says what is wrong with it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ServiceChoice:
     """Another Worker, by the name of its binding."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class AsgiChoice:
     """An ASGI app; `static_paths` gives the paths to pre-render."""
 
@@ -37,7 +37,7 @@ class AsgiChoice:
     static_paths: Callable[[], Any] | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class FunctionChoice:
     """A function of the request; `static_paths` gives the paths to pre-render."""
 
@@ -46,7 +46,7 @@ class FunctionChoice:
     static_paths: Callable[[], Any] | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class OwnChoice:
     """A PageHandler that the site's code made itself."""
 
@@ -56,7 +56,7 @@ class OwnChoice:
 PageChoice: TypeAlias = "ServiceChoice | AsgiChoice | FunctionChoice | OwnChoice"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandlerName:
     """The setting `VINEXT_PAGE_HANDLER`, not yet looked up; `module` "" for a service."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from cache.errors import InvalidArgumentError
+from cache.frozen import frozen
 from pages.periods import require_periods, require_valid_tags
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _STATUSES = range(200, 600)
 
 
-@dataclass(frozen=True)
+@frozen
 class Page:
     """A whole answer, and how long it is kept; periods are seconds.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+
+from cache.frozen import frozen
 
 # What a visitor must not choose for an answer that others get: claims about the host and the
 # URL (nobody in front of a Worker vouches for them), and what makes an answer partial or empty.
@@ -65,7 +66,7 @@ class PageRequest(NamedTuple):
         return name if colon and port.isdigit() else authority
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RenderRequest:
     """The canonical request for a page: nothing of a visitor in it but the host.
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.body import EMPTY_BODY
+from cache.frozen import frozen
 
 if TYPE_CHECKING:
     from cache.body import Body
     from pages.policy import HeaderItems
 
 
-@dataclass(frozen=True)
+@frozen
 class WholeResponse:
     """A PageResponse in memory; `body` None where the status allows none."""
 
@@ -39,7 +39,7 @@ class WholeResponse:
         """Nothing is on its way."""
 
 
-@dataclass(frozen=True)
+@frozen
 class WholeCopy:
     """The body of a WholeResponse (the protocol BodyCopy)."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from cache.frozen import frozen
 from cache.keys import page_key
 from seed.errors import SeedError
 from seed.records import entry_of, set_context
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seed.source import Source
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SeedEntry:
     """An entry and the cache key it belongs under; `path` is one of `normalize_path`."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cache.frozen import frozen
 from seed.artifacts import MANIFEST_NAME
 from seed.directory import DirectoryAssets
 from seed.entries import SeedEntry, seed_entries
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_SKIPPED = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seeded:
     """What was done; `skipped` are the first of the pages that were left out."""
 

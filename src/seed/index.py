@@ -13,10 +13,10 @@ from __future__ import annotations
 import json
 from binascii import crc32
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from cache.frozen import frozen
 from cache.keys import KeySchema
 from seed.artifacts import Artifact
 from seed.errors import ManifestError
@@ -27,7 +27,7 @@ LAYOUT_VERSION = 1
 ROUTES_PER_SHARD = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Build:
     """What holds for every page of one build.
 
@@ -92,7 +92,7 @@ class Build:
         return build
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RouteRecord:
     """One route of the index: everything of its entries but their bodies.
 

@@ -7,9 +7,9 @@ is the rule for which routes are seeded and how.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cache.frozen import frozen
 from cache.keys import KeySchema
 from seed.artifacts import NOT_FOUND_PATH
 from seed.errors import ManifestError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _STATUSES = range(200, 600)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """One row of the manifest.
 
@@ -41,7 +41,7 @@ class Route:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ManifestHead:
     """What a manifest says of the build as a whole."""
 
@@ -50,7 +50,7 @@ class ManifestHead:
     trailing_slash: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """A build's manifest; `unreadable` says which rows were left out, and why."""
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from cache.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Skipped:
     """A page that is left out, and why, in a few words for a person. `path` is "" where the row has none."""
 

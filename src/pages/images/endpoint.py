@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from cache.body import text_body
 from cache.entry import Freshness, freshness
+from cache.frozen import frozen
 from cache.handler import SetContext
 from cache.javascript import json_text, to_utf8
 from cache.values import ImageValue
@@ -39,7 +39,7 @@ _CONTENT_SECURITY_POLICY = "script-src 'none'; frame-src 'none'; sandbox;"
 _BY_EXTENSION = {kind.extension: kind for kind in ImageFormat}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Images:
     """Answers from IMAGE entries, and makes those that are missing or stale.
 

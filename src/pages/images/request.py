@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 from cache.errors import VinextWorkerError
+from cache.frozen import frozen
 from cache.keys import encode_uri_component
 from pages.images.hosts import is_allowed_origin
 
@@ -27,7 +27,7 @@ class ImageRefusedError(VinextWorkerError):
     """The request asks for what it must not have; the message says which part of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageRequest:
     """A width and a quality of one source: `path` of a file of this site, percent-encoded once, else `url` elsewhere."""
 

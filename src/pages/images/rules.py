@@ -5,13 +5,13 @@ The defaults are those of Next.js (https://nextjs.org/docs/app/api-reference/com
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from cache.frozen import frozen
 
 DEFAULT_WIDTHS = (32, 48, 64, 96, 128, 256, 384, 640, 750, 828, 1080, 1200, 1920, 2048, 3840)
 DEFAULT_QUALITIES = (75,)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageRules:
     """`hosts` are remote hosts from which images may come: `a.example`, `*.a.example` (hosts below it), or an origin."""
 
