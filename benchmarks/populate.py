@@ -76,7 +76,7 @@ def main(routes: int, wrangler_runs: int, json_file: Path | None) -> None:
         numbers = (str(row.entries), str(row.measured_entries), f"{row.seconds:.1f}", f"{row.rate:.0f}")
         table.add_row(row.name, *numbers, computed, peak)
     Console().print(table)
-    document = {"routes": routes, "cores": os.cpu_count(), "figures": [row.to_document() for row in figures]}
+    document: dict[str, object] = {"routes": routes, "cores": os.cpu_count(), "figures": [row.to_document() for row in figures]}
     if wrangler_runs:
         ratio = figures[0].rate / figures[-1].rate
         Console().print(f"wrangler is extrapolated from {wrangler_runs} processes; vinext-worker is {ratio:.0f} times as fast")
@@ -91,7 +91,7 @@ def measure(folder: Path, routes: int, wrangler_runs: int) -> list[Figures]:
     (folder / "wrangler.toml").write_text(
         f'name = "bench"\ncompatibility_date = "2026-10-01"\n[[kv_namespaces]]\nbinding = "VINEXT_CACHE"\nid = "{NAMESPACE}"\n'
     )
-    server = [sys.executable, ROOT / "tests" / "fakes" / "cloudflare.py"]
+    server = [sys.executable, str(ROOT / "tests" / "fakes" / "cloudflare.py")]
     with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None  # noqa: S101 - it was opened with PIPE
         environment = {

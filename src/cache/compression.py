@@ -67,7 +67,7 @@ class Compression:
         compressed: dict[str, Body] = {}
         saved_bytes = 0
         for name, body in bodies_of(entry).items():
-            if _LEAST_BYTES <= body.size_bytes <= _MOST_BYTES and not isinstance(body, CompressedBody):
+            if _LEAST_BYTES <= body.size_bytes <= _MOST_BYTES:
                 made = self._made(name, body.to_bytes())
                 if made is not None:
                     compressed[name] = made

@@ -45,7 +45,7 @@ class _Fields:
         self.required = frozenset(self.given)
         self.defaults = {one.name: one.default for one in every if one.init and one.default is not MISSING}
         self.factories: dict[str, Callable[[], object]] = {one.name: make for one, make in factories if one.init}
-        self.made: dict[str, Callable[[], object]] = {one.name: make for one, make in factories if not one.init}
+        self.made: list[tuple[str, Callable[[], object]]] = [(one.name, make) for one, make in factories if not one.init]
         self.shown = tuple(one.name for one in every if one.repr)
         self.compared = tuple(one.name for one in every if one.compare)
         self.has_post_init = hasattr(cls, "__post_init__")
@@ -56,18 +56,19 @@ class _Methods:
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         about = self.__frozen_fields__
-        values = {**about.defaults, **kwargs}
+        values = kwargs
         if args:
             if len(args) > len(about.given) or not kwargs.keys().isdisjoint(about.given[: len(args)]):
                 raise TypeError(f"{type(self).__qualname__}: too many values, or one is given twice")
             values.update(zip(about.given, args, strict=False))
-        for name, make in about.factories.items():
-            if name not in values:
-                values[name] = make()
+        if len(values) < len(about.given):
+            values = {**about.defaults, **values}
+            for name in about.factories.keys() - values.keys():
+                values[name] = about.factories[name]()
         if values.keys() != about.required:
             missing, unknown = sorted(about.required - values.keys()), sorted(values.keys() - about.required)
             raise TypeError(f"{type(self).__qualname__}: missing {missing}, unknown {unknown}")
-        for name, make in about.made.items():
+        for name, make in about.made:
             values[name] = make()
         vars(self).update(values)
         if about.has_post_init:

@@ -5,6 +5,7 @@ Next.js invalidates a path through tags that begin with `_N_T_`; a page carries 
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from cache.errors import InvalidArgumentError
@@ -88,7 +89,7 @@ def revalidate_path_tag(path: str, type: Literal["page", "layout"] | None = None
 
 def merge_tags(*groups: Iterable[str]) -> tuple[str, ...]:
     """All tags in the order in which they come first, each once."""
-    return tuple(dict.fromkeys(tag for group in groups for tag in group))
+    return tuple(dict.fromkeys(chain.from_iterable(groups)))
 
 
 def is_valid_tag(tag: object) -> bool:
@@ -96,7 +97,7 @@ def is_valid_tag(tag: object) -> bool:
     return (
         isinstance(tag, str)
         and 0 < len(tag) <= MAX_TAG_LENGTH
-        and utf16_length(tag) <= MAX_TAG_LENGTH
+        and (tag.isascii() or utf16_length(tag) <= MAX_TAG_LENGTH)
         and "\\" not in tag
         and ":" not in tag
         and (tag.isprintable() or not any(character < " " for character in tag))
