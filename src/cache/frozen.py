@@ -16,6 +16,7 @@ _T = TypeVar("_T")
 
 _SHARED = ("__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__")
 
+_set = object.__setattr__
 _with_fields = dataclass(init=False, repr=False, eq=False)
 
 
@@ -70,13 +71,14 @@ class _Methods:
             raise TypeError(f"{type(self).__qualname__}: missing {missing}, unknown {unknown}")
         for name, make in about.made:
             values[name] = make()
-        vars(self).update(values)
+        # One by one: `vars()` would leave a dict beside each instance for as long as it lives.
+        for name, value in values.items():
+            _set(self, name, value)
         if about.has_post_init:
             self.__post_init__()  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
-        values = vars(self)
-        shown = (f"{name}={values[name]!r}" for name in self.__frozen_fields__.shown)
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__frozen_fields__.shown)
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
@@ -93,5 +95,4 @@ class _Methods:
 
 
 def _compared(made: Any) -> tuple[object, ...]:
-    values = vars(made)
-    return tuple([values[name] for name in made.__frozen_fields__.compared])
+    return tuple([getattr(made, name) for name in made.__frozen_fields__.compared])
