@@ -46,8 +46,8 @@ class Case:
         return replace(self, contenders=(*self.contenders, *others))
 
     def shortened(self) -> Case:
-        """A third of the requests, and less of a site's pages, which have to be made first."""
-        return replace(self, requests=self.requests[:_QUICK_PAGES], count=self.count // 3)
+        """A quarter of the requests, and less of a site's pages, which have to be made first."""
+        return replace(self, requests=self.requests[:_QUICK_PAGES], count=self.count // 4)
 
     def order(self, number: int, contender: str) -> Sequence[int]:
         """The requests of a round, by their numbers; of a mix others in each round."""

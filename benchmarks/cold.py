@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 EMPTY, OURS = "empty", "ours"
 
-_STARTS_A_ROUND = 2
-
 _PAGE = b"<!DOCTYPE html><title>p</title>" + b"<p>a paragraph of a page</p>" * 290
 _EMPTY_ENTRY = """from workers import WorkerEntrypoint
 
@@ -110,15 +108,14 @@ def starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[Start]:
     ]
     for _, candidate in candidates:
         _measure(candidate)  # what it leaves for the next start belongs to no figure
-    # Two starts of the same Worker differ more than two series of answers do.
-    for _ in range(_STARTS_A_ROUND * rounds):
+    for _ in range(rounds):
         candidates.reverse()
         for start, candidate in candidates:
             cpu_ms, thread_ms, wall_ms = _measure(candidate)
             start.cpu_ms.append(cpu_ms)
             start.thread_ms.append(thread_ms)
             start.wall_ms.append(wall_ms)
-    return [start for start, _ in candidates]
+    return sorted((start for start, _ in candidates), key=lambda start: (start.name, not start.bytecode))
 
 
 def _measure(options: RuntimeOptions) -> tuple[float, float, float]:
