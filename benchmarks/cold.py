@@ -108,14 +108,13 @@ def starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[Start]:
     ]
     for _, candidate in candidates:
         _measure(candidate)  # what it leaves for the next start belongs to no figure
-    for _ in range(rounds):
-        candidates.reverse()
-        for start, candidate in candidates:
+    for number in range(rounds):
+        for start, candidate in candidates[:: 1 if number % 2 == 0 else -1]:
             cpu_ms, thread_ms, wall_ms = _measure(candidate)
             start.cpu_ms.append(cpu_ms)
             start.thread_ms.append(thread_ms)
             start.wall_ms.append(wall_ms)
-    return sorted((start for start, _ in candidates), key=lambda start: (start.name, not start.bytecode))
+    return [start for start, _ in candidates]
 
 
 def _measure(options: RuntimeOptions) -> tuple[float, float, float]:

@@ -97,7 +97,7 @@ def is_valid_tag(tag: object) -> bool:
     return (
         isinstance(tag, str)
         and 0 < len(tag) <= MAX_TAG_LENGTH
-        and (tag.isascii() or utf16_length(tag) <= MAX_TAG_LENGTH)
+        and utf16_length(tag) <= MAX_TAG_LENGTH
         and "\\" not in tag
         and ":" not in tag
         and (tag.isprintable() or not any(character < " " for character in tag))
