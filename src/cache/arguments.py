@@ -60,6 +60,12 @@ def require_milliseconds(argument: str, milliseconds: object) -> None:
         raise InvalidArgumentError(argument, milliseconds, "epoch milliseconds")
 
 
+def require_flag(argument: str, flag: object) -> None:
+    """Check that an argument is True or False."""
+    if not isinstance(flag, bool):
+        raise InvalidArgumentError(argument, flag, "True or False")
+
+
 def require_count(argument: str, count: object, *, least: int = 0) -> None:
     """Check a size or a number of milliseconds."""
     if isinstance(count, bool) or not isinstance(count, int) or count < least:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from cache.errors import CorruptValueError
 from cache.frozen import frozen
+from cache.javascript import json_text
 from cache.keys import KeySchema
-from cache.layout_framed import FIRST_READ_BYTES, MAGIC, is_framed, read_framed, write_framed
+from cache.layout_framed import FIRST_READ_BYTES, MAGIC, framed_head, is_framed, is_head, read_apart, read_framed, write_framed
 from cache.layout_vinext import read_vinext, write_vinext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cache.body import Body, Buffer
+    from cache.document import Document
     from cache.entry import CacheEntry
+    from cache.kv_store import KVValue
 
 
 class Layout(Enum):
@@ -33,11 +36,24 @@ class Codec:
     schema: KeySchema
 
     def write(self, entry: CacheEntry) -> tuple[bytes | Body, ...]:
-        """Give the parts of the stored value, in order; raises TypeError for a field that JSON cannot hold."""
+        """Give the parts of a value that has all of an entry, in order; raises TypeError for a field that JSON cannot hold."""
         try:
             if self.layout is Layout.FRAMED:
                 return write_framed(entry)
             return (write_vinext(entry, bounded=self.schema is KeySchema.V2),)
+        except RecursionError as error:
+            raise TypeError("a field is nested too deeply") from error
+
+    def write_apart(self, entry: CacheEntry, most_bytes: int) -> tuple[Document, Body] | None:
+        """Give the head, which is kept as metadata of at most `most_bytes`, and the body, which is the value then.
+
+        None where the value has all: in vinext's layout, and where there is no body or the head is larger. Raises TypeError.
+        """
+        if self.layout is not Layout.FRAMED:
+            return None
+        head, body = framed_head(entry)
+        try:
+            return None if body is None or len(json_text(head).encode()) > most_bytes else (head, body)
         except RecursionError as error:
             raise TypeError("a field is nested too deeply") from error
 
@@ -48,6 +64,15 @@ class Codec:
             if not is_framed(first_bytes):
                 return read_vinext(buffer)
             return read_framed(buffer, first_bytes if len(first_bytes) > len(MAGIC) else buffer.head(FIRST_READ_BYTES))
+        except RecursionError as error:
+            raise CorruptValueError("nested too deeply") from error
+
+    async def read_value(self, value: KVValue) -> CacheEntry:
+        """Read an entry of which the head may be the value's metadata; raises CorruptValueError."""
+        if value.metadata is None or not is_head(value.metadata):
+            return self.read(await value.whole())
+        try:
+            return read_apart(value.metadata, value.body)
         except RecursionError as error:
             raise CorruptValueError("nested too deeply") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from cache.arguments import require_context, require_milliseconds, require_period, require_tags
+from cache.arguments import require_context, require_flag, require_milliseconds, require_period, require_tags
 from cache.errors import InvalidArgumentError
 from cache.frozen import frozen
 
@@ -20,11 +20,13 @@ class GetContext:
     """What a reader asks for beyond the key.
 
     An entry older than an invalidation of one of `soft_tags` is a miss, but is kept for others. `revalidate_seconds`
-    makes an entry stale that long after it was made, if it would not be stale before.
+    makes an entry stale that long after it was made, if it would not be stale before. `streamed`: the bodies are sent on as
+    they are, once, so a handler may give such as are still on their way, of which nothing but the size is known.
     """
 
     soft_tags: tuple[str, ...] = ()
     revalidate_seconds: float | None = None
+    streamed: bool = False
 
 
 _NOTHING_ASKED = GetContext()
@@ -65,6 +67,7 @@ def require_get_context(context: GetContext | None) -> GetContext:
     checked = require_context(context, GetContext)
     require_period("context.revalidate_seconds", checked.revalidate_seconds)
     require_tags("context.soft_tags", checked.soft_tags)
+    require_flag("context.streamed", checked.streamed)
     return checked
 
 

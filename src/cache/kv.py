@@ -163,14 +163,13 @@ class KVCacheHandler:
             return await work
 
     async def _read(self, name: str, prefix: str, asked: GetContext) -> CacheEntry | None:
-        buffer = await self._namespace.get(name)
-        if buffer is None:
-            return None
         try:
-            entry = self._codec.read(buffer)
+            entry = await self._stored(name, streamed=asked.streamed)
         except CorruptValueError as error:
             self._failed("cache.entry_corrupt", name, error)
             self._delete(name)
+            return None
+        if entry is None:
             return None
         since_ms = entry.last_modified_ms
         if not await self._has_settled(since_ms, prefix):
@@ -188,6 +187,11 @@ class KVCacheHandler:
             self._delete(name)
             return None
         return entry
+
+    async def _stored(self, name: str, *, streamed: bool) -> CacheEntry | None:
+        """Read what is stored, None where there is nothing; raises CorruptValueError."""
+        found = await self._namespace.get(name, streamed=streamed and self._is_alone)
+        return None if found is None else await self._codec.read_value(found)
 
     async def _write(self, name: str, record: KVRecord) -> None:
         first, *rest = record.parts
@@ -256,11 +260,11 @@ class KVCacheHandler:
                 return tuple(found - written)
 
     async def _entry_tags(self, name: str) -> tuple[str, ...]:
-        buffer = await self._namespace.get(name)
         try:
-            return () if buffer is None else self._codec.read(buffer).tags
+            entry = await self._stored(name, streamed=False)
         except CorruptValueError:
             return ()
+        return () if entry is None else entry.tags
 
     def _delete(self, name: str) -> None:
         self._background.run(self._namespace.delete(name), f"delete {name}")

@@ -35,6 +35,10 @@ def kv_record(entry: CacheEntry, codec: Codec, ttl: TTLPolicy) -> KVRecord:
     if size > MAX_VALUE_BYTES:
         raise ValueTooLargeError(size, MAX_VALUE_BYTES)
     try:
+        apart = codec.write_apart(entry, MAX_METADATA_BYTES)
+        if apart is not None:
+            head, body = apart
+            return KVRecord((body,), ttl.seconds(entry), head)
         parts = codec.write(entry)
     except TypeError as error:
         raise InvalidArgumentError("value", entry.value, f"fields that JSON can hold ({error})") from error

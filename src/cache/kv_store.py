@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from cache.errors import CorruptValueError
 from cache.frozen import frozen
 
 if TYPE_CHECKING:
@@ -37,11 +38,47 @@ class KVListPage:
     cursor: str | None = None
 
 
+class KVValue(Protocol):
+    """A value, which may still be on its way, and its metadata."""
+
+    @property
+    def metadata(self) -> str | None:
+        """The metadata as JSON without spaces, None where there is none."""
+        ...
+
+    def body(self, size_bytes: int) -> Body:
+        """Give the value as a body of that size; raises CorruptValueError where it is known to have another one."""
+        ...
+
+    async def whole(self) -> Buffer:
+        """Give all of the value."""
+        ...
+
+
+@frozen
+class KVWhole:
+    """A value that has been read as a whole (a KVValue)."""
+
+    metadata: str | None
+    buffer: Buffer
+
+    def body(self, size_bytes: int) -> Body:
+        """Give the value; raises CorruptValueError for another size."""
+        if self.buffer.size_bytes != size_bytes:
+            message = f"a body of {self.buffer.size_bytes} bytes, where its head says {size_bytes}"
+            raise CorruptValueError(message)
+        return self.buffer
+
+    async def whole(self) -> Buffer:
+        """Give the value."""
+        return self.buffer
+
+
 class KVNamespace(Protocol):
     """A namespace of Workers KV. Any failure is an exception of any kind."""
 
-    async def get(self, key: str) -> Buffer | None:
-        """Read a whole value, None where there is none."""
+    async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
+        """Read a value, None where there is none; `streamed`: its body can be sent, once, while it is still on its way."""
         ...
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:

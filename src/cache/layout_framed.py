@@ -1,4 +1,7 @@
-"""The layout that is read without decoding a body: a JSON head, then the raw body.
+"""The layout that is read without decoding a body: a JSON head and the raw body.
+
+Where the head fits into KV's metadata it is the metadata, and the body alone is the value, so that a Worker can pass it on
+while it is still reading it. Else the value has both:
 
     magic 4 bytes · version 1 byte · length of the head 4 bytes, big-endian · head · body
 
@@ -28,7 +31,10 @@ from cache.frozen import frozen
 from cache.javascript import json_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cache.body import Body, Buffer
+    from cache.document import Document
     from cache.entry import CacheEntry
 
 MAGIC = b"\x8fVXF"
@@ -45,7 +51,15 @@ def is_framed(first_bytes: bytes) -> bool:
 
 
 def write_framed(entry: CacheEntry) -> tuple[bytes | Body, ...]:
-    """Give the parts of the stored value: the head, and the body as it is."""
+    """Give the parts of a value that has both: the head, and the body as it is."""
+    document, body = framed_head(entry)
+    head = json_text(document).encode()
+    prefix = MAGIC + bytes([VERSION]) + len(head).to_bytes(4, "big")
+    return (prefix + head,) if body is None else (prefix + head, body)
+
+
+def framed_head(entry: CacheEntry) -> tuple[Document, Body | None]:
+    """Give the head and the body of an entry, None for one that has no body."""
     body: Body | None = None
     name: str | None = None
     value: dict[str, object] | None = None
@@ -60,9 +74,20 @@ def write_framed(entry: CacheEntry) -> tuple[bytes | Body, ...]:
     document = entry_document(entry, value, bounded=True)
     document["body"] = name
     document["bodySize"] = 0 if body is None else body.size_bytes
-    head = json_text(document).encode()
-    prefix = MAGIC + bytes([VERSION]) + len(head).to_bytes(4, "big")
-    return (prefix + head,) if body is None else (prefix + head, body)
+    return document, body
+
+
+def is_head(metadata: str) -> bool:
+    """Tell a head from other metadata, as JSON without spaces: inside a string a quote has a backslash before it."""
+    return '"bodySize":' in metadata
+
+
+def read_apart(head: str, body: Callable[[int], Body]) -> CacheEntry:
+    """Read an entry whose head was apart from its body; raises CorruptValueError, as `body` may for a size that does not fit."""
+    known = _known_head(head)
+    if known.body is None or not isinstance(known.body_bytes, int) or known.body_bytes < 0:
+        raise CorruptValueError("the metadata is a head that names no body")
+    return with_bodies(known.entry, {known.body: body(known.body_bytes)})
 
 
 def read_framed(buffer: Buffer, first_bytes: bytes) -> CacheEntry:
@@ -94,7 +119,7 @@ class _Head:
     body_bytes: object
 
 
-def _read_head(text: bytes) -> _Head:
+def _read_head(text: bytes | str) -> _Head:
     document = parse_json(text)
     if not isinstance(document, dict):
         message = f"the head is an object, not {type(document).__name__}"

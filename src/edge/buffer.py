@@ -23,15 +23,13 @@ class JsBuffer:
     """A `Uint8Array` as a body and as a stored value (the protocols of `cache.body`).
 
     To get hold of a JavaScript object costs Python more than what is done with it here: none is made before it is needed.
-    `was_sent` is for `edge.responses`.
     """
 
-    __slots__ = ("_array", "_whole", "size_bytes", "was_sent")
+    __slots__ = ("_array", "_whole", "size_bytes")
 
     def __init__(self, array: Any, size_bytes: int | None = None) -> None:
         self._array = array
         self._whole: Any = None
-        self.was_sent = False
         self.size_bytes: int = array.byteLength if size_bytes is None else size_bytes
 
     @classmethod
@@ -79,6 +77,19 @@ class JsBuffer:
             return _json().read(self._array if self._whole is None else self._whole, detach)
         except JsException as error:
             raise CorruptValueError(f"not what a cache entry looks like: {error}") from error
+
+
+class JsStream:
+    """A `ReadableStream` as a body that can only be sent, once, and that is gone with the request it was read in."""
+
+    __slots__ = ("js", "size_bytes")
+
+    def __init__(self, stream: Any, size_bytes: int) -> None:
+        self.js = stream
+        self.size_bytes = size_bytes
+
+    def to_bytes(self) -> bytes:
+        raise TypeError("this body is a stream, which can only be sent")
 
 
 def body_to_js(body: Body) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from js import Object
+import js
+from js import Object, Response
 from pyodide.ffi import jsnull, to_js
 
-from cache.kv_store import KVListedKey, KVListPage
-from edge.buffer import JsBuffer, joined
+from cache.javascript import json_text
+from cache.kv_store import KVListedKey, KVListPage, KVWhole
+from edge.buffer import JsBuffer, JsStream, joined
 from edge.deadline import Deadline
 from edge.functions import bind, binder
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cache.body import Body, Buffer
+    from cache.kv_store import KVValue
 
 
 READ_TIMEOUT_MS = 5_000
@@ -28,16 +31,22 @@ class KVBinding:
 
     def __init__(self, binding: Any, *, read_timeout_ms: int = READ_TIMEOUT_MS, write_timeout_ms: int = WRITE_TIMEOUT_MS) -> None:
         self._binding = binding
-        self._bind_get = binder(binding.get, binding)
+        self._bind_get = binder(binding.getWithMetadata, binding)
+        self._bind_get_texts = binder(binding.get, binding)
+        self._parse, self._stringify = js.JSON.parse, js.JSON.stringify
         self._reads = Deadline(read_timeout_ms, "KV did not answer")
         self._writes = Deadline(write_timeout_ms, "KV did not confirm the write")
 
-    async def get(self, key: str) -> Buffer | None:
-        found = await self._reads.value(self._bind_get(key, "arrayBuffer"))
-        return None if found is jsnull else JsBuffer.of(found)
+    async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
+        found = await self._reads.value(self._bind_get(key, "stream" if streamed else "arrayBuffer"))
+        value, metadata = found.value, found.metadata
+        if value is jsnull:
+            return None
+        text = None if metadata is jsnull else self._stringify(metadata)
+        return _Streamed(text, value, self._reads) if streamed else KVWhole(text, JsBuffer.of(value))
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
-        found = await self._reads.value(self._bind_get(to_js(list(keys))))
+        found = await self._reads.value(self._bind_get_texts(to_js(list(keys))))
         texts = {key: found.get(key) for key in keys}
         return {key: text if isinstance(text, str) else None for key, text in texts.items()}
 
@@ -54,7 +63,8 @@ class KVBinding:
         if expiration_ttl is not None:
             options["expirationTtl"] = expiration_ttl
         if metadata is not None:
-            options["metadata"] = dict(metadata)
+            # As JSON, since `to_js` makes undefined of null.
+            options["metadata"] = self._parse(json_text(metadata))
         await self._writes.done(bind(self._binding.put, self._binding, key, stored, _object(options)))
 
     async def delete(self, key: str) -> None:
@@ -67,6 +77,24 @@ class KVBinding:
         page = (await self._reads.value(bind(self._binding.list, self._binding, _object(options)))).to_py()
         keys = tuple(KVListedKey(key["name"], key.get("metadata") or None, key.get("expiration")) for key in page["keys"])
         return KVListPage(keys, None if page["list_complete"] else page["cursor"])
+
+
+class _Streamed:
+    """A value that is still on its way (a KVValue)."""
+
+    __slots__ = ("_reads", "_stream", "metadata")
+
+    def __init__(self, metadata: str | None, stream: Any, reads: Deadline) -> None:
+        self.metadata = metadata
+        self._stream = stream
+        self._reads = reads
+
+    def body(self, size_bytes: int) -> Body:
+        return JsStream(self._stream, size_bytes)
+
+    async def whole(self) -> Buffer:
+        response = Response.new(self._stream)
+        return JsBuffer.of(await self._reads.value(bind(response.arrayBuffer, response)))
 
 
 def _object(options: Mapping[str, object]) -> Any:

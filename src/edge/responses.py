@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from js import Array, Blob, Response
 
-from edge.buffer import JsBuffer, body_to_js
+from edge.buffer import JsStream, body_to_js
 from edge.headers import js_headers, response_options
 from edge.service import ServiceResponse
 from isr.answer import CachedAnswer
@@ -31,13 +31,13 @@ def js_response(answer: Answer) -> Any:
 def _sent(body: Body) -> Any:
     """A body as a `Response` takes it: bytes, of which it makes a copy, or a stream that knows its length.
 
-    The copies lie about until JavaScript collects its garbage: hundreds of megabytes of large pages that are answered with again
-    and again. What a `Blob` streams is let go at once; but making one is a copy too, and pays only where it is not the only one.
+    The copies lie about until JavaScript collects its garbage, and each of a large page is memory that the system has to clear
+    first. What a `Blob` streams is let go as soon as it is sent, and is there for the next.
     """
-    if not isinstance(body, JsBuffer) or body.size_bytes < _STREAMED_BYTES:
-        return body_to_js(body)
-    is_first, body.was_sent = not body.was_sent, True
-    return body.js if is_first else Blob.new(Array.of(body.js)).stream()
+    if isinstance(body, JsStream):
+        return body.js
+    data = body_to_js(body)
+    return data if body.size_bytes < _STREAMED_BYTES else Blob.new(Array.of(data)).stream()
 
 
 def _passed(answer: PassedAnswer) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cache.entry import Freshness, freshness
 from cache.frozen import frozen
-from cache.handler import SetContext
+from cache.handler import GetContext, SetContext
 from cache.recent import Recent
 from cache.tags import is_valid_tag, merge_tags, path_tags
 from cache.values import AppPageValue, AppRouteValue
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # A tombstone must go some day, and a handler keeps what has a period for a limited time.
 _TOMBSTONE_SECONDS = 60
+
+_STREAMED = GetContext(streamed=True)
 
 Digest: TypeAlias = "Callable[[Body], Awaitable[str]]"
 """Names a body by its content."""
@@ -67,7 +69,7 @@ class PageStore:
         forms = zip(lookup.artifacts, lookup.keys, strict=True)
         for artifact, key in reversed(tuple(forms)) if lookup.path in self._routes else forms:
             try:
-                entry = await self._handler.get(key)
+                entry = await self._handler.get(key, _STREAMED)
             except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
                 self._log.event("error", "cache.read_failed", key=key, error=str(error))
                 entry = None

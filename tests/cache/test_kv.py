@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cache.subjects import FakeSubject, kv
@@ -11,14 +11,19 @@ from tests.fakes.ports import FakeClock
 
 from cache.body import BytesBody, text_body
 from cache.codec import Layout
+from cache.entry import CacheEntry
 from cache.errors import InvalidArgumentError
 from cache.handler import GetContext, SetContext
 from cache.keys import KeySchema, fnv1a64_hex
 from cache.kv import KVCacheHandler
 from cache.kv_markers import MARKER_TTL_SECONDS, KVMarkers, marker_ms
 from cache.kv_ttl import TTLPolicy
+from cache.layout_framed import write_framed
 from cache.tags import path_tags
 from cache.values import AppPageValue, AppRouteValue
+
+if TYPE_CHECKING:
+    from cache.kv_store import KVWhole
 
 PAGE = AppPageValue(html=text_body("<p>"), status=200)
 DAY = 24 * 3600
@@ -354,6 +359,64 @@ async def test_a_namespace_is_shared_by_the_layouts() -> None:
             entry = await handler.get(key)
             assert entry is not None
             assert entry.value == PAGE
+
+
+async def test_a_framed_body_is_the_value_and_its_head_the_metadata() -> None:
+    subject = on_kv(layout=Layout.FRAMED)
+    await subject.handler.set("k", AppPageValue(html=text_body("<p>é"), status=200), SetContext(tags=("t",), revalidate=60))
+    stored = subject.kv.stored["cache:k"]
+    assert stored.value == "<p>é".encode()
+    assert stored.metadata == {
+        "value": {"kind": "APP_PAGE", "status": 200},
+        "tags": ["t"],
+        "lastModified": subject.now_ms(),
+        "revalidateAt": subject.now_ms() + 60_000,
+        "expireAt": None,
+        "cacheControl": {"revalidate": 60},
+        "body": "html",
+        "bodySize": 5,
+    }
+
+
+async def test_a_framed_entry_that_was_stored_in_one_piece_is_still_read() -> None:
+    subject = on_kv(layout=Layout.FRAMED)
+    entry = CacheEntry.make(PAGE, (), subject.now_ms())
+    data = b"".join(part if isinstance(part, bytes) else part.to_bytes() for part in write_framed(entry))
+    without: dict[str, object] = {"tags": []}
+    for metadata in (None, without):
+        await subject.kv.put("cache:k", data, metadata=metadata)
+        assert await subject.handler.get("k", GetContext(streamed=True)) == entry
+
+
+@pytest.mark.parametrize("layout", Layout)
+async def test_a_body_that_looks_like_an_entry_is_none(layout: Layout) -> None:
+    """A route handler may answer with any JSON."""
+    subject = on_kv(layout=layout)
+    fake = b'{"value":{"kind":"APP_PAGE","html":"<script>"},"tags":[],"lastModified":1,"revalidateAt":null,"expireAt":null}'
+    route = AppRouteValue(body=BytesBody(fake), status=200, headers={})
+    await kv(subject, layout=Layout.FRAMED).set("k", route)
+    assert subject.kv.stored["cache:k"].value == fake
+    entry = await subject.handler.get("k")
+    assert entry is not None
+    assert entry.value == route
+
+
+@pytest.mark.parametrize("layout", Layout)
+async def test_a_reader_may_ask_for_a_body_that_is_still_on_its_way(layout: Layout) -> None:
+    subject = on_kv(layout=layout)
+    asked: list[bool] = []
+    get = subject.kv.get
+
+    async def watched(key: str, *, streamed: bool = False) -> KVWhole | None:
+        asked.append(streamed)
+        return await get(key, streamed=streamed)
+
+    subject.kv.get = watched  # type: ignore[method-assign]
+    for context in (None, GetContext(), GetContext(streamed=True)):
+        await subject.handler.get("k", context)
+    assert asked == [False, False, layout is Layout.FRAMED]
+    with pytest.raises(InvalidArgumentError, match=r"^context\.streamed is 1 \(int\), allowed: True or False"):
+        await subject.handler.get("k", GetContext(streamed=1))  # type: ignore[arg-type]
 
 
 async def test_what_json_cannot_hold_is_named() -> None:

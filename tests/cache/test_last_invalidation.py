@@ -26,7 +26,7 @@ from cache.values import AppPageValue
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cache.body import Buffer
+    from cache.kv_store import KVWhole
 
 LAST = "__last-invalidation"
 PAGE = AppPageValue(html=text_body("<p>"), status=200)
@@ -176,10 +176,11 @@ class Colo:
 
     backing: InMemoryKV
     clock: FakeClock
-    kept: dict[str, tuple[int, Buffer | None]] = field(default_factory=dict)
+    kept: dict[str, tuple[int, KVWhole | None]] = field(default_factory=dict)
     written_ms: dict[str, int] = field(default_factory=dict)
 
-    async def get(self, key: str) -> Buffer | None:
+    async def get(self, key: str, *, streamed: bool = False) -> KVWhole | None:
+        del streamed
         asked_ms, value = self.kept.get(key, (-KV_KEEPS_MS, None))
         if asked_ms + KV_KEEPS_MS <= self.clock.now_ms:
             value = await self.backing.get(key)
@@ -188,7 +189,7 @@ class Colo:
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         found = {key: await self.get(key) for key in keys}
-        return {key: None if value is None else value.to_bytes().decode() for key, value in found.items()}
+        return {key: None if value is None else value.buffer.to_bytes().decode() for key, value in found.items()}
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.backing, name)

@@ -18,11 +18,13 @@ from tests.conformance.cache_handler import VALUES
 
 from cache.body import BytesBody, text_body
 from cache.codec import Codec, Layout
-from cache.document import KNOWN_ENTRIES, LARGEST_KNOWN
+from cache.document import DETACH, KNOWN_ENTRIES, LARGEST_KNOWN, bodies_of
 from cache.entry import CacheEntry, Freshness, freshness
 from cache.errors import CorruptValueError
 from cache.handler import SetContext
+from cache.javascript import json_text
 from cache.keys import KeySchema
+from cache.kv_store import MAX_METADATA_BYTES, KVWhole
 from cache.layout_framed import FIRST_READ_BYTES, MAGIC, PREFIX_BYTES, _known_head
 from cache.layout_vinext import _known_entry
 from cache.values import (
@@ -278,6 +280,68 @@ def test_schema_v1_writes_none_of_v2_s_fields() -> None:
     assert fields == {"value": None, "tags": [], "lastModified": 1000, "revalidateAt": 61_000}
 
 
+def apart(entry: CacheEntry) -> KVWhole | None:
+    written = Codec(Layout.FRAMED, KeySchema.V2).write_apart(entry, MAX_METADATA_BYTES)
+    return None if written is None else KVWhole(json_text(written[0]), BytesBody(written[1].to_bytes()))
+
+
+@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("name", [name for name, value in VALUES.items() if value is not None and value.kind in DETACH])
+async def test_every_kind_with_a_body_is_read_from_its_head_and_its_body(name: str, layout: Layout) -> None:
+    entry = CacheEntry.make(VALUES[name], ("a", "é"), 1000, 60, 600, 5)
+    stored = apart(entry)
+    assert stored is not None
+    assert stored.buffer in bodies_of(entry).values()
+    assert await Codec(layout, KeySchema.V2).read_value(stored) == entry
+
+
+@pytest.mark.parametrize(
+    "value", [None, RedirectValue(props={}), FetchValue({}, "b", "u")], ids=lambda value: type(value).__name__
+)
+def test_what_has_no_body_is_one_value(value: CacheValue | None) -> None:
+    assert apart(CacheEntry.make(value, (), 1000, 60)) is None
+
+
+async def test_a_head_that_metadata_cannot_hold_stays_with_its_body() -> None:
+    html = text_body("<p>")
+    for tag in ("x" * 600, "日" * 200):
+        fitting = apart(CacheEntry.make(AppPageValue(html=html), (tag,), 1000, 60))
+        assert fitting is not None
+        assert fitting.metadata is not None
+        room = MAX_METADATA_BYTES - len(fitting.metadata.encode())
+        assert apart(CacheEntry.make(AppPageValue(html=html), (tag + "x" * room,), 1000, 60)) is not None
+        assert apart(CacheEntry.make(AppPageValue(html=html), (tag + "x" * (room + 1),), 1000, 60)) is None
+
+
+async def test_other_metadata_is_no_head_whatever_its_tags_say() -> None:
+    codec = Codec(Layout.FRAMED, KeySchema.V2)
+    entry = CacheEntry.make(AppPageValue(html=text_body("<p>")), ('"bodySize":', '{"bodySize":1}'), 1000, 60)
+    for metadata in (None, "null", '"bodySize"', json_text({"tags": entry.tags})):
+        assert await codec.read_value(KVWhole(metadata, BytesBody(joined(codec, entry)))) == entry
+
+
+async def test_a_head_that_does_not_fit_its_body_is_corrupt() -> None:
+    codec = Codec(Layout.FRAMED, KeySchema.V2)
+    stored = apart(CacheEntry.make(AppPageValue(html=text_body("<p>")), ("a",), 1000, 60))
+    assert stored is not None
+    assert stored.metadata is not None
+    for text in ("", "<p", "<p>x"):
+        with pytest.raises(CorruptValueError):
+            await codec.read_value(KVWhole(stored.metadata, BytesBody(text.encode())))
+    for head in (
+        stored.metadata.replace('"bodySize":3', '"bodySize":-3'),
+        stored.metadata.replace('"bodySize":3', '"bodySize":"3"'),
+        stored.metadata.replace('"body":"html"', '"body":"rscData"'),
+        stored.metadata.replace('"body":"html"', '"body":null'),
+        stored.metadata.replace('"lastModified"', '"LastModified"'),
+        stored.metadata.replace('"tags":["a"]', f'"tags":{"[" * 600}{"]" * 600}'),
+        '[{"bodySize":3}]',
+        '"bodySize":3',
+    ):
+        with pytest.raises(CorruptValueError):
+            await codec.read_value(KVWhole(head, stored.buffer))
+
+
 texts = st.text(st.characters(exclude_categories=[]), max_size=20)
 plain_texts = st.text(max_size=50)
 headers_of = st.dictionaries(plain_texts, st.one_of(texts, st.lists(texts, max_size=3)), max_size=3)
@@ -319,6 +383,13 @@ entries = st.builds(
     st.none() | st.integers(1, 10**9),
     st.none() | st.integers(1, 10**9),
 )
+
+
+@given(entries)
+async def test_any_entry_is_read_from_its_head_and_its_body(entry: CacheEntry) -> None:
+    stored = apart(entry)
+    if stored is not None:
+        assert await Codec(Layout.VINEXT, KeySchema.V1).read_value(stored) == entry
 
 
 @given(entries, st.sampled_from(list(Layout)))

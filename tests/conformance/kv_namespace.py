@@ -9,48 +9,77 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cache.body import BytesBody
+from cache.errors import CorruptValueError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from cache.body import Buffer
     from cache.kv_store import KVListedKey, KVNamespace
 
 MOST = 25 * 1024 * 1024
 
 
 async def a_key_never_written_is_absent(namespace: KVNamespace) -> None:
-    assert await namespace.get("nothing") is None
+    for streamed in (False, True):
+        assert await namespace.get("nothing", streamed=streamed) is None
     assert await namespace.get_texts(["nothing"]) == {"nothing": None}
 
 
 async def bytes_come_back_as_they_were(namespace: KVNamespace) -> None:
     for data in (b"", bytes(range(256)), b"\x00", "日🎉".encode()):
         await namespace.put("k", data)
-        found = await namespace.get("k")
-        assert found is not None
+        found = await _read(namespace, "k")
         assert found.to_bytes() == data
         assert found.size_bytes == len(data)
 
 
-async def text_is_utf8(namespace: KVNamespace) -> None:
-    await namespace.put("k", "é\x00\u2028🎉")
+async def a_value_comes_with_its_metadata(namespace: KVNamespace) -> None:
+    """As JSON, in the order in which it was written, null and surrogates included."""
+    metadata = {"b": None, "a": [1.5, True, {"x": 'é\ud800"'}], "tags": []}
+    await namespace.put("k", b"abc", metadata=metadata)
+    await namespace.put("none", b"")
+    for streamed in (False, True):
+        found = await namespace.get("k", streamed=streamed)
+        assert found is not None
+        assert found.metadata == '{"b":null,"a":[1.5,true,{"x":"é\\ud800\\""}],"tags":[]}'
+        assert found.body(3).size_bytes == 3
+        assert (await found.whole()).to_bytes() == b"abc"
+        without = await namespace.get("none", streamed=streamed)
+        assert without is not None
+        assert without.metadata is None
+        assert (await without.whole()).to_bytes() == b""
+
+
+async def a_body_of_another_size_is_corrupt(namespace: KVNamespace) -> None:
+    await namespace.put("k", b"abc")
     found = await namespace.get("k")
     assert found is not None
+    assert found.body(3).to_bytes() == b"abc"
+    for size in (2, 4):
+        try:
+            found.body(size)
+        except CorruptValueError:
+            continue
+        raise AssertionError(f"taken as one of {size} bytes")
+
+
+async def text_is_utf8(namespace: KVNamespace) -> None:
+    await namespace.put("k", "é\x00\u2028🎉")
+    found = await _read(namespace, "k")
     assert found.to_bytes() == "é\x00\u2028🎉".encode()
     assert await namespace.get_texts(["k"]) == {"k": "é\x00\u2028🎉"}
 
 
 async def parts_are_joined(namespace: KVNamespace) -> None:
     await namespace.put("k", (b"ab", BytesBody(b"cd"), b"", BytesBody(b"ef")))
-    found = await namespace.get("k")
-    assert found is not None
+    found = await _read(namespace, "k")
     assert (found.head(3), found.tail(4).to_bytes(), found.head(99)) == (b"abc", b"ef", b"abcdef")
 
 
 async def json_is_parsed_and_large_fields_are_taken_out(namespace: KVNamespace) -> None:
     await namespace.put("k", '{"value":{"kind":"K","a":"\u00e9\\ud800","b":"QUI=","c":null,"d":5},"tags":["x"],"n":1.5}')
-    found = await namespace.get("k")
-    assert found is not None
+    found = await _read(namespace, "k")
     rest, bodies = found.json({"K": {"a": "text", "b": "base64", "d": "text", "e": "text"}})
     assert rest == '{"value":{"kind":"K","c":null,"d":5},"tags":["x"],"n":1.5}'
     assert {name: body.to_bytes() for name, body in bodies.items()} == {"a": "é\ufffd".encode(), "b": b"AB"}
@@ -129,8 +158,7 @@ async def a_time_to_live_is_at_least_a_minute(namespace: KVNamespace) -> None:
 
 async def a_value_holds_25_mib(namespace: KVNamespace) -> None:
     await namespace.put("k", bytes(MOST))
-    found = await namespace.get("k")
-    assert found is not None
+    found = await _read(namespace, "k")
     assert found.size_bytes == MOST
     await _refuses("413", namespace.put("k", bytes(MOST + 1)))
 
@@ -138,6 +166,8 @@ async def a_value_holds_25_mib(namespace: KVNamespace) -> None:
 RULES: tuple[Callable[[KVNamespace], Awaitable[None]], ...] = (
     a_key_never_written_is_absent,
     bytes_come_back_as_they_were,
+    a_value_comes_with_its_metadata,
+    a_body_of_another_size_is_corrupt,
     text_is_utf8,
     parts_are_joined,
     json_is_parsed_and_large_fields_are_taken_out,
@@ -152,6 +182,16 @@ RULES: tuple[Callable[[KVNamespace], Awaitable[None]], ...] = (
     a_time_to_live_is_at_least_a_minute,
     a_value_holds_25_mib,
 )
+
+
+async def _read(namespace: KVNamespace, key: str) -> Buffer:
+    """The same value, read either way."""
+    found, streamed = await namespace.get(key), await namespace.get(key, streamed=True)
+    assert found is not None
+    assert streamed is not None
+    whole = await found.whole()
+    assert (await streamed.whole()).to_bytes() == whole.to_bytes()
+    return whole
 
 
 async def _listed(namespace: KVNamespace, prefix: str) -> list[KVListedKey]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cache.body import BytesBody
-from cache.kv_store import KVListedKey, KVListPage
+from cache.javascript import json_text
+from cache.kv_store import KVListedKey, KVListPage, KVWhole
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from cache.body import Body, Buffer
+    from cache.body import Body
     from cache.ports import Clock
 
 _MAX_KEY_BYTES = 512
@@ -45,11 +46,14 @@ class InMemoryKV:
     stored: dict[str, Stored] = field(default_factory=dict)
     operations: list[tuple[str, str]] = field(default_factory=list)
 
-    async def get(self, key: str) -> Buffer | None:
+    async def get(self, key: str, *, streamed: bool = False) -> KVWhole | None:
+        del streamed
         await self._begin("get", key)
         _check_key("GET", key)
         found = self._live(key)
-        return None if found is None else BytesBody(found.value)
+        if found is None:
+            return None
+        return KVWhole(None if found.metadata is None else json_text(found.metadata), BytesBody(found.value))
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         await self._begin("get_texts", ",".join(keys))
@@ -76,7 +80,7 @@ class InMemoryKV:
             raise KVError(
                 f"KV PUT failed: 400 Invalid expiration_ttl of {expiration_ttl}. Expiration TTL must be at least {_MIN_TTL}."
             )
-        text = None if metadata is None else json.dumps(metadata, ensure_ascii=False, separators=(",", ":"))
+        text = None if metadata is None else json_text(metadata)
         size = 0 if text is None else len(text.encode())
         if size > _MAX_METADATA_BYTES:
             raise KVError(f"KV PUT failed: 413 Metadata length of {size} exceeds limit of {_MAX_METADATA_BYTES}.")

@@ -18,9 +18,12 @@ from tests.fakes.ports import FakeBackground, FakeClock
 
 from cache.body import BytesBody
 from cache.codec import Codec, Layout
+from cache.javascript import json_text
 from cache.keys import KeySchema
 from cache.kv import KVCacheHandler
+from cache.kv_store import KVWhole
 from cache.kv_ttl import TTLPolicy
+from cache.values import AppPageValue
 from seed.entries import SeedEntry, seed_entries
 from seed.from_directory import open_directory
 from vinext_worker import retrying_client
@@ -499,5 +502,8 @@ def test_the_codec_reads_what_was_written(tmp_path: Path, command_line: CommandL
     deployment = FakeDeployment.of_pages(tmp_path, PAGES, variables='VINEXT_KV_LAYOUT = "framed"')
     assert command_line.run("populate", "--config", deployment.config).status == 0
     codec = Codec(Layout.VINEXT, KeySchema.V2)
-    bodies = {codec.read(BytesBody(found.value)).value.html.to_bytes() for found in cloudflare.stored.values()}  # type: ignore[union-attr]
-    assert bodies == set(PAGES.values())
+    for found in cloudflare.stored.values():
+        entry = asyncio.run(codec.read_value(KVWhole(json_text(found.metadata), BytesBody(found.value))))
+        assert isinstance(entry.value, AppPageValue)
+        assert found.value == entry.value.html.to_bytes()
+    assert {found.value for found in cloudflare.stored.values()} == set(PAGES.values())

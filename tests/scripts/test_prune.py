@@ -10,7 +10,14 @@ from tests.fakes.builds import BUILT_AT_MS, dump
 from tests.fakes.cloudflare import Stored
 from tests.fakes.deployments import FakeDeployment
 
+from cache.body import text_body
+from cache.codec import Codec, Layout
+from cache.entry import CacheEntry
 from cache.keys import KeySchema, Suffix, fallback_shell_key, kv_key, page_key, pages_router_key
+from cache.kv_record import kv_record
+from cache.kv_ttl import TTLPolicy
+from cache.values import AppPageValue
+from vinext_worker.populate.kv import value_bytes
 from vinext_worker.prune.key_build import key_build
 from vinext_worker.prune.plan import StoredBuild, plan_prune
 
@@ -91,6 +98,18 @@ def deployment(tmp_path: Path, cloudflare: FakeCloudflare) -> FakeDeployment:
     cloudflare.stored["cache:unstable_cache:a:[]"] = Stored(b"{}")
     store(cloudflare, "oldest", 0, 5, prefix="another-app")
     return FakeDeployment.of_pages(tmp_path, {"/": b"<p>"}, build_id=CURRENT)
+
+
+def test_a_framed_entry_tells_its_age_in_its_metadata(
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare
+) -> None:
+    for build, made_ms in (("framed-older", BUILT_AT_MS - 1), ("framed-newer", BUILT_AT_MS + 1)):
+        entry = CacheEntry.make(AppPageValue(html=text_body("<p>")), ("t",), made_ms)
+        record = kv_record(entry, Codec(Layout.FRAMED, KeySchema.V2), TTLPolicy.THIRTY_DAYS)
+        key = kv_key(page_key(KeySchema.V2, build, "/0", "html"))
+        cloudflare.stored[key] = Stored(value_bytes(record), record.metadata)
+    said = command_line.run("prune", "--config", deployment.config, "--keep", "1", "--json").document
+    assert {row["buildId"] for row in said["removed"]} == {"oldest", "older", "framed-older"}
 
 
 def test_a_dry_run_says_what_would_go(deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare) -> None:

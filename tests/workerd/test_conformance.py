@@ -79,7 +79,7 @@ def test_binding_obeys(client: httpx.Client, rule: str) -> None:
 
 
 def test_a_store_that_never_answers_is_given_up(runtime: LocalRuntime, client: httpx.Client) -> None:
-    for method in ("get", "put", "delete", "list"):
+    for method in ("get", "getWithMetadata", "put", "delete", "list"):
         runtime.fail("VINEXT_CACHE", method, "hang")
     try:
         answer = client.get("/hang").raise_for_status().json()

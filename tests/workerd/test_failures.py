@@ -20,6 +20,7 @@ KEPT = {"headers": {"Cache-Control": "s-maxage=600"}}
 # The page handler has a cache of its own, and says neither that a page may be kept nor that it may not.
 PASSED = {"headers": {"Cache-Control": "no-store", "X-Vinext-Cache": "MISS"}}
 BUILD_FILE = "/__prerender/build.json"
+KV_READS = ("get", "getWithMetadata")
 
 
 @pytest.fixture
@@ -143,13 +144,14 @@ def test_an_artifact_that_is_missing_is_asked_for_once(worker: ColdWorker, build
 def test_while_kv_cannot_be_read_pages_are_served_all_the_same(worker: ColdWorker, build: SmallBuild) -> None:
     worker.assets.fill(build.copy())
     worker.pages.plan_for({"*": PASSED})
-    worker.runtime.fail("VINEXT_CACHE", "get")
+    for method in KV_READS:
+        worker.runtime.fail("VINEXT_CACHE", method)
     for path in ("/page", "/new") * 5:
         answer = worker.visitor.ask(path)
         assert (answer.status, answer.state) == (200, None)
         assert answer.text.startswith("page ")
     (event,) = worker.events("cache.read_failed")
-    assert "VINEXT_CACHE.get failed" in event["error"]
+    assert "VINEXT_CACHE.getWithMetadata failed" in event["error"]
     # Whether the build's page was invalidated cannot be told now, so it is not served.
     assert len(worker.events("cache.markers_failed")) == 1
     worker.runtime.heal()
@@ -161,7 +163,8 @@ def test_while_kv_cannot_be_read_pages_are_served_all_the_same(worker: ColdWorke
 def test_a_kv_that_never_answers_is_given_up_on(worker: ColdWorker, build: SmallBuild) -> None:
     worker.assets.fill(build.copy())
     worker.pages.plan_for({"*": KEPT})
-    worker.runtime.fail("VINEXT_CACHE", "get", "hang")
+    for method in KV_READS:
+        worker.runtime.fail("VINEXT_CACHE", method, "hang")
     answers = worker.visitor.ask_together(["/page.rsc", "/new", "/new"], lambda: None)
     assert [answer.status for answer in answers] == [200] * 3
     assert [event["error"] for event in worker.events("cache.read_failed")][:1] == [

@@ -5,6 +5,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from cache.body import BytesBody
+from cache.javascript import json_text
+from cache.kv_store import KVWhole
 from vinext_worker.errors import ConfigurationError, RemoteError
 
 if TYPE_CHECKING:
@@ -76,8 +79,15 @@ class RemoteNamespace:
                 return
             parameters = {**parameters, "cursor": cursor}
 
-    async def value(self, key: str) -> bytes | None:
-        """The value of a key, None where there is none."""
+    async def get(self, key: str) -> KVWhole | None:
+        """A value with its metadata, None where there is none."""
+        value = await self._value(key)
+        if value is None:
+            return None
+        metadata = await self._metadata(key)
+        return KVWhole(None if metadata is None else json_text(metadata), BytesBody(value))
+
+    async def _value(self, key: str) -> bytes | None:
         response = await self._cloudflare.send("GET", f"{self._path}/values/{quote(key, safe='')}")
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
@@ -85,7 +95,6 @@ class RemoteNamespace:
             self._cloudflare.document(response, f"reading from {self.name}")
         return response.content
 
-    async def metadata(self, key: str) -> Any:
-        """The metadata of a key, None where there is none."""
+    async def _metadata(self, key: str) -> Any:
         answer = await self._cloudflare.ask("GET", f"{self._path}/metadata/{quote(key, safe='')}", f"reading from {self.name}")
         return answer.get("result")

@@ -8,7 +8,6 @@ import json
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Self
 
-from cache.body import BytesBody
 from cache.codec import Codec
 from cache.errors import CorruptValueError, InvalidArgumentError, ValueTooLargeError
 from cache.javascript import json_text
@@ -108,14 +107,15 @@ class KVPopulator:
         for turn in range(_READS):
             # A read may come from a place that a write reaches later.
             await asyncio.sleep(_READ_AGAIN_SECONDS if turn else 0)
-            value = await self._namespace.value(parcel.key)
-            if value is None:
+            found = await self._namespace.get(parcel.key)
+            if found is None:
                 wrong = "it is not there"
                 continue
-            if value == wanted and await self._namespace.metadata(parcel.key) == sent.get("metadata"):
+            metadata = None if found.metadata is None else json.loads(found.metadata)
+            if found.buffer.to_bytes() == wanted and metadata == sent.get("metadata"):
                 return None
             try:
-                self._encoder.codec.read(BytesBody(value))
+                await self._encoder.codec.read_value(found)
             except CorruptValueError as error:
                 wrong = f"what is there is no entry: {error}"
             else:

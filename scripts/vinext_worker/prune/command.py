@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from cache.body import BytesBody
 from cache.codec import Codec
 from cache.errors import CorruptValueError
 from cache.keys import kv_entry_prefix
@@ -101,11 +100,11 @@ async def _oldest_ms(remote: RemoteNamespace, codec: Codec, names: list[str], cu
     """The oldest time found; the search ends with the first that proves the build to be older."""
     oldest: int | None = None
     for name in names:
-        value = await remote.value(name)
+        value = await remote.get(name)
         if value is None:
             continue
         try:
-            made_ms = codec.read(BytesBody(value)).last_modified_ms
+            made_ms = (await codec.read_value(value)).last_modified_ms
         except CorruptValueError:
             continue
         oldest = made_ms if oldest is None else min(oldest, made_ms)

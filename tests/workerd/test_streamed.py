@@ -1,0 +1,112 @@
+"""Pages that go from KV to the visitor while they are still being read: the framed layout, without memory in front of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.workerd.builds import SmallBuild
+from tests.workerd.patience import eventually
+from tests.workerd.stubs import AssetsStub, PagesStub, assets_service, events, pages_service
+from tests.workerd.visitor import Visitor
+
+from cache.body import text_body
+from cache.entry import CacheEntry
+from cache.keys import KeySchema, kv_key, page_key
+from cache.layout_framed import write_framed
+from cache.values import AppPageValue
+from vinext_worker.runtime import LocalRuntime, RuntimeOptions
+from vinext_worker.wrangler_config import WranglerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vinext_worker.toolchain import Project
+
+LARGE = "".join(f"<p>{number} é" for number in range(100_000))
+KEPT = {"headers": {"Cache-Control": "s-maxage=60", "Content-Type": "text/html"}}
+
+
+@pytest.fixture(scope="module")
+def runtime(project: Project) -> Iterator[LocalRuntime]:
+    options = RuntimeOptions(
+        config=WranglerConfig.read(project.configuration),
+        project=project,
+        services={"PAGES": pages_service(), "ASSETS": assets_service()},
+        variables={"VINEXT_KV_LAYOUT": "framed", "VINEXT_MEMORY_BYTES": "0"},
+    )
+    with LocalRuntime(options) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def build(runtime: LocalRuntime, tmp_path_factory: pytest.TempPathFactory) -> SmallBuild:
+    made = SmallBuild(tmp_path_factory.mktemp("build"))
+    made.page("/page")
+    AssetsStub(runtime).fill(made.copy())
+    PagesStub(runtime).plan_for({"/large": {**KEPT, "body": LARGE}, "/small": {**KEPT, "body": "é"}, "*": KEPT})
+    return made
+
+
+@pytest.mark.parametrize(("path", "text"), [("/large", LARGE), ("/small", "é")])
+@pytest.mark.usefixtures("build")
+def test_a_page_is_read_and_sent_as_often_as_it_is_asked_for(runtime: LocalRuntime, path: str, text: str) -> None:
+    visitor = Visitor(runtime.url)
+    assert visitor.ask(path).state == "MISS"
+    answer = eventually(lambda: visitor.ask(path), lambda answer: answer.state == "HIT")
+    for hit in (answer, visitor.ask(path), *visitor.ask_together([path] * 8, lambda: None)):
+        assert (hit.status, hit.state, hit.text) == (200, "HIT", text)
+        assert hit.headers["content-length"] == str(len(text.encode()))
+        assert hit.headers["content-type"] == "text/html"
+
+
+@pytest.mark.usefixtures("build")
+def test_a_body_that_is_not_sent_is_in_nobodys_way(runtime: LocalRuntime) -> None:
+    """HEAD and 304 read a page and leave its body: more of them than there may be reads at a time."""
+    visitor = Visitor(runtime.url)
+    hit = eventually(lambda: visitor.ask("/large"), lambda answer: answer.state == "HIT")
+    for _ in range(20):
+        head = visitor.ask("/large", "HEAD")
+        assert (head.status, head.state, head.body) == (200, "HIT", b"")
+        unmodified = visitor.ask("/large", headers={"If-None-Match": hit.headers["etag"]})
+        assert (unmodified.status, unmodified.state, unmodified.body) == (304, "HIT", b"")
+    assert visitor.ask("/large").body == hit.body
+    assert {line.level for line in runtime.logs} <= {"info", "debug"}
+
+
+def test_a_value_is_its_page_s_body_and_one_of_before_is_read_as_well(runtime: LocalRuntime, build: SmallBuild) -> None:
+    visitor, kv = Visitor(runtime.url), runtime.kv()
+    eventually(lambda: visitor.ask("/small"), lambda answer: answer.state == "HIT")
+    key = kv_key(page_key(KeySchema.V2, build.build_id, "/small", "html"))
+    assert kv.get(key) == "é".encode()
+    head = kv.metadata(key)
+    entry = CacheEntry.make(AppPageValue(html=text_body("in one")), tuple(head["tags"]), head["lastModified"])
+    kv.put(key, b"".join(part if isinstance(part, bytes) else part.to_bytes() for part in write_framed(entry)))
+    assert eventually(lambda: visitor.ask("/small"), lambda answer: answer.text == "in one").state == "HIT"
+    assert events(runtime, "cache.entry_corrupt") == []
+
+
+def test_a_stale_page_is_sent_and_made_again(runtime: LocalRuntime, build: SmallBuild) -> None:
+    visitor, kv, pages = Visitor(runtime.url), runtime.kv(), PagesStub(runtime)
+    first = eventually(lambda: visitor.ask("/stale"), lambda answer: answer.state == "HIT")
+    key = kv_key(page_key(KeySchema.V2, build.build_id, "/stale", "html"))
+    head = kv.metadata(key)
+    kv.put(key, first.body, {"metadata": {**head, "revalidateAt": head["lastModified"]}})
+    made = len(pages.requests("/stale", rsc=False))
+    stale = eventually(lambda: visitor.ask("/stale"), lambda answer: answer.state == "STALE")
+    assert stale.body == first.body
+    fresh = eventually(lambda: visitor.ask("/stale"), lambda answer: answer.state == "HIT")
+    assert fresh.body != first.body
+    assert len(pages.requests("/stale", rsc=False)) == made + 1
+
+
+def test_a_head_that_is_damaged_is_a_miss_and_is_replaced(runtime: LocalRuntime, build: SmallBuild) -> None:
+    visitor, kv = Visitor(runtime.url), runtime.kv()
+    hit = eventually(lambda: visitor.ask("/damaged"), lambda answer: answer.state == "HIT")
+    key = kv_key(page_key(KeySchema.V2, build.build_id, "/damaged", "html"))
+    kv.put(key, hit.body, {"metadata": {**kv.metadata(key), "body": "rscData"}})
+    miss = eventually(lambda: visitor.ask("/damaged"), lambda answer: answer.state == "MISS")
+    assert miss.status == 200
+    eventually(lambda: visitor.ask("/damaged"), lambda answer: answer.state == "HIT")
+    (event,) = events(runtime, "cache.entry_corrupt")
+    assert event["key"] == key
