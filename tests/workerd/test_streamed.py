@@ -34,6 +34,7 @@ def runtime(project: Project) -> Iterator[LocalRuntime]:
         project=project,
         services={"PAGES": pages_service(), "ASSETS": assets_service()},
         variables={"VINEXT_KV_LAYOUT": "framed", "VINEXT_MEMORY_BYTES": "0"},
+        faults=True,
     )
     with LocalRuntime(options) as started:
         yield started
@@ -84,6 +85,21 @@ def test_a_value_is_its_page_s_body_and_one_of_before_is_read_as_well(runtime: L
     kv.put(key, b"".join(part if isinstance(part, bytes) else part.to_bytes() for part in write_framed(entry)))
     assert eventually(lambda: visitor.ask("/small"), lambda answer: answer.text == "in one").state == "HIT"
     assert events(runtime, "cache.entry_corrupt") == []
+
+
+@pytest.mark.usefixtures("build")
+def test_where_kv_breaks_off_so_does_the_answer_and_the_next_is_whole(runtime: LocalRuntime) -> None:
+    visitor = Visitor(runtime.url)
+    whole = eventually(lambda: visitor.ask("/large"), lambda answer: answer.state == "HIT")
+    runtime.fail("VINEXT_CACHE", "getWithMetadata", "break")
+    try:
+        torn = visitor.ask_raw("/large")
+    finally:
+        runtime.heal()
+    assert torn.startswith(b"HTTP/1.1 200")
+    assert not torn.endswith(b"0\r\n\r\n")
+    assert b"<p>99999" not in torn
+    assert visitor.ask("/large").body == whole.body
 
 
 def test_a_stale_page_is_sent_and_made_again(runtime: LocalRuntime, build: SmallBuild) -> None:

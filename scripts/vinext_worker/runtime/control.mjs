@@ -88,9 +88,26 @@ function faulty(name, binding) {
     get(_target, property) {
       const value = binding[property];
       if (typeof value !== "function" || property === "constructor") return value;
-      return (...given) => act(faults.get(`${name}.${property}`), name, property) ?? value.apply(binding, given);
+      return (...given) => {
+        const fault = faults.get(`${name}.${property}`);
+        return fault === "break" ? broken(value.apply(binding, given)) : act(fault, name, property) ?? value.apply(binding, given);
+      };
     },
   });
+}
+
+/** What was found, with a value that breaks off after its first bytes. */
+async function broken(found) {
+  const { value, metadata } = await found;
+  const reader = value.getReader();
+  const first = await reader.read();
+  await reader.cancel();
+  const start = (controller) => controller.enqueue(first.value.subarray(0, 1000));
+  const pull = async (controller) => {
+    await scheduler.wait(20); // so that the first bytes are on their way
+    controller.error(new Error("the value broke off as asked for"));
+  };
+  return { value: new ReadableStream({ start, pull }), metadata };
 }
 
 function act(fault, name, property) {

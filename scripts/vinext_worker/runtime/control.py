@@ -11,7 +11,8 @@ from cache.errors import VinextWorkerError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Fault = Literal["throw", "hang"] | int
+Fault = Literal["throw", "hang", "break"] | int
+"""An error, no answer, a value of KV that breaks off while it is streamed; a number: an answer with that status."""
 """What a failing method does: reject, never settle, or (for `fetch`) answer with that status."""
 
 _TIMEOUT_SECONDS = 60
