@@ -27,7 +27,7 @@ class Body(Protocol):
         ...
 
     def to_bytes(self) -> bytes:
-        """Copy the bytes into Python's memory."""
+        """Copy the bytes into Python's memory; a TypeError for a body that can only be sent (`GetContext.streamed`)."""
         ...
 
 

@@ -194,10 +194,8 @@ class KVCacheHandler:
         return None if found is None else await self._codec.read_value(found)
 
     async def _write(self, name: str, record: KVRecord) -> None:
-        first, *rest = record.parts
-        value = first if isinstance(first, bytes) and not rest else record.parts
         try:
-            await self._namespace.put(name, value, expiration_ttl=record.expiration_ttl, metadata=record.metadata)
+            await self._namespace.put(name, record.parts, expiration_ttl=record.expiration_ttl, metadata=record.metadata)
         except Exception as error:  # noqa: BLE001 - a failure of the store, of whatever kind, loses the write
             self._failed("cache.write_failed", name, error)
 

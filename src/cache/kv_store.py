@@ -5,7 +5,7 @@ Source: https://developers.cloudflare.com/kv/platform/limits/ and the reference 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cache.errors import CorruptValueError
 from cache.frozen import frozen
@@ -55,8 +55,7 @@ class KVValue(Protocol):
         ...
 
 
-@frozen
-class KVWhole:
+class KVWhole(NamedTuple):
     """A value that has been read as a whole (a KVValue)."""
 
     metadata: str | None

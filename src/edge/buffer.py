@@ -98,11 +98,13 @@ def body_to_js(body: Body) -> Any:
 
 
 def joined(parts: Sequence[bytes | Body]) -> Any:
-    """One `Uint8Array` of several parts, joined in JavaScript."""
+    """One `Uint8Array` of parts, joined in JavaScript; a single one is not copied."""
+    arrays = [to_js(part) if isinstance(part, bytes) else body_to_js(part) for part in parts]
+    if len(arrays) == 1:
+        return arrays[0]
     whole = Uint8Array.new(size_bytes(parts))
     position = 0
-    for part in parts:
-        data = to_js(part) if isinstance(part, bytes) else body_to_js(part)
+    for data in arrays:
         whole.set(data, position)
         position += data.byteLength
     return whole
