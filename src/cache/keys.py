@@ -5,7 +5,6 @@ Two schemas: V1 is vinext 0.0.38, V2 is vinext 1.4.0; those between were not tri
 
 from __future__ import annotations
 
-import hashlib
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -261,6 +260,8 @@ def _base36(number: int) -> str:
 
 
 def _sha256(text: str) -> str:
+    import hashlib  # noqa: PLC0415 - few keys need it, and a start would take a tenth longer
+
     return hashlib.sha256(to_utf8(text)).hexdigest()
 
 

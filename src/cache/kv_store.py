@@ -5,7 +5,7 @@ Source: https://developers.cloudflare.com/kv/platform/limits/ and the reference 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cache.errors import CorruptValueError
 from cache.frozen import frozen
@@ -23,7 +23,7 @@ MIN_TTL_SECONDS = 60
 
 @frozen
 class KVListedKey:
-    """A key of a listing; `expiration` is in epoch seconds."""
+    """A key of a listing; `expiration` is in epoch seconds, and of the metadata there are at least the `tags`."""
 
     name: str
     metadata: Mapping[str, object] | None = None
@@ -55,11 +55,14 @@ class KVValue(Protocol):
         ...
 
 
-class KVWhole(NamedTuple):
+class KVWhole:
     """A value that has been read as a whole (a KVValue)."""
 
-    metadata: str | None
-    buffer: Buffer
+    __slots__ = ("buffer", "metadata")
+
+    def __init__(self, metadata: str | None, buffer: Buffer) -> None:
+        self.metadata = metadata
+        self.buffer = buffer
 
     def body(self, size_bytes: int) -> Body:
         """Give the value; raises CorruptValueError for another size."""

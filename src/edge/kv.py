@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import js
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from cache.body import Body, Buffer
     from cache.kv_store import KVValue
 
+
+# Of a thousand keys with their metadata only this is brought into Python.
+_LISTED = ["keys", "name", "expiration", "metadata", "tags", "list_complete", "cursor"]
 
 READ_TIMEOUT_MS = 5_000
 WRITE_TIMEOUT_MS = 20_000
@@ -74,8 +78,9 @@ class KVBinding:
         options: dict[str, object] = {"prefix": prefix}
         if cursor is not None:
             options["cursor"] = cursor
-        page = (await self._reads.value(bind(self._binding.list, self._binding, _object(options)))).to_py()
-        keys = tuple(KVListedKey(key["name"], key.get("metadata") or None, key.get("expiration")) for key in page["keys"])
+        found = await self._reads.value(bind(self._binding.list, self._binding, _object(options)))
+        page = json.loads(self._stringify(found, to_js(_LISTED)))
+        keys = tuple(KVListedKey(key["name"], key.get("metadata"), key.get("expiration")) for key in page["keys"])
         return KVListPage(keys, None if page["list_complete"] else page["cursor"])
 
 
