@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from benchmarks import machine, sites
-from benchmarks.cases import CASES, FRAMED, LAYOUT, MEMORY, TIERED, targets
+from benchmarks.cases import CASES, FRAMED, LAYOUT, MEMORY, TIERED, in_turns, targets
 from benchmarks.chart import chart
 from benchmarks.cold import first_answers, starts
 from benchmarks.contender import our_options, ours, vinext
@@ -69,9 +69,9 @@ def main(  # noqa: PLR0913 - one for each option
         bench = Bench(generator, running, rounds)
         with console.status("warming up …"):
             bench.compile(CASES[1].requests[0])
-        for case in cases:
-            with console.status(f"{case.name} …"):
-                found += bench.run(case.beside(against.name) if against else case)
+        for group in in_turns(cases):
+            with console.status(f"{', '.join(case.name for case in group)} …"):
+                found += bench.run(*(case.beside(against.name) if against else case for case in group))
     cold, begun = [], []
     if not only:
         folder = project.local / "benchmarks" / "cold"

@@ -29,7 +29,8 @@ class Case:
 
     `requests` are asked for one after the other, again and again; for a miss `{}` in the path stands for a number
     that is new each time, for a stale page for one of a few. Each contender is asked `count` times a round; this Worker
-    `times_more` as often where it takes so little beside the others that their number would measure nothing.
+    `times_more` as often where it takes so little beside the others that their number would measure nothing. It takes turns with
+    the case `turns_with`, where a target compares the two: a machine may be half as fast again some minutes later.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Case:
     count: int
     is_quick: bool = False
     times_more: int = 1
+    turns_with: str = ""
 
     def beside(self, checkout: str) -> Case:
         """The same, with this Worker out of another checkout too."""
@@ -81,7 +83,7 @@ CASES = (
     Case("HIT, 1 KB", "hit", _page("1 KB"), (VINEXT[0], *OURS), 1500),
     Case("HIT, 8 KB", "hit", _page("8 KB"), (*VINEXT, *OURS), 3000, is_quick=True),
     Case("HIT, 100 KB", "hit", _page("100 KB"), (*VINEXT, *OURS), 800),
-    Case("HIT, 470 KB", "hit", _page("470 KB"), (*VINEXT, *OURS), 400, is_quick=True, times_more=3),
+    Case("HIT, 470 KB", "hit", _page("470 KB"), (*VINEXT, *OURS), 400, is_quick=True, times_more=3, turns_with="HIT, 8 KB"),
     Case("HIT, 2 MB", "hit", _page("2 MB"), (*VINEXT, *OURS), 100),
     Case("HIT, 100 KB, not ASCII", "hit", _page("100 KB", folder="words"), (*VINEXT, *OURS), 600),
     Case("HIT, RSC of 8 KB", "hit", _page("8 KB", rsc=True), (*VINEXT, *OURS), 1000),
@@ -106,6 +108,14 @@ CASES = (
         is_quick=True,
     ),
 )
+
+
+def in_turns(cases: Sequence[Case]) -> list[list[Case]]:
+    """The cases in groups of those that take turns, each where its first one stands."""
+    groups: dict[str, list[Case]] = {}
+    for case in cases:
+        groups.setdefault(case.turns_with or case.name, []).append(case)
+    return list(groups.values())
 
 
 def targets() -> list[Target]:

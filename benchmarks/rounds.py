@@ -83,16 +83,17 @@ class Bench:
         for running in self._running.values():
             self._generator.run(running.url, [request], [0] * _COMPILE_REQUESTS)
 
-    def run(self, case: Case) -> list[Series]:
-        """Measure a case. Raises WrongAnswerError, LoadError."""
-        series = {name: Series(case.name, name) for name in case.contenders if name in self._running}
-        for name in series:
-            self._warm_up(case, name)
+    def run(self, *cases: Case) -> list[Series]:
+        """Measure cases of one kind, which take turns with each other, too. Raises WrongAnswerError, LoadError."""
+        series = [(case, Series(case.name, name)) for case in cases for name in case.contenders if name in self._running]
+        for case, measured in series:
+            self._warm_up(case, measured.contender)
         for number in range(self._rounds):
-            self._round(number, self._of_this_round(case), series)
-        for measured in series.values():
+            of_this_round = {case.name: self._of_this_round(case) for case in cases}
+            self._round(number, [(of_this_round[case.name], measured) for case, measured in series])
+        for case, measured in series:
             _check(case, measured)
-        return list(series.values())
+        return [measured for _, measured in series]
 
     def _of_this_round(self, case: Case) -> Case:
         if case.kind not in {"miss", "stale"}:
@@ -115,17 +116,19 @@ class Bench:
                 self._generator.run(running.url, case.requests, case.order(self._rounds + number, name))
                 time.sleep(_SETTLE_SECONDS)
 
-    def _round(self, number: int, case: Case, series: Mapping[str, Series]) -> None:
-        orders = {name: case.order(number, name) for name in series}
-        measured: dict[str, list[tuple[Load, float]]] = {name: [] for name in series}
-        turns = _TURNS.get(case.kind, _MANY_TURNS)
+    def _round(self, number: int, series: Sequence[tuple[Case, Series]]) -> None:
+        parts = [(case, self._running[one.contender], case.order(number, one.contender)) for case, one in series]
+        measured: list[list[tuple[Load, float]]] = [[] for _ in parts]
+        turns = min(_TURNS.get(case.kind, _MANY_TURNS) for case, _ in series)
         for turn in range(turns):
             # Every other turn the other way, so that nobody always comes after the same neighbour.
-            for name in list(series)[:: 1 if (number + turn) % 2 == 0 else -1]:
-                measured[name].append(self._measure(case, orders[name][turn::turns], self._running[name]))
-        for name, of_turns in measured.items():
+            for of_turns, (case, running, order) in list(zip(measured, parts, strict=True))[
+                :: 1 if (number + turn) % 2 == 0 else -1
+            ]:
+                of_turns.append(self._measure(case, order[turn::turns], running))
+        for of_turns, (_, running, _), (_, one) in zip(measured, parts, series, strict=True):
             loads, cpu_seconds = zip(*of_turns, strict=True)
-            series[name].add(Load.together(loads), sum(cpu_seconds), self._running[name].meter.memory_bytes())
+            one.add(Load.together(loads), sum(cpu_seconds), running.meter.memory_bytes())
 
     def _measure(self, case: Case, order: Sequence[int], running: Running) -> tuple[Load, float]:
         """One turn, and the seconds of processor time it took."""

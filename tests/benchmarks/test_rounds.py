@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from benchmarks.cases import Case
+from benchmarks.cases import Case, in_turns
 from benchmarks.load import Load, Request
 from benchmarks.rounds import Bench, WrongAnswerError, ratios
 
@@ -69,6 +69,23 @@ def test_a_round_is_what_all_of_its_turns_cost() -> None:
     assert (cheap.body_bytes, cheap.memory_bytes) == (10, 1000)
     # Of ten turns of twenty requests each, which took 1 to 20 ms.
     assert (cheap.p50_ms[0], cheap.p99_ms[0]) == (11, 20)
+
+
+def test_cases_that_are_compared_take_turns() -> None:
+    large = Case("large", "hit", PAGES[:1], tuple(COSTS), 30, times_more=2, turns_with="small")
+    small = Case("small", "hit", PAGES[1:], tuple(COSTS), 100)
+    other = Case("other", "hit", PAGES, tuple(COSTS), 10)
+    assert in_turns([small, other, large]) == [[small, large], [other]]
+    assert in_turns([other, large]) == [[other], [large]]
+    contenders = {name: Contender(name) for name in COSTS}
+    generator = Generator(contenders)
+    series = Bench(generator, contenders, 2).run(small, large)  # type: ignore[arg-type]
+    assert [(one.case, one.contender) for one in series] == [(case, name) for case in ("small", "large") for name in COSTS]
+    assert [one.cpu_ms for one in series] == [pytest.approx([cost, cost]) for cost in (1, 4) * 2]
+    assert [one.answers["200 hit"] for one in series] == [200, 200, 120, 120]
+    turns = [(url, len(order)) for url, order in generator.asked[2 * len(COSTS) :]]
+    there = [("cheap", 10), ("dear", 10), ("cheap", 6), ("dear", 6)]
+    assert turns[:8] == [*there, *there[::-1]]
 
 
 def test_contenders_take_turns_and_are_asked_for_the_same() -> None:
