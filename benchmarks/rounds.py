@@ -119,12 +119,11 @@ class Bench:
     def _round(self, number: int, series: Sequence[tuple[Case, Series]]) -> None:
         parts = [(case, self._running[one.contender], case.order(number, one.contender)) for case, one in series]
         measured: list[list[tuple[Load, float]]] = [[] for _ in parts]
+        there = list(zip(parts, measured, strict=True))
         turns = min(_TURNS.get(case.kind, _MANY_TURNS) for case, _ in series)
         for turn in range(turns):
             # Every other turn the other way, so that nobody always comes after the same neighbour.
-            for of_turns, (case, running, order) in list(zip(measured, parts, strict=True))[
-                :: 1 if (number + turn) % 2 == 0 else -1
-            ]:
+            for (case, running, order), of_turns in there if (number + turn) % 2 == 0 else there[::-1]:
                 of_turns.append(self._measure(case, order[turn::turns], running))
         for of_turns, (_, running, _), (_, one) in zip(measured, parts, series, strict=True):
             loads, cpu_seconds = zip(*of_turns, strict=True)
