@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cache.body import Body, Buffer
-    from cache.document import Document
     from cache.entry import CacheEntry
     from cache.kv_store import KVValue
 
@@ -36,26 +35,24 @@ class Codec:
     schema: KeySchema
 
     def write(self, entry: CacheEntry) -> tuple[bytes | Body, ...]:
-        """Give the parts of a value that has all of an entry, in order; raises TypeError for a field that JSON cannot hold."""
-        try:
-            if self.layout is Layout.FRAMED:
-                return write_framed(entry)
-            return (write_vinext(entry, bounded=self.schema is KeySchema.V2),)
-        except RecursionError as error:
-            raise TypeError("a field is nested too deeply") from error
+        """Give the parts of a value that has all of an entry, in order; raises what `json_text` does."""
+        if self.layout is Layout.FRAMED:
+            return write_framed(entry)
+        return (write_vinext(entry, bounded=self.schema is KeySchema.V2),)
 
-    def write_apart(self, entry: CacheEntry, most_bytes: int) -> tuple[Document, Body] | None:
+    def write_apart(self, entry: CacheEntry, most_bytes: int) -> tuple[str, Body] | None:
         """Give the head, which is kept as metadata of at most `most_bytes`, and the body, which is the value then.
 
-        None where the value has all: in vinext's layout, and where there is no body or the head is larger. Raises TypeError.
+        None where the value has all: in vinext's layout, and where there is no body or the head is larger. Raises what
+        `json_text` does.
         """
         if self.layout is not Layout.FRAMED:
             return None
-        head, body = framed_head(entry)
-        try:
-            return None if body is None or len(json_text(head).encode()) > most_bytes else (head, body)
-        except RecursionError as error:
-            raise TypeError("a field is nested too deeply") from error
+        document, body = framed_head(entry)
+        if body is None:
+            return None
+        head = json_text(document)
+        return (head, body) if len(head.encode()) <= most_bytes else None
 
     def read(self, buffer: Buffer) -> CacheEntry:
         """Read a stored value of either layout; raises CorruptValueError."""
@@ -71,10 +68,7 @@ class Codec:
         """Read an entry of which the head may be the value's metadata; raises CorruptValueError."""
         if value.metadata is None or not is_head(value.metadata):
             return self.read(await value.whole())
-        try:
-            return read_apart(value.metadata, value.body)
-        except RecursionError as error:
-            raise CorruptValueError("nested too deeply") from error
+        return read_apart(value.metadata, value.body)
 
 
 def size_bytes(parts: Sequence[bytes | Body]) -> int:

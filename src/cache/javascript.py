@@ -86,7 +86,8 @@ def string_text(text: str) -> str:
 def json_text(value: object) -> str:
     """`value` as `JSON.stringify` writes it, without spaces and in the order of its keys.
 
-    Takes None, booleans, numbers, strings, lists, tuples and mappings with string keys; anything else is a TypeError.
+    Takes None, booleans, numbers, strings, lists, tuples and mappings with string keys. Raises TypeError for anything else,
+    and RecursionError for what is nested too deeply.
     """
     if isinstance(value, str):
         return string_text(value)

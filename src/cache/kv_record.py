@@ -12,8 +12,6 @@ from cache.kv_store import MAX_METADATA_BYTES, MAX_VALUE_BYTES
 from cache.values import size_bytes as value_size_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cache.body import Body
     from cache.codec import Codec
     from cache.entry import CacheEntry
@@ -22,11 +20,11 @@ if TYPE_CHECKING:
 
 @frozen
 class KVRecord:
-    """A value in parts, how many seconds KV keeps it (None: for ever), and its metadata, None where that is too large."""
+    """A value in parts, how many seconds KV keeps it (None: for ever), and the JSON of its metadata, None for too large ones."""
 
     parts: tuple[bytes | Body, ...]
     expiration_ttl: int | None
-    metadata: Mapping[str, object] | None
+    metadata: str | None
 
 
 def kv_record(entry: CacheEntry, codec: Codec, ttl: TTLPolicy) -> KVRecord:
@@ -40,11 +38,11 @@ def kv_record(entry: CacheEntry, codec: Codec, ttl: TTLPolicy) -> KVRecord:
             head, body = apart
             return KVRecord((body,), ttl.seconds(entry), head)
         parts = codec.write(entry)
-    except TypeError as error:
+    except (TypeError, RecursionError) as error:
         raise InvalidArgumentError("value", entry.value, f"fields that JSON can hold ({error})") from error
     size = size_bytes(parts)
     if size > MAX_VALUE_BYTES:
         raise ValueTooLargeError(size, MAX_VALUE_BYTES)
-    metadata = {"tags": list(entry.tags)}
-    fits = len(json_text(metadata).encode()) <= MAX_METADATA_BYTES
+    metadata = json_text({"tags": entry.tags})
+    fits = len(metadata.encode()) <= MAX_METADATA_BYTES
     return KVRecord(parts, ttl.seconds(entry), metadata if fits else None)

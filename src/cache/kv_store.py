@@ -93,9 +93,12 @@ class KVNamespace(Protocol):
         value: str | bytes | Sequence[bytes | Body],
         *,
         expiration_ttl: int | None = None,
-        metadata: Mapping[str, object] | None = None,
+        metadata: str | None = None,
     ) -> None:
-        """Write a value; a sequence is joined, without its bodies entering Python where they are elsewhere."""
+        """Write a value; a sequence is joined, without its bodies entering Python where they are elsewhere.
+
+        `metadata` is JSON without spaces.
+        """
         ...
 
     async def delete(self, key: str) -> None:

@@ -9,7 +9,6 @@ import js
 from js import Object, Response
 from pyodide.ffi import jsnull, to_js
 
-from cache.javascript import json_text
 from cache.kv_store import KVListedKey, KVListPage, KVWhole
 from edge.buffer import JsBuffer, JsStream, joined
 from edge.deadline import Deadline
@@ -60,15 +59,14 @@ class KVBinding:
         value: str | bytes | Sequence[bytes | Body],
         *,
         expiration_ttl: int | None = None,
-        metadata: Mapping[str, object] | None = None,
+        metadata: str | None = None,
     ) -> None:
         stored = to_js(value) if isinstance(value, str | bytes) else joined(value)
         options: dict[str, object] = {}
         if expiration_ttl is not None:
             options["expirationTtl"] = expiration_ttl
         if metadata is not None:
-            # As JSON, since `to_js` makes undefined of null.
-            options["metadata"] = self._parse(json_text(metadata))
+            options["metadata"] = self._parse(metadata)
         await self._writes.done(bind(self._binding.put, self._binding, key, stored, _object(options)))
 
     async def delete(self, key: str) -> None:

@@ -382,8 +382,7 @@ async def test_a_framed_entry_that_was_stored_in_one_piece_is_still_read() -> No
     subject = on_kv(layout=Layout.FRAMED)
     entry = CacheEntry.make(PAGE, (), subject.now_ms())
     data = b"".join(part if isinstance(part, bytes) else part.to_bytes() for part in write_framed(entry))
-    without: dict[str, object] = {"tags": []}
-    for metadata in (None, without):
+    for metadata in (None, '{"tags":[]}'):
         await subject.kv.put("cache:k", data, metadata=metadata)
         assert await subject.handler.get("k", GetContext(streamed=True)) == entry
 

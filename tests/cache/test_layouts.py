@@ -282,7 +282,7 @@ def test_schema_v1_writes_none_of_v2_s_fields() -> None:
 
 def apart(entry: CacheEntry) -> KVWhole | None:
     written = Codec(Layout.FRAMED, KeySchema.V2).write_apart(entry, MAX_METADATA_BYTES)
-    return None if written is None else KVWhole(json_text(written[0]), BytesBody(written[1].to_bytes()))
+    return None if written is None else KVWhole(written[0], BytesBody(written[1].to_bytes()))
 
 
 @pytest.mark.parametrize("layout", Layout)

@@ -72,7 +72,7 @@ class InMemoryKV:
         value: str | bytes | Sequence[bytes | Body],
         *,
         expiration_ttl: int | None = None,
-        metadata: Mapping[str, object] | None = None,
+        metadata: str | None = None,
     ) -> None:
         await self._begin("put", key)
         _check_key("PUT", key)
@@ -80,15 +80,14 @@ class InMemoryKV:
             raise KVError(
                 f"KV PUT failed: 400 Invalid expiration_ttl of {expiration_ttl}. Expiration TTL must be at least {_MIN_TTL}."
             )
-        text = None if metadata is None else json_text(metadata)
-        size = 0 if text is None else len(text.encode())
+        size = 0 if metadata is None else len(metadata.encode())
         if size > _MAX_METADATA_BYTES:
             raise KVError(f"KV PUT failed: 413 Metadata length of {size} exceeds limit of {_MAX_METADATA_BYTES}.")
         data = _joined(value)
         if len(data) > _MAX_VALUE_BYTES:
             raise KVError(f"KV PUT failed: 413 Value length of {len(data)} exceeds limit of {_MAX_VALUE_BYTES}.")
         expiration = None if expiration_ttl is None else self.clock() // 1000 + expiration_ttl
-        self.stored[key] = Stored(data, expiration, None if text is None else json.loads(text))
+        self.stored[key] = Stored(data, expiration, None if metadata is None else json.loads(metadata))
 
     async def delete(self, key: str) -> None:
         await self._begin("delete", key)

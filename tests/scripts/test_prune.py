@@ -107,7 +107,7 @@ def test_a_framed_entry_tells_its_age_in_its_metadata(
         entry = CacheEntry.make(AppPageValue(html=text_body("<p>")), ("t",), made_ms)
         record = kv_record(entry, Codec(Layout.FRAMED, KeySchema.V2), TTLPolicy.THIRTY_DAYS)
         key = kv_key(page_key(KeySchema.V2, build, "/0", "html"))
-        cloudflare.stored[key] = Stored(value_bytes(record), record.metadata)
+        cloudflare.stored[key] = Stored(value_bytes(record), json.loads(record.metadata or "null"))
     said = command_line.run("prune", "--config", deployment.config, "--keep", "1", "--json").document
     assert {row["buildId"] for row in said["removed"]} == {"oldest", "older", "framed-older"}
 

@@ -93,7 +93,7 @@ class KVPopulator:
         if record.expiration_ttl is not None:
             fields += f',"expiration_ttl":{record.expiration_ttl}'.encode()
         if record.metadata is not None:
-            fields += b',"metadata":' + json.dumps(record.metadata).encode()
+            fields += b',"metadata":' + record.metadata.encode()
         return [Parcel(key, b'{"key":%b,%b}' % (json_text(key).encode(), fields), record.expiration_ttl) for key in keys]
 
     async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:

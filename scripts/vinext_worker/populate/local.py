@@ -49,7 +49,7 @@ class LocalPopulator:
         if record.expiration_ttl is not None:
             options["expirationTtl"] = record.expiration_ttl
         if record.metadata is not None:
-            options["metadata"] = record.metadata
+            options["metadata"] = json.loads(record.metadata)
         payload = json_text(options).encode() + b"\n" + value
         return [Parcel(key, payload, record.expiration_ttl) for key in keys]
 

@@ -79,7 +79,7 @@ class WorkerPopulator:
     def encode(self, seed: SeedEntry) -> Sequence[Parcel]:
         try:
             entry = write_vinext(seed.entry, bounded=True)
-        except (TypeError, InvalidArgumentError) as error:
+        except (TypeError, RecursionError, InvalidArgumentError) as error:
             raise CannotEncodeError(str(error)) from error
         line = b'{"key":%b,%b\n' % (json_text(seed.key).encode(), entry[1:])
         if len(line) > self.limits.most_bytes:
