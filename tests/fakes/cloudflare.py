@@ -95,6 +95,8 @@ class FakeCloudflare:
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
         self._at_once = 0
+        self._nobody_is_connected = threading.Condition()
+        self._connections = 0
 
     @property
     def url(self) -> str:
@@ -105,14 +107,29 @@ class FakeCloudflare:
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"cloudflare": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
+        self._server.on_connections = self._count
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def wait_until_left(self) -> None:
+        """Wait until all that clients have sent is dealt with, where these have gone."""
+        # Connections are accepted in turn: what came before this one has been counted when it is answered.
+        with socket.create_connection(("127.0.0.1", self._server.server_address[1]), 30) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            while connection.recv(4096):
+                pass
+        with self._nobody_is_connected:
+            assert self._nobody_is_connected.wait_for(lambda: self._connections == 0, 30)
+
+    def _count(self, more: int) -> None:
+        with self._nobody_is_connected:
+            self._connections += more
+            self._nobody_is_connected.notify_all()
 
     def answer(self, method: str, target: str, authorization: str | None, body: bytes, fault: Fault | None) -> tuple[int, Any]:
         if authorization != f"Bearer {TOKEN}":
@@ -210,6 +227,23 @@ class FakeCloudflare:
         rows = sorted(self.traffic, key=lambda row: -row.requests)[:limit]
         groups = [{"count": row.requests, "dimensions": {"clientRequestPath": row.path}} for row in rows]
         return {"data": {"viewer": {"zones": [{"httpRequestsAdaptiveGroups": groups}]}}, "errors": None}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    on_connections: Callable[[int], None]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.on_connections(1)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.on_connections(-1)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # a client may be killed at any time
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

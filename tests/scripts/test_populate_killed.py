@@ -43,6 +43,7 @@ def test_killed_at_20_points_and_run_again(tmp_path: Path) -> None:
                 assert enough.wait(30)
                 process.kill()
                 assert process.wait() == -signal.SIGKILL
+        cloudflare.wait_until_left()
         before_last = sum(cloudflare.writes.values())
         cloudflare.before_answer = lambda _number: None
         finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
