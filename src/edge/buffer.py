@@ -23,14 +23,16 @@ class JsBuffer:
     """A `Uint8Array` as a body and as a stored value (the protocols of `cache.body`).
 
     To get hold of a JavaScript object costs Python more than what is done with it here: none is made before it is needed.
+    `was_sent` tells that an answer had it as its body.
     """
 
-    __slots__ = ("_array", "_whole", "size_bytes")
+    __slots__ = ("_array", "_whole", "size_bytes", "was_sent")
 
     def __init__(self, array: Any, size_bytes: int | None = None) -> None:
         self._array = array
         self._whole: Any = None
         self.size_bytes: int = array.byteLength if size_bytes is None else size_bytes
+        self.was_sent = False
 
     @classmethod
     def of(cls, array_buffer: Any) -> JsBuffer:

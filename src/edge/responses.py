@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from js import Array, Blob, Response
+from js import Response
 
+from edge.blobs import BodyStreams
 from edge.buffer import JsStream, body_to_js
 from edge.headers import js_headers, response_options
 from edge.service import ServiceResponse
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _SWITCHING_PROTOCOLS = 101
 # From here on a stream costs less than copies.
 _STREAMED_BYTES = 64 * 1024
+# Beside what memory holds, of 128 MB that an isolate has.
+_streams = BodyStreams(4 * 1024 * 1024)
 
 
 def js_response(answer: Answer) -> Any:
@@ -29,15 +32,10 @@ def js_response(answer: Answer) -> Any:
 
 
 def _sent(body: Body) -> Any:
-    """A body as a `Response` takes it: bytes, of which it makes a copy, or a stream that knows its length.
-
-    The copies lie about until JavaScript collects its garbage, and each of a large page is memory that the system has to clear
-    first. What a `Blob` streams is let go as soon as it is sent, and is there for the next.
-    """
+    """A body as a `Response` takes it: bytes, of which it makes a copy, or a stream that knows its length."""
     if isinstance(body, JsStream):
         return body.js
-    data = body_to_js(body)
-    return data if body.size_bytes < _STREAMED_BYTES else Blob.new(Array.of(data)).stream()
+    return body_to_js(body) if body.size_bytes < _STREAMED_BYTES else _streams.stream(body)
 
 
 def _passed(answer: PassedAnswer) -> Any:

@@ -28,15 +28,36 @@ def headers(number: int) -> dict[str, str]:
     return own if number % 3 else {**own, "X-Third": "yes"}
 
 
-def test_compressed_pages_are_answered_as_they_were_made_each_with_its_own_headers(project: Project) -> None:
-    options = RuntimeOptions(
-        config=WranglerConfig.read(project.configuration),
-        project=project,
-        services={"PAGES": pages_service()},
-        without=frozenset({"VINEXT_CACHE", "ASSETS"}),
-        variables={"VINEXT_MEMORY_BYTES": str(MEMORY_BYTES)},
+def in_memory(project: Project, **variables: str) -> LocalRuntime:
+    return LocalRuntime(
+        RuntimeOptions(
+            config=WranglerConfig.read(project.configuration),
+            project=project,
+            services={"PAGES": pages_service()},
+            without=frozenset({"VINEXT_CACHE", "ASSETS"}),
+            variables=variables,
+        )
     )
-    with LocalRuntime(options) as runtime:
+
+
+def test_large_pages_are_sent_again_and_again_each_as_it_was_made(project: Project) -> None:
+    """More of them, and larger ones, than the Worker has ready to be sent."""
+    texts = {f"/{number}": f"<p>größer {number}</p>" * (40_000 if number else 300_000) for number in range(12)}
+    with in_memory(project) as runtime:
+        pages, visitor = PagesStub(runtime), Visitor(runtime.url)
+        pages.plan_for({path: {"headers": headers(1), "body": text} for path, text in texts.items()})
+        assert [visitor.ask(path).state for path in texts] == ["MISS"] * len(texts)
+        for path in [*texts, *texts, "/1", "/0", "/1", "/0", *reversed(texts), "/2", "/2", "/2"]:
+            answer = visitor.ask(path)
+            assert (answer.state, answer.text) == ("HIT", texts[path])
+        for _ in range(5):
+            visitor.leave("/2")
+        together = visitor.ask_together(["/2", "/3"] * 4, lambda: None)
+        assert [answer.text for answer in together] == [texts["/2"], texts["/3"]] * 4
+
+
+def test_compressed_pages_are_answered_as_they_were_made_each_with_its_own_headers(project: Project) -> None:
+    with in_memory(project, VINEXT_MEMORY_BYTES=str(MEMORY_BYTES)) as runtime:
         pages, visitor = PagesStub(runtime), Visitor(runtime.url)
         pages.plan_for({f"/{number}": {"headers": headers(number), "body": body(number)} for number in range(PAGES)})
         made = [visitor.ask(f"/{number}") for number in range(PAGES)]

@@ -46,13 +46,16 @@ class Visitor:
 
     def ask_raw(self, path: str) -> bytes:
         """What comes over the wire until the connection ends, an answer that is cut off included."""
-        parts = urlsplit(self.url)
-        with socket.create_connection((parts.hostname or "", parts.port or 80), _TIMEOUT_SECONDS) as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+        with self._asked(path) as connection:
             received = b""
             while part := _receive_some(connection):
                 received += part
             return received
+
+    def leave(self, path: str) -> None:
+        """Ask, and close the connection when the answer has begun."""
+        with self._asked(path) as connection:
+            assert connection.recv(1000)
 
     def ask_together(self, paths: Sequence[str], when_all_are_sent: Callable[[], object]) -> list[Answer]:
         """Ask for all paths at once: none is answered before every request is on its way, if the callback lets them go on."""
@@ -73,6 +76,12 @@ class Visitor:
             finally:
                 when_all_are_sent()
             return [each.result() for each in waiting]
+
+    def _asked(self, path: str) -> socket.socket:
+        parts = urlsplit(self.url)
+        connection = socket.create_connection((parts.hostname or "", parts.port or 80), _TIMEOUT_SECONDS)
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+        return connection
 
     def _send(self, path: str, method: str, headers: Mapping[str, str], body: bytes | None) -> HTTPConnection:
         parts = urlsplit(self.url)
