@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 _STORES: dict[str, Store] = {MEMORY: "memory", FRAMED: "framed", LAYOUT: "vinext", TIERED: "tiered"}
 _CHARTED = ["HIT, 8 KB", "HIT, 470 KB", "never stale, 470 KB", "mix of pages"]
+_COLD = "cold isolates and starts"
 
 
 @click.command()
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every figure to this file.")
 @click.option("--chart", "chart_file", type=click.Path(path_type=Path), help="Write the chart (SVG) to this file.")
 @click.option("--quick", is_flag=True, help="A representative part, in less than three minutes.")
-@click.option("--only", default="", help="Only cases whose name has this text.")
+@click.option("--only", default="", help=f'Only cases whose name has this text; one more is named "{_COLD}".')
 @click.option("--rounds", type=int, default=None, help="How often each series is measured (default 9, quick 3).")
 @click.option(
     "--against", type=click.Path(path_type=Path, exists=True), help="Another checkout of this project, measured beside."
@@ -73,9 +74,9 @@ def main(  # noqa: PLR0913 - one for each option
             with console.status(f"{', '.join(case.name for case in group)} …"):
                 found += bench.run(*(case.beside(against.name) if against else case for case in group))
     cold, begun = [], []
-    if not only:
+    if only in _COLD:
         folder = project.local / "benchmarks" / "cold"
-        with console.status("cold isolates and starts …"):
+        with console.status(f"{_COLD} …"):
             cold = first_answers((10, 100_000) if quick else (10, 1000, 100_000), options, folder, rounds)
             # Two starts of the same Worker differ more than two series of answers do.
             begun = starts(options, folder, rounds if quick else 4 * rounds)
@@ -83,7 +84,7 @@ def main(  # noqa: PLR0913 - one for each option
     about |= {"noise_after": round(machine.noise(), 2), "seconds": round(time.monotonic() - start)}
     rows = target_rows(targets(), found, cold, begun)
     out = Console(width=130)
-    out.print(series_table(found), *([start_table(begun)] if begun else []), target_table(rows))
+    out.print(*([series_table(found)] if found else []), *([start_table(begun)] if begun else []), target_table(rows))
     out.print(
         f"{about['processor']}, {about['cores']} cores, load {about['load']} at the start; the same work took up to "
         f"{about['noise_before']} times as long as at best before, {about['noise_after']} times after; "
