@@ -109,7 +109,7 @@ def starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[Start]:
     ]
     for _, candidate in candidates:
         _measure(candidate)  # what it leaves for the next start belongs to no figure
-    # Those that are compared follow each other: a start is slower after one that compiled for long.
+    # Those that are compared follow each other, as the machine's pace changes.
     for pair in (candidates[:2], candidates[2:]):
         for number in range(rounds):
             for start, candidate in pair[:: 1 if number % 2 == 0 else -1]:
