@@ -102,22 +102,21 @@ def starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[Start]:
     configuration = empty / "wrangler.toml"
     configuration.write_text(options.config.path.read_text())
     named = {EMPTY: replace(options, config=WranglerConfig.read(configuration)), OURS: options}
-    candidates = [
-        (Start(name, bytecode), replace(candidate, bytecode=bytecode, check_top_level=False))
+    pairs = [
+        [(Start(name, bytecode), replace(one, bytecode=bytecode, check_top_level=False)) for name, one in named.items()]
         for bytecode in (True, False)
-        for name, candidate in named.items()
     ]
-    for _, candidate in candidates:
-        _measure(candidate)  # what it leaves for the next start belongs to no figure
     # Those that are compared follow each other, as the machine's pace changes.
-    for pair in (candidates[:2], candidates[2:]):
+    for pair in pairs:
+        for _, candidate in pair:
+            _measure(candidate)  # what it leaves for the next start belongs to no figure
         for number in range(rounds):
             for start, candidate in pair[:: 1 if number % 2 == 0 else -1]:
                 cpu_ms, thread_ms, wall_ms = _measure(candidate)
                 start.cpu_ms.append(cpu_ms)
                 start.thread_ms.append(thread_ms)
                 start.wall_ms.append(wall_ms)
-    return [start for start, _ in candidates]
+    return [start for pair in pairs for start, _ in pair]
 
 
 def _measure(options: RuntimeOptions) -> tuple[float, float, float]:
