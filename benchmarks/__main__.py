@@ -79,7 +79,7 @@ def main(  # noqa: PLR0913 - one for each option
         with console.status(f"{_COLD} …"):
             cold = first_answers((10, 100_000) if quick else (10, 1000, 100_000), options, folder, rounds)
             # Two starts of the same Worker differ more than two series of answers do.
-            begun = starts(options, folder, rounds if quick else 4 * rounds)
+            begun = starts(options, folder, rounds if quick else 2 * rounds)
 
     about |= {"noise_after": round(machine.noise(), 2), "seconds": round(time.monotonic() - start)}
     rows = target_rows(targets(), found, cold, begun)

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from vinext_worker.runtime import RuntimeOptions
 
 EMPTY, OURS = "empty", "ours"
+WITHOUT_SNAPSHOT, KEPT, FIRST = "without a snapshot", "from snapshot and bytecode", "from snapshot, compiled anew"
+# Of each way, whether there is a snapshot and whether there is bytecode.
+_WAYS = {WITHOUT_SNAPSHOT: (False, False), KEPT: (True, True), FIRST: (True, False)}
 
 _PAGE = b"<!DOCTYPE html><title>p</title>" + b"<p>a paragraph of a page</p>" * 290
 _EMPTY_ENTRY = """from workers import WorkerEntrypoint
@@ -62,12 +65,13 @@ class Start:
     Processor time of workerd, that of the thread that imports (V8's others optimize meanwhile what is run often), and the
     time one waits for it.
 
-    `bytecode`: whether the imports come from what an earlier start has compiled, as in every start of unchanged sources but the
-    first; else each start compiles all of them.
+    `way`: `WITHOUT_SNAPSHOT`, Python starts from nothing and every module comes from its source; `KEPT`, from the heap of a
+    started interpreter and from what an earlier start has compiled, as the local runtime does but the first time; `FIRST`, from
+    such a heap, but from sources.
     """
 
     name: str
-    bytecode: bool
+    way: str
     cpu_ms: list[float] = field(default_factory=list)
     thread_ms: list[float] = field(default_factory=list)
     wall_ms: list[float] = field(default_factory=list)
@@ -91,23 +95,22 @@ def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, r
 
 
 def starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[Start]:
-    """Start the Worker and an empty one, each with the bytecode of an earlier start and without, in turn and repeatedly.
+    """Start the Worker and an empty one in each way, in turn and repeatedly.
 
-    All of them start from the same snapshot of Python and the standard library, with nothing of the Worker in it. The local
-    runtime's check of what modules hold is left out: it is no import, and production has none.
+    A snapshot has Python and the standard library, and nothing of the Worker in it. The local runtime's check of what modules
+    hold is left out: it is no import, and production has none.
     """
     empty = folder / "empty"
     (empty / "src").mkdir(parents=True, exist_ok=True)
     (empty / "src" / "entry.py").write_text(_EMPTY_ENTRY)
     configuration = empty / "wrangler.toml"
     configuration.write_text(options.config.path.read_text())
+    options = replace(options, check_top_level=False)
     named = {EMPTY: replace(options, config=WranglerConfig.read(configuration)), OURS: options}
-    pairs = [
-        [(Start(name, bytecode), replace(one, bytecode=bytecode, check_top_level=False)) for name, one in named.items()]
-        for bytecode in (True, False)
-    ]
+    begun = []
     # Those that are compared follow each other, as the machine's pace changes.
-    for pair in pairs:
+    for way, (snapshot, bytecode) in _WAYS.items():
+        pair = [(Start(name, way), replace(one, snapshot=snapshot, bytecode=bytecode)) for name, one in named.items()]
         for _, candidate in pair:
             _measure(candidate)  # what it leaves for the next start belongs to no figure
         for number in range(rounds):
@@ -116,7 +119,8 @@ def starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[Start]:
                 start.cpu_ms.append(cpu_ms)
                 start.thread_ms.append(thread_ms)
                 start.wall_ms.append(wall_ms)
-    return [start for pair in pairs for start, _ in pair]
+        begun += [start for start, _ in pair]
+    return begun
 
 
 def _measure(options: RuntimeOptions) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from benchmarks.cold import EMPTY, OURS
+from benchmarks.cold import EMPTY, KEPT, OURS, WITHOUT_SNAPSHOT
 from benchmarks.rounds import pairs, ratios
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 COLD_AT_MOST = 1.3
 IMPORT_AT_MOST_MS = 120
-_IMPORTS = {True: "from bytecode", False: "compiled anew"}
 
 
 def series_table(found: list[Series]) -> Table:
@@ -56,26 +55,23 @@ def target_rows(
         small, large = answers[0], answers[-1]
         shares = [one / other for one, other in zip(large.cpu_ms, small.cpu_ms, strict=True)]
         rows.append(_row(f"cold isolate, {large.routes:,} routes against {small.routes}", shares, COLD_AT_MOST))
-    starts = {(start.name, start.bytecode): start for start in begun}
-    for bytecode, how in _IMPORTS.items() if starts else ():
-        ours, empty = starts[OURS, bytecode], starts[EMPTY, bytecode]
-        threads = {"ms of their thread": (ours.thread_ms, empty.thread_ms), "ms of all threads": (ours.cpu_ms, empty.cpu_ms)}
-        for what, series in threads.items():
-            above = [one - other for one, other in zip(*series, strict=True)]
-            rows.append(_row(f"own imports above an empty entry, {how}, {what}", above, IMPORT_AT_MOST_MS))
+    starts = {(start.name, start.way): start.thread_ms for start in begun}
+    for way in (WITHOUT_SNAPSHOT, KEPT) if starts else ():
+        above = [one - other for one, other in zip(starts[OURS, way], starts[EMPTY, way], strict=True)]
+        rows.append(_row(f"own imports above an empty entry, {way}, ms", above, IMPORT_AT_MOST_MS))
     return rows
 
 
 def start_table(begun: list[Start]) -> Table:
-    """A row a Worker that was started, with bytecode and without."""
-    table = Table("start", "imports", "CPU ms", "quartiles", "of its thread", "quartiles", "until ready ms", "quartiles")
+    """A row a Worker and way to start."""
+    table = Table("start", "way", "CPU ms", "quartiles", "of its thread", "quartiles", "until ready ms", "quartiles")
     for start in begun:
         figures = [
             text
             for values in (start.cpu_ms, start.thread_ms, start.wall_ms)
             for text in (f"{statistics.median(values):.0f}", "{:.0f}-{:.0f}".format(*pairs(values)))
         ]
-        table.add_row(start.name, _IMPORTS[start.bytecode], *figures)
+        table.add_row(start.name, start.way, *figures)
     return table
 
 

@@ -117,8 +117,9 @@ function keepBytecode(instance, config, cache) {
 /** The configuration with the names of the files that earlier starts have left, and the cache they are in. */
 async function withCache(given) {
   const cache = await StartCache.open(given);
-  const snapshot = await ensureSnapshot(given, cache);
-  return [{ ...given, snapshot, bytecode: given.usesBytecode ? await cache.bytecodeFor(given) : null }, cache];
+  const snapshot = given.usesSnapshot ? await ensureSnapshot(given, cache) : null;
+  const bytecode = given.usesBytecode ? await cache.bytecodeFor(given) : null;
+  return [{ ...given, snapshot, bytecode }, cache];
 }
 
 async function boot(config, cache) {

@@ -47,6 +47,8 @@ class RuntimeOptions:
     """Whether a Worker in front reports each request of the first isolate."""
     check_top_level: bool = True
     """Whether a module global that holds a JavaScript object fails the start, as it fails an upload."""
+    snapshot: bool = True
+    """Whether Python starts from the heap that an earlier start has kept; False: as a runtime without any, for measuring."""
     bytecode: bool = True
     """Whether modules that an earlier start has compiled are imported from that bytecode; False: compiled anew, for measuring."""
     vendored: Path | None = None
@@ -87,6 +89,7 @@ class RuntimeOptions:
             "faults": self.faults,
             "front": self.log_requests,
             "checkTopLevel": self.check_top_level,
+            "usesSnapshot": self.snapshot,
             "usesBytecode": self.bytecode,
             "worker": {
                 "name": config.name,
