@@ -14,10 +14,10 @@ from rich.console import Console
 from benchmarks import machine, sites
 from benchmarks.cases import CASES, FRAMED, LAYOUT, MEMORY, TIERED, in_turns, targets
 from benchmarks.chart import chart
-from benchmarks.cold import first_answers, starts
+from benchmarks.cold import first_answers, imports
 from benchmarks.contender import our_options, ours, vinext
 from benchmarks.load import LoadGenerator
-from benchmarks.report import document, series_table, start_table, target_rows, target_table
+from benchmarks.report import document, import_table, series_table, target_rows, target_table
 from benchmarks.rounds import Bench
 from vinext_worker.copying import copy_build
 from vinext_worker.toolchain import Project
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _STORES: dict[str, Store] = {MEMORY: "memory", FRAMED: "framed", LAYOUT: "vinext", TIERED: "tiered"}
 _CHARTED = ["HIT, 8 KB", "HIT, 470 KB", "never stale, 470 KB", "mix of pages"]
-_COLD = "cold isolates and starts"
+_COLD = "cold isolates and imports"
 
 
 @click.command()
@@ -73,25 +73,24 @@ def main(  # noqa: PLR0913 - one for each option
         for group in in_turns(cases):
             with console.status(f"{', '.join(case.name for case in group)} …"):
                 found += bench.run(*(case.beside(against.name) if against else case for case in group))
-    cold, begun = [], []
+    cold, imported = [], []
     if only in _COLD:
         folder = project.local / "benchmarks" / "cold"
         with console.status(f"{_COLD} …"):
             cold = first_answers((10, 100_000) if quick else (10, 1000, 100_000), options, folder, rounds)
-            # Two starts of the same Worker differ more than two series of answers do.
-            begun = starts(options, folder, rounds if quick else 2 * rounds)
+            imported = imports(options, folder / "imports", rounds)
 
     about |= {"noise_after": round(machine.noise(), 2), "seconds": round(time.monotonic() - start)}
-    rows = target_rows(targets(), found, cold, begun)
+    rows = target_rows(targets(), found, cold, imported)
     out = Console(width=130)
-    out.print(*([series_table(found)] if found else []), *([start_table(begun)] if begun else []), target_table(rows))
+    out.print(*([series_table(found)] if found else []), *([import_table(imported)] if imported else []), target_table(rows))
     out.print(
         f"{about['processor']}, {about['cores']} cores, load {about['load']} at the start; the same work took up to "
         f"{about['noise_before']} times as long as at best before, {about['noise_after']} times after; "
         f"{rounds} rounds, {about['seconds']} s. CPU: of the workerd process, an answer, median."
     )
     if json_file is not None:
-        json_file.write_text(json.dumps(document(about, found, rows, cold, begun), indent=1) + "\n")
+        json_file.write_text(json.dumps(document(about, found, rows, cold, imported), indent=1) + "\n")
     if chart_file is not None:
         chart_file.write_text(chart(found, _CHARTED))
 

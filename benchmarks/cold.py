@@ -1,8 +1,9 @@
-"""An isolate's first answer, and its start."""
+"""An isolate's first answer, and what its start imports."""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 import urllib.request
 from collections import defaultdict
@@ -25,27 +26,26 @@ from seed.index import (
     shard_of,
     shard_to_json,
 )
-from vinext_worker.runtime import LocalRuntime
+from vinext_worker.runtime import LocalRuntime, LogLine
 from vinext_worker.wrangler_config import WranglerConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from vinext_worker.runtime import RuntimeOptions
+    from vinext_worker.runtime import RequestLine, RuntimeOptions
 
-EMPTY, OURS = "empty", "ours"
 WITHOUT_SNAPSHOT, KEPT, FIRST = "without a snapshot", "from snapshot and bytecode", "from snapshot, compiled anew"
-# Of each way, whether there is a snapshot and whether there is bytecode.
+# Of each way to start, whether there is a snapshot and whether there is bytecode.
 _WAYS = {WITHOUT_SNAPSHOT: (False, False), KEPT: (True, True), FIRST: (True, False)}
 
 _PAGE = b"<!DOCTYPE html><title>p</title>" + b"<p>a paragraph of a page</p>" * 290
-_EMPTY_ENTRY = """from workers import WorkerEntrypoint
+_BEGIN, _END = "the Worker's imports begin", "the Worker's imports end"
+_ENTRY = f"""import workers
 
-
-class Default(WorkerEntrypoint):
-    async def fetch(self, request):
-        return None
+print("{_BEGIN}")
+from edge.entrypoint import Default
+print("{_END}")
 """
 
 
@@ -59,22 +59,21 @@ class FirstAnswer:
 
 
 @dataclass(frozen=True)
-class Start:
-    """What starts cost until Python has imported the Worker.
+class Imports:
+    """What the Worker's imports cost, above those of an empty entry, which has the SDK.
 
-    Processor time of workerd, that of the thread that imports (V8's others optimize meanwhile what is run often), and the
-    time one waits for it.
+    Processor time of the thread that imports, of all threads of workerd (V8's others optimize meanwhile what is run often), and
+    the time until the Worker was ready, with all that comes before its imports.
 
     `way`: `WITHOUT_SNAPSHOT`, Python starts from nothing and every module comes from its source; `KEPT`, from the heap of a
     started interpreter and from what an earlier start has compiled, as the local runtime does but the first time; `FIRST`, from
-    such a heap, but from sources.
+    such a heap, but from sources. The heap has Python and the standard library, and nothing of the Worker.
     """
 
-    name: str
     way: str
-    cpu_ms: list[float] = field(default_factory=list)
     thread_ms: list[float] = field(default_factory=list)
-    wall_ms: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    ready_ms: list[float] = field(default_factory=list)
 
 
 def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, rounds: int) -> list[FirstAnswer]:
@@ -94,41 +93,40 @@ def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, r
     return list(found.values())
 
 
-def starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[Start]:
-    """Start the Worker and an empty one in each way, in turn and repeatedly.
+def imports(options: RuntimeOptions, folder: Path, rounds: int) -> list[Imports]:
+    """Start the Worker in each way, in turn and repeatedly, with an entry that says when its imports begin and end.
 
-    A snapshot has Python and the standard library, and nothing of the Worker in it. The local runtime's check of what modules
-    hold is left out: it is no import, and production has none.
+    The local runtime's check of what modules hold is left out: it is no import, and production has none.
     """
-    empty = folder / "empty"
-    (empty / "src").mkdir(parents=True, exist_ok=True)
-    (empty / "src" / "entry.py").write_text(_EMPTY_ENTRY)
-    configuration = empty / "wrangler.toml"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(options.source_root, folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "src" / "entry.py").write_text(_ENTRY)
+    configuration = folder / "wrangler.toml"
     configuration.write_text(options.config.path.read_text())
-    options = replace(options, check_top_level=False)
-    named = {EMPTY: replace(options, config=WranglerConfig.read(configuration)), OURS: options}
-    begun = []
-    # Those that are compared follow each other, as the machine's pace changes.
-    for way, (snapshot, bytecode) in _WAYS.items():
-        pair = [(Start(name, way), replace(one, snapshot=snapshot, bytecode=bytecode)) for name, one in named.items()]
-        for _, candidate in pair:
-            _measure(candidate)  # what it leaves for the next start belongs to no figure
-        for number in range(rounds):
-            for start, candidate in pair[:: 1 if number % 2 == 0 else -1]:
-                cpu_ms, thread_ms, wall_ms = _measure(candidate)
-                start.cpu_ms.append(cpu_ms)
-                start.thread_ms.append(thread_ms)
-                start.wall_ms.append(wall_ms)
-        begun += [start for start, _ in pair]
-    return begun
+    options = replace(options, config=WranglerConfig.read(configuration), check_top_level=False)
+    found = {way: Imports(way) for way in _WAYS}
+    _start(options, Imports(""))  # it leaves a snapshot and bytecode for the others
+    for _ in range(rounds):
+        for way, (snapshot, bytecode) in _WAYS.items():
+            _start(replace(options, snapshot=snapshot, bytecode=bytecode), found[way])
+    return list(found.values())
 
 
-def _measure(options: RuntimeOptions) -> tuple[float, float, float]:
-    before = time.perf_counter()
-    with LocalRuntime(options) as runtime:
-        wall_ms = (time.perf_counter() - before) * 1000
-        meter = Meter.of_child(runtime.host_pid, "workerd")
-        return meter.cpu_seconds() * 1000, meter.main_thread_seconds() * 1000, wall_ms
+def _start(options: RuntimeOptions, found: Imports) -> None:
+    marks: dict[str, tuple[float, float]] = {}
+
+    def mark(line: LogLine | RequestLine) -> None:
+        if isinstance(line, LogLine) and line.message in {_BEGIN, _END}:
+            meter = Meter.of_child(runtime.host_pid, "workerd")
+            marks[line.message] = meter.main_thread_seconds(), meter.cpu_seconds()
+
+    begin = time.perf_counter()
+    runtime = LocalRuntime(options, mark)
+    with runtime:
+        found.ready_ms.append((time.perf_counter() - begin) * 1000)
+        runtime.wait_for_log(_END)
+    for series, before, after in zip((found.thread_ms, found.cpu_ms), marks[_BEGIN], marks[_END], strict=True):
+        series.append((after - before) * 1000)
 
 
 def _build(folder: Path, routes: int) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from js import Array, Blob, Object, Request, Response
+from js import Array, Blob, Headers, Object, Request, Response
 from pyodide.ffi import JsException, jsnull, to_js
 
 from edge.buffer import JsBuffer
@@ -32,9 +32,10 @@ class ServicePages:
         self._binding = binding
         failure = f"the service {name} did not begin to answer"
         self._answer_of = Deadline(timeout_ms, failure).value if timeout_ms else result_of
+        self._unwanted = bind(Array.prototype.filter, to_js(NOT_FOR_KEPT_ANSWERS), Headers.prototype.has)
 
     async def answer(self, request: PageRequest) -> PageResponse:
-        raw = _for_keeping(request.raw, wants_payload=request.wants_payload) if request.may_be_kept else request.raw
+        raw = self._for_keeping(request.raw, wants_payload=request.wants_payload) if request.may_be_kept else request.raw
         return await self._fetch(raw, request.path)
 
     async def render(self, request: RenderRequest) -> PageResponse:
@@ -52,17 +53,16 @@ class ServicePages:
         except JsException as error:
             raise PageError(f"the service {self._name} failed for {path}: {error}") from error
 
-
-def _for_keeping(raw: Any, *, wants_payload: bool) -> Any:
-    unwanted = [name for name in NOT_FOR_KEPT_ANSWERS if raw.headers.has(name)]
-    if not unwanted and not wants_payload:
-        return raw
-    cleaned = Request.new(raw)
-    for name in unwanted:
-        cleaned.headers.delete(name)
-    if wants_payload:
-        cleaned.headers.set(WANTS_PAYLOAD_HEADER, "1")
-    return cleaned
+    def _for_keeping(self, raw: Any, *, wants_payload: bool) -> Any:
+        unwanted = self._unwanted(raw.headers)
+        if not unwanted.length and not wants_payload:
+            return raw
+        cleaned = Request.new(raw)
+        for name in unwanted:
+            cleaned.headers.delete(name)
+        if wants_payload:
+            cleaned.headers.set(WANTS_PAYLOAD_HEADER, "1")
+        return cleaned
 
 
 async def _with_payload(raw: Any, payload_bytes: str) -> WholeResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cache.body import EMPTY_BODY
@@ -22,12 +23,18 @@ class WholeResponse:
     payload: Body | None = None
 
     def header(self, name: str) -> str | None:
-        """All values of a header, joined as HTTP joins them (RFC 9110, 5.2)."""
-        values = [value for given, value in self.headers if given.lower() == name.lower()]
-        return ", ".join(values) if values else None
+        return self._values.get(name.lower())
 
     def header_items(self) -> tuple[tuple[str, str], ...]:
-        return tuple((name, self.header(name) or "") for name in dict.fromkeys(name.lower() for name, _ in self.headers))
+        return tuple(self._values.items())
+
+    @cached_property
+    def _values(self) -> dict[str, str]:
+        """By the name in lower case, all values of a header, joined as HTTP joins them (RFC 9110, 5.2)."""
+        values: dict[str, list[str]] = {}
+        for name, value in self.headers:
+            values.setdefault(name.lower(), []).append(value)
+        return {name: ", ".join(several) for name, several in values.items()}
 
     def split(self) -> tuple[WholeResponse, WholeCopy]:
         return self, WholeCopy(self.body)
