@@ -74,6 +74,16 @@ class Compression:
                     saved_bytes += made.size_bytes - made.held_bytes
         return with_bodies(entry, compressed), saved_bytes
 
+    def decompress(self, entry: CacheEntry, make_body: Callable[[bytes], Body]) -> tuple[CacheEntry, int]:
+        """Give the entry with its bodies as they were, made by `make_body`, and the bytes it takes more."""
+        plain: dict[str, Body] = {}
+        more_bytes = 0
+        for name, body in bodies_of(entry).items():
+            if isinstance(body, CompressedBody):
+                plain[name] = make_body(body.to_bytes())
+                more_bytes += body.size_bytes - body.held_bytes
+        return with_bodies(entry, plain), more_bytes
+
     def _made(self, name: str, data: bytes) -> CompressedBody | None:
         dictionary = self._dictionaries.get(name)
         if (dictionary is None or len(data) >= _LARGE_BYTES) and not _begins_redundant(data):
@@ -83,17 +93,6 @@ class Compression:
         frame = _compressor(dictionary).compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
         made = CompressedBody(frame, dictionary, len(data))
         return made if _is_worthwhile(made.held_bytes, len(data)) else None
-
-
-def decompress(entry: CacheEntry, make_body: Callable[[bytes], Body]) -> tuple[CacheEntry, int]:
-    """Give the entry with its bodies as they were, made by `make_body`, and the bytes it takes more."""
-    plain: dict[str, Body] = {}
-    more_bytes = 0
-    for name, body in bodies_of(entry).items():
-        if isinstance(body, CompressedBody):
-            plain[name] = make_body(body.to_bytes())
-            more_bytes += body.size_bytes - body.held_bytes
-    return with_bodies(entry, plain), more_bytes
 
 
 # Each takes half a megabyte.

@@ -17,13 +17,13 @@ from cache.codec import Codec, Layout
 from cache.entry import Freshness, freshness, stale_after
 from cache.errors import CorruptValueError, InvalidArgumentError, InvalidationError, ValueTooLargeError
 from cache.handler import require_get_context, require_set_context
-from cache.keys import KeySchema, kv_entry_prefix, kv_key, kv_last_invalidation_key, kv_tag_key, normalize_path
+from cache.keys import KeySchema, kv_key, kv_last_invalidation_key, kv_tag_key, normalize_path
 from cache.kv_markers import KVMarkers
 from cache.kv_record import kv_record
 from cache.kv_ttl import TTLPolicy
 from cache.markers import Stamper, TagFilter
 from cache.ports import SILENT_LOG
-from cache.tags import encode_tag, is_tag_below, is_valid_tag, merge_tags, prefix_tags
+from cache.tags import is_valid_tag, merge_tags, prefix_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -31,15 +31,13 @@ if TYPE_CHECKING:
     from cache.entry import CacheEntry
     from cache.handler import GetContext, SetContext
     from cache.kv_record import KVRecord
-    from cache.kv_store import KVListedKey, KVNamespace
+    from cache.kv_store import KVNamespace
     from cache.ports import Background, Clock, Log
     from cache.values import CacheValue
 
 T = TypeVar("T")
 
 _MARKER_CAPACITY = 10_000
-_READS_AT_ONCE = 6
-"""A Worker may have six connections waiting for their answer at a time."""
 
 
 class KVCacheHandler:
@@ -134,10 +132,13 @@ class KVCacheHandler:
         Entries that carry none of the former are found by their metadata; those whose tags were too long for that are
         read.
         """
+        from cache.kv_listing import listed_tags  # noqa: PLC0415 - no request for a page comes here
+
         written = merge_tags(prefix_tags(self._schema, prefix), prefix_tags(self._schema, normalize_path(prefix)))
         await self._invalidate(self._tags.valid(written))
         try:
-            listed = await self._listed_tags(prefix, frozenset(filter(is_valid_tag, written)))
+            known = frozenset(filter(is_valid_tag, written))
+            listed = await listed_tags(self._namespace, self._prefix(), prefix, known, self._tags_of)
         except Exception as error:
             raise InvalidationError(written, f"the entries below {prefix} could not be listed: {error}") from error
         await self._invalidate(listed)
@@ -235,29 +236,8 @@ class KVCacheHandler:
             self._background.run(self._markers.write((), now_ms, last), f"write {last}")
         return is_invalidated
 
-    async def _listed_tags(self, prefix: str, written: frozenset[str]) -> tuple[str, ...]:
-        """Give a tag at or below `prefix` of each stored entry that carries none of the tags found before."""
-        prefixes = [encode_tag(prefix), encode_tag(normalize_path(prefix))]
-        found = set(written)
-        cursor: str | None = None
-        while True:
-            page = await self._namespace.list(kv_entry_prefix(self._prefix()), cursor)
-            unknown: list[str] = []
-            for listed in page.keys:
-                tags = _metadata_tags(listed)
-                if tags is None:
-                    unknown.append(listed.name)
-                else:
-                    _add_below(found, tags, prefixes)
-            for start in range(0, len(unknown), _READS_AT_ONCE):
-                group = unknown[start : start + _READS_AT_ONCE]
-                for tags in await asyncio.gather(*map(self._entry_tags, group)):
-                    _add_below(found, tags, prefixes)
-            cursor = page.cursor
-            if cursor is None:
-                return tuple(found - written)
-
-    async def _entry_tags(self, name: str) -> tuple[str, ...]:
+    async def _tags_of(self, name: str) -> tuple[str, ...]:
+        """Give the tags of a stored entry: none where it is corrupt, or gone."""
         try:
             entry = await self._stored(name, streamed=False)
         except CorruptValueError:
@@ -296,15 +276,3 @@ def _entry_tag_keys(entry: CacheEntry, prefix: str) -> tuple[str, ...]:
     if not isinstance(kept, _TagKeys) or kept.prefix != prefix:
         kept = entry.memo[_TagKeys] = _TagKeys(prefix, _tag_keys(filter(is_valid_tag, entry.tags), prefix))
     return kept.keys
-
-
-def _metadata_tags(listed: KVListedKey) -> tuple[str, ...] | None:
-    tags = listed.metadata.get("tags") if listed.metadata is not None else None
-    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list | tuple) else None
-
-
-def _add_below(found: set[str], tags: Iterable[str], prefixes: Iterable[str]) -> None:
-    """Add one tag at or below a prefix, which is enough for an entry, unless it carries a tag that is in there."""
-    if found.isdisjoint(tags):
-        below = (tag for tag in tags if is_valid_tag(tag) and any(is_tag_below(encode_tag(tag), p) for p in prefixes))
-        found.update(tuple(below)[:1])

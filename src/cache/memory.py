@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from cache.arguments import (
@@ -14,7 +15,6 @@ from cache.arguments import (
     require_value,
 )
 from cache.body import BytesBody
-from cache.compression import Compression, decompress
 from cache.entry import Freshness, freshness, stale_after
 from cache.eviction import Eviction
 from cache.handler import require_get_context, require_set_context
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from cache.body import Body
+    from cache.compression import Compression
     from cache.entry import CacheEntry
     from cache.eviction import Use
     from cache.handler import GetContext, SetContext
@@ -79,7 +80,6 @@ class MemoryCacheHandler:
         self._keys_by_name: dict[str, dict[str, None]] = {}
         self._as_they_came = Eviction()
         self._compressed = Eviction()
-        self._compression = Compression(capacity_bytes)
         self._make_body = make_body
         self._markers = TagMarkers(marker_capacity)
         self._tags = TagFilter(log, None)
@@ -185,6 +185,12 @@ class MemoryCacheHandler:
     def reset_request_cache(self) -> None:
         """Do nothing: what is in memory is all there is."""
 
+    @cached_property
+    def _compression(self) -> Compression:
+        from cache.compression import Compression  # noqa: PLC0415 - most memories are never full
+
+        return Compression(self._capacity_bytes)
+
     def _make_room(self) -> None:
         while self.size_bytes > self._capacity_bytes:
             if self._as_they_came.size_bytes > self._capacity_bytes * _SHARE_AS_IT_CAME:
@@ -198,7 +204,7 @@ class MemoryCacheHandler:
         self._move(kept, entry, self._compressed, -saved_bytes)
 
     def _decompress(self, kept: _Kept) -> CacheEntry:
-        entry, more_bytes = decompress(kept.entry, self._make_body)
+        entry, more_bytes = self._compression.decompress(kept.entry, self._make_body)
         self._move(kept, entry, self._as_they_came, more_bytes)
         self._make_room()
         return entry

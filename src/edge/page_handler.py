@@ -8,7 +8,7 @@ from pyodide.ffi import JsProxy
 
 from edge.service import MissingService, ServicePages
 from isr.settings import ImagesSwitch
-from pages.choice import AsgiChoice, FunctionChoice, PageHandlerError, ServiceChoice, chosen_pages
+from pages.choice import PageHandlerError, ServiceChoice, chosen_pages
 from pages.failed import FailedPages
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def static_paths(settings: Settings) -> Callable[[], Any] | None:
         choice = chosen_pages() or settings.page_handler.load()
     except PageHandlerError:
         return None
-    return choice.static_paths if isinstance(choice, AsgiChoice | FunctionChoice) else None
+    return getattr(choice, "static_paths", None)  # an app or a function may have one
 
 
 def has_images(settings: Settings, *, has_binding: bool) -> bool:

@@ -26,8 +26,8 @@ from pages.whole import WholeResponse
 
 if TYPE_CHECKING:
     from cache.runtime import Runtime
-    from pages.choice import AsgiChoice, FunctionChoice
     from pages.handler import PageResponse
+    from pages.python_choice import AsgiChoice, FunctionChoice
     from pages.request import PageRequest, RenderRequest
 
 _HTML = ("content-type", "text/html; charset=utf-8")

@@ -11,7 +11,7 @@ from edge.fetching import fetch
 from edge.python_pages import AsgiPages, FunctionPages
 from edge.steps import enter_site_code
 from edge.xml_http_request import provide_xml_http_request
-from pages.choice import AsgiChoice, FunctionChoice, OwnChoice
+from pages.python_choice import AsgiChoice, FunctionChoice, OwnChoice
 from pages.timed import TimedPages
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from cache.frozen import frozen
 from cache.handler import GetContext, SetContext
 from cache.recent import Recent
 from cache.tags import is_valid_tag, merge_tags, path_tags
-from cache.values import AppPageValue, AppRouteValue
 from isr.found import Found, body_of, is_sendable
 from seed.artifacts import Artifact
+from seed.records import page_value
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -101,7 +101,7 @@ class PageStore:
             expire=admission.period.expire_seconds,
             last_modified_ms=page.made_at_ms,
         )
-        value = _value(admission.artifact, page.status, headers, page.body)
+        value = page_value(admission.artifact, page.body, headers, page.status)
         await self._set(self.key(path, admission.artifact), value, context)
 
     async def remove(self, path: str, artifacts: Iterable[Artifact]) -> None:
@@ -154,11 +154,3 @@ class PageStore:
             await self._handler.set(key, value, context)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
             self._log.event("error", "cache.write_failed", key=key, error=str(error))
-
-
-def _value(artifact: Artifact, status: int, headers: Mapping[str, str], body: Body) -> CacheValue:
-    if artifact is Artifact.ROUTE:
-        return AppRouteValue(body=body, status=status, headers=headers)
-    if artifact is Artifact.RSC:
-        return AppPageValue(rsc_data=body, headers=headers, status=status)
-    return AppPageValue(html=body, headers=headers, status=status)

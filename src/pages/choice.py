@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from cache.errors import InvalidArgumentError, VinextWorkerError
+from cache.errors import VinextWorkerError
 from cache.frozen import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pages.handler import PageHandler
+    from pages.python_choice import AsgiChoice, FunctionChoice, OwnChoice
 
 SETTING_FORMS = "service:NAME with the name of a service binding, asgi:module:app or module:function"
 
@@ -26,31 +22,6 @@ class ServiceChoice:
     """Another Worker, by the name of its binding."""
 
     name: str
-
-
-@frozen
-class AsgiChoice:
-    """An ASGI app; `static_paths` gives the paths to pre-render."""
-
-    app: Callable[..., Any]
-    name: str
-    static_paths: Callable[[], Any] | None = None
-
-
-@frozen
-class FunctionChoice:
-    """A function of the request; `static_paths` gives the paths to pre-render."""
-
-    function: Callable[[Any], Any]
-    name: str
-    static_paths: Callable[[], Any] | None = None
-
-
-@frozen
-class OwnChoice:
-    """A PageHandler that the site's code made itself."""
-
-    handler: PageHandler
 
 
 PageChoice: TypeAlias = "ServiceChoice | AsgiChoice | FunctionChoice | OwnChoice"
@@ -86,80 +57,23 @@ class HandlerName:
         """Import what is named; raises PageHandlerError, naming it."""
         if self.kind == "service":
             return ServiceChoice(self.attribute)
-        try:
-            module = import_module(self.module)
-        except Exception as error:
-            raise PageHandlerError(f"the page handler {self} cannot be imported: {type(error).__name__}: {error}") from error
-        found: Any = module
-        for name in self.attribute.split("."):
-            if not hasattr(found, name):
-                raise PageHandlerError(f"the page handler {self} does not exist: {self.module} has no {self.attribute}")
-            found = getattr(found, name)
-        static_paths = getattr(module, "static_paths", None)
-        if self.kind == "asgi":
-            return _asgi(found, str(self), static_paths)
-        return _function(found, str(self), static_paths)
+        from pages.python_choice import load_python  # noqa: PLC0415 - of no use to a service
+
+        return load_python(self)
 
 
 class _Chosen:
     choice: PageChoice | None = None
 
 
-def use_asgi(app: Callable[..., Any], *, static_paths: Callable[[], Any] | None = None) -> None:
-    """Let an ASGI app make the pages; raises PageHandlerError where it is none."""
-    _Chosen.choice = _asgi(app, _name(app), static_paths)
-
-
-def use_function(function: Callable[[Any], Any], *, static_paths: Callable[[], Any] | None = None) -> None:
-    """Let a function make the pages; raises PageHandlerError where it does not take one request."""
-    _Chosen.choice = _function(function, _name(function), static_paths)
-
-
-def use_pages(handler: PageHandler | None) -> None:
-    """Let a handler of the site's own make the pages; None gives the choice back to the setting."""
-    if handler is not None and not all(callable(getattr(handler, name, None)) for name in ("answer", "render")):
-        raise InvalidArgumentError("handler", handler, "a PageHandler, which has answer and render")
-    _Chosen.choice = None if handler is None else OwnChoice(handler)
+def choose_pages(choice: PageChoice | None) -> None:
+    """Use a page handler, whatever the setting says; None gives the choice back to it."""
+    _Chosen.choice = choice
 
 
 def chosen_pages() -> PageChoice | None:
     """What was chosen in code, None where nothing was."""
     return _Chosen.choice
-
-
-def _asgi(app: Any, name: str, static_paths: Any) -> AsgiChoice:
-    if not callable(app):
-        raise PageHandlerError(f"the page handler {name} is not callable: it is a {type(app).__name__}, not an ASGI app")
-    return AsgiChoice(app, name, _checked_paths(static_paths, name))
-
-
-def _function(function: Any, name: str, static_paths: Any) -> FunctionChoice:
-    if not callable(function):
-        raise PageHandlerError(f"the page handler {name} is not callable: it is a {type(function).__name__}")
-    try:
-        inspect.signature(function).bind(None)
-    except TypeError as error:
-        raise PageHandlerError(
-            f"the page handler {name} does not take a request as its only argument ({error}); "
-            "an ASGI app is named asgi:module:app"
-        ) from error
-    except ValueError:
-        pass  # a callable of C, whose signature is not known
-    return FunctionChoice(function, name, _checked_paths(static_paths, name))
-
-
-def _checked_paths(static_paths: Any, name: str) -> Callable[[], Any] | None:
-    if static_paths is None:
-        return None
-    if not callable(static_paths):
-        raise PageHandlerError(f"static_paths beside the page handler {name} is not callable: a {type(static_paths).__name__}")
-    found: Callable[[], Any] = static_paths
-    return found
-
-
-def _name(thing: Any) -> str:
-    module = getattr(thing, "__module__", None) or type(thing).__module__
-    return f"{module}:{getattr(thing, '__qualname__', type(thing).__name__)}"
 
 
 def _is_dotted(text: str) -> bool:

@@ -9,8 +9,8 @@ from datacache.cached import cached
 from datacache.fetched import FetchedResponse, FetchError, cached_fetch
 from datacache.invalidation import revalidate_path, revalidate_tag
 from datacache.life import CacheLife, cache_life
-from pages.choice import use_asgi, use_function, use_pages
 from pages.page import Page
+from pages.python_choice import use_asgi, use_function, use_pages
 from pages.rendering import no_store
 from pages.revalidate import revalidate
 

@@ -12,7 +12,7 @@ from tests.fakes.noise import noise
 from tests.fakes.ports import START_MS, FakeClock
 
 from cache.body import BytesBody
-from cache.compression import CompressedBody, Compression, decompress
+from cache.compression import CompressedBody, Compression
 from cache.entry import CacheEntry
 from cache.handler import SetContext
 from cache.memory import MemoryCacheHandler
@@ -65,7 +65,7 @@ def test_what_is_decompressed_is_what_was_compressed(bodies: list[tuple[bytes, i
         made, saved_bytes = compression.compress(before)
         assert html(made).size_bytes == len(body)
         assert html(made).to_bytes() == body
-        again, more_bytes = decompress(made, PlatformBody)
+        again, more_bytes = compression.decompress(made, PlatformBody)
         assert html(again).to_bytes() == body
         assert saved_bytes == more_bytes
 
@@ -85,11 +85,12 @@ def test_what_is_decompressed_is_what_was_compressed(bodies: list[tuple[bytes, i
 )
 def test_the_bodies_of_every_kind_of_entry_are_compressed_and_nothing_else(value: CacheValue | None, bodies: set[str]) -> None:
     before = entry(value)
-    made, saved_bytes = Compression(MEMORY_BYTES).compress(before)
+    compression = Compression(MEMORY_BYTES)
+    made, saved_bytes = compression.compress(before)
     fields = {} if made.value is None else vars(made.value)
     assert {name for name, field in fields.items() if isinstance(field, CompressedBody)} == bodies
     assert (saved_bytes > 0) is bool(bodies)
-    assert decompress(made, BytesBody)[0] == before
+    assert compression.decompress(made, BytesBody)[0] == before
 
 
 @pytest.mark.parametrize(
