@@ -15,6 +15,7 @@ def test_the_names_that_sites_import() -> None:
         "no_store",
         "revalidate",
         "revalidate_path",
+        "revalidate_path_prefix",
         "revalidate_tag",
         "use_asgi",
         "use_function",

@@ -24,6 +24,16 @@ async def revalidate_path(path: str, type: Literal["page", "layout"] | None = No
     await _invalidate([revalidate_path_tag(path, type)])
 
 
+async def revalidate_path_prefix(prefix: str) -> None:
+    """Invalidate `/docs` and what is below it, but not `/docs-old`.
+
+    Raises InvalidationError with the tags that could not be written, or for a store that could not be listed.
+    """
+    cache = current_data_cache()
+    if cache is not None:
+        await cache.handler.revalidate_by_path_prefix(prefix)
+
+
 async def _invalidate(tags: Iterable[str]) -> None:
     cache = current_data_cache()
     if cache is not None:

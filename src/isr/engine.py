@@ -11,7 +11,6 @@ from cache.entry import Freshness
 from isr.admission import REVALIDATED_HEADER, Refusal, admit, chosen_by, header_tags
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
 from isr.client_headers import with_client_headers
-from isr.invalidation import enter_site
 from isr.lookup import Hidden, Lookup, PassBy, Places, has_credentials, may_store
 from isr.pass_through import ask
 from isr.regeneration import Making, has_rsc
@@ -49,7 +48,6 @@ class PageCache:
 
     async def answer(self, request: PageRequest) -> Answer:
         """Answer a request. Never raises: a fault in the cache is a miss and a log line."""
-        enter_site(self._store)
         lookup = self._places.look_up(request)
         match lookup:
             case Hidden():

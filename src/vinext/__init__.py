@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datacache.cached import cached
 from datacache.fetched import FetchedResponse, FetchError, cached_fetch
-from datacache.invalidation import revalidate_path, revalidate_tag
+from datacache.invalidation import revalidate_path, revalidate_path_prefix, revalidate_tag
 from datacache.life import CacheLife, cache_life
 from pages.page import Page
 from pages.python_choice import use_asgi, use_function, use_pages
@@ -25,6 +25,7 @@ __all__ = [
     "no_store",
     "revalidate",
     "revalidate_path",
+    "revalidate_path_prefix",
     "revalidate_tag",
     "use_asgi",
     "use_function",

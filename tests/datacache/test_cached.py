@@ -13,15 +13,16 @@ from tests.fakes.flight import FakeFlight
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
 from cache.errors import InvalidArgumentError
-from cache.handler import NoOpCacheHandler
+from cache.handler import NoOpCacheHandler, SetContext
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36
 from cache.memory import MemoryCacheHandler
 from cache.runtime import Runtime
-from cache.values import FetchValue, RedirectValue
+from cache.tags import path_tags
+from cache.values import AppPageValue, FetchValue, RedirectValue
 from datacache.cache import DataCache, enter_data_cache
 from datacache.cached import cached
 from datacache.fetched import FetchedResponse, FetchError, cached_fetch, set_fetcher
-from datacache.invalidation import revalidate_path, revalidate_tag
+from datacache.invalidation import revalidate_path, revalidate_path_prefix, revalidate_tag
 from datacache.life import PROFILES, CacheLife, cache_life
 from pages.rendering import Rendering, no_store, rendering_as
 from pages.revalidate import revalidate
@@ -263,6 +264,14 @@ async def test_who_invalidates_a_page_wants_its_data_anew(world: World) -> None:
         assert (await work())["call"] == 2
 
 
+async def test_a_prefix_reaches_what_is_at_it_and_below(world: World) -> None:
+    paths = ("/docs", "/docs/a", "/docs-old")
+    for path in paths:
+        await world.kept.set(path, AppPageValue(), SetContext(tags=path_tags(world.schema, path)))
+    await revalidate_path_prefix("/docs")
+    assert [await world.kept.get(path) is None for path in paths] == [True, True, False]
+
+
 async def test_tags_and_periods_of_all_data_land_on_the_page(world: World) -> None:
     @cached(tags=["inner"], revalidate=30)
     async def inner() -> int:
@@ -422,6 +431,7 @@ async def test_outside_of_a_request_a_function_is_only_called() -> None:
     work, counter = counted()
     assert ((await work())["call"], (await work())["call"], counter.calls) == (1, 2, 2)
     await revalidate_tag("posts")
+    await revalidate_path_prefix("/posts")
 
 
 @pytest.fixture
