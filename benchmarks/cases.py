@@ -28,9 +28,10 @@ class Case:
     """A series of requests.
 
     `requests` are asked for one after the other, again and again; for a miss `{}` in the path stands for a number
-    that is new each time, for a stale page for one of a few. Each contender is asked `count` times a round; this Worker
-    `times_more` as often where it takes so little beside the others that their number would measure nothing. It takes turns with
-    the case `turns_with`, where a target compares the two: a machine may be half as fast again some minutes later.
+    that is new each time, for a stale page for one of a few. Each contender is asked `count` times a round, in `turns` parts;
+    this Worker `times_more` as often where it takes so little beside the others that their number would measure nothing. It
+    takes turns with the case `turns_with`, where a target compares the two: a machine may be half as fast again some minutes
+    later.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Case:
     contenders: tuple[str, ...]
     count: int
     is_quick: bool = False
+    turns: int = 10
     times_more: int = 1
     turns_with: str = ""
 
@@ -48,8 +50,8 @@ class Case:
         return replace(self, contenders=(*self.contenders, *others))
 
     def shortened(self) -> Case:
-        """A quarter of the requests, and less of a site's pages, which have to be made first."""
-        return replace(self, requests=self.requests[:_QUICK_PAGES], count=self.count // 4)
+        """A third of the requests, in turns as long, and less of a site's pages, which have to be made first."""
+        return replace(self, requests=self.requests[:_QUICK_PAGES], count=self.count // 3, turns=max(1, self.turns // 3))
 
     def order(self, number: int, contender: str) -> Sequence[int]:
         """The requests of a round, by their numbers; of a mix others in each round."""
@@ -96,8 +98,8 @@ CASES = (
     ),
     Case("HIT, 8 KB, by itself", "hit", _page("8 KB"), (FRAMED,), 1500, is_quick=True),
     Case("HIT, 470 KB, by itself", "hit", _page("470 KB"), (FRAMED,), 1200, is_quick=True, turns_with="HIT, 8 KB, by itself"),
-    Case("STALE, 8 KB", "stale", (Request("/brief/{}"),), (*VINEXT, FRAMED, TIERED), 60),
-    Case("MISS, 8 KB", "miss", (Request("/page/{}"),), (*VINEXT, FRAMED, TIERED), 100),
+    Case("STALE, 8 KB", "stale", (Request("/brief/{}"),), (*VINEXT, FRAMED, TIERED), 60, turns=1),
+    Case("MISS, 8 KB", "miss", (Request("/page/{}"),), (*VINEXT, FRAMED, TIERED), 100, turns=2),
     Case(
         "never stale, 470 KB", "render", (Request("/static/large"),), (*VINEXT, FRAMED, TIERED), 100, is_quick=True, times_more=10
     ),

@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     from benchmarks.contender import Running
     from benchmarks.load import LoadGenerator
 
-_COMPILE_REQUESTS = 1500
+_COMPILE_REQUESTS = 3000
 _WARM_UP_REQUESTS = 200
 _MIX_WARM_UPS = 8
-# Each round has many turns, but for what has to be waited for in each.
-_MANY_TURNS = 10
-_TURNS = {"stale": 1, "miss": 2}
 _SETTLE_SECONDS = 0.3
 _STALE_SECONDS = 1.2
 _BASE_BYTES = 9000
@@ -120,7 +117,7 @@ class Bench:
         parts = [(case, self._running[one.contender], case.order(number, one.contender)) for case, one in series]
         measured: list[list[tuple[Load, float]]] = [[] for _ in parts]
         there = list(zip(parts, measured, strict=True))
-        turns = min(_TURNS.get(case.kind, _MANY_TURNS) for case, _ in series)
+        turns = min(case.turns for case, _ in series)
         for turn in range(turns):
             # Every other turn the other way, so that nobody always comes after the same neighbour.
             for (case, running, order), of_turns in there if (number + turn) % 2 == 0 else there[::-1]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cache.keys import normalize_path
-from seed.artifacts import Artifact, artifact_files
+from seed.artifacts import Artifact
 from seed.clues import BuildClues
 from seed.errors import ManifestError
 from seed.index import BUILD_FILE, PRERENDER_FOLDER, Build, artifact_file, shard_count, shard_file
 from seed.manifest import skip_reason
 from seed.manifest_file import ManifestFile
-from seed.records import record_of
+from seed.routes import artifact_files, record_of
 from seed.skipped import Skipped
 from vinext_worker.errors import UserError
 from vinext_worker.files import remove_others, write_atomically

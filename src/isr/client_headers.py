@@ -15,7 +15,7 @@ from cache.frozen import frozen
 from cache.values import AppPageValue
 from isr.found import Found
 from seed.artifacts import Artifact
-from seed.records import client_headers
+from seed.client_headers import client_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from cache.frozen import frozen
 from cache.keys import KeySchema
-from seed.artifacts import NOT_FOUND_PATH
 from seed.errors import ManifestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NOT_FOUND_PATH = "/404"
 _STATUSES = range(200, 600)
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from cache.body import BytesBody
 from cache.keys import normalize_path
-from seed.artifacts import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact, artifact_files
+from seed.artifacts import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact
 from seed.clues import BuildClues
 from seed.errors import AssetsError, ManifestError
 from seed.index import Build
 from seed.manifest import skip_reason
 from seed.manifest_file import ManifestFile
-from seed.records import record_of
+from seed.routes import artifact_files, record_of
 from seed.skipped import Skipped
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cache.keys import normalize_path
-from seed.artifacts import artifact_files
 from seed.errors import ManifestError
 from seed.index import PRERENDER_FOLDER, Build
 from seed.manifest import parse_manifest, skip_reason
-from seed.records import record_of
+from seed.routes import artifact_files, record_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,7 +6,8 @@ import pytest
 
 from cache import errors
 from cache.errors import InvalidArgumentError
-from cache.handler import NoOpCacheHandler, get_cache_handler, set_cache_handler
+from cache.handler import get_cache_handler, set_cache_handler
+from cache.no_op import NoOpCacheHandler
 from cache.ports import SILENT_LOG
 from cache.values import AppPageValue
 

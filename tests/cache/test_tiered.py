@@ -10,8 +10,9 @@ from tests.fakes.ports import FakeClock
 from cache.body import text_body
 from cache.entry import Freshness, freshness
 from cache.errors import InvalidArgumentError
-from cache.handler import GetContext, NoOpCacheHandler, SetContext
+from cache.handler import GetContext, SetContext
 from cache.memory import MemoryCacheHandler
+from cache.no_op import NoOpCacheHandler
 from cache.tiered import TieredCacheHandler
 from cache.values import AppPageValue
 

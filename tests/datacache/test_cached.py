@@ -13,9 +13,10 @@ from tests.fakes.flight import FakeFlight
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
 from cache.errors import InvalidArgumentError
-from cache.handler import NoOpCacheHandler, SetContext
+from cache.handler import SetContext
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36
 from cache.memory import MemoryCacheHandler
+from cache.no_op import NoOpCacheHandler
 from cache.runtime import Runtime
 from cache.tags import path_tags
 from cache.values import AppPageValue, FetchValue, RedirectValue

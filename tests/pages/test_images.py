@@ -14,8 +14,8 @@ from tests.fakes.flight import FakeFlight
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
 from cache.body import BytesBody
-from cache.handler import NoOpCacheHandler
 from cache.memory import MemoryCacheHandler
+from cache.no_op import NoOpCacheHandler
 from cache.runtime import Runtime
 from cache.values import ImageValue
 from isr.settings import ImagesSwitch, SettingError, read_settings

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache.keys import KeySchema
-from seed.artifacts import Artifact, artifact_files
+from seed.artifacts import Artifact
 from seed.errors import ManifestError
 from seed.manifest import parse_manifest, parse_route, skip_reason
+from seed.routes import artifact_files
 
 if TYPE_CHECKING:
     from seed.manifest import Route

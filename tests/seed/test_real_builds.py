@@ -14,7 +14,8 @@ from tests.fakes.worker import FakeWorker
 from cache.keys import KeySchema, normalize_path, page_key
 from cache.tags import path_tags
 from cache.values import AppPageValue
-from seed.artifacts import Artifact, artifact_files
+from seed.artifacts import Artifact
+from seed.routes import artifact_files
 
 if TYPE_CHECKING:
     from pathlib import Path

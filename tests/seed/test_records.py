@@ -12,8 +12,10 @@ from cache.body import BytesBody
 from cache.keys import KeySchema
 from cache.values import AppPageValue, AppRouteValue
 from seed.artifacts import Artifact
+from seed.client_headers import route_parameters
 from seed.manifest import parse_route
-from seed.records import entry_of, record_of, route_parameters
+from seed.records import entry_of
+from seed.routes import record_of
 
 V1, V2 = KeySchema.V1, KeySchema.V2
 BOTH = {Artifact.HTML: "0a", Artifact.RSC: "0b"}
