@@ -1,17 +1,13 @@
-"""The headers of an RSC payload about the path that it is for, without which vinext's client does not take it."""
+"""The headers of an RSC payload that say what path it is for."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from cache.keys import encode_uri_component
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-
-def client_headers(pattern: str, path: str) -> Mapping[str, str]:
+def client_headers(pattern: str, path: str) -> dict[str, str]:
     """What vinext 1.4.0 sends with an RSC payload about the path that it is for."""
     headers = {"X-Vinext-Rendered-Path-And-Search": encode_uri_component(path)}
     parameters = route_parameters(pattern, path)

@@ -36,7 +36,7 @@ def artifact_files(route: Route, *, trailing_slash: bool) -> dict[Artifact, str]
 def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]) -> RouteRecord:
     """The record of a seedable route whose bodies are kept under the given names."""
     path = normalize_path(route.path)
-    rsc_headers = dict(client_headers(route.pattern, route.path)) if schema is KeySchema.V2 else {}
+    rsc_headers = client_headers(route.pattern, route.path) if schema is KeySchema.V2 else {}
     location = route.headers.get("location")
     if location is not None:
         rsc_headers["location"] = location
