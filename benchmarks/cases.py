@@ -28,10 +28,10 @@ class Case:
     """A series of requests.
 
     `requests` are asked for one after the other, again and again; for a miss `{}` in the path stands for a number
-    that is new each time, for a stale page for one of a few. Each contender is asked `count` times a round, in `turns` parts;
-    this Worker `times_more` as often where it takes so little beside the others that their number would measure nothing. It
-    takes turns with the case `turns_with`, where a target compares the two: a machine may be half as fast again some minutes
-    later.
+    that is new each time, for a stale page for one of a few. Each contender is asked `count` times a round, in `turns`
+    parts, few where each has to be waited for; this Worker `times_more` as often where it takes so little beside the others that
+    their number would measure nothing. It takes turns with the case `turns_with`, where a target compares the two: a machine may
+    be half as fast again some minutes later.
     """
 
     name: str
