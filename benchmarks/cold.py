@@ -14,18 +14,8 @@ from benchmarks.contender import ours
 from benchmarks.process import Meter
 from cache.keys import KeySchema
 from cache.tags import path_tags
-from seed.artifacts import Artifact
-from seed.index import (
-    BUILD_FILE,
-    PRERENDER_FOLDER,
-    Build,
-    RouteRecord,
-    artifact_file,
-    shard_count,
-    shard_file,
-    shard_of,
-    shard_to_json,
-)
+from core.paths import PRERENDER_FOLDER
+from seed.build import BUILD_FILE, Artifact, Build, RouteRecord, artifact_file, shard_count, shard_file, shard_of, shard_to_json
 from vinext_worker.runtime import LocalRuntime, LogLine
 from vinext_worker.wrangler_config import WranglerConfig
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from edge.entrypoint import Default
+from edge.app import Default
 
 __all__ = ["Default"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cache.keys import KeySchema
     from isr.settings import Settings
-    from seed.index import Build
+    from seed.build import Build
 
 F = TypeVar("F", bound="Callable[..., object]")
 

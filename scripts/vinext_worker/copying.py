@@ -11,15 +11,12 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cache.keys import normalize_path
-from seed.artifacts import Artifact
-from seed.clues import BuildClues
-from seed.errors import ManifestError
-from seed.index import BUILD_FILE, PRERENDER_FOLDER, Build, artifact_file, shard_count, shard_file
+from core.paths import PRERENDER_FOLDER, normalize_path
+from seed.build import BUILD_FILE, Artifact, Build, ManifestError, Skipped, artifact_file, shard_count, shard_file
 from seed.manifest import skip_reason
 from seed.manifest_file import ManifestFile
+from seed.output import BuildClues
 from seed.routes import artifact_files, record_of
-from seed.skipped import Skipped
 from vinext_worker.errors import UserError
 from vinext_worker.files import remove_others, write_atomically
 from vinext_worker.shard_store import ShardStore
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from seed.index import RouteRecord
+    from seed.build import RouteRecord
     from seed.manifest import Route
     from vinext_worker.built_site import BuiltSite
 

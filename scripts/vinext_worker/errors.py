@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from cache.errors import VinextWorkerError
+from core.errors import VinextWorkerError
 
 
 class UserError(VinextWorkerError):

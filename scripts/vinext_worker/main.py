@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from cache.errors import VinextWorkerError
+from core.errors import VinextWorkerError
 from vinext_worker.check.command import check
 from vinext_worker.copy_command import copy
 from vinext_worker.deploy.command import deploy

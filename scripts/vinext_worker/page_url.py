@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from seed.index import Build
+    from seed.build import Build
 
 # `normalize_path` leaves the delimiters encoded, and encodes the percent sign of what would look like one.
 _LITERAL_PERCENT = re.compile(r"%(?!(?:25)*(?:2f|23|3f|5c))", re.IGNORECASE)

@@ -12,10 +12,10 @@ from urllib.parse import unquote
 
 import httpx2 as httpx
 
-from seed.artifacts import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact
-from seed.errors import ManifestError
+from core.http import OUTCOME_HEADER
+from core.paths import PATHS_URL, url_path
+from seed.build import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact, ManifestError
 from seed.manifest import parse_route
-from seed.outcome import OUTCOME_HEADER, PATHS_URL, url_path
 from seed.routes import artifact_files
 from vinext_worker.errors import UserError
 from vinext_worker.files import remove_others, write_atomically

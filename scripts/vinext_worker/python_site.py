@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seed.artifacts import ARTIFACTS_FOLDER, MANIFEST_NAME
+from seed.build import ARTIFACTS_FOLDER, MANIFEST_NAME
 from vinext_worker.built_site import BuiltSite
 from vinext_worker.errors import ConfigurationError, UserError
 from vinext_worker.wrangler_config import WranglerConfig

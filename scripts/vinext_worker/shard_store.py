@@ -4,7 +4,7 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Self
 
-from seed.index import RouteRecord, shard_of, shard_to_json
+from seed.build import RouteRecord, shard_of, shard_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

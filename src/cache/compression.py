@@ -15,8 +15,8 @@ from cache.document import bodies_of, with_bodies
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cache.body import Body
     from cache.entry import CacheEntry
+    from core.body import Body
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -24,15 +24,23 @@ else:
     from backports import zstd
 
 _LEVEL = 1
+
 _MOST_DICTIONARY_BYTES = 32 * 1024
+
 _LEAST_DICTIONARY_BYTES = 8  # of any in Zstandard
+
 # There are up to four, and they are not counted.
 _SHARE_OF_A_DICTIONARY = 1 / 64
+
 _LEAST_BYTES = 512
+
 # Nothing else happens in an isolate meanwhile: a megabyte takes some milliseconds.
 _MOST_BYTES = 1024 * 1024
+
 _LARGE_BYTES = 32 * 1024
+
 _SAMPLE_BYTES = 4096
+
 _WORTHWHILE = 0.75
 
 

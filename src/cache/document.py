@@ -8,25 +8,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
-from cache.entry import CacheEntry
-from cache.errors import CorruptValueError
+from cache.entry import AppPageValue, AppRouteValue, CacheEntry, FetchValue, ImageValue, PagesValue, RedirectValue
 from cache.fields import Fields
-from cache.values import (
-    AppPageValue,
-    AppRouteValue,
-    FetchValue,
-    ImageValue,
-    PagesValue,
-    RedirectValue,
-)
+from core.errors import CorruptValueError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cache.body import Body, Detach
-    from cache.values import CacheValue
+    from cache.entry import CacheValue
+    from core.body import Body, Detach
 
 T = TypeVar("T")
+
 Document: TypeAlias = "dict[str, object]"
 
 DETACH: Detach = {
@@ -40,6 +33,7 @@ DETACH: Detach = {
 _BODY_ATTRIBUTES = {"html": "html", "rscData": "rsc_data", "body": "body", "buffer": "buffer"}
 
 KNOWN_ENTRIES = 1000
+
 LARGEST_KNOWN = 4096
 """A page that is read again and again is the same each time. So many entries of each layout are remembered, without their
 bodies, and so long may the JSON of one be."""

@@ -1,19 +1,205 @@
-"""A cached value with its tags and times."""
+"""What an entry holds: one class for each of vinext's six kinds, with the fields that vinext gives them.
+
+`extra` keeps fields that this version does not know, so that reading an entry and writing it again loses nothing.
+None stands for a field that JavaScript leaves undefined and that is absent from stored JSON.
+
+
+A cached value with its tags and times.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import field, replace
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from cache.frozen import frozen
+from core.body import EMPTY_BODY
+from core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Literal
+    from core.body import Body
 
-    from cache.values import CacheValue
+
+def require_value(value: CacheValue | None) -> None:
+    """Check a value: one of the six kinds whose fields can be stored."""
+    if value is None:
+        return
+    if not isinstance(value, CACHE_VALUES):
+        raise InvalidArgumentError("value", value, "one of vinext's six kinds of value, or None")
+    match value:
+        case AppPageValue():
+            _require_body("value.html", value.html)
+            if value.rsc_data is not None:
+                _require_body("value.rsc_data", value.rsc_data)
+        case PagesValue():
+            _require_body("value.html", value.html)
+        case AppRouteValue():
+            _require_body("value.body", value.body)
+        case ImageValue():
+            _require_body("value.buffer", value.buffer)
+            _require_text("value.etag", value.etag)
+            _require_text("value.extension", value.extension)
+        case FetchValue():
+            _require_text("value.body", value.body)
+            _require_text("value.url", value.url)
+    if isinstance(value, AppPageValue | PagesValue | AppRouteValue | FetchValue):
+        _require_headers(value.headers, optional=isinstance(value, AppPageValue | PagesValue))
+        _require_status(value.status, optional=not isinstance(value, AppRouteValue))
+
+
+def _require_body(argument: str, body: object) -> None:
+    if not hasattr(body, "to_bytes") or not isinstance(getattr(body, "size_bytes", None), int):
+        raise InvalidArgumentError(argument, body, "a Body, such as BytesBody(b'…')")
+
+
+def _require_text(argument: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise InvalidArgumentError(argument, text, "a string")
+
+
+def _require_headers(headers: object, *, optional: bool) -> None:
+    if headers is None and optional:
+        return
+    if not isinstance(headers, Mapping):
+        raise InvalidArgumentError("value.headers", headers, "a mapping of names to strings")
+    for name, item in headers.items():
+        parts = item if isinstance(item, (list, tuple)) else (item,)
+        if not isinstance(name, str) or not all(isinstance(part, str) for part in parts):
+            raise InvalidArgumentError(f"value.headers[{name!r}]", item, "a string or a list of strings")
+
+
+def _require_status(status: object, *, optional: bool) -> None:
+    if status is None and optional:
+        return
+    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:  # noqa: PLR2004 - HTTP
+        raise InvalidArgumentError("value.status", status, "a whole number from 200 to 599")
+
+
+Headers: TypeAlias = Mapping[str, "str | list[str]"]
+
+Revalidate: TypeAlias = "float | Literal[False] | None"
+
+Extra: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class FetchValue:
+    """A result of the data cache (`fetch` and `unstable_cache`)."""
+
+    kind: ClassVar[Literal["FETCH"]] = "FETCH"
+    headers: Mapping[str, str]
+    body: str
+    url: str
+    status: int | None = None
+    tags: tuple[str, ...] | None = None
+    revalidate: Revalidate = None
+    data_extra: Extra = field(default_factory=dict)
+    extra: Extra = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AppPageValue:
+    """One artifact of an App Router page: `html`, or `rsc_data` with an empty `html`."""
+
+    kind: ClassVar[Literal["APP_PAGE"]] = "APP_PAGE"
+    html: Body = EMPTY_BODY
+    rsc_data: Body | None = None
+    headers: Headers | None = None
+    postponed: str | None = None
+    status: int | None = None
+    extra: Extra = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PagesValue:
+    """A page of the Pages Router and the data it was made from."""
+
+    kind: ClassVar[Literal["PAGES"]] = "PAGES"
+    html: Body
+    page_data: object
+    headers: Headers | None = None
+    status: int | None = None
+    generated_from_data_request: bool | None = None
+    extra: Extra = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AppRouteValue:
+    """The answer of a route handler."""
+
+    kind: ClassVar[Literal["APP_ROUTE"]] = "APP_ROUTE"
+    body: Body
+    status: int
+    headers: Headers
+    extra: Extra = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RedirectValue:
+    """A redirect of the Pages Router."""
+
+    kind: ClassVar[Literal["REDIRECT"]] = "REDIRECT"
+    props: Mapping[str, object]
+    extra: Extra = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImageValue:
+    """An optimised image."""
+
+    kind: ClassVar[Literal["IMAGE"]] = "IMAGE"
+    etag: str
+    buffer: Body
+    extension: str
+    revalidate: float | None = None
+    extra: Extra = field(default_factory=dict)
+
+
+CacheValue: TypeAlias = FetchValue | AppPageValue | PagesValue | AppRouteValue | RedirectValue | ImageValue
+
+CACHE_VALUES = (FetchValue, AppPageValue, PagesValue, AppRouteValue, RedirectValue, ImageValue)
+
+
+def own_revalidate(value: CacheValue | None) -> float | None:
+    """Give the revalidation period in seconds that a value brings itself; it wins over the one of a `set`."""
+    if value is None:
+        return None
+    seconds = value.revalidate if isinstance(value, FetchValue | ImageValue) else value.extra.get("revalidate")
+    return seconds if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) else None
+
+
+def own_tags(value: CacheValue | None) -> tuple[str, ...]:
+    """Give the tags that a value brings itself; they come before those of a `set`."""
+    if isinstance(value, FetchValue):
+        return value.tags or ()
+    tags = value.extra.get("tags") if value is not None else None
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list | tuple) else ()
+
+
+_PLAIN = (str, int, type(None))
+
+
+def size_bytes(value: CacheValue | None) -> int:
+    """About how much memory a value takes; bodies count with their size wherever they are."""
+    total = 0
+    parts: list[object] = [] if value is None else list(vars(value).values())
+    while parts:
+        part = parts.pop()
+        if isinstance(part, _PLAIN):
+            total += sys.getsizeof(part)
+        elif isinstance(body_size := getattr(part, "size_bytes", None), int):
+            total += body_size
+        elif isinstance(part, (dict, Mapping)):  # a dict is faster told
+            parts.extend(part)
+            parts.extend(part.values())
+        elif isinstance(part, (list, tuple)):
+            parts.extend(part)
+        else:
+            total += sys.getsizeof(part)
+    return total
 
 
 class Freshness(Enum):
@@ -26,7 +212,7 @@ class Freshness(Enum):
     __hash__ = object.__hash__  # in C, where an enumeration's own is in Python
 
 
-@frozen
+@dataclass(frozen=True)
 class CacheEntry:
     """What a cache gives back for a key; times are epoch milliseconds, periods are seconds.
 

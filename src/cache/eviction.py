@@ -11,7 +11,9 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 
 _MOST_USES = 15
+
 _MOST_BYTES = 128 * 1024
+
 _SPARE_GONE = 1000
 
 

@@ -6,19 +6,22 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
-from cache.errors import CorruptValueError
+from core.errors import CorruptValueError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cache.body import Body
-    from cache.values import Headers, Revalidate
+    from cache.entry import Headers, Revalidate
+    from core.body import Body
 
 T = TypeVar("T")
 
 _LOWEST_STATUS = 200
+
 _HIGHEST_STATUS = 599
+
 _MOST_PLAIN = 2**53
+
 _ONLY_TEXT = frozenset({str})
 
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from cache.arguments import require_context, require_flag, require_milliseconds, require_period, require_tags
-from cache.errors import InvalidArgumentError
-from cache.frozen import frozen
+from core.arguments import require_flag, require_milliseconds, require_period, require_tags
+from core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cache.entry import CacheEntry
-    from cache.values import CacheValue
+    from cache.entry import CacheEntry, CacheValue
+
+T = TypeVar("T")
 
 
-@frozen
+def require_context(context: T | None, kind: type[T]) -> T:
+    """Give the context, or the default one for None."""
+    if context is None:
+        return kind()
+    if not isinstance(context, kind):
+        raise InvalidArgumentError("context", context, f"a {kind.__name__} or None")
+    return context
+
+
+@dataclass(frozen=True)
 class GetContext:
     """What a reader asks for beyond the key.
 
@@ -32,7 +42,7 @@ class GetContext:
 _NOTHING_ASKED = GetContext()
 
 
-@frozen
+@dataclass(frozen=True)
 class SetContext:
     """How an entry is kept; periods are seconds.
 

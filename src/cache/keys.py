@@ -5,12 +5,15 @@ Two schemas: V1 is vinext 0.0.38, V2 is vinext 1.4.0; those between were not tri
 
 from __future__ import annotations
 
+import hashlib
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from cache.errors import InvalidArgumentError
-from cache.javascript import json_text, to_utf8, utf16_length, utf16_units
+from core.arguments import require_text
+from core.errors import InvalidArgumentError
+from core.javascript import encode_uri_component, json_text, to_utf8, utf16_length, utf16_units
+from core.paths import strip_trailing_slash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,18 +22,25 @@ Suffix: TypeAlias = Literal["html", "rsc", "route", "route:trailing-slash"]
 """`route:trailing-slash` is V2's name for a route handler's answer to a path that ends in a slash."""
 
 MAX_PAGE_KEY_LENGTH = 200
+
 MAX_KV_KEY_BYTES = 512
+
 ENTRY_PREFIX = "cache:"
+
 TAG_PREFIX = "__tag:"
+
 LEASE_PREFIX = "__lease:"
+
 LAST_INVALIDATION = "__last-invalidation"
+
 _HASH_PREFIX = "__hash:"
+
 _SUFFIXES = get_args(Suffix)
-_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
-_DELIMITERS = str.maketrans({"/": "%2F", "#": "%23", "?": "%3F", "\\": "%5C"})
-_ENCODED_DELIMITERS = frozenset(("2f", "23", "3f", "5c"))
+
 _FNV_SEEDS = (0x811C9DC5, 0x050C5D1F)
+
 _FNV_PRIME = 16777619.0
+
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -41,33 +51,6 @@ class KeySchema(Enum):
     V2 = "v2"
 
     __hash__ = object.__hash__  # in C, where an enumeration's own is in Python
-
-
-def decode_path(path: str) -> str:
-    r"""Percent-decode each segment of a path, except for the delimiters `/ # ? \\`, which stay or become encoded.
-
-    A segment that does not decode stays as it is (vinext's `normalizePathnameForRouteMatch`).
-    """
-    _require_text("path", path)
-    return "/".join(map(_decode_segment, path.split("/")))
-
-
-def normalize_path(path: str) -> str:
-    """Give the path in keys and tags for a percent-encoded URL path or manifest path, without a query.
-
-    Segments are decoded as in `decode_path`, then empty and dot segments are resolved as vinext's request pipeline
-    does, and one trailing slash is stripped.
-    """
-    decoded = decode_path(path)
-    if not decoded.startswith("/") or "//" in decoded or "/." in decoded:
-        decoded = _resolve_dots(decoded)
-    return _strip_trailing_slash(decoded)
-
-
-def is_decodable_path(path: str) -> bool:
-    """Tell whether every segment decodes; vinext answers 400 where not, so such a path has no page of its own."""
-    _require_text("path", path)
-    return "%" not in path or all(_percent_decode(segment) is not None for segment in path.split("/"))
 
 
 def page_key(schema: KeySchema, build_id: str | None, path: str, suffix: Suffix) -> str:
@@ -82,14 +65,14 @@ def pages_router_key(schema: KeySchema, build_id: str | None, path: str, i18n_va
     if i18n_variant:
         if schema is KeySchema.V1:
             raise InvalidArgumentError("i18n_variant", i18n_variant, "None with schema v1, which has no such part")
-        path = f"{_strip_trailing_slash(path)}::i18n={encode_uri_component(i18n_variant)}"
+        path = f"{strip_trailing_slash(path)}::i18n={encode_uri_component(i18n_variant)}"
     return _key("pages", schema, build_id, path, "")
 
 
 def fallback_shell_key(build_id: str | None, path: str, suffix: Literal["html", "rsc"]) -> str:
     """Give the key of V2's shell for a route with parameters, such as `/en/[slug]`."""
     prefix = f"app-fallback-shell:v1:{build_id}" if build_id else "app-fallback-shell:v1"
-    return _within_limit(prefix, _strip_trailing_slash(path), f":{suffix}", KeySchema.V2)
+    return _within_limit(prefix, strip_trailing_slash(path), f":{suffix}", KeySchema.V2)
 
 
 def data_cache_key(key_parts: Sequence[str], arguments: Sequence[object]) -> str:
@@ -140,14 +123,6 @@ def fnv1a64_hex(text: str) -> str:
     return f"{first:08x}{second:08x}"
 
 
-def encode_uri_component(text: str) -> str:
-    """`encodeURIComponent`, but a lone surrogate is encoded as U+FFFD instead of raising."""
-    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in to_utf8(text))
-
-
-_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
-
-
 def _key(router: str, schema: KeySchema, build_id: str | None, path: str, suffix: str) -> str:
     if not isinstance(schema, KeySchema):
         raise InvalidArgumentError("schema", schema, "KeySchema.V1 or KeySchema.V2")
@@ -157,7 +132,7 @@ def _key(router: str, schema: KeySchema, build_id: str | None, path: str, suffix
     prefix = f"{router}:v2" if schema is KeySchema.V2 else router
     if build_id:
         prefix = f"{prefix}:{build_id}"
-    return _within_limit(prefix, _strip_trailing_slash(path), suffix, schema)
+    return _within_limit(prefix, strip_trailing_slash(path), suffix, schema)
 
 
 def _within_limit(prefix: str, path: str, suffix: str, schema: KeySchema) -> str:
@@ -169,7 +144,7 @@ def _within_limit(prefix: str, path: str, suffix: str, schema: KeySchema) -> str
 
 
 def _storage_key(category: str, logical_key: str, app_prefix: str) -> str:
-    _require_text("key", logical_key)
+    require_text("key", logical_key)
     prefix = _bounded_app_prefix(app_prefix)
     key = f"{prefix}{category}{logical_key}"
     if len(key) * 4 <= MAX_KV_KEY_BYTES or len(to_utf8(key)) <= MAX_KV_KEY_BYTES:
@@ -178,63 +153,13 @@ def _storage_key(category: str, logical_key: str, app_prefix: str) -> str:
 
 
 def _bounded_app_prefix(app_prefix: str) -> str:
-    _require_text("app_prefix", app_prefix)
+    require_text("app_prefix", app_prefix)
     if not app_prefix:
         return ""
     longest_category = len(ENTRY_PREFIX) + len(_HASH_PREFIX) + 16
     if len(to_utf8(app_prefix)) + 1 + longest_category <= MAX_KV_KEY_BYTES:
         return f"{app_prefix}:"
     return f"__app:{fnv1a64_hex(app_prefix)}:"
-
-
-def _decode_segment(segment: str) -> str:
-    decoded = _percent_decode(segment) if "%" in segment else segment
-    if decoded is None:
-        return segment
-    if "%" in decoded:
-        first, *escapes = decoded.split("%")
-        decoded = first + "".join(
-            f"%25{escape}" if escape[:2].lower() in _ENCODED_DELIMITERS else f"%{escape}" for escape in escapes
-        )
-    return decoded.translate(_DELIMITERS)
-
-
-def _percent_decode(text: str) -> str | None:
-    """`decodeURIComponent`, with None for its URIError."""
-    first, *escapes = text.split("%")
-    parts = [first]
-    run = bytearray()
-    try:
-        for escape in escapes:
-            digits, rest = escape[:2], escape[2:]
-            if len(digits) < 2 or not _HEX_DIGITS.issuperset(digits):  # noqa: PLR2004 - two digits an escape
-                return None
-            run.append(int(digits, 16))
-            if rest:
-                parts.append(run.decode())
-                parts.append(rest)
-                run.clear()
-        parts.append(run.decode())
-    except UnicodeDecodeError:
-        return None
-    return "".join(parts)
-
-
-def _resolve_dots(path: str) -> str:
-    """Apply vinext's `normalizePath`; it leaves a path alone, trailing slash included, that needs nothing."""
-    if path.startswith("/") and "//" not in path and not any(s in {".", ".."} for s in path.split("/")):
-        return path
-    resolved: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            del resolved[-1:]
-        elif segment not in {"", "."}:
-            resolved.append(segment)
-    return "/" + "/".join(resolved)
-
-
-def _strip_trailing_slash(path: str) -> str:
-    return path[:-1] if len(path) > 1 and path.endswith("/") else path
 
 
 def _fnv1a_rounds(text: str) -> tuple[int, int]:
@@ -260,16 +185,9 @@ def _base36(number: int) -> str:
 
 
 def _sha256(text: str) -> str:
-    import hashlib  # noqa: PLC0415 - few keys need it, and a start would take a tenth longer
-
     return hashlib.sha256(to_utf8(text)).hexdigest()
 
 
 def _require_path(path: object) -> None:
     if not isinstance(path, str) or not path.startswith("/"):
         raise InvalidArgumentError("path", path, "a path that begins with /, as from normalize_path")
-
-
-def _require_text(argument: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise InvalidArgumentError(argument, value, "a string")

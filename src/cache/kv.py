@@ -5,35 +5,29 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from cache.arguments import (
-    require_count,
-    require_key,
-    require_milliseconds,
-    require_period,
-    require_tags,
-    require_value,
-)
-from cache.codec import Codec, Layout
-from cache.entry import Freshness, freshness, stale_after
-from cache.errors import CorruptValueError, InvalidArgumentError, InvalidationError, ValueTooLargeError
+from cache.entry import Freshness, freshness, require_value, stale_after
 from cache.handler import require_get_context, require_set_context
-from cache.keys import KeySchema, kv_key, kv_last_invalidation_key, kv_tag_key, normalize_path
+from cache.keys import KeySchema, kv_key, kv_last_invalidation_key, kv_tag_key
 from cache.kv_markers import KVMarkers
-from cache.kv_record import kv_record
-from cache.kv_ttl import TTLPolicy
-from cache.markers import Stamper, TagFilter
-from cache.ports import SILENT_LOG
-from cache.tags import is_valid_tag, merge_tags, prefix_tags
+from cache.kv_namespace import listed_tags
+from cache.kv_record import TTLPolicy, kv_record
+from cache.markers import Stamper
+from cache.stored import Codec, Layout
+from cache.tags import TagFilter, is_valid_tag, merge_tags, prefix_tags
+from core.arguments import require_count, require_key, require_milliseconds, require_period, require_tags
+from core.errors import CorruptValueError, InvalidArgumentError, InvalidationError, ValueTooLargeError
+from core.log import SILENT_LOG
+from core.paths import normalize_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from cache.entry import CacheEntry
+    from cache.entry import CacheEntry, CacheValue
     from cache.handler import GetContext, SetContext
+    from cache.kv_namespace import KVNamespace
     from cache.kv_record import KVRecord
-    from cache.kv_store import KVNamespace
-    from cache.ports import Background, Clock, Log
-    from cache.values import CacheValue
+    from core.log import Log
+    from core.runtime import Background, Clock
 
 T = TypeVar("T")
 
@@ -132,8 +126,6 @@ class KVCacheHandler:
         Entries that carry none of the former are found by their metadata; those whose tags were too long for that are
         read.
         """
-        from cache.kv_listing import listed_tags  # noqa: PLC0415 - no request for a page comes here
-
         written = merge_tags(prefix_tags(self._schema, prefix), prefix_tags(self._schema, normalize_path(prefix)))
         await self._invalidate(self._tags.valid(written))
         try:

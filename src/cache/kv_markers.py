@@ -6,20 +6,21 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
-from cache.kv_store import MAX_BULK_KEYS
+from cache.kv_namespace import MAX_BULK_KEYS
 from cache.markers import TagMarkers
-from cache.recent import Recent
+from core.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cache.kv_store import KVNamespace
-    from cache.ports import Clock
+    from cache.kv_namespace import KVNamespace
+    from core.runtime import Clock
 
 MARKER_TTL_SECONDS = 365 * 24 * 3600
 """vinext keeps markers 30 days, but entries that are never stale, and a build's pages, outlive that and came back."""
 
 LAST_WRITTEN_EVERY_MS = 30_000
+
 SETTLING_MS = 120_000
 """How long after the last invalidation a marker that is read may still be an old one: the time of the last invalidation is
 up to 30 seconds behind, KV gives old values for 60, and clocks differ."""
@@ -139,6 +140,7 @@ class KVMarkers:
 
 
 _SOME = (math.inf, 0)
+
 _NEVER = (-math.inf, -(2**62))
 
 

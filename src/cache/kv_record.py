@@ -1,24 +1,46 @@
-"""What is written to KV for an entry: by the handler inside a Worker, and by whoever fills a namespace from outside."""
+"""How long KV keeps an entry.
+
+What is written to KV for an entry: by the handler inside a Worker, and by whoever fills a namespace from outside.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from cache.codec import size_bytes
-from cache.errors import InvalidArgumentError, ValueTooLargeError
-from cache.frozen import frozen
-from cache.javascript import json_text
-from cache.kv_store import MAX_METADATA_BYTES, MAX_VALUE_BYTES
-from cache.values import size_bytes as value_size_bytes
+from cache.entry import size_bytes as value_size_bytes
+from cache.kv_namespace import MAX_METADATA_BYTES, MAX_VALUE_BYTES, MIN_TTL_SECONDS
+from cache.stored import size_bytes
+from core.errors import InvalidArgumentError, ValueTooLargeError
+from core.javascript import json_text
 
 if TYPE_CHECKING:
-    from cache.body import Body
-    from cache.codec import Codec
     from cache.entry import CacheEntry
-    from cache.kv_ttl import TTLPolicy
+    from cache.stored import Codec
+    from core.body import Body
+
+THIRTY_DAYS_SECONDS = 30 * 24 * 3600
+
+_TIMES = 10
 
 
-@frozen
+class TTLPolicy(Enum):
+    """30 days, as vinext does; or ten times the period of the entry, as its older documentation has it."""
+
+    THIRTY_DAYS = "30d"
+    TEN_TIMES = "ten_times"
+
+    def seconds(self, entry: CacheEntry) -> int | None:
+        """Give the `expirationTtl` of an entry; None where it is never stale, so that KV never drops it."""
+        if entry.revalidate_at_ms is None:
+            return None
+        if self is TTLPolicy.THIRTY_DAYS or entry.revalidate_seconds is None:
+            return THIRTY_DAYS_SECONDS
+        return int(min(max(_TIMES * entry.revalidate_seconds, MIN_TTL_SECONDS), THIRTY_DAYS_SECONDS))
+
+
+@dataclass(frozen=True)
 class KVRecord:
     """A value in parts, how many seconds KV keeps it (None: for ever), and the JSON of its metadata, None for too large ones."""
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from cache.keys import kv_lease_key
-from cache.kv_store import MIN_TTL_SECONDS
-from cache.recent import Recent
+from cache.kv_namespace import MIN_TTL_SECONDS
+from core.recent import Recent
 
 if TYPE_CHECKING:
-    from cache.kv_store import KVNamespace
-    from cache.ports import Clock, Log
+    from cache.kv_namespace import KVNamespace
+    from core.log import Log
+    from core.runtime import Clock
 
 LEASE_MS = 10_000
+
 _MOST_DIGITS = 15
 
 

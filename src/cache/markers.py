@@ -11,19 +11,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cache.entry import CacheEntry
-from cache.keys import KeySchema
-from cache.tags import encode_tag, is_valid_tag, merge_tags
-from cache.values import own_revalidate, own_tags
+from cache.entry import CacheEntry, own_revalidate, own_tags
+from cache.tags import merge_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from cache.entry import CacheValue
     from cache.handler import SetContext
-    from cache.ports import Clock, Log
-    from cache.values import CacheValue
-
-_LOGGED_TAGS = 1000
+    from cache.tags import TagFilter
+    from core.runtime import Clock
 
 
 class TagMarkers:
@@ -58,34 +55,6 @@ class TagMarkers:
         if self.floor_ms is None or since_ms > self.floor_ms:
             return self.invalidate(names, since_ms)
         return any(self._markers.get(name, self.floor_ms) >= since_ms for name in names)
-
-
-class TagFilter:
-    """Keeps valid tags, and logs each other tag once.
-
-    Schema V1 stores tags as they are, V2 percent-encoded. Without a schema, tags stay as they are and those are valid
-    that either takes.
-    """
-
-    def __init__(self, log: Log, schema: KeySchema | None) -> None:
-        self._log = log
-        self._schema = schema
-        self._logged: set[str] = set()
-
-    def valid(self, tags: Iterable[str]) -> tuple[str, ...]:
-        """Give the valid ones of `tags`, each once, as they are stored."""
-        found = merge_tags(map(encode_tag, tags) if self._schema is KeySchema.V2 else tags)
-        if all(map(is_valid_tag, found)):
-            return found
-        kept = tuple(filter(self._is_valid, found))
-        for tag in found:
-            if tag not in kept and tag not in self._logged and len(self._logged) < _LOGGED_TAGS:
-                self._logged.add(tag)
-                self._log.event("warning", "cache.tag_invalid", tag=tag[:300], allowed="1 to 256 characters, no control, \\ or :")
-        return kept
-
-    def _is_valid(self, tag: str) -> bool:
-        return is_valid_tag(tag) or (self._schema is None and is_valid_tag(encode_tag(tag)))
 
 
 class Stamper:

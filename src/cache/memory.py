@@ -6,42 +6,36 @@ import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from cache.arguments import (
-    require_count,
-    require_key,
-    require_milliseconds,
-    require_period,
-    require_tags,
-    require_value,
-)
-from cache.body import BytesBody
-from cache.entry import Freshness, freshness, stale_after
+from cache.compression import Compression
+from cache.entry import Freshness, freshness, require_value, size_bytes, stale_after
 from cache.eviction import Eviction
 from cache.handler import require_get_context, require_set_context
 from cache.keys import KeySchema
-from cache.markers import Stamper, TagFilter, TagMarkers
-from cache.ports import SILENT_LOG
-from cache.tags import encode_tag, is_tag_below, prefix_tags
-from cache.values import size_bytes
+from cache.markers import Stamper, TagMarkers
+from cache.tags import TagFilter, encode_tag, is_tag_below, prefix_tags
+from core.arguments import require_count, require_key, require_milliseconds, require_period, require_tags
+from core.body import BytesBody
+from core.log import SILENT_LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cache.body import Body
-    from cache.compression import Compression
-    from cache.entry import CacheEntry
+    from cache.entry import CacheEntry, CacheValue
     from cache.eviction import Use
     from cache.handler import GetContext, SetContext
-    from cache.ports import Clock, Log
-    from cache.values import CacheValue
+    from core.body import Body
+    from core.log import Log
+    from core.runtime import Clock
 
 MARKER_CAPACITY = 10_000
+
 # The entry itself, its place in the indexes, and what is worked out once to answer with it.
 _ENTRY_OVERHEAD_BYTES = 2560
 
 # A page that is used all the time is kept as it came, so that its bytes need not be made for each answer. That is for so much of
 # the memory when it is full; the rest holds several times as many pages.
 _SHARE_AS_IT_CAME = 1 / 8
+
 _USES_TO_DECOMPRESS = 16
 
 
@@ -187,8 +181,6 @@ class MemoryCacheHandler:
 
     @cached_property
     def _compression(self) -> Compression:
-        from cache.compression import Compression  # noqa: PLC0415 - most memories are never full
-
         return Compression(self._capacity_bytes)
 
     def _make_room(self) -> None:

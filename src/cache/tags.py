@@ -8,15 +8,50 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from cache.errors import InvalidArgumentError
-from cache.javascript import join_surrogates, utf16_length
-from cache.keys import KeySchema, encode_uri_component
+from cache.keys import KeySchema
+from core.errors import InvalidArgumentError
+from core.javascript import encode_uri_component, join_surrogates, utf16_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from core.log import Log
+
+_LOGGED_TAGS = 1000
+
+
+class TagFilter:
+    """Keeps valid tags, and logs each other tag once.
+
+    Schema V1 stores tags as they are, V2 percent-encoded. Without a schema, tags stay as they are and those are valid
+    that either takes.
+    """
+
+    def __init__(self, log: Log, schema: KeySchema | None) -> None:
+        self._log = log
+        self._schema = schema
+        self._logged: set[str] = set()
+
+    def valid(self, tags: Iterable[str]) -> tuple[str, ...]:
+        """Give the valid ones of `tags`, each once, as they are stored."""
+        found = merge_tags(map(encode_tag, tags) if self._schema is KeySchema.V2 else tags)
+        if all(map(is_valid_tag, found)):
+            return found
+        kept = tuple(filter(self._is_valid, found))
+        for tag in found:
+            if tag not in kept and tag not in self._logged and len(self._logged) < _LOGGED_TAGS:
+                self._logged.add(tag)
+                self._log.event("warning", "cache.tag_invalid", tag=tag[:300], allowed="1 to 256 characters, no control, \\ or :")
+        return kept
+
+    def _is_valid(self, tag: str) -> bool:
+        return is_valid_tag(tag) or (self._schema is None and is_valid_tag(encode_tag(tag)))
+
+
 PATH_TAG_PREFIX = "_N_T_"
+
 MAX_TAG_LENGTH = 256
+
 _ROOT_LAYOUT = f"{PATH_TAG_PREFIX}/layout"
 
 

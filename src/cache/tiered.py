@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cache.arguments import require_count, require_key, require_tags
 from cache.entry import Freshness, freshness, stale_after
-from cache.errors import InvalidArgumentError
 from cache.handler import require_get_context, require_handler
 from cache.memory import MemoryCacheHandler
+from core.arguments import require_count, require_key, require_tags
+from core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cache.entry import CacheEntry
+    from cache.entry import CacheEntry, CacheValue
     from cache.handler import CacheHandler, GetContext, SetContext
-    from cache.ports import Clock
-    from cache.values import CacheValue
+    from core.runtime import Clock
 
 _SPARE_CHECKS = 1000
+
 _NEVER_MS = -(2**62)
 
 

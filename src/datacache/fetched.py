@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from cache.body import parse_json
-from cache.errors import CorruptValueError, InvalidArgumentError, VinextWorkerError
-from cache.frozen import frozen
+from core.body import parse_json
+from core.errors import CorruptValueError, InvalidArgumentError, VinextWorkerError
 from datacache.cached import CachedFunction, NotKept
-from pages.periods import require_periods, require_valid_tags
+from pages.policy import require_periods, require_valid_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pages.periods import Revalidate
+    from pages.policy import Revalidate
 
 _KEY = "cached_fetch"
 
@@ -24,7 +24,7 @@ class FetchError(VinextWorkerError):
     """A server could not be reached, or its answer broke off."""
 
 
-@frozen
+@dataclass(frozen=True)
 class FetchedResponse:
     """An answer, whole; header names are in lower case."""
 

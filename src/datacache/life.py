@@ -6,18 +6,18 @@ Source: https://nextjs.org/docs/app/api-reference/functions/cacheLife#preset-cac
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from cache.arguments import require_period
-from cache.errors import InvalidArgumentError
-from cache.frozen import frozen
-from pages.periods import require_periods
-from pages.rendering import current_rendering
+from core.arguments import require_period
+from core.errors import InvalidArgumentError
+from pages.policy import current_rendering, require_periods
 
 _MINUTE, _HOUR, _DAY, _WEEK = 60, 3600, 86_400, 604_800
+
 _MONTH, _YEAR = 30 * _DAY, 365 * _DAY
 
 
-@frozen
+@dataclass(frozen=True)
 class CacheLife:
     """Seconds: `revalidate` until it is made again in the background, `expire` until it is not served any more.
 

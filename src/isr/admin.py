@@ -9,31 +9,88 @@ They exist where a token is set. Whatever is asked for below that folder is answ
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from hmac import compare_digest
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
-from cache.body import BytesBody, parse_detached
 from cache.document import DETACH, read_entry
-from cache.errors import CacheError
-from cache.frozen import frozen
-from cache.javascript import json_text
+from cache.tags import is_valid_tag, merge_tags, revalidate_path_tag
+from core.body import BytesBody, parse_detached, parse_json
+from core.errors import CacheError
+from core.javascript import json_text
+from core.paths import ADMIN_FOLDER, normalize_path
 from isr.answer import NOT_FOUND, CachedAnswer
-from isr.lookup import ADMIN_FOLDER
-from isr.revalidate_request import RevalidateRequest
 from pages.handler import PageError
-from seed.records import set_context
+from seed.entries import set_context
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
+    from typing import Literal
 
-    from cache.body import Body
     from cache.handler import CacheHandler
-    from cache.ports import Log
+    from core.body import Body
+    from core.log import Log
     from pages.request import PageRequest
 
+MOST_NAMES = 1000
+
+_FIELDS = ("tags", "paths", "prefixes")
+
+_TYPES: tuple[Literal["page", "layout"], ...] = ("page", "layout")
+
+
+@dataclass(frozen=True)
+class RevalidateRequest:
+    """What is to be invalidated; the paths are among the tags already, as Next.js's `revalidatePath` has them."""
+
+    tags: tuple[str, ...]
+    prefixes: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, body: bytes) -> RevalidateRequest:
+        """Read a request's JSON; raises ValueError that says what is wrong, and what is allowed."""
+        try:
+            document = parse_json(body)
+        except CacheError as error:
+            raise ValueError(f"the body is {error}") from error
+        if not isinstance(document, dict) or not document or not set(document) <= set(_FIELDS):
+            raise ValueError(f"the body must be an object with some of {', '.join(_FIELDS)}")
+        lists = {name: document.get(name, []) for name in _FIELDS}
+        if not all(isinstance(items, list) for items in lists.values()):
+            raise ValueError(f"{', '.join(_FIELDS)} must be lists")
+        count = sum(map(len, lists.values()))
+        if not 0 < count <= MOST_NAMES:
+            raise ValueError(f"{count} tags, paths and prefixes, allowed: 1 to {MOST_NAMES}")
+        for tag in lists["tags"]:
+            if not is_valid_tag(tag):
+                raise ValueError(f"{tag!r} is no tag: 1 to 256 characters without control characters, \\ and :")
+        tags = merge_tags(lists["tags"], map(_path_tag, lists["paths"]))
+        return cls(tags, tuple(_path(prefix, "a prefix") for prefix in lists["prefixes"]))
+
+
+def _path_tag(item: object) -> str:
+    if isinstance(item, str):
+        return revalidate_path_tag(_path(item, "a path"))
+    if not isinstance(item, dict) or not set(item) <= {"path", "type"}:
+        raise ValueError(f"{item!r} is neither a path nor an object with path and type")
+    kind = item.get("type")
+    if kind is not None and kind not in _TYPES:
+        raise ValueError(f"the type {kind!r} is neither page nor layout")
+    return revalidate_path_tag(_path(item.get("path"), "a path"), kind)
+
+
+def _path(item: object, what: str) -> str:
+    """A path as in tags, however it was written."""
+    if not isinstance(item, str) or not item.startswith("/"):
+        raise ValueError(f"{item!r} is not {what} that begins with /")
+    return normalize_path(item)
+
+
 MOST_LINES = 100
+
 MOST_BODY_BYTES = 16 * 1024 * 1024
+
 # A Worker may have six connections waiting for their answer at a time.
 _AT_ONCE = 6
 
@@ -46,7 +103,7 @@ class Invalidation(Protocol):
     async def revalidate_path_prefix(self, prefix: str) -> None: ...
 
 
-@frozen
+@dataclass(frozen=True)
 class AdminCache:
     """What the endpoints work on: the cache of the request's host."""
 

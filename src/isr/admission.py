@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from cache.frozen import frozen
 from cache.tags import is_valid_tag, merge_tags
-from isr.cache_control import Period, directives, forbids_storing, shared_period
+from core.http import INNER_CACHE_HEADER, REDIRECTS, TAGS_HEADER, Period, directives, forbids_storing, shared_period
 from isr.lookup import ROUTER_HEADERS
-from seed.artifacts import Artifact
+from seed.build import Artifact
 
 if TYPE_CHECKING:
     from pages.handler import PageResponse
     from pages.request import Headers
-    from seed.index import RouteRecord
+    from seed.build import RouteRecord
 
 MOST_BODY_BYTES = 25 * 1024 * 1024
-TAGS_HEADER = "x-vinext-cache-tags"
-REVALIDATED_HEADER = "x-vinext-revalidated-tags"
-INNER_CACHE_HEADER = "x-vinext-cache"
-PAYLOAD_BYTES_HEADER = "x-vinext-payload-bytes"
 
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Not now, rather than not at all.
 _TEMPORARY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
 _STATUSES = REDIRECTS | {200, 404, 410}
+
 # Part of what decides which entry a request is for, or of the encoding, which is undone before an answer is kept.
 _KEPT_APART = frozenset({"", "rsc", "accept", "accept-encoding"}) | frozenset(ROUTER_HEADERS)
+
 _PERSONAL_VARY = frozenset({"*", "cookie", "authorization"})
 
 
-@frozen
+@dataclass(frozen=True)
 class Admission:
     """The answer may be kept, as this artifact, so long, under these tags."""
 
@@ -41,7 +39,7 @@ class Admission:
     tags: tuple[str, ...]
 
 
-@frozen
+@dataclass(frozen=True)
 class Refusal:
     """The answer may not be kept.
 

@@ -2,29 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from cache.entry import Freshness
-from cache.frozen import frozen
 from cache.keys import KeySchema
-from isr.admission import INNER_CACHE_HEADER, PAYLOAD_BYTES_HEADER, REDIRECTS, REVALIDATED_HEADER, TAGS_HEADER
-from isr.cache_control import cached_cache_control
-from seed.artifacts import Artifact
+from core.http import (
+    INNER_CACHE_HEADER,
+    NEVER_STALE_SECONDS,
+    NEXT_STATE_HEADER,
+    PAYLOAD_BYTES_HEADER,
+    REDIRECTS,
+    REVALIDATED_HEADER,
+    STATE_HEADER,
+    TAGS_HEADER,
+)
+from seed.build import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cache.body import Body
-    from isr.found import Found
+    from cache.entry import CacheEntry
+    from core.body import Body
+    from isr.store import Found
     from pages.handler import PageResponse
     from pages.request import PageRequest
 
-STATE_HEADER = "X-Vinext-Cache"
-NEXT_STATE_HEADER = "x-nextjs-cache"
+_IMPRECISION_SECONDS = 0.1
+
+NEVER_STALE = f"s-maxage={NEVER_STALE_SECONDS}, stale-while-revalidate"
+
+
+def cached_cache_control(entry: CacheEntry, state: Freshness) -> str:
+    """The Cache-Control of an answer from the cache, as vinext writes it."""
+    revalidate, expire = entry.revalidate_seconds, entry.expire_seconds
+    if revalidate is None:
+        return NEVER_STALE
+    if expire is None:
+        shown = 0 if state is Freshness.STALE else revalidate
+        return f"s-maxage={_shown(shown)}, stale-while-revalidate"
+    if revalidate >= expire:
+        return f"s-maxage={_shown(revalidate)}"
+    window = expire - revalidate
+    return f"s-maxage={_shown(revalidate)}, stale-while-revalidate={_shown(window)}"
+
+
+def _shown(seconds: float) -> str:
+    # Before 1.0 vinext wrote no period, only two times, the second taken some milliseconds after the first.
+    whole = round(seconds)
+    if seconds == whole or (whole and abs(seconds - whole) < _IMPRECISION_SECONDS):
+        return str(whole)
+    return repr(seconds)
+
 
 # What the page handler tells us, and nobody else.
 POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER, PAYLOAD_BYTES_HEADER})
+
 _INNER_STATE_HEADERS = frozenset({INNER_CACHE_HEADER, NEXT_STATE_HEADER})
 
 # Never kept with an entry: hop-by-hop (RFC 9110, 7.6.1), of one answer only, or written anew.
@@ -66,6 +100,7 @@ _CONTENT_TYPES = {
     (KeySchema.V1, Artifact.RSC): "text/x-component; charset=utf-8",
     (KeySchema.V2, Artifact.RSC): "text/x-component",
 }
+
 # What vinext's own answers vary by, for entries that do not say.
 _VARY = {
     KeySchema.V1: "RSC, Accept",
@@ -95,7 +130,7 @@ class CachedAnswer(NamedTuple):
         return (*self.fixed_headers, ("Age", str(self.age_seconds)))
 
 
-@frozen
+@dataclass(frozen=True)
 class PassedAnswer:
     """The page handler's answer, less `removed` headers (lower case) and with `added` ones."""
 
@@ -111,6 +146,7 @@ NOT_FOUND = CachedAnswer(
     (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")),
     None,
 )
+
 NO_PAGE = CachedAnswer(
     500,
     (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")),

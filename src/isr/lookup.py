@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-from cache.frozen import frozen
-from cache.keys import KeySchema, is_decodable_path, normalize_path
-from cache.recent import Recent
-from seed.artifacts import Artifact
-from seed.index import PRERENDER_FOLDER
+from cache.keys import KeySchema
+from core.paths import PRERENDER_FOLDER, is_below, is_decodable_path, normalize_path
+from core.recent import Recent
+from seed.build import Artifact
 
 if TYPE_CHECKING:
     from isr.site import Site
     from pages.request import Headers, PageRequest
 
 DRAFT_COOKIE = "__prerender_bypass"
+
 _RSC_SUFFIX = ".rsc"
+
 _RSC_QUERY = "_rsc"
+
 _MOST_PATH_CHARACTERS = 4096
+
 _REMEMBERED_PLACES = 4096
+
 _LONGEST_REMEMBERED = 256
+
 # Served by the framework itself: build output, optimized images, data of the Pages Router.
 _FRAMEWORK_FOLDERS = ("/_next/", "/_vinext/")
-ADMIN_FOLDER = "__vinext"
 
 # An RSC request that carries a value for one of these gets a payload of its own, which
 # vinext 1.4.0 keeps under a key of its own.
@@ -32,9 +36,12 @@ _VARIANT_HEADERS = (
     "x-vinext-interception-context",
     "x-vinext-interception-id",
 )
+
 _RENDER_MODE_HEADER = "x-vinext-rsc-render-mode"
+
 # Headers for which vinext makes a route handler's answer private.
 _CREDENTIAL_HEADERS = ("cookie", "x-api-key", "proxy-authorization")
+
 # The state of a client's router. vinext leaves out of its answer what that client has.
 _ROUTER_STATE_HEADERS = (
     "x-vinext-mounted-layouts",
@@ -44,13 +51,15 @@ _ROUTER_STATE_HEADERS = (
     "next-router-segment-prefetch",
     "next-url",
 )
+
 ALWAYS_READ = ("cookie", "next-action", "upgrade", "rsc", "if-none-match", *_VARIANT_HEADERS, _RENDER_MODE_HEADER)
 """Headers that are looked at for every page, or for every RSC payload, whatever there is of it."""
+
 ROUTER_HEADERS = (*_VARIANT_HEADERS, _RENDER_MODE_HEADER, *_ROUTER_STATE_HEADERS)
 """What vinext's client sends with an RSC request, in lower case."""
 
 
-@frozen
+@dataclass(frozen=True)
 class Lookup:
     """The request is for a page that may be in the cache.
 
@@ -72,19 +81,19 @@ class Lookup:
         return self.artifacts == (Artifact.RSC,)
 
 
-@frozen
+@dataclass(frozen=True)
 class PassBy:
     """The page handler answers, and the cache is neither read nor written."""
 
     reason: str
 
 
-@frozen
+@dataclass(frozen=True)
 class Hidden:
     """The path is below a folder that nobody may see: a 404, whatever is there."""
 
 
-@frozen
+@dataclass(frozen=True)
 class Place:
     """What there is at a URL: a page and its RSC payload, both the latter where the URL itself is that of a payload."""
 
@@ -150,12 +159,6 @@ def _place(url_path: str, query: str, site: Site) -> Place | PassBy | Hidden:
     return Place(rsc if has_rsc_suffix else Lookup.of(key_path, url_path, site, Artifact.HTML, Artifact.ROUTE), rsc)
 
 
-def is_admin(path: str) -> bool:
-    """Whether a path is one of the endpoints for those who run the site (`isr.admin`), in whatever spelling."""
-    # Every page asks this, and few paths need a closer look.
-    return ("%" in path or "vinext" in path.lower()) and is_below(path, ADMIN_FOLDER)
-
-
 def may_store(request: PageRequest, lookup: Lookup) -> bool:
     """Whether the page handler's answer to this very request may be kept."""
     return (
@@ -169,29 +172,6 @@ def may_store(request: PageRequest, lookup: Lookup) -> bool:
 def has_credentials(request: PageRequest) -> bool:
     """Whether the page handler's answer may differ from what a stranger gets."""
     return any(request.headers.get(name) is not None for name in _CREDENTIAL_HEADERS)
-
-
-def is_below(path: str, folder: str) -> bool:
-    """Whether a path, in any spelling, is the folder or below it.
-
-    A file server may decode a path again, fold slashes and resolve dots, so that is done
-    here as often as it can be done.
-    """
-    if "%" not in path and folder not in path.lower():
-        return False
-    for _ in range(4):
-        decoded = unquote(path).replace("\\", "/")
-        if decoded == path:
-            break
-        path = decoded
-    segments: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            if segments:
-                segments.pop()
-        elif segment not in {"", "."}:
-            segments.append(segment)
-    return bool(segments) and segments[0].lower() == folder
 
 
 def _not_a_page(path: str, query: str, schema: KeySchema) -> str | None:

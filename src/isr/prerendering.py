@@ -10,17 +10,18 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cache.body import text_body
+from core.body import text_body
+from core.http import OUTCOME_HEADER
+from core.paths import PATHS_URL, url_path
 from isr.admission import MOST_BODY_BYTES, Refusal, admit
 from isr.answer import CachedAnswer, kept_headers
 from pages.handler import PageError
 from pages.request import RenderRequest
-from seed.outcome import OUTCOME_HEADER, PATHS_URL, url_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cache.body import Body
+    from core.body import Body
     from pages.handler import PageHandler
     from pages.request import PageRequest
 

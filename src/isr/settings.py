@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
-from cache.codec import Layout
-from cache.errors import VinextWorkerError
-from cache.frozen import frozen
 from cache.keys import KeySchema
-from cache.kv_ttl import TTLPolicy
-from pages.choice import HandlerName
-from pages.images.rules import ImageRules
+from cache.kv_record import TTLPolicy
+from cache.stored import Layout
+from core.errors import VinextWorkerError
+from pages.images.request import ImageRules, read_hosts
+from pages.selection import HandlerName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,10 +21,13 @@ if TYPE_CHECKING:
 _MOST_DIGITS = 15
 
 _MOST_NUMBERS = 100
+
 _IMAGE_RULES = ImageRules()
+
 _PAGES_SERVICE = HandlerName("service", "", "PAGES")
 
 T = TypeVar("T")
+
 E = TypeVar("E", bound="Enum")
 
 
@@ -41,7 +43,7 @@ class ImagesSwitch(Enum):
     OFF = "off"
 
 
-@frozen
+@dataclass(frozen=True)
 class Settings:
     """Each field is the variable of its name, in capitals, after `VINEXT_`.
 
@@ -152,8 +154,6 @@ def _tenants(text: str) -> Mapping[str, str]:
 
 
 def _image_hosts(text: str) -> tuple[str, ...]:
-    from pages.images.hosts import read_hosts  # noqa: PLC0415 - few sites set it, and its patterns take time to compile
-
     return read_hosts(text)
 
 

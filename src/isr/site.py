@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cache.frozen import frozen
 from cache.keys import KeySchema, page_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from seed.artifacts import Artifact
-    from seed.index import Build
+    from seed.build import Artifact, Build
 
 
-@frozen
+@dataclass(frozen=True)
 class Site:
     """The build whose pages are served. Its ID is part of every key, so a deploy starts anew.
 

@@ -1,31 +1,72 @@
-"""Pages in and out of the cache handler. A fault in it is a miss, or a page not kept."""
+"""An entry that answers a request.
+
+Pages in and out of the cache handler. A fault in it is a miss, or a page not kept.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from cache.entry import Freshness, freshness
-from cache.frozen import frozen
+from cache.entry import AppPageValue, AppRouteValue, Freshness, freshness
 from cache.handler import GetContext, SetContext
-from cache.recent import Recent
 from cache.tags import is_valid_tag, merge_tags, path_tags
-from isr.found import Found, body_of, is_sendable
-from seed.artifacts import Artifact
-from seed.records import page_value
+from core.recent import Recent
+from seed.build import Artifact
+from seed.entries import page_value
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from cache.body import Body
-    from cache.entry import CacheEntry
+    from cache.entry import CacheEntry, CacheValue, Headers
     from cache.handler import CacheHandler
-    from cache.runtime import Runtime
-    from cache.values import CacheValue
+    from core.body import Body
+    from core.runtime import Runtime
     from isr.admission import Admission
     from isr.lookup import Lookup
     from isr.site import Site
-    from seed.index import RouteRecord
+    from seed.build import RouteRecord
     from seed.seeder import Seeder
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+_NO_VALUE = re.compile(r"[\0\r\n]")
+
+
+class Found(NamedTuple):
+    """An entry that may be served, fresh or stale, and the body in it that was asked for."""
+
+    entry: CacheEntry
+    artifact: Artifact
+    body: Body
+    state: Freshness
+
+
+def is_sendable(entry: CacheEntry) -> bool:
+    """Whether HTTP allows the headers that an entry keeps (RFC 9110, 5.1 and 5.5). Looked at once for each entry."""
+    known = entry.memo.get(is_sendable)
+    if not isinstance(known, bool):
+        known = entry.memo[is_sendable] = _are_sendable(getattr(entry.value, "headers", None) or {})
+    return known
+
+
+def _are_sendable(headers: Headers) -> bool:
+    values = [text for texts in headers.values() for text in ([texts] if isinstance(texts, str) else texts)]
+    return all(map(_NAME.fullmatch, headers)) and not _NO_VALUE.search("".join(values))
+
+
+def body_of(entry: CacheEntry, artifact: Artifact) -> Body | None:
+    """The body that an entry keeps for an artifact, None where it is of another kind."""
+    value = entry.value
+    if isinstance(value, AppPageValue) and artifact is Artifact.HTML:
+        return value.html
+    if isinstance(value, AppPageValue) and artifact is Artifact.RSC:
+        return value.rsc_data
+    if isinstance(value, AppRouteValue) and artifact is Artifact.ROUTE:
+        return value.body
+    return None
+
 
 # A tombstone must go some day, and a handler keeps what has a period for a limited time.
 _TOMBSTONE_SECONDS = 60
@@ -36,7 +77,7 @@ Digest: TypeAlias = "Callable[[Body], Awaitable[str]]"
 """Names a body by its content."""
 
 
-@frozen
+@dataclass(frozen=True)
 class MadePage:
     """A page as its handler made it; `made_at_ms` is when its making began."""
 

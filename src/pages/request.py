@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from cache.frozen import frozen
+HeaderItems = tuple[tuple[str, str], ...]
 
 # What a visitor must not choose for an answer that others get: claims about the host and the
 # URL (nobody in front of a Worker vouches for them), and what makes an answer partial or empty.
@@ -66,7 +67,7 @@ class PageRequest(NamedTuple):
         return name if colon and port.isdigit() else authority
 
 
-@frozen
+@dataclass(frozen=True)
 class RenderRequest:
     """The canonical request for a page: nothing of a visitor in it but the host.
 

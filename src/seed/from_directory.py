@@ -1,30 +1,58 @@
-"""Seeding from disk, for servers that are not Workers."""
+"""Assets that are a folder, for servers that are not Workers and for the commands.
+
+Seeding from disk, for servers that are not Workers.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from cache.frozen import frozen
-from seed.artifacts import MANIFEST_NAME
-from seed.directory import DirectoryAssets
+from core.body import BytesBody
+from core.paths import PRERENDER_FOLDER
+from seed.build import BUILD_FILE, MANIFEST_NAME, AssetsError, ManifestError
 from seed.entries import SeedEntry, seed_entries
-from seed.errors import ManifestError
-from seed.index import BUILD_FILE, PRERENDER_FOLDER
 from seed.output import OutputSource
-from seed.source import open_source
+from seed.sources import open_source
 
 if TYPE_CHECKING:
     import os
 
     from cache.handler import CacheHandler
-    from seed.skipped import Skipped
-    from seed.source import Source
+    from core.body import Buffer
+    from seed.build import Skipped
+    from seed.sources import Source
+
+
+class DirectoryAssets:
+    """The files below a folder, by the URL paths under which they would be deployed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+
+    async def get(self, path: str) -> Buffer | None:
+        segments = unquote(path).strip("/").split("/")
+        if any(part in {"", ".", ".."} or "\0" in part for part in segments):
+            return None
+        try:
+            return BytesBody(_read("/".join((self._folder, *segments))))
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as error:
+            raise AssetsError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 - making a Path takes as long as reading the file
+        return file.read()
+
 
 _MOST_SKIPPED = 1000
 
 
-@frozen
+@dataclass(frozen=True)
 class Seeded:
     """What was done; `skipped` are the first of the pages that were left out."""
 

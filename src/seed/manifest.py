@@ -7,20 +7,21 @@ is the rule for which routes are seeded and how.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cache.frozen import frozen
 from cache.keys import KeySchema
-from seed.errors import ManifestError
+from seed.build import ManifestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NOT_FOUND_PATH = "/404"
+
 _STATUSES = range(200, 600)
 
 
-@frozen
+@dataclass(frozen=True)
 class Route:
     """One row of the manifest.
 
@@ -41,7 +42,7 @@ class Route:
     reason: str
 
 
-@frozen
+@dataclass(frozen=True)
 class ManifestHead:
     """What a manifest says of the build as a whole."""
 
@@ -50,7 +51,7 @@ class ManifestHead:
     trailing_slash: bool
 
 
-@frozen
+@dataclass(frozen=True)
 class Manifest:
     """A build's manifest; `unreadable` says which rows were left out, and why."""
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from seed.errors import ManifestError
+from seed.build import ManifestError, Skipped
 from seed.manifest import parse_head, parse_route
-from seed.skipped import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +17,11 @@ if TYPE_CHECKING:
     from seed.manifest import ManifestHead, Route
 
 _CHUNK_CHARACTERS = 1 << 16
+
 _BLANK = " \t\r\n"
+
 _AFTER_VALUE = frozenset((*_BLANK, ",", ":", "]", "}"))
+
 _decoder = json.JSONDecoder()
 
 
@@ -68,7 +70,9 @@ class ManifestFile:
 
 
 _LIST = object()
+
 _NO_LIST = object()
+
 _ROW = object()
 
 

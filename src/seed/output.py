@@ -1,28 +1,69 @@
-"""Reading a build's output where vinext left it: `dist/server`, not copied anywhere."""
+"""What a build does not write down, and tells by the pages it rendered and the files beside them.
+
+Reading a build's output where vinext left it: `dist/server`, not copied anywhere.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
-from cache.body import BytesBody
-from cache.keys import normalize_path
-from seed.artifacts import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact
-from seed.clues import BuildClues
-from seed.errors import AssetsError, ManifestError
-from seed.index import Build
+from core.body import BytesBody
+from core.paths import normalize_path
+from seed.build import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact, AssetsError, Build, ManifestError, Skipped
 from seed.manifest import skip_reason
 from seed.manifest_file import ManifestFile
 from seed.routes import artifact_files, record_of
-from seed.skipped import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from cache.body import Body
-    from seed.index import RouteRecord
+    from core.body import Body
+    from seed.build import RouteRecord
     from seed.manifest import Route
+
+# A build tells its base path by the URLs of its own files alone.
+_FILE_URL = re.compile(rb'(?:src|href)="(/[^"/?][^"?]{0,200}?)?/_next/static/')
+
+_COMPATIBILITY_ID = re.compile(rb'compatibilityId:"([^"\\]{1,200})"')
+
+
+class BuildClues:
+    """Learns from one page after the other what holds for all of them."""
+
+    def __init__(self) -> None:
+        self._compatibility_id: str | None = None
+        self._base_path: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether further pages can tell nothing more."""
+        return self._compatibility_id is not None and self._base_path is not None
+
+    @property
+    def base_path(self) -> str:
+        """What every URL of the site begins with."""
+        return self._base_path or ""
+
+    def learn(self, html: bytes) -> None:
+        """Look at a page's HTML."""
+        if self._compatibility_id is None and (found := _COMPATIBILITY_ID.search(html)):
+            self._compatibility_id = found[1].decode()
+        if self._base_path is None and (found := _FILE_URL.search(html)):
+            self._base_path = (found[1] or b"").decode()
+
+    def rsc_headers(self, server: Path) -> dict[str, str]:
+        """The headers without which vinext's client rejects an RSC payload; `server` is the folder of the build's Worker."""
+        headers = {}
+        if self._compatibility_id is not None:
+            headers["X-Vinext-RSC-Compatibility-Id"] = self._compatibility_id
+        build_id = server / "RSC_BUILD_ID"
+        if build_id.is_file():
+            headers["X-Vinext-RSC-Build-Id"] = build_id.read_text(encoding="utf-8").strip()
+        return headers
+
 
 # All pages of a build say the same; where these do not say it, none does.
 _PAGES_ASKED = 20

@@ -1,21 +1,53 @@
-"""A row of the manifest: the files it may have, and the record of the index that is made of it."""
+"""The headers of an RSC payload that say what path it is for.
+
+A row of the manifest: the files it may have, and the record of the index that is made of it.
+"""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from cache.keys import KeySchema, normalize_path
+from cache.keys import KeySchema
 from cache.tags import is_valid_tag, merge_tags, path_tags
-from seed.artifacts import Artifact
-from seed.client_headers import client_headers
-from seed.errors import ManifestError
-from seed.index import RouteRecord
+from core.javascript import encode_uri_component
+from core.paths import normalize_path
+from seed.build import Artifact, ManifestError, RouteRecord
 from seed.manifest import NOT_FOUND_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from seed.manifest import Route
+
+
+def client_headers(pattern: str, path: str) -> dict[str, str]:
+    """What vinext 1.4.0 sends with an RSC payload about the path that it is for."""
+    headers = {"X-Vinext-Rendered-Path-And-Search": encode_uri_component(path)}
+    parameters = route_parameters(pattern, path)
+    if parameters:
+        text = json.dumps(parameters, ensure_ascii=False, separators=(",", ":"))
+        headers["X-Vinext-Params"] = encode_uri_component(text)
+    return headers
+
+
+def route_parameters(pattern: str, path: str) -> dict[str, str | list[str]]:
+    """The route's parameters, still percent-encoded as vinext keeps them.
+
+    `:name` takes one segment, `:name+` one or more, `:name*` any number.
+    """
+    parameters: dict[str, str | list[str]] = {}
+    segments = [part for part in path.split("/") if part]
+    for position, part in enumerate(part for part in pattern.split("/") if part):
+        if not part.startswith(":"):
+            continue
+        if part[-1] in "+*":
+            rest = segments[position:]
+            if rest:
+                parameters[part[1:-1]] = rest
+        elif position < len(segments):
+            parameters[part[1:]] = segments[position]
+    return parameters
 
 
 def artifact_files(route: Route, *, trailing_slash: bool) -> dict[Artifact, str]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness
-from cache.recent import Recent
-from seed.errors import SeedError
-from seed.records import entry_of, set_context
+from core.recent import Recent
+from seed.build import SeedError
+from seed.entries import entry_of, set_context
 
 if TYPE_CHECKING:
     from cache.entry import CacheEntry
     from cache.handler import CacheHandler
-    from cache.runtime import Runtime
-    from seed.artifacts import Artifact
-    from seed.index import RouteRecord
-    from seed.source import Source
+    from core.runtime import Runtime
+    from seed.build import Artifact, RouteRecord
+    from seed.sources import Source
 
 RETRY_MS = 1000
+
 # A write that took longer was cut off with its request, or lost.
 _ARRIVAL_MS = 30_000
 

@@ -6,13 +6,12 @@ The Worker's other packages (`cache`, `datacache`, `seed`, `isr`, `pages`, `edge
 from __future__ import annotations
 
 from datacache.cached import cached
+from datacache.context import revalidate_path, revalidate_path_prefix, revalidate_tag
 from datacache.fetched import FetchedResponse, FetchError, cached_fetch
-from datacache.invalidation import revalidate_path, revalidate_path_prefix, revalidate_tag
 from datacache.life import CacheLife, cache_life
-from pages.page import Page
-from pages.python_choice import use_asgi, use_function, use_pages
-from pages.rendering import no_store
-from pages.revalidate import revalidate
+from pages.page import Page, revalidate
+from pages.policy import no_store
+from pages.selection import use_asgi, use_function, use_pages
 
 __all__ = [
     "CacheLife",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import edge.images
-import edge.python_site  # noqa: F401 - imported here, they are part of the snapshot of a deploy, and free at each start
-from edge.entrypoint import Default
+from edge.app import Default
 
 __all__ = ["Default"]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from tests.fakes.kv import InMemoryKV
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
-from cache.codec import Layout
 from cache.keys import KeySchema
 from cache.kv import KVCacheHandler
 from cache.memory import MemoryCacheHandler
+from cache.stored import Layout
 from cache.tiered import TieredCacheHandler
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache.body import MAX_DEPTH, BytesBody, body_text, decode_base64, parse_json, text_body
-from cache.errors import CorruptValueError, InvalidArgumentError
+from core.body import MAX_DEPTH, BytesBody, body_text, decode_base64, parse_json, text_body
+from core.errors import CorruptValueError, InvalidArgumentError
 
 
 @given(st.binary())

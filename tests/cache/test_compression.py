@@ -11,16 +11,15 @@ from tests.cache.subjects import FakeSubject, tiered
 from tests.fakes.noise import noise
 from tests.fakes.ports import START_MS, FakeClock
 
-from cache.body import BytesBody
 from cache.compression import CompressedBody, Compression
-from cache.entry import CacheEntry
+from cache.entry import AppPageValue, AppRouteValue, CacheEntry, FetchValue, ImageValue, PagesValue, RedirectValue
 from cache.handler import SetContext
 from cache.memory import MemoryCacheHandler
-from cache.values import AppPageValue, AppRouteValue, FetchValue, ImageValue, PagesValue, RedirectValue
+from core.body import BytesBody
 
 if TYPE_CHECKING:
-    from cache.body import Body
-    from cache.values import CacheValue
+    from cache.entry import CacheValue
+    from core.body import Body
 
 KB = 1024
 MEMORY_BYTES = 32 * KB * KB

@@ -14,17 +14,16 @@ from tests.cache.subjects import FakeSubject, kv
 from tests.cache.vectors import kv_dump
 from tests.conformance.cache_handler import VALUES
 
-from cache.body import BytesBody, body_text, text_body
-from cache.codec import Codec, Layout
-from cache.entry import CacheEntry
-from cache.errors import CorruptValueError
+from cache.entry import AppPageValue, CacheEntry, PagesValue
 from cache.handler import SetContext
 from cache.keys import KeySchema
 from cache.kv import KVCacheHandler
-from cache.values import AppPageValue, PagesValue
+from cache.stored import Codec, Layout
+from core.body import BytesBody, body_text, text_body
+from core.errors import CorruptValueError
 
 if TYPE_CHECKING:
-    from cache.values import CacheValue
+    from cache.entry import CacheValue
 
 MUTATIONS = 1500
 CODEC = Codec(Layout.VINEXT, KeySchema.V2)

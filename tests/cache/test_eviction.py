@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from tests.fakes.noise import noise
 from tests.fakes.ports import FakeClock
 
-from cache.body import BytesBody
+from cache.entry import AppPageValue
 from cache.eviction import Eviction
 from cache.handler import SetContext
 from cache.memory import MemoryCacheHandler
-from cache.values import AppPageValue
+from core.body import BytesBody
 
 KB = 1024
 MB = 1024 * KB

@@ -10,7 +10,7 @@ from tests.fakes.ports import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from cache.kv_store import KVNamespace
+    from cache.kv_namespace import KVNamespace
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)

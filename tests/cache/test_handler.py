@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.no_op import NoOpCacheHandler
 
-from cache import errors
-from cache.errors import InvalidArgumentError
+from cache.entry import AppPageValue
 from cache.handler import get_cache_handler, set_cache_handler
-from cache.no_op import NoOpCacheHandler
-from cache.ports import SILENT_LOG
-from cache.values import AppPageValue
+from core import errors
+from core.errors import InvalidArgumentError
+from core.log import SILENT_LOG
 
 if TYPE_CHECKING:
     from cache.handler import CacheHandler

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cache.vectors import functions
 
-from cache.javascript import json_text, number_text, string_text, to_utf8, utf16_length
+from core.javascript import json_text, number_text, string_text, to_utf8, utf16_length
 
 any_text = st.text(st.characters(exclude_categories=[]))
 json_values = st.recursive(

@@ -8,24 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cache.vectors import functions, kv_dump, vectors
 
-from cache.errors import InvalidArgumentError
 from cache.keys import (
     KeySchema,
     data_cache_key,
     data_cache_key_v2,
-    decode_path,
-    encode_uri_component,
     fallback_shell_key,
     fnv1a64_base36,
     fnv1a64_hex,
-    is_decodable_path,
     kv_entry_prefix,
     kv_key,
     kv_tag_key,
-    normalize_path,
     page_key,
     pages_router_key,
 )
+from core.errors import InvalidArgumentError
+from core.javascript import encode_uri_component
+from core.paths import decode_path, is_decodable_path, normalize_path
 
 V1, V2 = KeySchema
 BUILD = vectors()["build_id"]

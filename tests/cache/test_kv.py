@@ -9,21 +9,19 @@ from tests.cache.subjects import FakeSubject, kv
 from tests.fakes.kv import InMemoryKV
 from tests.fakes.ports import FakeClock
 
-from cache.body import BytesBody, text_body
-from cache.codec import Layout
-from cache.entry import CacheEntry
-from cache.errors import InvalidArgumentError
+from cache.entry import AppPageValue, AppRouteValue, CacheEntry
 from cache.handler import GetContext, SetContext
 from cache.keys import KeySchema, fnv1a64_hex
 from cache.kv import KVCacheHandler
 from cache.kv_markers import MARKER_TTL_SECONDS, KVMarkers, marker_ms
-from cache.kv_ttl import TTLPolicy
-from cache.layout_framed import write_framed
+from cache.kv_record import TTLPolicy
+from cache.stored import Layout, write_framed
 from cache.tags import path_tags
-from cache.values import AppPageValue, AppRouteValue
+from core.body import BytesBody, text_body
+from core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from cache.kv_store import KVWhole
+    from cache.kv_namespace import KVWhole
 
 PAGE = AppPageValue(html=text_body("<p>"), status=200)
 DAY = 24 * 3600

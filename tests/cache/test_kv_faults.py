@@ -9,13 +9,12 @@ import pytest
 from tests.cache.subjects import SUBJECTS, FakeSubject, kv
 from tests.fakes.kv import KVError
 
-from cache.body import text_body
-from cache.entry import CacheEntry
-from cache.errors import CacheError, InvalidationError
+from cache.entry import AppPageValue, CacheEntry
 from cache.handler import SetContext
 from cache.keys import KeySchema
 from cache.tags import path_tags
-from cache.values import AppPageValue
+from core.body import text_body
+from core.errors import CacheError, InvalidationError
 
 PAGE = AppPageValue(html=text_body("<p>"), status=200)
 CONTEXT = SetContext(tags=("t", "u"), revalidate=60)

@@ -12,21 +12,21 @@ from tests.cache.subjects import FakeSubject, kv
 from tests.fakes.kv import InMemoryKV, KVError
 from tests.fakes.ports import START_MS, FakeBackground, FakeClock
 
-from cache.body import text_body
-from cache.codec import Layout
-from cache.errors import InvalidationError
+from cache.entry import AppPageValue
 from cache.handler import SetContext
 from cache.keys import fnv1a64_hex, kv_last_invalidation_key
 from cache.kv import KVCacheHandler
 from cache.kv_markers import LAST_WRITTEN_EVERY_MS, SETTLING_MS
 from cache.memory import MemoryCacheHandler
+from cache.stored import Layout
 from cache.tiered import TieredCacheHandler
-from cache.values import AppPageValue
+from core.body import text_body
+from core.errors import InvalidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cache.kv_store import KVWhole
+    from cache.kv_namespace import KVWhole
 
 LAST = "__last-invalidation"
 PAGE = AppPageValue(html=text_body("<p>"), status=200)

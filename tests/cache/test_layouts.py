@@ -16,28 +16,28 @@ from tests.cache.subjects import FakeSubject, kv
 from tests.cache.vectors import kv_dump, rows, seed_dump, value_of
 from tests.conformance.cache_handler import VALUES
 
-from cache.body import BytesBody, text_body
-from cache.codec import Codec, Layout
 from cache.document import DETACH, KNOWN_ENTRIES, LARGEST_KNOWN, bodies_of
-from cache.entry import CacheEntry, Freshness, freshness
-from cache.errors import CorruptValueError
-from cache.handler import SetContext
-from cache.javascript import json_text
-from cache.keys import KeySchema
-from cache.kv_store import MAX_METADATA_BYTES, KVWhole
-from cache.layout_framed import FIRST_READ_BYTES, MAGIC, PREFIX_BYTES, _known_head
-from cache.layout_vinext import _known_entry
-from cache.values import (
+from cache.entry import (
     AppPageValue,
     AppRouteValue,
+    CacheEntry,
     FetchValue,
+    Freshness,
     ImageValue,
     PagesValue,
     RedirectValue,
+    freshness,
 )
+from cache.handler import SetContext
+from cache.keys import KeySchema
+from cache.kv_namespace import MAX_METADATA_BYTES, KVWhole
+from cache.stored import FIRST_READ_BYTES, MAGIC, PREFIX_BYTES, Codec, Layout, _known_entry, _known_head
+from core.body import BytesBody, text_body
+from core.errors import CorruptValueError
+from core.javascript import json_text
 
 if TYPE_CHECKING:
-    from cache.values import CacheValue
+    from cache.entry import CacheValue
 
 SCHEMAS = {"0.0.38": KeySchema.V1, "1.4.0": KeySchema.V2}
 DUMPED = [

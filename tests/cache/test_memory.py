@@ -11,11 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.fakes.noise import noise
 from tests.fakes.ports import START_MS, FakeClock, FakeLog
 
-from cache.body import BytesBody, text_body
-from cache.errors import InvalidArgumentError
+from cache.entry import AppPageValue, FetchValue
 from cache.handler import SetContext
 from cache.memory import MemoryCacheHandler
-from cache.values import AppPageValue, FetchValue
+from core.body import BytesBody, text_body
+from core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

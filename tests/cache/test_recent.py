@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from cache.recent import Recent
+from core.recent import Recent
 
 
 def test_the_key_that_was_not_set_for_longest_goes() -> None:

@@ -9,10 +9,10 @@ import pytest
 from tests.cache.subjects import FakeSubject, kv
 from tests.cache.vectors import rows, value_of
 
-from cache.codec import Layout
 from cache.entry import freshness
 from cache.handler import GetContext, SetContext
 from cache.keys import KeySchema
+from cache.stored import Layout
 
 ALL = range(len(rows("sequences")))
 

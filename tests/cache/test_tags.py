@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cache.vectors import functions, kv_dump, rows, vectors
 
-from cache.errors import InvalidArgumentError
 from cache.keys import KeySchema
 from cache.tags import (
     encode_tag,
@@ -19,6 +18,7 @@ from cache.tags import (
     revalidate_path_tag,
     route_tags,
 )
+from core.errors import InvalidArgumentError
 
 V1, V2 = KeySchema
 

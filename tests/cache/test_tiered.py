@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cache.subjects import FakeSubject, kv, tiered
+from tests.fakes.no_op import NoOpCacheHandler
 from tests.fakes.ports import FakeClock
 
-from cache.body import text_body
-from cache.entry import Freshness, freshness
-from cache.errors import InvalidArgumentError
+from cache.entry import AppPageValue, Freshness, freshness
 from cache.handler import GetContext, SetContext
 from cache.memory import MemoryCacheHandler
-from cache.no_op import NoOpCacheHandler
 from cache.tiered import TieredCacheHandler
-from cache.values import AppPageValue
+from core.body import text_body
+from core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from cache.entry import CacheEntry

@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from cache.body import BytesBody, text_body
-from cache.values import AppPageValue, AppRouteValue, FetchValue, ImageValue, PagesValue, RedirectValue
+from cache.entry import AppPageValue, AppRouteValue, FetchValue, ImageValue, PagesValue, RedirectValue
+from core.body import BytesBody, text_body
 
 if TYPE_CHECKING:
-    from cache.values import CacheValue
+    from cache.entry import CacheValue
 
 DATA = Path(__file__).parent / "data"
 VINEXT = Path(__file__).parents[1] / "fixtures" / "vinext"

@@ -8,26 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from cache.body import BytesBody, text_body
-from cache.entry import Freshness, freshness
-from cache.errors import InvalidArgumentError
+from cache.entry import AppPageValue, AppRouteValue, FetchValue, Freshness, ImageValue, PagesValue, RedirectValue, freshness
 from cache.handler import GetContext, SetContext
 from cache.keys import KeySchema
 from cache.tags import path_tags, revalidate_path_tag
-from cache.values import (
-    AppPageValue,
-    AppRouteValue,
-    FetchValue,
-    ImageValue,
-    PagesValue,
-    RedirectValue,
-)
+from core.body import BytesBody, text_body
+from core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from cache.entry import CacheValue
     from cache.handler import CacheHandler
-    from cache.values import CacheValue
 
 
 class Subject(Protocol):

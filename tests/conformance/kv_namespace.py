@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cache.body import BytesBody
-from cache.errors import CorruptValueError
+from core.body import BytesBody
+from core.errors import CorruptValueError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from cache.body import Buffer
-    from cache.kv_store import KVListedKey, KVNamespace
+    from cache.kv_namespace import KVListedKey, KVNamespace
+    from core.body import Buffer
 
 MOST = 25 * 1024 * 1024
 

@@ -10,23 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.fakes.flight import FakeFlight
+from tests.fakes.no_op import NoOpCacheHandler
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
-from cache.errors import InvalidArgumentError
+from cache.entry import AppPageValue, FetchValue, RedirectValue
 from cache.handler import SetContext
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36
 from cache.memory import MemoryCacheHandler
-from cache.no_op import NoOpCacheHandler
-from cache.runtime import Runtime
 from cache.tags import path_tags
-from cache.values import AppPageValue, FetchValue, RedirectValue
-from datacache.cache import DataCache, enter_data_cache
+from core.errors import InvalidArgumentError
+from core.runtime import Runtime
 from datacache.cached import cached
+from datacache.context import DataCache, enter_data_cache, revalidate_path, revalidate_path_prefix, revalidate_tag
 from datacache.fetched import FetchedResponse, FetchError, cached_fetch, set_fetcher
-from datacache.invalidation import revalidate_path, revalidate_path_prefix, revalidate_tag
 from datacache.life import PROFILES, CacheLife, cache_life
-from pages.rendering import Rendering, no_store, rendering_as
-from pages.revalidate import revalidate
+from pages.page import revalidate
+from pages.policy import Rendering, no_store, rendering_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

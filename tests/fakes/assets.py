@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from cache.body import BytesBody
-from seed.errors import AssetsError
+from core.body import BytesBody
+from seed.build import AssetsError
 
 if TYPE_CHECKING:
     from pathlib import Path

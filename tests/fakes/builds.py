@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tests.fakes.assets import FakeAssets
 
 from cache.keys import KeySchema
-from seed.index import PRERENDER_FOLDER
+from core.paths import PRERENDER_FOLDER
 from seed.manifest import parse_manifest, skip_reason
 from vinext_worker.built_site import BuiltSite
 from vinext_worker.copying import copy_build

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from cache.flight import Cell, CellFlight
+from core.runtime import Cell, CellFlight
 
 
 class FutureCell(Cell):

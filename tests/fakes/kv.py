@@ -7,15 +7,15 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cache.body import BytesBody
-from cache.javascript import json_text
-from cache.kv_store import KVListedKey, KVListPage, KVWhole
+from cache.kv_namespace import KVListedKey, KVListPage, KVWhole
+from core.body import BytesBody
+from core.javascript import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from cache.body import Body
-    from cache.ports import Clock
+    from core.body import Body
+    from core.runtime import Clock
 
 _MAX_KEY_BYTES = 512
 _MAX_VALUE_BYTES = 25 * 1024 * 1024

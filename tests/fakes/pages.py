@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
-from cache.body import BytesBody
+from core.body import BytesBody
 from pages.handler import PageError
 
 if TYPE_CHECKING:

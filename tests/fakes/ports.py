@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
 
-    from cache.ports import Level
+    from core.log import Level
 
 T = TypeVar("T")
 

@@ -15,23 +15,22 @@ from tests.fakes.requests import request
 from cache.keys import KeySchema
 from cache.lease import NoLease
 from cache.memory import MemoryCacheHandler
-from cache.runtime import Runtime
 from cache.tags import path_tags
+from core.runtime import Runtime
 from isr.answer import CachedAnswer
-from isr.engine import PageCache
-from isr.regeneration import Regeneration
+from isr.page_cache import PageCache
+from isr.revalidator import Regeneration
 from isr.site import site_of
 from isr.store import PageStore
-from seed.artifacts import Artifact
-from seed.index import Build, RouteRecord, artifact_file, shard_file, shard_of, shard_to_json
-from seed.opening import BuildOpener
+from seed.build import Artifact, Build, RouteRecord, artifact_file, shard_file, shard_of, shard_to_json
 from seed.seeder import Seeder
+from seed.sources import BuildOpener
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cache.body import Body
     from cache.handler import CacheHandler
+    from core.body import Body
 
 BUILD = Build(
     build_id="build-1",

@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.fakes.ports import FakeClock, FakeLog
 
-from cache.body import BytesBody
-from cache.entry import CacheEntry
-from cache.errors import InvalidationError
-from cache.layout_vinext import write_vinext
+from cache.entry import AppPageValue, CacheEntry
 from cache.memory import MemoryCacheHandler
-from cache.values import AppPageValue
+from cache.stored import write_vinext
+from core.body import BytesBody
+from core.errors import InvalidationError
+from core.paths import is_admin
 from isr.admin import MOST_BODY_BYTES, MOST_LINES, Admin, AdminCache
-from isr.lookup import is_admin
 from pages.handler import PageError
 from pages.request import PageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from cache.body import Body
+    from core.body import Body
     from isr.answer import CachedAnswer
 
 TOKEN = "correct horse battery staple"

@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.pages import FakeResponse, page, payload, route
 
+from core.http import Period
 from isr.admission import Admission, Refusal, admit, header_tags
-from isr.cache_control import Period
-from seed.artifacts import Artifact
-from seed.index import RouteRecord
+from seed.build import Artifact, RouteRecord
 
 RECORD = RouteRecord(
     revalidate_seconds=30,

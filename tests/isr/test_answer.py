@@ -10,17 +10,16 @@ from tests.fakes.pages import FakeResponse, page
 from tests.fakes.ports import START_MS
 from tests.fakes.requests import request
 
-from cache.body import BytesBody
 from cache.document import with_bodies
-from cache.entry import CacheEntry, Freshness
+from cache.entry import AppPageValue, AppRouteValue, CacheEntry, FetchValue, Freshness, PagesValue
 from cache.keys import KeySchema
-from cache.values import AppPageValue, AppRouteValue, FetchValue, PagesValue
+from core.body import BytesBody
 from isr.answer import cached_answer, kept_headers, passed_answer
-from isr.found import Found, body_of
-from seed.artifacts import Artifact
+from isr.store import Found, body_of
+from seed.build import Artifact
 
 if TYPE_CHECKING:
-    from cache.values import CacheValue, Headers
+    from cache.entry import CacheValue, Headers
     from isr.answer import CachedAnswer
 
 V1, V2 = KeySchema.V1, KeySchema.V2

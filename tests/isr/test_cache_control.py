@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache.entry import CacheEntry, Freshness
-from isr.cache_control import Period, cached_cache_control, directives, forbids_storing, shared_period
+from core.http import Period, directives, forbids_storing, shared_period
+from isr.answer import cached_cache_control
 
 FRESH, STALE = Freshness.FRESH, Freshness.STALE
 

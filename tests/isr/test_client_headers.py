@@ -7,16 +7,15 @@ from dataclasses import replace
 import pytest
 from tests.fakes.ports import START_MS
 
-from cache.body import BytesBody
 from cache.document import with_bodies
-from cache.entry import CacheEntry, Freshness
+from cache.entry import AppPageValue, CacheEntry, Freshness
 from cache.keys import KeySchema
-from cache.values import AppPageValue
-from isr.client_headers import route_pattern, with_client_headers
-from isr.found import Found, body_of
+from core.body import BytesBody
 from isr.lookup import Lookup
+from isr.rsc_headers import route_pattern, with_client_headers
 from isr.site import Site
-from seed.artifacts import Artifact
+from isr.store import Found, body_of
+from seed.build import Artifact
 
 BUILD_HEADERS = {"X-Vinext-RSC-Compatibility-Id": "compatible", "X-Vinext-RSC-Build-Id": "rsc-1"}
 SITE = Site("build-1", KeySchema.V2, trailing_slash=False, base_path="/shop", rsc_headers=BUILD_HEADERS)

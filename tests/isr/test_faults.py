@@ -10,9 +10,9 @@ from tests.fakes.requests import request
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
 from cache.memory import MemoryCacheHandler
+from core.log import QuietLog
 from isr.answer import NO_PAGE, NOT_FOUND, PassedAnswer
-from isr.pass_through import PassThrough
-from isr.quiet_log import QuietLog
+from isr.page_cache import PassThrough
 from pages.handler import PageError
 
 if TYPE_CHECKING:

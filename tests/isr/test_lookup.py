@@ -10,7 +10,7 @@ from tests.fakes.requests import request
 from cache.keys import KeySchema
 from isr.lookup import Hidden, Lookup, PassBy, has_credentials, look_up, may_store
 from isr.site import Site
-from seed.artifacts import Artifact
+from seed.build import Artifact
 
 V1 = Site("build-1", KeySchema.V1, trailing_slash=False)
 V2 = Site("build-1", KeySchema.V2, trailing_slash=False)

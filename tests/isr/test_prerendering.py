@@ -9,11 +9,11 @@ from urllib.parse import unquote
 import pytest
 from tests.fakes.requests import request
 
-from cache.body import BytesBody
+from core.body import BytesBody
+from core.http import OUTCOME_HEADER
+from core.paths import PATHS_URL, url_path
 from isr.prerendering import Prerendering
-from pages.handler import PageError
-from pages.whole import WholeResponse
-from seed.outcome import OUTCOME_HEADER, PATHS_URL, url_path
+from pages.handler import PageError, WholeResponse
 
 if TYPE_CHECKING:
     from isr.answer import CachedAnswer

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fakes.ports import FakeClock, FakeLog
 
-from isr.quiet_log import QuietLog
+from core.log import QuietLog
 
 if TYPE_CHECKING:
-    from cache.ports import Level
+    from core.log import Level
 
 
 @pytest.mark.parametrize("level", ["warning", "error"])

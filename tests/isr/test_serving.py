@@ -11,7 +11,7 @@ from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
 from cache.keys import KeySchema
 from pages.handler import PageError
-from seed.artifacts import Artifact
+from seed.build import Artifact
 
 ROUTER_STATE = {"RSC": "1", "Accept": "text/x-component", "X-Vinext-Rsc-State-Fingerprint": "1x", "Next-Url": "/"}
 STATIC = record("/about", revalidate=None)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.requests import request
 
-from cache.codec import Layout
 from cache.keys import KeySchema
-from cache.kv_ttl import TTLPolicy
+from cache.kv_record import TTLPolicy
+from cache.stored import Layout
 from isr.settings import SettingError, Settings, read_settings
 
 

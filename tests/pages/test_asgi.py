@@ -10,18 +10,15 @@ import pytest
 from tests.fakes.flight import FakeFlight
 from tests.fakes.ports import FakeBackground, FakeLog
 
-from pages.asgi import AsgiExchange, http_scope
-from pages.handler import PageError
-from pages.lifespan import Lifespan
-from pages.rendering import Rendering, no_store
-from pages.timed import TimedPages
-from pages.whole import WholeResponse
+from pages.asgi import AsgiExchange, Lifespan, http_scope
+from pages.handler import PageError, TimedPages, WholeResponse
+from pages.policy import Rendering, no_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pages.handler import PageResponse
-    from pages.policy import HeaderItems
+    from pages.request import HeaderItems
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"X-A", b"1"), (b"x-a", b"2")]}
 

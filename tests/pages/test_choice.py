@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cache.errors import InvalidArgumentError
+from core.errors import InvalidArgumentError
 from isr.settings import SettingError, read_settings
-from pages.choice import HandlerName, PageHandlerError, ServiceChoice, chosen_pages
-from pages.failed import FailedPages
-from pages.handler import PageError
-from pages.python_choice import AsgiChoice, FunctionChoice, OwnChoice, use_asgi, use_function, use_pages
+from pages.handler import FailedPages, PageError
+from pages.selection import (
+    AsgiChoice,
+    FunctionChoice,
+    HandlerName,
+    OwnChoice,
+    PageHandlerError,
+    ServiceChoice,
+    chosen_pages,
+    use_asgi,
+    use_function,
+    use_pages,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

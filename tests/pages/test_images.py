@@ -11,26 +11,23 @@ from urllib.parse import quote
 
 import pytest
 from tests.fakes.flight import FakeFlight
+from tests.fakes.no_op import NoOpCacheHandler
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
-from cache.body import BytesBody
+from cache.entry import ImageValue
 from cache.memory import MemoryCacheHandler
-from cache.no_op import NoOpCacheHandler
-from cache.runtime import Runtime
-from cache.values import ImageValue
+from core.body import BytesBody
+from core.runtime import Runtime
 from isr.settings import ImagesSwitch, SettingError, read_settings
-from pages.images.endpoint import PERIOD_SECONDS, Images
+from pages.images.endpoint import PERIOD_SECONDS, Images, ImageSourceError, ImageTransformError
 from pages.images.formats import ImageFormat, is_animated, negotiate, sniff
-from pages.images.hosts import read_hosts
-from pages.images.ports import ImageSourceError, ImageTransformError
-from pages.images.request import ImageRefusedError, ImageRequest, parse_image_request
-from pages.images.rules import ImageRules
+from pages.images.request import ImageRefusedError, ImageRequest, ImageRules, parse_image_request, read_hosts
 from pages.request import PageRequest
 
 if TYPE_CHECKING:
-    from cache.body import Body, Buffer
     from cache.handler import CacheHandler
-    from pages.whole import WholeResponse
+    from core.body import Body, Buffer
+    from pages.handler import WholeResponse
 
 FILES = Path(__file__).parents[1] / "fixtures" / "python" / "assets" / "images"
 RULES = ImageRules(hosts=("images.example", "*.cdn.example", "http://127.0.0.1:8080"))

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cache.errors import InvalidArgumentError
-from pages.page import Page
-from pages.policy import with_policy
-from pages.rendering import Rendering, current_rendering, no_store, rendering_as
-from pages.revalidate import revalidate
+from core.errors import InvalidArgumentError
+from pages.page import Page, revalidate
+from pages.policy import Rendering, current_rendering, no_store, rendering_as, with_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache.keys import KeySchema, normalize_path
-from seed.artifacts import Artifact
-from seed.index import Build, RouteRecord
+from cache.keys import KeySchema
+from core.paths import normalize_path
+from seed.build import Artifact, Build, RouteRecord
 from vinext_worker.check.expectation import Checked, Request, faults
 from vinext_worker.check.page import html_page
 from vinext_worker.page_url import page_url
@@ -73,7 +73,7 @@ def test_what_is_not_as_expected_is_said(asked: Request, status: int, changes: d
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), max_size=4))
 def test_the_url_of_a_page_leads_back_to_its_path(segments: list[str]) -> None:
-    from cache.keys import encode_uri_component  # noqa: PLC0415 - here alone
+    from core.javascript import encode_uri_component  # noqa: PLC0415 - here alone
 
     path = normalize_path("/" + "/".join(map(encode_uri_component, segments)))
     url = page_url(path, BUILD)

@@ -11,8 +11,8 @@ from tests.fakes.ports import FakeClock
 from tests.fakes.worker import FakeWorker
 
 from cache.keys import KeySchema
-from seed.index import Build, shard_count
-from seed.source import CopiedSource, open_source
+from seed.build import Build, shard_count
+from seed.sources import CopiedSource, open_source
 from vinext_worker import copying
 from vinext_worker.copying import CopyReport, copy_build
 from vinext_worker.errors import UserError

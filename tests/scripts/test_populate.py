@@ -16,14 +16,14 @@ from tests.fakes.deployments import FakeDeployment
 from tests.fakes.kv import InMemoryKV
 from tests.fakes.ports import FakeBackground, FakeClock
 
-from cache.body import BytesBody
-from cache.codec import Codec, Layout
-from cache.javascript import json_text
+from cache.entry import AppPageValue
 from cache.keys import KeySchema
 from cache.kv import KVCacheHandler
-from cache.kv_store import KVWhole
-from cache.kv_ttl import TTLPolicy
-from cache.values import AppPageValue
+from cache.kv_namespace import KVWhole
+from cache.kv_record import TTLPolicy
+from cache.stored import Codec, Layout
+from core.body import BytesBody
+from core.javascript import json_text
 from seed.entries import SeedEntry, seed_entries
 from seed.from_directory import open_directory
 from vinext_worker import retrying_client

@@ -10,13 +10,11 @@ from tests.fakes.builds import BUILT_AT_MS, dump
 from tests.fakes.cloudflare import Stored
 from tests.fakes.deployments import FakeDeployment
 
-from cache.body import text_body
-from cache.codec import Codec, Layout
-from cache.entry import CacheEntry
+from cache.entry import AppPageValue, CacheEntry
 from cache.keys import KeySchema, Suffix, fallback_shell_key, kv_key, page_key, pages_router_key
-from cache.kv_record import kv_record
-from cache.kv_ttl import TTLPolicy
-from cache.values import AppPageValue
+from cache.kv_record import TTLPolicy, kv_record
+from cache.stored import Codec, Layout
+from core.body import text_body
 from vinext_worker.populate.kv import value_bytes
 from vinext_worker.prune.key_build import key_build
 from vinext_worker.prune.plan import StoredBuild, plan_prune

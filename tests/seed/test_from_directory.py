@@ -10,10 +10,9 @@ from tests.fakes.builds import BUILT_AT_MS, SCHEMAS, VERSIONS, VINEXT, copied, r
 from tests.fakes.ports import FakeClock
 
 from cache.memory import MemoryCacheHandler
-from seed.directory import DirectoryAssets
+from seed.build import AssetsError, ManifestError
 from seed.entries import SeedEntry, seed_entries
-from seed.errors import AssetsError, ManifestError
-from seed.from_directory import open_directory, seed_from_directory
+from seed.from_directory import DirectoryAssets, open_directory, seed_from_directory
 from vinext_worker.copying import copy_build
 
 if TYPE_CHECKING:

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from tests.fakes.worker import BUILD
 
 from cache.keys import KeySchema
-from seed.artifacts import Artifact
-from seed.errors import ManifestError
-from seed.index import Build, RouteRecord, shard_count, shard_from_json, shard_of, shard_to_json
+from seed.build import Artifact, Build, ManifestError, RouteRecord, shard_count, shard_from_json, shard_of, shard_to_json
 
 RECORD = RouteRecord(60, 600, ("/a", "b"), 404, {"link": "l"}, {"x": "y"}, {Artifact.HTML: "0a", Artifact.RSC: "0b"})
 USUAL = RouteRecord(None, None, (), 200, {}, {}, {Artifact.ROUTE: "0c"})

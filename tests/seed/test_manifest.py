@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache.keys import KeySchema
-from seed.artifacts import Artifact
-from seed.errors import ManifestError
+from seed.build import Artifact, ManifestError
 from seed.manifest import parse_manifest, parse_route, skip_reason
 from seed.routes import artifact_files
 

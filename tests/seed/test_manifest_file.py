@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from tests.fakes.builds import VERSIONS, VINEXT
 
 from seed import manifest_file
-from seed.errors import ManifestError
+from seed.build import ManifestError, Skipped
 from seed.manifest import parse_manifest
 from seed.manifest_file import ManifestFile
-from seed.skipped import Skipped
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,10 +11,11 @@ from tests.fakes.builds import BUILT_AT_MS, RSC_BUILD_ID, VERSIONS, copied, dump
 from tests.fakes.ports import FakeClock
 from tests.fakes.worker import FakeWorker
 
-from cache.keys import KeySchema, normalize_path, page_key
+from cache.entry import AppPageValue
+from cache.keys import KeySchema, page_key
 from cache.tags import path_tags
-from cache.values import AppPageValue
-from seed.artifacts import Artifact
+from core.paths import normalize_path
+from seed.build import Artifact
 from seed.routes import artifact_files
 
 if TYPE_CHECKING:

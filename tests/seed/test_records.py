@@ -8,14 +8,13 @@ import pytest
 from tests.fakes.ports import START_MS
 from tests.fakes.worker import BUILD
 
-from cache.body import BytesBody
+from cache.entry import AppPageValue, AppRouteValue
 from cache.keys import KeySchema
-from cache.values import AppPageValue, AppRouteValue
-from seed.artifacts import Artifact
-from seed.client_headers import route_parameters
+from core.body import BytesBody
+from seed.build import Artifact
+from seed.entries import entry_of
 from seed.manifest import parse_route
-from seed.records import entry_of
-from seed.routes import record_of
+from seed.routes import record_of, route_parameters
 
 V1, V2 = KeySchema.V1, KeySchema.V2
 BOTH = {Artifact.HTML: "0a", Artifact.RSC: "0b"}

@@ -9,11 +9,10 @@ from tests.fakes.assets import FakeAssets
 from tests.fakes.ports import START_MS
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
+from cache.entry import AppPageValue, AppRouteValue
 from cache.handler import SetContext
 from cache.tags import path_tags
-from cache.values import AppPageValue, AppRouteValue
-from seed.artifacts import Artifact
-from seed.errors import SeedError
+from seed.build import Artifact, SeedError
 
 BLOG = record("/blog", b"built blog", b"built blog payload", expire=600)
 STATIC = record("/about", revalidate=None)

@@ -20,7 +20,7 @@ from tests.cache.test_corruption import damaged_bytes, damaged_documents
 from tests.cache.vectors import rows
 from tests.conformance import cache_handler, kv_namespace
 
-from cache.body import MAX_DEPTH
+from core.body import MAX_DEPTH
 from vinext_worker.runtime import LocalRuntime, RuntimeOptions
 from vinext_worker.wrangler_config import WranglerConfig
 

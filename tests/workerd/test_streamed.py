@@ -10,11 +10,10 @@ from tests.workerd.patience import eventually
 from tests.workerd.stubs import AssetsStub, PagesStub, assets_service, events, pages_service
 from tests.workerd.visitor import Visitor
 
-from cache.body import text_body
-from cache.entry import CacheEntry
+from cache.entry import AppPageValue, CacheEntry
 from cache.keys import KeySchema, kv_key, page_key
-from cache.layout_framed import write_framed
-from cache.values import AppPageValue
+from cache.stored import write_framed
+from core.body import text_body
 from vinext_worker.runtime import LocalRuntime, RuntimeOptions
 from vinext_worker.wrangler_config import WranglerConfig
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.entry import CacheEntry, Freshness
-from isr.admission import REDIRECTS
-from isr.cache_control import cached_cache_control
-from seed.artifacts import Artifact
+from core.http import REDIRECTS
+from isr.answer import cached_cache_control
+from seed.build import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from seed.index import Build, RouteRecord
+    from seed.build import Build, RouteRecord
 
 _COMPATIBILITY = "X-Vinext-RSC-Compatibility-Id"
 _STATES = {"HIT": Freshness.FRESH, "STALE": Freshness.STALE}

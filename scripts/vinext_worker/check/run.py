@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import httpx2 as httpx
 
-from seed.skipped import Skipped
+from seed.build import Skipped
 from vinext_worker.check.expectation import Checked, Request, faults
 from vinext_worker.page_url import page_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from seed.index import Build
-    from seed.source import Source
+    from seed.build import Build
+    from seed.sources import Source
 
 _AT_ONCE = 6
 _TIMEOUT_SECONDS = 30

@@ -5,9 +5,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cache.body import BytesBody
-from cache.javascript import json_text
-from cache.kv_store import KVWhole
+from cache.kv_namespace import KVWhole
+from core.body import BytesBody
+from core.javascript import json_text
 from vinext_worker.errors import ConfigurationError, RemoteError
 
 if TYPE_CHECKING:

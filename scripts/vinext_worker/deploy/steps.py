@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from cache.errors import VinextWorkerError as WorkerError
+from core.errors import VinextWorkerError as WorkerError
 from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seed.build import Skipped
 from seed.entries import seed_entries
 from seed.from_directory import open_directory
-from seed.skipped import Skipped
 from vinext_worker.configuration import Deployment, configuration_options, json_option
 from vinext_worker.errors import UserError
 from vinext_worker.output import Output
@@ -24,9 +24,9 @@ from vinext_worker.populate.run import populate as run_populate
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from seed.build import Build
     from seed.entries import SeedItem
-    from seed.index import Build
-    from seed.source import Source
+    from seed.sources import Source
 
 # Beside the configuration, where the commands keep everything they make.
 JOURNAL_FOLDER = Path(".vinext") / "populate"

@@ -8,13 +8,14 @@ import json
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Self
 
-from cache.codec import Codec
-from cache.errors import CorruptValueError, InvalidArgumentError, ValueTooLargeError
-from cache.javascript import json_text
 from cache.keys import kv_key
 from cache.kv_record import kv_record
-from cache.markers import Stamper, TagFilter
-from cache.ports import SILENT_LOG
+from cache.markers import Stamper
+from cache.stored import Codec
+from cache.tags import TagFilter
+from core.errors import CorruptValueError, InvalidArgumentError, ValueTooLargeError
+from core.javascript import json_text
+from core.log import SILENT_LOG
 from vinext_worker.cloudflare.client import Cloudflare, find_account
 from vinext_worker.cloudflare.kv_namespace import MOST_BULK_BYTES, MOST_BULK_KEYS, RemoteNamespace, namespace_id
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel

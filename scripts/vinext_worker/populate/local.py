@@ -6,8 +6,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Self
 
-from cache.errors import VinextWorkerError
-from cache.javascript import json_text
+from core.errors import VinextWorkerError
+from core.javascript import json_text
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING
 from vinext_worker.populate.kv import EntryEncoder, value_bytes
 from vinext_worker.populate.populator import Limits, Parcel

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seed.skipped import Skipped
+from seed.build import Skipped
 from vinext_worker.errors import UserError
 from vinext_worker.populate.populator import CannotEncodeError
 

@@ -7,9 +7,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from cache.errors import InvalidArgumentError
-from cache.javascript import json_text
-from cache.layout_vinext import write_vinext
+from cache.stored import write_vinext
+from core.errors import InvalidArgumentError
+from core.javascript import json_text
 from isr.admin import MOST_BODY_BYTES, MOST_LINES
 from vinext_worker.errors import RemoteError, UserError
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from cache.codec import Codec
-from cache.errors import CorruptValueError
 from cache.keys import kv_entry_prefix
+from cache.stored import Codec
+from core.errors import CorruptValueError
 from seed.from_directory import open_directory
 from vinext_worker.configuration import Deployment, configuration_options, json_option
 from vinext_worker.output import Output
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from seed.index import Build
+    from seed.build import Build
     from vinext_worker.cloudflare.kv_namespace import RemoteNamespace
     from vinext_worker.prune.plan import Plan
 

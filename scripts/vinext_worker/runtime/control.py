@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx2 as httpx
 
-from cache.errors import VinextWorkerError
+from core.errors import VinextWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,26 +9,24 @@ from typing import TYPE_CHECKING
 
 import httpx2 as httpx
 
-from cache.body import BytesBody
 from cache.entry import CacheEntry
 from cache.tags import is_valid_tag, merge_tags, path_tags
+from core.body import BytesBody
 from isr.admission import MOST_BODY_BYTES, Refusal, admit
 from isr.answer import kept_headers
-from isr.regeneration import has_rsc
+from isr.revalidator import has_rsc
 from pages.request import RenderRequest
-from seed.artifacts import Artifact
-from seed.entries import SeedEntry
-from seed.records import page_value
-from seed.skipped import Skipped
+from seed.build import Artifact, Skipped
+from seed.entries import SeedEntry, page_value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from cache.body import Body
+    from core.body import Body
     from isr.site import Site
     from pages.handler import BodyCopy, PageResponse
     from seed.entries import SeedItem
-    from seed.source import Source
+    from seed.sources import Source
     from vinext_worker.tpr.selection import Candidate
 
 _ETAG_CHARACTERS = 32

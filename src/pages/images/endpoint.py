@@ -1,45 +1,82 @@
-"""The image endpoint: `/_next/image` and `/_vinext/image`."""
+"""What the image endpoint needs from whoever runs it.
+
+The image endpoint: `/_next/image` and `/_vinext/image`.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from cache.body import text_body
-from cache.entry import Freshness, freshness
-from cache.frozen import frozen
+from cache.entry import Freshness, ImageValue, freshness
 from cache.handler import SetContext
-from cache.javascript import json_text, to_utf8
-from cache.values import ImageValue
+from core.body import text_body
+from core.errors import VinextWorkerError
+from core.javascript import json_text, to_utf8
+from pages.handler import WholeResponse
 from pages.images.formats import SNIFFED_BYTES, UNTOUCHED, ImageFormat, is_animated, negotiate, sniff
-from pages.images.ports import MOST_SOURCE_BYTES, ImageSourceError, ImageTransformError
 from pages.images.request import IMAGE_PATHS, ImageRefusedError, parse_image_request
-from pages.whole import WholeResponse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from cache.body import Body, Buffer
     from cache.handler import CacheHandler
-    from cache.runtime import Runtime
-    from pages.images.ports import ImageSources, ImageTransformer
-    from pages.images.request import ImageRequest
-    from pages.images.rules import ImageRules
-    from pages.policy import HeaderItems
-    from pages.request import PageRequest
+    from core.body import Body, Buffer
+    from core.runtime import Runtime
+    from pages.images.request import ImageRequest, ImageRules
+    from pages.request import HeaderItems, PageRequest
+
+MOST_SOURCE_BYTES = 25 * 1024 * 1024
+
+
+class ImageSourceError(VinextWorkerError):
+    """The source of an image could not be got; `status` is what the visitor is told."""
+
+    def __init__(self, message: str, status: int) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class ImageTransformError(VinextWorkerError):
+    """An image could not be transformed."""
+
+
+class ImageSources(Protocol):
+    """Where images come from."""
+
+    async def local(self, path: str) -> Buffer:
+        """A file of this site. Raises ImageSourceError where there is none."""
+
+    async def remote(self, url: str) -> Buffer:
+        """A file of at most MOST_SOURCE_BYTES; redirects are not followed. Raises ImageSourceError."""
+
+
+class ImageTransformer(Protocol):
+    """Makes images smaller."""
+
+    async def transform(self, source: Body, kind: ImageFormat, width: int, quality: int) -> Body:
+        """The image in that format, no wider than it was. Raises ImageTransformError."""
+
 
 # Next.js's `minimumCacheTTL`.
 PERIOD_SECONDS = 14_400
+
 TAG = "images"
+
 _KEY_CHARACTERS = 40
+
 _HASHED_FOLDER = "/_next/static/"
+
 _IMMUTABLE = "public, max-age=31536000, immutable"
+
 _CONTENT_SECURITY_POLICY = "script-src 'none'; frame-src 'none'; sandbox;"
+
 _BY_EXTENSION = {kind.extension: kind for kind in ImageFormat}
 
 
-@frozen
+@dataclass(frozen=True)
 class Images:
     """Answers from IMAGE entries, and makes those that are missing or stale.
 

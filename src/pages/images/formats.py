@@ -6,11 +6,15 @@ import re
 from enum import Enum
 
 SNIFFED_BYTES = 4096
+
 _SVG_START = re.compile(
     rb"(?:\xef\xbb\xbf)?(?>\s+|<\?xml[^>]*>|<!--.*?-->|<!doctype[^>]*>)*+<svg[\s>]", re.DOTALL | re.IGNORECASE
 )
+
 _WEBP_ANIMATED = 0x02
+
 _WEBP_FLAGS_AT = 20
+
 _AVIF_BRANDS = (b"avif", b"avis")
 
 
@@ -35,6 +39,7 @@ class ImageFormat(Enum):
 
 # What the transformer writes; the rest is served as it is, or in a format that the browser takes.
 WRITABLE = frozenset({ImageFormat.JPEG, ImageFormat.PNG, ImageFormat.WEBP, ImageFormat.AVIF})
+
 UNTOUCHED = frozenset({ImageFormat.SVG, ImageFormat.ICO})
 
 

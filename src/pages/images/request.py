@@ -1,25 +1,75 @@
-"""What a request to the image endpoint asks for. No I/O."""
+"""Which images may be asked for, and how.
+
+The defaults are those of Next.js (https://nextjs.org/docs/app/api-reference/components/image#configuration-options).
+
+
+The remote hosts from which images may come: `ImageRules.hosts`.
+
+What a request to the image endpoint asks for. No I/O.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-from cache.errors import VinextWorkerError
-from cache.frozen import frozen
-from cache.keys import encode_uri_component
-from pages.images.hosts import is_allowed_origin
+from core.errors import VinextWorkerError
+from core.javascript import encode_uri_component
 
-if TYPE_CHECKING:
-    from pages.images.rules import ImageRules
+DEFAULT_WIDTHS = (32, 48, 64, 96, 128, 256, 384, 640, 750, 828, 1080, 1200, 1920, 2048, 3840)
+
+DEFAULT_QUALITIES = (75,)
+
+
+@dataclass(frozen=True)
+class ImageRules:
+    """`hosts` are remote hosts from which images may come: `a.example`, `*.a.example` (hosts below it), or an origin."""
+
+    widths: tuple[int, ...] = DEFAULT_WIDTHS
+    qualities: tuple[int, ...] = DEFAULT_QUALITIES
+    hosts: tuple[str, ...] = ()
+    allows_svg: bool = False
+
+
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.:\[\]-]+")
+
+_ADDRESS = re.compile(r"[0-9.]+|0x[0-9a-f.x]+|\[.*\]|.*:.*")
+
+
+def read_hosts(text: str) -> tuple[str, ...]:
+    """Read a list of hosts; raises ValueError saying what is allowed."""
+    hosts = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    if not all((_HOST.fullmatch(host) and not _ADDRESS.fullmatch(host)) or _ORIGIN.fullmatch(host) for host in hosts):
+        raise ValueError("hosts with commas between them: a.example, *.a.example, or an origin such as https://a.example:8443")
+    return hosts
+
+
+def is_allowed_origin(scheme: str, authority: str, hosts: tuple[str, ...]) -> bool:
+    """Whether images may come from there. A host is reached by https on its usual port and is never an IP address."""
+    if f"{scheme}://{authority}" in hosts:
+        return True
+    if scheme != "https" or _ADDRESS.fullmatch(authority):
+        return False
+    return any(authority == host or (host.startswith("*.") and authority.endswith(host[1:])) for host in hosts)
+
 
 IMAGE_PATHS = frozenset({"/_next/image", "/_next/image/", "/_vinext/image", "/_vinext/image/"})
+
 _PARAMETERS = frozenset({"url", "w", "q", "dpl"})
+
 _MOST_URL_CHARACTERS = 3072
+
 _MOST_QUERY_CHARACTERS = 16_384
+
 _MOST_DECODINGS = 5
+
 _CONTROL = frozenset(map(chr, (*range(0x21), 0x7F)))
+
 _PRIVATE_FOLDERS = frozenset({"__prerender", "__vinext"})
+
 _ENDPOINT_FOLDERS = frozenset({"_next", "_vinext"})
 
 
@@ -27,7 +77,7 @@ class ImageRefusedError(VinextWorkerError):
     """The request asks for what it must not have; the message says which part of it."""
 
 
-@frozen
+@dataclass(frozen=True)
 class ImageRequest:
     """A width and a quality of one source: `path` of a file of this site, percent-encoded once, else `url` elsewhere."""
 

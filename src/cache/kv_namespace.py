@@ -1,0 +1,167 @@
+"""The KV namespace as the cache needs it, and its limits.
+
+Source: https://developers.cloudflare.com/kv/platform/limits/ and the reference of the binding.
+
+
+The tags of what is stored below a path, out of a listing of the namespace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from cache.keys import kv_entry_prefix
+from cache.tags import encode_tag, is_tag_below, is_valid_tag
+from core.errors import CorruptValueError
+from core.paths import normalize_path
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from core.body import Body, Buffer
+
+MAX_BULK_KEYS = 100
+
+MAX_METADATA_BYTES = 1024
+
+MAX_VALUE_BYTES = 25 * 1024 * 1024
+
+MIN_TTL_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class KVListedKey:
+    """A key of a listing; `expiration` is in epoch seconds, and of the metadata there are at least the `tags`."""
+
+    name: str
+    metadata: Mapping[str, object] | None = None
+    expiration: int | None = None
+
+
+@dataclass(frozen=True)
+class KVListPage:
+    """At most 1,000 keys in the order of their bytes; `cursor` leads to the next page, None where there is none."""
+
+    keys: tuple[KVListedKey, ...]
+    cursor: str | None = None
+
+
+class KVValue(Protocol):
+    """A value, which may still be on its way, and its metadata."""
+
+    @property
+    def metadata(self) -> str | None:
+        """The metadata as JSON without spaces, None where there is none."""
+        ...
+
+    def body(self, size_bytes: int) -> Body:
+        """Give the value as a body of that size; raises CorruptValueError where it is known to have another one."""
+        ...
+
+    async def whole(self) -> Buffer:
+        """Give all of the value."""
+        ...
+
+
+class KVWhole:
+    """A value that has been read as a whole (a KVValue)."""
+
+    __slots__ = ("buffer", "metadata")
+
+    def __init__(self, metadata: str | None, buffer: Buffer) -> None:
+        self.metadata = metadata
+        self.buffer = buffer
+
+    def body(self, size_bytes: int) -> Body:
+        """Give the value; raises CorruptValueError for another size."""
+        if self.buffer.size_bytes != size_bytes:
+            message = f"a body of {self.buffer.size_bytes} bytes, where its head says {size_bytes}"
+            raise CorruptValueError(message)
+        return self.buffer
+
+    async def whole(self) -> Buffer:
+        """Give the value."""
+        return self.buffer
+
+
+class KVNamespace(Protocol):
+    """A namespace of Workers KV. Any failure is an exception of any kind."""
+
+    async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
+        """Read a value, None where there is none; `streamed`: its body can be sent, once, while it is still on its way."""
+        ...
+
+    async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
+        """Read at most 100 keys in one call."""
+        ...
+
+    async def put(
+        self,
+        key: str,
+        value: str | bytes | Sequence[bytes | Body],
+        *,
+        expiration_ttl: int | None = None,
+        metadata: str | None = None,
+    ) -> None:
+        """Write a value; a sequence is joined, without its bodies entering Python where they are elsewhere.
+
+        `metadata` is JSON without spaces.
+        """
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Delete a key, whether it is there or not."""
+        ...
+
+    async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
+        """List the keys that begin with `prefix`, from `cursor` on."""
+        ...
+
+
+_READS_AT_ONCE = 6
+"""A Worker may have six connections waiting for their answer at a time."""
+
+
+async def listed_tags(
+    namespace: KVNamespace,
+    app_prefix: str,
+    prefix: str,
+    known: frozenset[str],
+    tags_of: Callable[[str], Awaitable[tuple[str, ...]]],
+) -> tuple[str, ...]:
+    """Give a tag at or below the path `prefix` of each entry of an app that carries none of `known`, nor one found before.
+
+    `tags_of` reads the tags of a stored entry, where its metadata has none.
+    """
+    prefixes = [encode_tag(prefix), encode_tag(normalize_path(prefix))]
+    found = set(known)
+    cursor: str | None = None
+    while True:
+        page = await namespace.list(kv_entry_prefix(app_prefix), cursor)
+        unknown: list[str] = []
+        for listed in page.keys:
+            tags = _metadata_tags(listed)
+            if tags is None:
+                unknown.append(listed.name)
+            else:
+                _add_below(found, tags, prefixes)
+        for start in range(0, len(unknown), _READS_AT_ONCE):
+            for tags in await asyncio.gather(*map(tags_of, unknown[start : start + _READS_AT_ONCE])):
+                _add_below(found, tags, prefixes)
+        cursor = page.cursor
+        if cursor is None:
+            return tuple(found - known)
+
+
+def _metadata_tags(listed: KVListedKey) -> tuple[str, ...] | None:
+    tags = listed.metadata.get("tags") if listed.metadata is not None else None
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list | tuple) else None
+
+
+def _add_below(found: set[str], tags: Iterable[str], prefixes: Iterable[str]) -> None:
+    """Add one tag at or below a prefix, which is enough for an entry, unless it carries a tag that is in there."""
+    if found.isdisjoint(tags):
+        below = (tag for tag in tags if is_valid_tag(tag) and any(is_tag_below(encode_tag(tag), p) for p in prefixes))
+        found.update(tuple(below)[:1])

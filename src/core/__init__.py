@@ -1,0 +1,1 @@
+"""The parts that every other package stands on."""

@@ -1,0 +1,63 @@
+"""Structured logging: one line an event, and a repeated fault said once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from core.recent import Recent
+
+if TYPE_CHECKING:
+    from core.runtime import Clock
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+
+class Log(Protocol):
+    """Writes one structured line an event."""
+
+    def event(self, level: Level, event: str, **fields: object) -> None:
+        """Write the line of `event`, which is a name such as `cache.read_failed`."""
+        ...
+
+
+class SilentLog:
+    """Drops every event."""
+
+    def event(self, level: Level, event: str, **fields: object) -> None:
+        """Drop it."""
+
+
+SILENT_LOG = SilentLog()
+
+QUIET_MS = 10_000
+
+_REMEMBERED = 1000
+
+
+class QuietLog:
+    """Passes events on, but repeats a warning or an error at most every ten seconds.
+
+    When the store is down, every request finds that out; the operator needs one line. The
+    next line tells how many were left out since the last.
+    """
+
+    def __init__(self, log: Log, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+        # Until when an event is left out, and how many were.
+        self._quiet: Recent[tuple[str, str], tuple[int, int]] = Recent(_REMEMBERED)
+
+    def event(self, level: Level, event: str, **fields: object) -> None:
+        if level not in {"warning", "error"}:
+            self._log.event(level, event, **fields)
+            return
+        key = (event, str(fields.get("error") or fields.get("reason") or ""))
+        until_ms, left_out = self._quiet.pop(key, (0, 0))
+        now_ms = self._clock()
+        if now_ms < until_ms:
+            self._quiet[key] = (until_ms, left_out + 1)
+            return
+        self._quiet[key] = (now_ms + QUIET_MS, 0)
+        if left_out:
+            fields["repeated"] = left_out
+        self._log.event(level, event, **fields)

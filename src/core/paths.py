@@ -1,0 +1,137 @@
+"""Paths of URLs: how they are normalized for keys and tags, and which of them nobody may see."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote
+
+from core.arguments import require_text
+
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+
+_DELIMITERS = str.maketrans({"/": "%2F", "#": "%23", "?": "%3F", "\\": "%5C"})
+
+_ENCODED_DELIMITERS = frozenset(("2f", "23", "3f", "5c"))
+
+
+def decode_path(path: str) -> str:
+    r"""Percent-decode each segment of a path, except for the delimiters `/ # ? \\`, which stay or become encoded.
+
+    A segment that does not decode stays as it is (vinext's `normalizePathnameForRouteMatch`).
+    """
+    require_text("path", path)
+    return "/".join(map(_decode_segment, path.split("/")))
+
+
+def normalize_path(path: str) -> str:
+    """Give the path in keys and tags for a percent-encoded URL path or manifest path, without a query.
+
+    Segments are decoded as in `decode_path`, then empty and dot segments are resolved as vinext's request pipeline
+    does, and one trailing slash is stripped.
+    """
+    decoded = decode_path(path)
+    if not decoded.startswith("/") or "//" in decoded or "/." in decoded:
+        decoded = _resolve_dots(decoded)
+    return strip_trailing_slash(decoded)
+
+
+def is_decodable_path(path: str) -> bool:
+    """Tell whether every segment decodes; vinext answers 400 where not, so such a path has no page of its own."""
+    require_text("path", path)
+    return "%" not in path or all(_percent_decode(segment) is not None for segment in path.split("/"))
+
+
+def _decode_segment(segment: str) -> str:
+    decoded = _percent_decode(segment) if "%" in segment else segment
+    if decoded is None:
+        return segment
+    if "%" in decoded:
+        first, *escapes = decoded.split("%")
+        decoded = first + "".join(
+            f"%25{escape}" if escape[:2].lower() in _ENCODED_DELIMITERS else f"%{escape}" for escape in escapes
+        )
+    return decoded.translate(_DELIMITERS)
+
+
+def _percent_decode(text: str) -> str | None:
+    """`decodeURIComponent`, with None for its URIError."""
+    first, *escapes = text.split("%")
+    parts = [first]
+    run = bytearray()
+    try:
+        for escape in escapes:
+            digits, rest = escape[:2], escape[2:]
+            if len(digits) < 2 or not _HEX_DIGITS.issuperset(digits):  # noqa: PLR2004 - two digits an escape
+                return None
+            run.append(int(digits, 16))
+            if rest:
+                parts.append(run.decode())
+                parts.append(rest)
+                run.clear()
+        parts.append(run.decode())
+    except UnicodeDecodeError:
+        return None
+    return "".join(parts)
+
+
+def _resolve_dots(path: str) -> str:
+    """Apply vinext's `normalizePath`; it leaves a path alone, trailing slash included, that needs nothing."""
+    if path.startswith("/") and "//" not in path and not any(s in {".", ".."} for s in path.split("/")):
+        return path
+    resolved: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del resolved[-1:]
+        elif segment not in {"", "."}:
+            resolved.append(segment)
+    return "/" + "/".join(resolved)
+
+
+def strip_trailing_slash(path: str) -> str:
+    """Return the path without one trailing slash; `/` stays."""
+    return path[:-1] if len(path) > 1 and path.endswith("/") else path
+
+
+PRERENDER_FOLDER = "__prerender"
+
+ADMIN_FOLDER = "__vinext"
+
+
+def is_admin(path: str) -> bool:
+    """Whether a path is one of the endpoints for those who run the site (`isr.admin`), in whatever spelling."""
+    # Every page asks this, and few paths need a closer look.
+    return ("%" in path or "vinext" in path.lower()) and is_below(path, ADMIN_FOLDER)
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path, in any spelling, is the folder or below it.
+
+    A file server may decode a path again, fold slashes and resolve dots, so that is done
+    here as often as it can be done.
+    """
+    if "%" not in path and folder not in path.lower():
+        return False
+    for _ in range(4):
+        decoded = unquote(path).replace("\\", "/")
+        if decoded == path:
+            break
+        path = decoded
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            if segments:
+                segments.pop()
+        elif segment not in {"", "."}:
+            segments.append(segment)
+    return bool(segments) and segments[0].lower() == folder
+
+
+PATHS_URL = "/__vinext/static-paths"
+"""Asks for the list of paths."""
+
+# What may stand in a path as it is (RFC 3986, 3.3), and a percent sign that encodes already.
+_PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
+
+
+def url_path(path: str) -> str:
+    """A path as a URL has it; what is percent-encoded already stays."""
+    return quote(path, safe=_PATH_CHARACTERS)

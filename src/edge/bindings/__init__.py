@@ -1,0 +1,1 @@
+"""Bindings of the Worker, as the rest wants them."""

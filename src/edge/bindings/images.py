@@ -1,0 +1,90 @@
+"""Images by the runtime's own means (the protocols of `pages.images.ports`)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import js
+from js import AbortSignal, Object, Response
+from pyodide.ffi import JsException, to_js
+
+from edge.bodies import JsBuffer, StreamCopy, body_to_js, digest
+from pages.handler import PageError
+from pages.images.endpoint import MOST_SOURCE_BYTES, Images, ImageSourceError, ImageTransformError
+from seed.build import AssetsError
+
+if TYPE_CHECKING:
+    from cache.handler import CacheHandler
+    from core.body import Body, Buffer
+    from core.runtime import Runtime
+    from edge.app import TenantParts
+    from isr.site import Site
+    from pages.images.formats import ImageFormat
+    from seed.sources import Assets
+
+_TIMEOUT_MS = 10_000
+
+_INVALID = "The requested resource isn't a valid image."
+
+
+def images(parts: TenantParts, site: Site, handler: CacheHandler, runtime: Runtime) -> Images:
+    """The image endpoint of a site; without the binding images are served as they are."""
+    transformer = None if parts.images is None else ImagesBinding(parts.images)
+    sources = RuntimeImages(parts.assets)
+    return Images(parts.settings.image_rules, sources, transformer, site.build_id, handler, digest, runtime)
+
+
+class RuntimeImages:
+    """Files of the assets, and of servers elsewhere by `fetch`, without anything of the visitor."""
+
+    def __init__(self, assets: Assets) -> None:
+        self._assets = assets
+
+    async def local(self, path: str) -> Buffer:
+        try:
+            found = await self._assets.get(path)
+        except AssetsError as error:
+            raise ImageSourceError(str(error), HTTPStatus.BAD_REQUEST) from error
+        if found is None:
+            raise ImageSourceError(_INVALID, HTTPStatus.BAD_REQUEST)
+        return found
+
+    async def remote(self, url: str) -> Buffer:
+        try:
+            signal = AbortSignal.timeout(_TIMEOUT_MS)
+            response = await js.fetch(url, redirect="manual", headers=_object({"Accept": "image/*"}), signal=signal)
+            if response.status != HTTPStatus.OK:
+                if response.body:
+                    await response.body.cancel()
+                raise ImageSourceError(f"{url} answered {response.status}", HTTPStatus.BAD_GATEWAY)
+            body = await StreamCopy(response.body).read(MOST_SOURCE_BYTES)
+        except (JsException, PageError) as error:
+            raise ImageSourceError(f"{url} did not answer: {error}", HTTPStatus.BAD_GATEWAY) from error
+        if not isinstance(body, JsBuffer):
+            raise ImageSourceError(f"{url} has more than {MOST_SOURCE_BYTES} bytes", HTTPStatus.BAD_REQUEST)
+        return body
+
+
+class ImagesBinding:
+    """The `IMAGES` binding (https://developers.cloudflare.com/images/transform-images/bindings/)."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def transform(self, source: Body, kind: ImageFormat, width: int, quality: int) -> Body:
+        stream = Response.new(body_to_js(source)).body
+        try:
+            image = self._binding.input(stream).transform(_object({"width": width, "fit": "scale-down"}))
+            made = await image.output(_object({"format": kind.value, "quality": quality}))
+            response = made.response()
+            body = JsBuffer.of(await response.arrayBuffer())
+        except JsException as error:
+            raise ImageTransformError(f"{type(error).__name__}: {error}") from error
+        if response.status != HTTPStatus.OK or not body.size_bytes:
+            raise ImageTransformError(f"status {response.status} and {body.size_bytes} bytes")
+        return body
+
+
+def _object(options: dict[str, Any]) -> Any:
+    return to_js(options, dict_converter=Object.fromEntries)

@@ -1,0 +1,103 @@
+"""A Workers KV binding, as `cache.kv` wants a namespace."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import js
+from js import Object, Response
+from pyodide.ffi import jsnull, to_js
+
+from cache.kv_namespace import KVListedKey, KVListPage, KVWhole
+from edge.bodies import JsBuffer, JsStream, joined
+from edge.loop import Deadline, bind, binder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cache.kv_namespace import KVValue
+    from core.body import Body, Buffer
+
+# Of a thousand keys with their metadata only this is brought into Python.
+_LISTED = ["keys", "name", "expiration", "metadata", "tags", "list_complete", "cursor"]
+
+READ_TIMEOUT_MS = 5_000
+
+WRITE_TIMEOUT_MS = 20_000
+"""A Worker's background work ends 30 seconds after the answer: a write that is given up before that is logged."""
+
+
+class KVBinding:
+    """The raw binding: the SDK's wrapper copies every value into Python. What takes KV too long raises TimeoutError."""
+
+    def __init__(self, binding: Any, *, read_timeout_ms: int = READ_TIMEOUT_MS, write_timeout_ms: int = WRITE_TIMEOUT_MS) -> None:
+        self._binding = binding
+        self._bind_get = binder(binding.getWithMetadata, binding)
+        self._bind_get_texts = binder(binding.get, binding)
+        self._parse, self._stringify = js.JSON.parse, js.JSON.stringify
+        self._reads = Deadline(read_timeout_ms, "KV did not answer")
+        self._writes = Deadline(write_timeout_ms, "KV did not confirm the write")
+
+    async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
+        found = await self._reads.value(self._bind_get(key, "stream" if streamed else "arrayBuffer"))
+        value, metadata = found.value, found.metadata
+        if value is jsnull:
+            return None
+        text = None if metadata is jsnull else self._stringify(metadata)
+        return _Streamed(text, value, self._reads) if streamed else KVWhole(text, JsBuffer.of(value))
+
+    async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
+        found = await self._reads.value(self._bind_get_texts(to_js(list(keys))))
+        texts = {key: found.get(key) for key in keys}
+        return {key: text if isinstance(text, str) else None for key, text in texts.items()}
+
+    async def put(
+        self,
+        key: str,
+        value: str | bytes | Sequence[bytes | Body],
+        *,
+        expiration_ttl: int | None = None,
+        metadata: str | None = None,
+    ) -> None:
+        stored = to_js(value) if isinstance(value, str | bytes) else joined(value)
+        options: dict[str, object] = {}
+        if expiration_ttl is not None:
+            options["expirationTtl"] = expiration_ttl
+        if metadata is not None:
+            options["metadata"] = self._parse(metadata)
+        await self._writes.done(bind(self._binding.put, self._binding, key, stored, _object(options)))
+
+    async def delete(self, key: str) -> None:
+        await self._writes.done(bind(self._binding.delete, self._binding, key))
+
+    async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
+        options: dict[str, object] = {"prefix": prefix}
+        if cursor is not None:
+            options["cursor"] = cursor
+        found = await self._reads.value(bind(self._binding.list, self._binding, _object(options)))
+        page = json.loads(self._stringify(found, to_js(_LISTED)))
+        keys = tuple(KVListedKey(key["name"], key.get("metadata"), key.get("expiration")) for key in page["keys"])
+        return KVListPage(keys, None if page["list_complete"] else page["cursor"])
+
+
+class _Streamed:
+    """A value that is still on its way (a KVValue)."""
+
+    __slots__ = ("_reads", "_stream", "metadata")
+
+    def __init__(self, metadata: str | None, stream: Any, reads: Deadline) -> None:
+        self.metadata = metadata
+        self._stream = stream
+        self._reads = reads
+
+    def body(self, size_bytes: int) -> Body:
+        return JsStream(self._stream, size_bytes)
+
+    async def whole(self) -> Buffer:
+        response = Response.new(self._stream)
+        return JsBuffer.of(await self._reads.value(bind(response.arrayBuffer, response)))
+
+
+def _object(options: Mapping[str, object]) -> Any:
+    return to_js(options, dict_converter=Object.fromEntries)

@@ -1,0 +1,83 @@
+"""Another Worker as the page handler, behind a service binding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from js import Array, Headers, Object, Request
+from pyodide.ffi import JsException, jsnull, to_js
+
+from core.http import PAYLOAD_BYTES_HEADER
+from edge.bodies import JsBuffer
+from edge.http import ServiceResponse
+from edge.loop import Deadline, bind, result_of
+from pages.handler import PageError, WholeResponse
+from pages.request import NOT_FOR_KEPT_ANSWERS, WANTS_PAYLOAD_HEADER
+
+if TYPE_CHECKING:
+    from pages.handler import PageResponse
+    from pages.request import PageRequest, RenderRequest
+
+
+class ServicePages:
+    """A service binding; its streams pass through unread. `timeout_ms` is for the beginning of an answer; 0 is none."""
+
+    def __init__(self, name: str, binding: Any, timeout_ms: int) -> None:
+        self._name = name
+        self._binding = binding
+        failure = f"the service {name} did not begin to answer"
+        self._answer_of = Deadline(timeout_ms, failure).value if timeout_ms else result_of
+        self._unwanted = bind(Array.prototype.filter, to_js(NOT_FOR_KEPT_ANSWERS), Headers.prototype.has)
+
+    async def answer(self, request: PageRequest) -> PageResponse:
+        raw = self._for_keeping(request.raw, wants_payload=request.wants_payload) if request.may_be_kept else request.raw
+        return await self._fetch(raw, request.path)
+
+    async def render(self, request: RenderRequest) -> PageResponse:
+        headers = to_js(request.headers, dict_converter=Object.fromEntries)
+        made = Request.new(request.url, headers=headers, redirect="manual")
+        return await self._fetch(made, request.path)
+
+    async def _fetch(self, request: Any, path: str) -> PageResponse:
+        try:
+            raw = await self._answer_of(bind(self._binding.fetch, self._binding, request))
+            payload_bytes = raw.headers.get(PAYLOAD_BYTES_HEADER)
+            return ServiceResponse(raw) if payload_bytes is jsnull else await _with_payload(raw, payload_bytes)
+        except TimeoutError as error:
+            raise PageError(str(error)) from error
+        except JsException as error:
+            raise PageError(f"the service {self._name} failed for {path}: {error}") from error
+
+    def _for_keeping(self, raw: Any, *, wants_payload: bool) -> Any:
+        unwanted = self._unwanted(raw.headers)
+        if not unwanted.length and not wants_payload:
+            return raw
+        cleaned = Request.new(raw)
+        for name in unwanted:
+            cleaned.headers.delete(name)
+        if wants_payload:
+            cleaned.headers.set(WANTS_PAYLOAD_HEADER, "1")
+        return cleaned
+
+
+async def _with_payload(raw: Any, payload_bytes: str) -> WholeResponse:
+    """The page and its RSC payload, which came behind it in one body. Raises JsException, PageError."""
+    both = await result_of(bind(raw.arrayBuffer, raw))
+    if not (payload_bytes.isascii() and payload_bytes.isdigit()) or int(payload_bytes) > both.byteLength:
+        raise PageError(f"{PAYLOAD_BYTES_HEADER} is {payload_bytes!r}, for a body of {both.byteLength} bytes")
+    start = both.byteLength - int(payload_bytes)
+    headers = tuple(ServiceResponse(raw).header_items())
+    return WholeResponse(raw.status, headers, JsBuffer.of(both.slice(0, start)), JsBuffer.of(both.slice(start)))
+
+
+class MissingService:
+    """What stands for a service that is named but not bound: every request fails, saying so."""
+
+    def __init__(self, name: str) -> None:
+        self._failure = f"no service is bound as {name}; add a [[services]] with that binding to wrangler.toml"
+
+    async def answer(self, request: PageRequest) -> ServiceResponse:  # noqa: ARG002 - the protocol
+        raise PageError(self._failure)
+
+    async def render(self, request: RenderRequest) -> ServiceResponse:  # noqa: ARG002 - the protocol
+        raise PageError(self._failure)

@@ -1,0 +1,257 @@
+"""Bytes in JavaScript's memory: a page passes through without ever entering Python's.
+
+Large bodies on their way out, as streams of `Blob`s.
+
+Names for contents.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import js
+from js import Array, Blob, Function, RegExp, String, TextDecoder, TextEncoder, Uint8Array
+from pyodide.ffi import JsException, to_js
+
+from cache.stored import size_bytes
+from core.errors import CorruptValueError
+from edge.loop import bind, binder, result_of
+from pages.handler import PageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from core.body import Body, Detach, Encoding
+
+
+class StreamCopy:
+    """A stream that is read to its end (the protocol of `pages.handler`)."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def read(self, limit_bytes: int) -> Body | None:
+        chunks = Array.new()
+        if self._stream:
+            # One that fills a large buffer would hold the parts back from the visitor, who reads the other half of a `tee()`.
+            reader = self._stream.getReader()
+            read = bind(reader.read, reader)
+            size_bytes = 0
+            try:
+                while not (step := await result_of(read)).done:
+                    size_bytes += step.value.byteLength
+                    if size_bytes > limit_bytes:
+                        await reader.cancel()
+                        return None
+                    chunks.push(step.value)
+            except JsException as error:
+                raise PageError(f"the body broke off after {size_bytes} bytes: {error}") from error
+            if chunks.length == 1:
+                return JsBuffer(chunks[0])
+        blob = Blob.new(chunks)
+        return JsBuffer.of(await result_of(bind(blob.arrayBuffer, blob)))
+
+
+class JsBuffer:
+    """A `Uint8Array` as a body and as a stored value (the protocols of `cache.body`).
+
+    To get hold of a JavaScript object costs Python more than what is done with it here: none is made before it is needed.
+    `was_sent` tells that an answer had it as its body.
+    """
+
+    __slots__ = ("_array", "_whole", "size_bytes", "was_sent")
+
+    def __init__(self, array: Any, size_bytes: int | None = None) -> None:
+        self._array = array
+        self._whole: Any = None
+        self.size_bytes: int = array.byteLength if size_bytes is None else size_bytes
+        self.was_sent = False
+
+    @classmethod
+    def of(cls, array_buffer: Any) -> JsBuffer:
+        """Wrap a whole `ArrayBuffer`; nothing is copied."""
+        made = cls(None, array_buffer.byteLength)
+        made._whole = array_buffer
+        return made
+
+    @classmethod
+    def copy_of(cls, data: bytes) -> JsBuffer:
+        """Copy bytes out of Python's memory."""
+        return cls(to_js(data), len(data))
+
+    @property
+    def js(self) -> Any:
+        """The array."""
+        if self._array is None:
+            self._array = Uint8Array.new(self._whole)
+        return self._array
+
+    def to_bytes(self) -> bytes:
+        data: bytes = self.js.to_bytes()
+        return data
+
+    def head(self, size: int) -> bytes:
+        if self._whole is None:
+            first = self._array.subarray(0, size)
+        else:
+            first = Uint8Array.new(self._whole, 0, min(size, self.size_bytes))
+        data: bytes = first.to_bytes()
+        return data
+
+    def tail(self, start: int) -> JsBuffer:
+        rest = self.js.subarray(start) if self._whole is None else Uint8Array.new(self._whole, start)
+        return JsBuffer(rest, self.size_bytes - start)
+
+    def json(self, detach: Detach) -> tuple[str, Mapping[str, Body]]:
+        """Parse in JavaScript, so that only what is left of the document enters Python.
+
+        A string that a JavaScript function returns is copied into Python, so the large ones are
+        handed from function to function inside JavaScript arrays.
+        """
+        try:
+            return _json().read(self._array if self._whole is None else self._whole, detach)
+        except JsException as error:
+            raise CorruptValueError(f"not what a cache entry looks like: {error}") from error
+
+
+class JsStream:
+    """A `ReadableStream` as a body that can only be sent, once, and that is gone with the request it was read in."""
+
+    __slots__ = ("js", "size_bytes")
+
+    def __init__(self, stream: Any, size_bytes: int) -> None:
+        self.js = stream
+        self.size_bytes = size_bytes
+
+    def to_bytes(self) -> bytes:
+        raise TypeError("this body is a stream, which can only be sent")
+
+
+def body_to_js(body: Body) -> Any:
+    """A body as JavaScript takes it: itself where it is JavaScript's, else a copy."""
+    return body.js if isinstance(body, JsBuffer) else to_js(body.to_bytes())
+
+
+def joined(parts: Sequence[bytes | Body]) -> Any:
+    """One `Uint8Array` of parts, joined in JavaScript; a single one is not copied."""
+    arrays = [to_js(part) if isinstance(part, bytes) else body_to_js(part) for part in parts]
+    if len(arrays) == 1:
+        return arrays[0]
+    whole = Uint8Array.new(size_bytes(parts))
+    position = 0
+    for data in arrays:
+        whole.set(data, position)
+        position += data.byteLength
+    return whole
+
+
+class _Json:
+    """Reads JSON texts without their large fields. Its tools are made once: that takes as long as reading a page."""
+
+    def __init__(self) -> None:
+        self._array_from = Array.from_
+        self._once = Array.of(0)
+        # A byte order mark is no JSON; without `ignoreBOM` it would be dropped.
+        decoder = TextDecoder.new("utf-8", fatal=True, ignoreBOM=True)
+        self._bind_decode = binder(decoder.decode, decoder)
+        self._parse = js.JSON.parse
+        self._stringify = js.JSON.stringify
+        self._array_of = Array.of
+        self._has = js.Reflect.has
+        self._bind_get = binder(js.Reflect.get, js.Reflect)
+        self._delete = js.Reflect.deleteProperty
+        # Raises a TypeError for anything but a string.
+        self._require_string = bind(Function.prototype.call, String.prototype.valueOf)
+        encoder = TextEncoder.new()
+        # An array of strings is the list of arguments: whatever came after a string would be taken for options.
+        self._encode = bind(js.Reflect.apply, js.Reflect, encoder.encode, encoder)
+        self._from_base64 = bind(js.Reflect.apply, js.Reflect, Uint8Array.fromBase64, Uint8Array)
+        space = RegExp.new("\\s")
+        self._has_space = bind(js.Reflect.apply, js.Reflect, space.test, space)
+        self._wrapped = bind(js.Reflect.construct, js.Reflect, String)
+
+    def read(self, data: Any, detach: Detach) -> tuple[str, Mapping[str, Body]]:
+        """The text without the fields that `detach` names, and these; raises JsException, too."""
+        texts = self._array_from(self._once, self._bind_decode(data, None))
+        document = self._array_from(texts, self._parse)[0]
+        value = getattr(document, "value", None)
+        kind = getattr(value, "kind", None)
+        encodings = detach.get(kind, {}) if isinstance(kind, str) else {}
+        bodies: dict[str, Body] = {}
+        for name, encoding in encodings.items():
+            if self._has(value, name):
+                field = self._array_from(self._array_of(name), self._bind_get(value))
+                if self._is_string(field):
+                    bodies[name] = JsBuffer(self._converted(field, encoding))
+                    self._delete(value, name)
+        return self._stringify(document), bodies
+
+    def _is_string(self, field: Any) -> bool:
+        try:
+            self._array_from(field, self._require_string)
+        except JsException:
+            return False
+        return True
+
+    def _converted(self, field: Any, encoding: Encoding) -> Any:
+        if encoding == "text":
+            return self._encode(field)
+        # `fromBase64` also takes white space, and does without padding; `cache.body.decode_base64` does not.
+        length = self._wrapped(field).length
+        if length % 4 or self._has_space(field):
+            raise CorruptValueError(f"not base64: {length} characters, with white space or not a multiple of 4")
+        return self._from_base64(field)
+
+
+_json = cache(_Json)
+
+
+class BodyStreams:
+    """Streams of bodies, each by way of a `Blob`, which is a copy.
+
+    The copies lie about until JavaScript collects its garbage, and each is memory that the system has to clear first. So
+    the `Blob` of a body that is sent again is kept, of at most `most_bytes` together: those that were sent last.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._kept: dict[JsBuffer, Any] = {}
+        self._kept_bytes = 0
+
+    def stream(self, body: Body) -> Any:
+        """A `ReadableStream` that knows its length."""
+        if not isinstance(body, JsBuffer):
+            return _blob(body).stream()
+        kept = self._kept.pop(body, None)
+        if kept is not None:
+            self._kept[body] = kept  # the last one now
+            return kept.stream()
+        made = _blob(body)
+        if body.was_sent and body.size_bytes <= self._most_bytes:
+            self._keep(body, made)
+        body.was_sent = True
+        return made.stream()
+
+    def _keep(self, body: JsBuffer, blob: Any) -> None:
+        self._kept[body] = blob
+        self._kept_bytes += body.size_bytes
+        while self._kept_bytes > self._most_bytes:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            self._kept_bytes -= oldest.size_bytes
+
+
+def _blob(body: Body) -> Any:
+    return Blob.new(Array.of(body_to_js(body)))
+
+
+_CHARACTERS = 32
+
+
+async def digest(body: Body) -> str:
+    """The first half of the body's SHA-256, in hexadecimal."""
+    subtle = js.crypto.subtle
+    found = await result_of(bind(subtle.digest, subtle, "SHA-256", body_to_js(body)))
+    data: bytes = Uint8Array.new(found).to_bytes()
+    return data.hex()[:_CHARACTERS]

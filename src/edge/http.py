@@ -1,0 +1,212 @@
+"""Headers, into JavaScript and out of it.
+
+The runtime's `Request`, as a page request.
+
+Answers, as the runtime's `Response`.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from itertools import compress
+from operator import ne
+from typing import TYPE_CHECKING, Any
+
+import js
+from js import Array, Headers, Object, Response
+from pyodide.ffi import JsException, to_js
+
+from core.recent import Recent
+from edge.bodies import BodyStreams, JsStream, StreamCopy, body_to_js
+from edge.loop import bind
+from isr.answer import CachedAnswer
+from isr.lookup import ALWAYS_READ
+from pages.handler import WholeResponse
+from pages.request import PageRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from core.body import Body
+    from isr.answer import Answer, PassedAnswer
+    from pages.handler import BodyCopy
+
+
+class ServiceResponse:
+    """An answer of a service (the protocol of `pages.handler`)."""
+
+    payload = None
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+
+    @property
+    def status(self) -> int:
+        status: int = self.raw.status
+        return status
+
+    def header(self, name: str) -> str | None:
+        value = self.raw.headers.get(name)
+        return value if isinstance(value, str) else None
+
+    def header_items(self) -> Iterable[tuple[str, str]]:
+        items: dict[str, str] = Object.fromEntries(self.raw.headers).to_py()
+        return items.items()
+
+    def copy(self) -> BodyCopy:
+        return StreamCopy(self.raw.body)
+
+    def split(self) -> tuple[ServiceResponse, BodyCopy]:
+        body = self.raw.body
+        if not body:
+            return self, StreamCopy(None)
+        visitors, ours = body.tee()
+        return ServiceResponse(Response.new(visitors, self.raw)), StreamCopy(ours)
+
+    async def drop(self) -> None:
+        if self.raw.body:
+            # A body that has broken off already is as good as dropped.
+            with suppress(JsException):
+                await self.raw.body.cancel()
+
+
+def js_headers(items: Iterable[tuple[str, str]]) -> Any:
+    """`Headers` of pairs; a name may come more than once, as `Set-Cookie` does."""
+    return Headers.new(to_js(list(items)))
+
+
+def response_options(status: int, items: Sequence[tuple[str, str]]) -> Any:
+    """`{status, headers}` as `new Response()` takes them, to be used at once: it copies them, and the next call may change them.
+
+    Answers of a site have headers of the same names, and most have the same values: to set those that differ takes a tenth of
+    the time that making all of them does.
+    """
+    names, values = zip(*items, strict=True) if items else ((), ())
+    shared = _shared.get((status, names))
+    if shared is None:
+        if len({name.lower() for name in names}) != len(names):
+            return _options(status, js_headers(items))
+        # One text crosses into JavaScript faster than many pairs.
+        headers = Headers.new(js.JSON.parse(json.dumps(dict(items))))
+        shared = _shared[status, names] = _Shared(_options(status, headers), headers.set, values)
+    elif shared.values != values:
+        try:
+            for name, value in compress(items, map(ne, values, shared.values)):
+                shared.set(name, value)
+        except JsException:
+            del _shared[status, names]  # what is set in there by now is nobody's
+            raise
+        shared.values = values
+    return shared.options
+
+
+class _Shared:
+    """The options of the last answer with a status and headers of some names: their values, and what sets another."""
+
+    __slots__ = ("options", "set", "values")
+
+    def __init__(self, options: Any, set_header: Callable[[str, str], None], values: tuple[str, ...]) -> None:
+        self.options = options
+        self.set = set_header
+        self.values = values
+
+
+_shared: Recent[tuple[int, tuple[str, ...]], _Shared] = Recent(100)
+
+
+def _options(status: int, headers: Any) -> Any:
+    return Object.fromEntries(to_js([("status", status), ("headers", headers)]))
+
+
+def header_pairs(headers: Any) -> tuple[tuple[str, str], ...]:
+    """The pairs of `Headers`, names in lower case; of several cookies that are set, the last."""
+    found: dict[str, str] = Object.fromEntries(headers).to_py()
+    return tuple(found.items())
+
+
+class RequestReader:
+    """Describes requests. The headers that every answer depends on come into Python together, as one text."""
+
+    def __init__(self) -> None:
+        self._get_each = bind(Array.prototype.map, to_js(ALWAYS_READ))
+        self._get = Headers.prototype.get
+        self._text_of = js.JSON.stringify
+        self._none_of_them = json.dumps([None] * len(ALWAYS_READ), separators=(",", ":"))
+
+    def read(self, raw: Any) -> PageRequest:
+        """Describe a request. Its URL is already as the URL standard normalizes it."""
+        url: str = raw.url
+        start = url.index("/", url.index("//") + 2)
+        path, _, query = url[start:].partition("?")
+        headers = raw.headers
+        known = RequestHeaders(headers, self._known(headers))
+        return PageRequest(raw.method, url[:start], path, query.partition("#")[0], known, raw)
+
+    def _known(self, headers: Any) -> Mapping[str, str]:
+        text = self._text_of(self._get_each(self._get, headers))
+        return {} if text == self._none_of_them else dict(zip(ALWAYS_READ, json.loads(text), strict=True))
+
+
+class RequestHeaders:
+    """The headers of a request; those that are not known yet are looked up one by one, because few are wanted."""
+
+    __slots__ = ("_headers", "_known")
+
+    def __init__(self, headers: Any, known: Mapping[str, str]) -> None:
+        self._headers = headers
+        self._known = known
+
+    def get(self, name: str) -> str | None:
+        if name in ALWAYS_READ:
+            return self._known.get(name)
+        value = self._headers.get(name)
+        return value if isinstance(value, str) else None
+
+
+_SWITCHING_PROTOCOLS = 101
+
+# From here on a stream costs less than copies.
+_STREAMED_BYTES = 64 * 1024
+
+# Beside what memory holds, of 128 MB that an isolate has.
+_streams = BodyStreams(4 * 1024 * 1024)
+
+
+def js_response(answer: Answer) -> Any:
+    """The raw `Response`: the SDK's own costs more and gives nothing here."""
+    if isinstance(answer, CachedAnswer):
+        return Response.new(None if answer.body is None else _sent(answer.body), response_options(answer.status, answer.headers))
+    return _passed(answer)
+
+
+def _sent(body: Body) -> Any:
+    """A body as a `Response` takes it: bytes, of which it makes a copy, or a stream that knows its length."""
+    if isinstance(body, JsStream):
+        return body.js
+    return body_to_js(body) if body.size_bytes < _STREAMED_BYTES else _streams.stream(body)
+
+
+def _passed(answer: PassedAnswer) -> Any:
+    response = answer.response
+    if isinstance(response, WholeResponse):
+        return _whole(response, answer)
+    if not isinstance(response, ServiceResponse):
+        raise TypeError(f"no answer of a page handler: {response!r}")
+    raw = response.raw
+    if raw.status == _SWITCHING_PROTOCOLS:
+        return raw
+    # A copy, because the headers of an answer that was fetched cannot be changed.
+    visible = Response.new(raw.body, raw)
+    for name in answer.removed:
+        visible.headers.delete(name)
+    for name, value in answer.added:
+        visible.headers.set(name, value)
+    return visible
+
+
+def _whole(response: WholeResponse, answer: PassedAnswer) -> Any:
+    replaced = answer.removed | {name.lower() for name, _ in answer.added}
+    kept = [(name, value) for name, value in response.headers if name.lower() not in replaced]
+    body = None if response.body is None else _sent(response.body)
+    return Response.new(body, status=response.status, headers=js_headers([*kept, *answer.added]))

@@ -1,0 +1,1 @@
+"""Pages made by Python code in this Worker."""

@@ -1,0 +1,168 @@
+"""`XMLHttpRequest` for Python code that asks for it: pyodide-http makes `requests` and `urllib.request` run on it.
+
+It is synchronous over the runtime's `fetch`, by switching stacks (`run_sync`): other requests go on meanwhile. The names are
+those of the standard (https://xhr.spec.whatwg.org/).
+
+
+HTTP requests by the runtime's `fetch` (the protocol of `datacache.fetched`).
+"""
+
+from __future__ import annotations
+
+import sys
+from email.message import Message
+from typing import TYPE_CHECKING, Any
+
+import js
+from js import AbortSignal, Object, Uint8Array
+from pyodide.ffi import JsException, can_run_sync, run_sync, to_js
+
+from datacache.fetched import FetchedResponse, FetchError
+from edge.http import header_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_UNSENT, _OPENED, _DONE = 0, 1, 4
+
+_BODILESS = frozenset({"GET", "HEAD"})
+
+
+class XMLHttpRequest:
+    """One request. Its errors are those that `requests` and `urllib.request` raise, because pyodide-http passes them on."""
+
+    def __init__(self) -> None:
+        self.readyState = _UNSENT
+        self.responseType = ""
+        self.timeout = 0
+        self.withCredentials = False
+        self.status = 0
+        self.statusText = ""
+        self.responseURL = ""
+        self._method = ""
+        self._url = ""
+        self._mime_type = ""
+        self._request_headers: dict[str, str] = {}
+        self._headers: tuple[tuple[str, str], ...] = ()
+        self._buffer: Any = None
+
+    @classmethod
+    def new(cls) -> XMLHttpRequest:
+        """As JavaScript's `new`, which is how Python code makes objects of JavaScript's classes."""
+        return cls()
+
+    def open(self, method: str, url: str, is_async: bool = True, *_credentials: str | None) -> None:  # noqa: FBT001, FBT002
+        if is_async:
+            raise NotImplementedError("XMLHttpRequest is synchronous here; use js.fetch for asynchronous requests")
+        self._method, self._url = method.upper(), url
+        self._request_headers = {}
+        self.readyState = _OPENED
+
+    def setRequestHeader(self, name: str, value: str) -> None:
+        known = self._request_headers.get(name.lower())
+        self._request_headers[name.lower()] = value if known is None else f"{known}, {value}"
+
+    def overrideMimeType(self, mime_type: str) -> None:
+        self._mime_type = mime_type
+
+    def send(self, body: Any = None) -> None:
+        """Raises an error that is a URLError of urllib, and that pyodide-http turns into those of requests."""
+        if self.readyState != _OPENED:
+            raise RuntimeError("XMLHttpRequest.send() before open()")
+        failed, timed_out = _errors()
+        if not can_run_sync():
+            raise failed(
+                f"{self._url} cannot be asked for synchronously: stack switching is not available here. Call it in a "
+                "handler, not at module level nor in a JavaScript callback, or use an asynchronous client"
+            )
+        try:
+            run_sync(self._fetch(body))
+        except JsException as error:
+            if error.name == "TimeoutError":
+                raise timed_out(f"{self._url} did not answer within {self.timeout} ms") from error
+            raise failed(f"{self._url} did not answer: {error}") from error
+        self.readyState = _DONE
+
+    def abort(self) -> None:
+        self.readyState = _UNSENT
+
+    def getAllResponseHeaders(self) -> str:
+        return "".join(f"{name}: {value}\r\n" for name, value in self._headers)
+
+    def getResponseHeader(self, name: str) -> str | None:
+        return next((value for given, value in self._headers if given == name.lower()), None)
+
+    @property
+    def response(self) -> Any:
+        """An ArrayBuffer where that is the response type, else the text."""
+        return self._buffer if self.responseType == "arraybuffer" else self.responseText
+
+    @property
+    def responseText(self) -> str:
+        if self._buffer is None:
+            return ""
+        data: bytes = self._buffer.to_bytes()
+        message = Message()
+        message["content-type"] = self._mime_type or self.getResponseHeader("content-type") or "text/plain"
+        try:
+            return data.decode(message.get_content_charset("utf-8"), "replace")
+        except LookupError:
+            return data.decode("utf-8", "replace")
+
+    async def _fetch(self, body: Any) -> None:
+        options: dict[str, Any] = {"method": self._method, "headers": self._request_headers}
+        if body is not None and self._method not in _BODILESS:
+            options["body"] = body
+        if self.timeout:
+            options["signal"] = AbortSignal.timeout(self.timeout)
+        response = await js.fetch(self._url, to_js(options, dict_converter=Object.fromEntries))
+        self._buffer = await response.arrayBuffer()
+        self.status, self.statusText, self.responseURL = response.status, response.statusText, response.url
+        self._headers = header_pairs(response.headers)
+
+
+def provide_xml_http_request() -> None:
+    """Give JavaScript's global scope the names that pyodide-http looks for; where it is imported already, let it look again.
+
+    Not at module level: the global scope is not part of the snapshot.
+    """
+    scope: Any = js.globalThis
+    scope.XMLHttpRequest = XMLHttpRequest
+    # As in a web worker: there pyodide-http takes bytes and time-outs. Streaming would need another thread.
+    scope.importScripts = XMLHttpRequest.new
+    scope.crossOriginIsolated = False
+    pyodide_http: Any = sys.modules.get("pyodide_http")
+    if pyodide_http is not None:
+        pyodide_http._SHOULD_PATCH = True  # noqa: SLF001 - it looked when it was imported, before the first request
+        pyodide_http.patch_all()
+
+
+def _errors() -> tuple[Callable[[str], Exception], Callable[[str], Exception]]:
+    """What to raise where a server cannot be reached, and where it takes too long."""
+    from urllib.error import URLError  # noqa: PLC0415 - costs time, and only who fails pays it
+
+    from pyodide_http import _core  # noqa: PLC0415 - likewise
+
+    class RequestFailedError(_core._StreamingError, URLError):  # noqa: SLF001 - what it maps to requests' own
+        def __init__(self, reason: str) -> None:
+            URLError.__init__(self, reason)
+
+    class RequestTimedOutError(_core._StreamingTimeout, URLError, TimeoutError):  # noqa: SLF001 - likewise
+        def __init__(self, reason: str) -> None:
+            URLError.__init__(self, reason)
+
+    return RequestFailedError, RequestTimedOutError
+
+
+_TIMEOUT_MS = 30_000
+
+
+async def fetch(url: str, headers: Mapping[str, str]) -> FetchedResponse:
+    """GET a URL, redirects followed."""
+    given = to_js(dict(headers), dict_converter=Object.fromEntries)
+    try:
+        response = await js.fetch(url, headers=given, signal=AbortSignal.timeout(_TIMEOUT_MS))
+        body: bytes = Uint8Array.new(await response.arrayBuffer()).to_bytes()
+    except JsException as error:
+        raise FetchError(f"{url} did not answer: {error}") from error
+    return FetchedResponse(response.url or url, response.status, dict(header_pairs(response.headers)), body)

@@ -1,0 +1,200 @@
+"""Python apps and functions in this Worker as the page handler.
+
+What a Worker has beside the cache where Python makes the pages.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import js
+import workers
+from js import Object, Request, Response
+from pyodide.ffi import JsProxy, to_js
+
+from core.body import BytesBody
+from core.http import NULL_BODY_STATUSES
+from core.javascript import to_utf8
+from datacache.context import DataCache, enter_data_cache
+from datacache.fetched import set_fetcher
+from edge.http import header_pairs
+from edge.loop import enter_site_code
+from edge.python.http_clients import fetch, provide_xml_http_request
+from edge.python.streams import PythonResponse, RequestBody, stream_opener
+from edge.python.websocket import WebSocketExchange
+from pages.asgi import AsgiExchange, Lifespan, http_scope, is_personal
+from pages.handler import PageError, TimedPages, WholeResponse
+from pages.page import Page
+from pages.policy import Rendering, rendering_as, with_policy
+from pages.request import NOT_FOR_KEPT_ANSWERS
+from pages.selection import AsgiChoice, FunctionChoice, OwnChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cache.handler import CacheHandler
+    from cache.keys import KeySchema
+    from core.runtime import Runtime
+    from pages.handler import PageHandler, PageResponse
+    from pages.request import PageRequest, RenderRequest
+
+_HTML = ("content-type", "text/html; charset=utf-8")
+
+
+class AsgiPages:
+    """An ASGI app (the protocol of `pages.handler`)."""
+
+    def __init__(self, choice: AsgiChoice, env: Any, runtime: Runtime) -> None:
+        self._app = choice.app
+        self._name = choice.name
+        self._env = env
+        self._background = runtime.background
+        self._log = runtime.log
+        self._lifespan = Lifespan(choice.app, choice.name, runtime.flight, runtime.log)
+
+    async def answer(self, request: PageRequest) -> PageResponse:
+        raw: Any = request.raw
+        if (request.headers.get("upgrade") or "").lower() == "websocket":
+            return await self._connect(raw)
+        unwanted = frozenset(NOT_FOR_KEPT_ANSWERS) if request.may_be_kept else frozenset()
+        headers = [(name.encode(), _bytes(value)) for name, value in header_pairs(raw.headers) if name not in unwanted]
+        return await self._exchange(raw.method, raw.url, headers, RequestBody(raw.body), Rendering(request.path))
+
+    async def render(self, request: RenderRequest) -> PageResponse:
+        headers = [(name.lower().encode(), _bytes(value)) for name, value in request.headers.items()]
+        rendering = Rendering(request.path, is_for_cache=True)
+        return await self._exchange("GET", request.url, headers, RequestBody(None), rendering)
+
+    async def _exchange(
+        self, method: str, url: str, headers: list[tuple[bytes, bytes]], body: RequestBody, rendering: Rendering
+    ) -> PageResponse:
+        state = await self._lifespan.state()
+        scope = http_scope(method=method, url=url, headers=headers, state=state, env=self._env)
+        exchange = AsgiExchange(self._name, body, stream_opener(rendering), rendering, self._log)
+        return await exchange.run(self._app, scope, self._background)
+
+    async def _connect(self, raw: Any) -> PageResponse:
+        state = await self._lifespan.state()
+        headers = [(name.encode(), _bytes(value)) for name, value in header_pairs(raw.headers)]
+        scope = http_scope(method="GET", url=raw.url, headers=headers, state=state, env=self._env, kind="websocket")
+        protocols = (raw.headers.get("sec-websocket-protocol") or "").split(",")
+        scope["subprotocols"] = [protocol.strip() for protocol in protocols if protocol.strip()]
+        return await WebSocketExchange(self._name).run(self._app, scope, self._background)
+
+
+class FunctionPages:
+    """A function of the SDK's `Request` that gives a Page or a Response (the protocol of `pages.handler`)."""
+
+    def __init__(self, choice: FunctionChoice, runtime: Runtime) -> None:
+        self._function = choice.function
+        self._name = choice.name
+        self._log = runtime.log
+
+    async def answer(self, request: PageRequest) -> PageResponse:
+        raw: Any = request.raw
+        unwanted = [name for name in NOT_FOR_KEPT_ANSWERS if raw.headers.has(name)] if request.may_be_kept else []
+        if unwanted:
+            raw = Request.new(raw)
+            for name in unwanted:
+                raw.headers.delete(name)
+        personal = is_personal({name.encode() for name, _ in header_pairs(raw.headers)})
+        return await self._call(raw, Rendering(request.path), personal=personal)
+
+    async def render(self, request: RenderRequest) -> PageResponse:
+        headers = to_js(request.headers, dict_converter=Object.fromEntries)
+        rendering = Rendering(request.path, is_for_cache=True)
+        return await self._call(Request.new(request.url, headers=headers), rendering, personal=False)
+
+    async def _call(self, raw: Any, rendering: Rendering, *, personal: bool) -> PageResponse:
+        try:
+            with rendering_as(rendering):
+                result = self._function(workers.Request(raw))
+                if inspect.isawaitable(result):
+                    result = await result
+        except Exception as error:
+            reason = f"raised {type(error).__name__}: {error}"
+            trace = "".join(traceback.format_exception(error)[-6:])
+            self._log.event("error", "page.raised", path=rendering.path, error=reason, traceback=trace)
+            raise PageError(f"{self._name} {reason}") from error
+        if isinstance(result, Page):
+            return _of_page(result, rendering, raw.method, personal=personal)
+        found = getattr(result, "js_object", result)
+        if not _is_response(found):
+            raise PageError(f"{self._name} returned a {type(result).__name__}, which is neither a Page nor a Response")
+        headers = with_policy(rendering, raw.method, found.status, header_pairs(found.headers), is_personal=personal)
+        return PythonResponse(_with_headers(found, headers), rendering)
+
+
+def _is_response(value: Any) -> bool:
+    if not isinstance(value, JsProxy):
+        return False
+    return bool(js.Reflect.apply(Object.prototype.isPrototypeOf, Response.prototype, to_js([value])))
+
+
+def _of_page(page: Page, rendering: Rendering, method: str, *, personal: bool) -> WholeResponse:
+    rendering.add_tags(page.tags)
+    if page.revalidate is not None:
+        rendering.ask(float("inf") if page.revalidate is False else page.revalidate, page.expire)
+    headers = tuple((name.lower(), value) for name, value in page.headers.items())
+    if isinstance(page.body, str) and not any(name == "content-type" for name, _ in headers):
+        headers = (_HTML, *headers)
+    headers = with_policy(rendering, method, page.status, headers, is_personal=personal)
+    has_body = page.status not in NULL_BODY_STATUSES
+    data = to_utf8(page.body) if isinstance(page.body, str) else page.body
+    return WholeResponse(page.status, headers, BytesBody(data) if has_body else None)
+
+
+def _with_headers(raw: Any, headers: tuple[tuple[str, str], ...]) -> Any:
+    if raw.webSocket:
+        return raw
+    changed = Response.new(raw.body, raw)
+    names = {name for name, _ in header_pairs(changed.headers)}
+    for name in names - {name.lower() for name, _ in headers}:
+        changed.headers.delete(name)
+    for name, value in headers:
+        if name != "set-cookie":
+            changed.headers.set(name, value)
+    return changed
+
+
+def _bytes(value: str) -> bytes:
+    # The runtime reads header bytes as UTF-8 or Latin-1; ASGI wants bytes.
+    return value.encode("utf-8", "surrogateescape")
+
+
+def python_pages(choice: AsgiChoice | FunctionChoice | OwnChoice, env: Any, timeout_ms: int, runtime: Runtime) -> PageHandler:
+    """The page handler, and what its code may use: HTTP requests, in whatever way it makes them. `timeout_ms` 0 is none."""
+    set_fetcher(fetch)
+    provide_xml_http_request()
+    pages: PageHandler
+    match choice:
+        case AsgiChoice(_, name):
+            pages = AsgiPages(choice, env, runtime)
+        case FunctionChoice(_, name):
+            pages = FunctionPages(choice, runtime)
+        case OwnChoice(pages):
+            name = type(pages).__name__
+    return _SiteCode(TimedPages(pages, name, timeout_ms) if timeout_ms else pages)
+
+
+def data_entrance(handler: CacheHandler, runtime: Runtime, schema: KeySchema) -> Callable[[], None]:
+    """What lets a request keep its data in a cache handler."""
+    return partial(enter_data_cache, DataCache(handler, runtime, schema))
+
+
+class _SiteCode:
+    """A page handler that runs in this Worker, and may switch stacks."""
+
+    def __init__(self, pages: PageHandler) -> None:
+        self._pages = pages
+
+    async def answer(self, request: PageRequest) -> PageResponse:
+        await enter_site_code()
+        return await self._pages.answer(request)
+
+    async def render(self, request: RenderRequest) -> PageResponse:
+        await enter_site_code()
+        return await self._pages.render(request)

@@ -1,0 +1,112 @@
+"""Bodies on their way between Python and the runtime."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from js import Error, Response, TransformStream
+from pyodide.ffi import JsException, create_once_callable, to_js
+
+from edge.http import ServiceResponse, js_headers
+from pages.handler import PageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.body import Body
+    from pages.handler import BodyCopy
+    from pages.policy import Rendering
+    from pages.request import HeaderItems
+
+
+class RequestBody:
+    """The body of a raw request, part by part (the protocol of `pages.asgi`); None is no body."""
+
+    def __init__(self, stream: Any) -> None:
+        self._reader = stream.getReader() if stream else None
+
+    async def read(self) -> bytes | None:
+        if self._reader is None:
+            return None
+        try:
+            step = await self._reader.read()
+        except JsException as error:
+            raise PageError(f"the request's body broke off: {error}") from error
+        if step.done:
+            return None
+        part: bytes = step.value.to_bytes()
+        return part
+
+
+class StreamSink:
+    """The writing end of a stream; a write waits until its part has been taken."""
+
+    def __init__(self, writable: Any) -> None:
+        self._writer = writable.getWriter()
+
+    def on_gone(self, call: Callable[[], None]) -> None:
+        """Have `call` called when nobody reads any more."""
+        self._writer.closed.catch(create_once_callable(lambda _error: call()))
+
+    async def write(self, part: bytes) -> None:
+        try:
+            await self._writer.write(to_js(part))
+        except JsException as error:
+            raise OSError("the visitor has gone") from error
+
+    async def close(self) -> None:
+        # It settles when the end has been read, which may be never.
+        self._writer.close().catch(create_once_callable(_ignore))
+
+    async def abort(self, reason: str) -> None:
+        with suppress(JsException):
+            await self._writer.abort(Error.new(reason))
+
+
+class PythonResponse(ServiceResponse):
+    """An answer of Python code with a JavaScript body. What its making learns too late keeps it out of the cache."""
+
+    def __init__(self, raw: Any, rendering: Rendering) -> None:
+        super().__init__(raw)
+        self._rendering = rendering
+        self._policy = rendering.policy()
+
+    def copy(self) -> WatchedCopy:
+        return WatchedCopy(super().copy(), self._rendering, self._policy)
+
+    def split(self) -> tuple[ServiceResponse, WatchedCopy]:
+        visitors, ours = super().split()
+        return visitors, WatchedCopy(ours, self._rendering, self._policy)
+
+
+class WatchedCopy:
+    """A copy of a body that is worth nothing where the policy changed while it was made."""
+
+    def __init__(self, copy: BodyCopy, rendering: Rendering, policy: tuple[object, ...]) -> None:
+        self._copy = copy
+        self._rendering = rendering
+        self._policy = policy
+
+    async def read(self, limit_bytes: int) -> Body | None:
+        body = await self._copy.read(limit_bytes)
+        if self._rendering.policy() != self._policy:
+            raise PageError("no_store(), a tag or a period came after the answer had begun")
+        return body
+
+
+def stream_opener(rendering: Rendering) -> Callable[..., tuple[PythonResponse, StreamSink]]:
+    """What begins an answer whose body follows (the protocol of `pages.asgi`)."""
+
+    def open_stream(status: int, headers: HeaderItems, on_gone: Callable[[], None]) -> tuple[PythonResponse, StreamSink]:
+        stream = TransformStream.new()
+        sink = StreamSink(stream.writable)
+        sink.on_gone(on_gone)
+        raw = Response.new(stream.readable, status=status, headers=js_headers(headers))
+        return PythonResponse(raw, rendering), sink
+
+    return open_stream
+
+
+def _ignore(_value: Any) -> None:
+    """Nobody waits for it."""

@@ -1,0 +1,129 @@
+"""One structured line an event, on the console's level for it.
+
+Work that outlives the answer of the request that began it.
+
+Single flight across the requests of an isolate.
+
+A request must not await a task, future or lock of another request: the runtime ends it. A
+JavaScript promise that both await is safe, and each resumes in its own request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import js
+from js import Promise
+
+from core.runtime import Cell, CellFlight
+from edge.loop import Deadline, begin, bind, is_site_code
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from core.log import Level, Log
+
+
+def now_ms() -> int:
+    """Epoch milliseconds."""
+    return int(time.time() * 1000)
+
+
+class ConsoleLog:
+    """The log of the Worker (the protocol of `cache.ports`)."""
+
+    def event(self, level: Level, event: str, **fields: object) -> None:
+        line = json.dumps({"event": event, **fields}, ensure_ascii=False, default=str)
+        match level:
+            case "debug":
+                js.console.debug(line)
+            case "info":
+                js.console.info(line)
+            case "warning":
+                js.console.warn(line)
+            case "error":
+                js.console.error(line)
+
+
+T = TypeVar("T")
+
+# The execution context of the request that the running code belongs to.
+_context: ContextVar[Any] = ContextVar("execution context")
+
+_is_in_background: ContextVar[bool] = ContextVar("in the background", default=False)
+
+
+def enter_request(context: Any) -> None:
+    """Let the background work of the current request be kept alive by its execution context."""
+    _context.set(context)
+
+
+def keep_alive_until(promise: Any) -> None:
+    """Keep the current request's context alive until a JavaScript promise is settled."""
+    _context.get().waitUntil(promise)
+
+
+class RequestBackground:
+    """Background work by `waitUntil` (the protocol of `cache.ports`)."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def run(self, work: Awaitable[object], what: str) -> None:
+        # What is begun here inherits the request's variables; by itself it would be dropped with the answer.
+        if is_site_code():
+            _context.get().waitUntil(asyncio.ensure_future(self._guarded(work, what)))
+            return
+        done = Promise.withResolvers()
+        _context.get().waitUntil(done.promise)
+        begin(self._until_done(work, what, done.resolve))
+
+    async def finish(self, work: Coroutine[Any, Any, T], what: str) -> T:
+        if _is_in_background.get():
+            return await work
+        task = asyncio.ensure_future(work)
+        self.run(task, what)
+        return await asyncio.shield(task)
+
+    async def _until_done(self, work: Awaitable[object], what: str, done: Callable[[], object]) -> None:
+        _is_in_background.set(True)
+        try:
+            await self._guarded(work, what)
+        finally:
+            done()
+
+    async def _guarded(self, work: Awaitable[object], what: str) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - nobody else would see it
+            self._log.event("error", "background.failed", what=what, error=f"{type(error).__name__}: {error}")
+
+
+# A request that was cancelled may never release its claim.
+WAIT_MS = 10_000
+
+
+class _PromiseCell(Cell):
+    def __init__(self, cells: dict[str, Cell], key: str) -> None:
+        super().__init__(cells, key)
+        resolvers = Promise.withResolvers()
+        self._promise: Any = resolvers.promise
+        self._resolve: Any = resolvers.resolve
+        keep_alive_until(self._promise)
+
+    def _wake(self) -> None:
+        self._resolve(1)
+
+    async def released(self) -> None:
+        await Deadline(WAIT_MS, "nobody released the work").value(bind(Promise.resolve, Promise, self._promise))
+
+
+class PromiseFlight(CellFlight):
+    """Single flight by promises."""
+
+    def _make_cell(self, key: str) -> Cell:
+        return _PromiseCell(self.cells, key)

@@ -1,0 +1,179 @@
+"""Which page handler the Worker uses: by the setting, or by a call in the site's own code.
+
+Page handlers in Python, as they are chosen: what is named or given is there, and can be one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from core.errors import InvalidArgumentError, VinextWorkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pages.handler import PageHandler
+
+SETTING_FORMS = "service:NAME with the name of a service binding, asgi:module:app or module:function"
+
+
+class PageHandlerError(VinextWorkerError):
+    """The page handler cannot be used; the message names it and says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class ServiceChoice:
+    """Another Worker, by the name of its binding."""
+
+    name: str
+
+
+PageChoice: TypeAlias = "ServiceChoice | AsgiChoice | FunctionChoice | OwnChoice"
+
+
+@dataclass(frozen=True)
+class HandlerName:
+    """The setting `VINEXT_PAGE_HANDLER`, not yet looked up; `module` "" for a service."""
+
+    kind: str
+    module: str
+    attribute: str
+
+    @classmethod
+    def parse(cls, text: str) -> HandlerName:
+        """Read the setting; raises ValueError saying what is allowed."""
+        kind, _, rest = text.partition(":")
+        module, colon, attribute = rest.partition(":")
+        if kind == "service" and rest and not colon:
+            return cls("service", "", rest)
+        if kind == "asgi" and _is_dotted(module) and _is_dotted(attribute):
+            return cls("asgi", module, attribute)
+        if kind not in {"service", "asgi"} and not colon and _is_dotted(kind) and _is_dotted(rest):
+            return cls("function", kind, rest)
+        raise ValueError(SETTING_FORMS)
+
+    def __str__(self) -> str:
+        if self.kind == "service":
+            return f"service:{self.attribute}"
+        return f"asgi:{self.module}:{self.attribute}" if self.kind == "asgi" else f"{self.module}:{self.attribute}"
+
+    def load(self) -> PageChoice:
+        """Import what is named; raises PageHandlerError, naming it."""
+        if self.kind == "service":
+            return ServiceChoice(self.attribute)
+        return load_python(self)
+
+
+class _Chosen:
+    choice: PageChoice | None = None
+
+
+def choose_pages(choice: PageChoice | None) -> None:
+    """Use a page handler, whatever the setting says; None gives the choice back to it."""
+    _Chosen.choice = choice
+
+
+def chosen_pages() -> PageChoice | None:
+    """What was chosen in code, None where nothing was."""
+    return _Chosen.choice
+
+
+def _is_dotted(text: str) -> bool:
+    return bool(text) and all(part.isidentifier() for part in text.split("."))
+
+
+@dataclass(frozen=True)
+class AsgiChoice:
+    """An ASGI app; `static_paths` gives the paths to pre-render."""
+
+    app: Callable[..., Any]
+    name: str
+    static_paths: Callable[[], Any] | None = None
+
+
+@dataclass(frozen=True)
+class FunctionChoice:
+    """A function of the request; `static_paths` gives the paths to pre-render."""
+
+    function: Callable[[Any], Any]
+    name: str
+    static_paths: Callable[[], Any] | None = None
+
+
+@dataclass(frozen=True)
+class OwnChoice:
+    """A PageHandler that the site's code made itself."""
+
+    handler: PageHandler
+
+
+def load_python(name: HandlerName) -> AsgiChoice | FunctionChoice:
+    """Import what the setting names; raises PageHandlerError, naming it."""
+    try:
+        module = import_module(name.module)
+    except Exception as error:
+        raise PageHandlerError(f"the page handler {name} cannot be imported: {type(error).__name__}: {error}") from error
+    found: Any = module
+    for part in name.attribute.split("."):
+        if not hasattr(found, part):
+            raise PageHandlerError(f"the page handler {name} does not exist: {name.module} has no {name.attribute}")
+        found = getattr(found, part)
+    static_paths = getattr(module, "static_paths", None)
+    if name.kind == "asgi":
+        return _asgi(found, str(name), static_paths)
+    return _function(found, str(name), static_paths)
+
+
+def use_asgi(app: Callable[..., Any], *, static_paths: Callable[[], Any] | None = None) -> None:
+    """Let an ASGI app make the pages; raises PageHandlerError where it is none."""
+    choose_pages(_asgi(app, _name(app), static_paths))
+
+
+def use_function(function: Callable[[Any], Any], *, static_paths: Callable[[], Any] | None = None) -> None:
+    """Let a function make the pages; raises PageHandlerError where it does not take one request."""
+    choose_pages(_function(function, _name(function), static_paths))
+
+
+def use_pages(handler: PageHandler | None) -> None:
+    """Let a handler of the site's own make the pages; None gives the choice back to the setting."""
+    if handler is not None and not all(callable(getattr(handler, name, None)) for name in ("answer", "render")):
+        raise InvalidArgumentError("handler", handler, "a PageHandler, which has answer and render")
+    choose_pages(None if handler is None else OwnChoice(handler))
+
+
+def _asgi(app: Any, name: str, static_paths: Any) -> AsgiChoice:
+    if not callable(app):
+        raise PageHandlerError(f"the page handler {name} is not callable: it is a {type(app).__name__}, not an ASGI app")
+    return AsgiChoice(app, name, _checked_paths(static_paths, name))
+
+
+def _function(function: Any, name: str, static_paths: Any) -> FunctionChoice:
+    if not callable(function):
+        raise PageHandlerError(f"the page handler {name} is not callable: it is a {type(function).__name__}")
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError as error:
+        raise PageHandlerError(
+            f"the page handler {name} does not take a request as its only argument ({error}); "
+            "an ASGI app is named asgi:module:app"
+        ) from error
+    except ValueError:
+        pass  # a callable of C, whose signature is not known
+    return FunctionChoice(function, name, _checked_paths(static_paths, name))
+
+
+def _checked_paths(static_paths: Any, name: str) -> Callable[[], Any] | None:
+    if static_paths is None:
+        return None
+    if not callable(static_paths):
+        raise PageHandlerError(f"static_paths beside the page handler {name} is not callable: a {type(static_paths).__name__}")
+    found: Callable[[], Any] = static_paths
+    return found
+
+
+def _name(thing: Any) -> str:
+    module = getattr(thing, "__module__", None) or type(thing).__module__
+    return f"{module}:{getattr(thing, '__qualname__', type(thing).__name__)}"

@@ -1,0 +1,250 @@
+"""Reading a build's output out of the assets, in either of its two layouts.
+
+A build's output as vinext wrote it, read out of the assets.
+
+Finding the build in the assets, once for all requests.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from core.paths import PRERENDER_FOLDER, normalize_path
+from seed.build import (
+    BUILD_FILE,
+    MANIFEST_NAME,
+    Build,
+    ManifestError,
+    RouteRecord,
+    SeedError,
+    Skipped,
+    artifact_file,
+    shard_file,
+    shard_from_json,
+    shard_of,
+)
+from seed.manifest import parse_manifest, skip_reason
+from seed.routes import artifact_files, record_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from core.body import Body, Buffer
+    from core.runtime import Runtime, SingleFlight
+    from seed.build import Artifact
+    from seed.manifest import Manifest
+
+_SHARDS_KEPT = 128
+
+
+class Assets(Protocol):
+    """The files that are deployed with the Worker."""
+
+    async def get(self, path: str) -> Buffer | None:
+        """The file at an absolute URL path, None for a 404. Raises AssetsError otherwise."""
+
+
+class Source(Protocol):
+    """One build's output. What the assets raise passes through."""
+
+    build: Build
+
+    async def record(self, path: str) -> RouteRecord | None:
+        """The record of a path (one of `normalize_path`), None where the build has none."""
+
+    def lacks(self, path: str) -> bool:
+        """Whether it is known, without reading anything, that the build has no such path."""
+
+    def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
+        """Every path with its record, or with the reason why it has none. At most one shard is in memory at a time."""
+
+    async def body(self, name: str) -> Body | None:
+        """An artifact by the name its record gives, None where the file is missing."""
+
+    def etag(self, name: str) -> str | None:
+        """The entity tag of an artifact, where its name tells one."""
+
+
+async def open_source(assets: Assets, flight: SingleFlight | None = None) -> Source | None:
+    """The build in the assets, None where there is none.
+
+    Raises ManifestError where what is there cannot be read, AssetsError where it cannot be got.
+    """
+    where = f"/{PRERENDER_FOLDER}/{BUILD_FILE}"
+    found = await assets.get(where)
+    if found is not None:
+        return CopiedSource(assets, Build.from_json(found.to_bytes(), where), flight)
+    where = f"/{PRERENDER_FOLDER}/{MANIFEST_NAME}"
+    found = await assets.get(where)
+    if found is None:
+        return None
+    return PlainSource.of(assets, found.to_bytes(), where)
+
+
+class CopiedSource:
+    """The layout of `vinext-worker copy` (`seed.index`)."""
+
+    def __init__(self, assets: Assets, build: Build, flight: SingleFlight | None = None) -> None:
+        self.build = build
+        self._assets = assets
+        self._flight = flight
+        self._shards: OrderedDict[int, Mapping[str, object]] = OrderedDict()
+
+    async def record(self, path: str) -> RouteRecord | None:
+        if self.build.shards == 0:
+            return None
+        number = shard_of(path, self.build.shards)
+        shard = self._shards.get(number)
+        if shard is None:
+            shard = await self._read_shard_once(number)
+            self._shards[number] = shard
+            if len(self._shards) > _SHARDS_KEPT:
+                self._shards.popitem(last=False)
+        else:
+            self._shards.move_to_end(number)
+        document = shard.get(path)
+        if document is None:
+            return None
+        return RouteRecord.from_document(document, f"the record of {path} in shard {number}")
+
+    def lacks(self, path: str) -> bool:
+        shard = self._shards.get(shard_of(path, self.build.shards)) if self.build.shards else {}
+        return shard is not None and path not in shard
+
+    async def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
+        for number in range(self.build.shards):
+            try:
+                shard = await self._read_shard(number)
+            except SeedError as error:
+                yield "", Skipped("", f"all pages of shard {number}: {error}")
+                continue
+            for path, document in shard.items():
+                try:
+                    yield path, RouteRecord.from_document(document, f"the record of {path} in shard {number}")
+                except ManifestError as error:
+                    yield path, Skipped(path, str(error))
+
+    async def body(self, name: str) -> Body | None:
+        return await self._assets.get(f"/{PRERENDER_FOLDER}/{artifact_file(name)}")
+
+    def etag(self, name: str) -> str | None:
+        return f'"{name}"'
+
+    async def _read_shard_once(self, number: int) -> Mapping[str, object]:
+        if self._flight is None:
+            return await self._read_shard(number)
+        return await self._flight.run(f"shard {number}", lambda: self._read_shard(number))
+
+    async def _read_shard(self, number: int) -> Mapping[str, object]:
+        where = f"/{PRERENDER_FOLDER}/{shard_file(self.build.index, number)}"
+        found = await self._assets.get(where)
+        if found is None:
+            message = f"{where} is missing; copy the build again"
+            raise ManifestError(message)
+        return shard_from_json(found.to_bytes(), where)
+
+
+class PlainSource:
+    """The manifest with the files beside it, as they are in a build's `dist/server`.
+
+    Nothing in it tells the time of the build, so its pages count as made at the epoch: those
+    with a period are stale from the start, though never expired, and any invalidation holds
+    against them. It has no RSC headers either; vinext's client answers an RSC payload without them with a page load.
+    """
+
+    def __init__(self, assets: Assets, manifest: Manifest) -> None:
+        self.build = Build(
+            build_id=manifest.build_id,
+            schema=manifest.schema,
+            built_at_ms=0,
+            trailing_slash=manifest.trailing_slash,
+            base_path="",
+            rsc_headers={},
+            index="",
+            shards=0,
+        )
+        self._assets = assets
+        self._records = _records(manifest)
+
+    @classmethod
+    def of(cls, assets: Assets, manifest: bytes, where: str) -> PlainSource:
+        """Read the manifest; raises ManifestError, naming `where`."""
+        return cls(assets, parse_manifest(manifest, where))
+
+    async def record(self, path: str) -> RouteRecord | None:
+        return self._records.get(path)
+
+    def lacks(self, path: str) -> bool:
+        return path not in self._records
+
+    async def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
+        for item in self._records.items():
+            yield item
+
+    async def body(self, name: str) -> Body | None:
+        # The names are percent-encoded on disk, so a URL encodes the percent signs.
+        return await self._assets.get(f"/{PRERENDER_FOLDER}/{name.replace('%', '%25')}")
+
+    def etag(self, name: str) -> str | None:
+        del name
+        return None
+
+
+def _records(manifest: Manifest) -> dict[str, RouteRecord]:
+    records = {}
+    for route in manifest.routes:
+        if skip_reason(route, manifest.schema) is not None:
+            continue
+        try:
+            files: dict[Artifact, str] = artifact_files(route, trailing_slash=manifest.trailing_slash)
+        except ManifestError:
+            continue
+        record = record_of(route, manifest.schema, files)
+        records[normalize_path(route.path)] = replace(record, expire_seconds=None)
+    return records
+
+
+RETRY_MS = 1000
+
+
+class BuildOpener:
+    """Opens the build when it is first asked for.
+
+    That there is none is remembered. Where it cannot be told, because the assets fail or the
+    manifest is unreadable, a later call tries again, a second later at the earliest.
+    """
+
+    def __init__(self, assets: Assets, runtime: Runtime) -> None:
+        self._assets = assets
+        self._flight = runtime.flight
+        self._clock = runtime.clock
+        self._log = runtime.log
+        self._is_open = False
+        self._source: Source | None = None
+        self._again_at_ms = 0
+        self._failure = ""
+
+    async def open(self) -> Source | None:
+        """The build, None where there is none. Raises SeedError; the reason was logged."""
+        if not self._is_open:
+            await self._flight.run("open build", self._try)
+        if not self._is_open:
+            raise SeedError(self._failure)
+        return self._source
+
+    async def _try(self) -> None:
+        now_ms = self._clock()
+        if self._is_open or now_ms < self._again_at_ms:
+            return
+        try:
+            self._source = await open_source(self._assets, self._flight)
+        except SeedError as error:
+            self._again_at_ms = now_ms + RETRY_MS
+            self._failure = str(error)
+            self._log.event("error", "seed.failed", error=self._failure)
+            return
+        self._is_open = True
+        if self._source is None:
+            self._log.event("info", "seed.nothing", reason="no build below /__prerender/")
