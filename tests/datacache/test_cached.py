@@ -14,7 +14,7 @@ from tests.fakes.no_op import NoOpCacheHandler
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
 from cache.entry import AppPageValue, FetchValue, RedirectValue
-from cache.handler import SetContext
+from cache.handler import SetContext, entry_cache
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36
 from cache.memory import MemoryCacheHandler
 from cache.tags import path_tags

@@ -77,7 +77,7 @@ def started(project: Project, folder: Path) -> Iterator[LocalRuntime]:
     ours = folder / "ours"
     shutil.copytree(FIXTURE / "src", ours / "src")
     shutil.copyfile(FIXTURE / "wrangler.toml", ours / "wrangler.toml")
-    for package in ("cache", "edge"):
+    for package in ("core", "cache", "pages", "edge"):
         shutil.copytree(project.root / "src" / package, ours / "src" / package)
     services = {schema.upper(): bundle(project, schema, folder) for schema in VINEXT}
     options = RuntimeOptions(config=WranglerConfig.read(ours / "wrangler.toml"), project=project, services=services)

@@ -50,7 +50,7 @@ SUBJECTS = (
 def runtime(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     folder = tmp_path_factory.mktemp("conformance") / "worker"
     shutil.copytree(TESTS / "fixtures" / "conformance", folder)
-    for package in ("cache", "edge"):
+    for package in ("core", "cache", "pages", "edge"):
         shutil.copytree(project.root / "src" / package, folder / "src" / package)
     shutil.copytree(TESTS / "conformance", folder / "src" / "conformance")
     with LocalRuntime(
