@@ -25,17 +25,17 @@ else:
 
 _LEVEL = 1
 
-_MOST_DICTIONARY_BYTES = 32 * 1024
+_MAX_DICTIONARY_BYTES = 32 * 1024
 
-_LEAST_DICTIONARY_BYTES = 8  # of any in Zstandard
+_MIN_DICTIONARY_BYTES = 8  # of any in Zstandard
 
 # There are up to four, and they are not counted.
 _SHARE_OF_A_DICTIONARY = 1 / 64
 
-_LEAST_BYTES = 512
+_MIN_BYTES = 512
 
 # Nothing else happens in an isolate meanwhile: a megabyte takes some milliseconds.
-_MOST_BYTES = 1024 * 1024
+_MAX_BYTES = 1024 * 1024
 
 _LARGE_BYTES = 32 * 1024
 
@@ -66,8 +66,8 @@ class Compression:
     """Compresses the bodies of entries for a memory of `capacity_bytes`, each kind of body with a dictionary of its own."""
 
     def __init__(self, capacity_bytes: int) -> None:
-        wanted = min(_MOST_DICTIONARY_BYTES, int(capacity_bytes * _SHARE_OF_A_DICTIONARY))
-        self._dictionary_bytes = max(_LEAST_DICTIONARY_BYTES, wanted)
+        wanted = min(_MAX_DICTIONARY_BYTES, int(capacity_bytes * _SHARE_OF_A_DICTIONARY))
+        self._dictionary_bytes = max(_MIN_DICTIONARY_BYTES, wanted)
         self._dictionaries: dict[str, zstd.ZstdDict] = {}
 
     def compress(self, entry: CacheEntry) -> tuple[CacheEntry, int]:
@@ -75,7 +75,7 @@ class Compression:
         compressed: dict[str, Body] = {}
         saved_bytes = 0
         for name, body in bodies_of(entry).items():
-            if _LEAST_BYTES <= body.size_bytes <= _MOST_BYTES:
+            if _MIN_BYTES <= body.size_bytes <= _MAX_BYTES:
                 made = self._made(name, body.to_bytes())
                 if made is not None:
                     compressed[name] = made

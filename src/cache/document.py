@@ -32,9 +32,9 @@ DETACH: Detach = {
 
 _BODY_ATTRIBUTES = {"html": "html", "rscData": "rsc_data", "body": "body", "buffer": "buffer"}
 
-KNOWN_ENTRIES = 1000
+MAX_KNOWN_ENTRIES = 1000
 
-LARGEST_KNOWN = 4096
+MAX_KNOWN_CHARACTERS = 4096
 """A page that is read again and again is the same each time. So many entries of each layout are remembered, without their
 bodies, and so long may the JSON of one be."""
 

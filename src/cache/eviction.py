@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-_MOST_USES = 15
+_MAX_USES = 15
 
-_MOST_BYTES = 128 * 1024
+_MAX_BYTES = 128 * 1024
 
 _SPARE_GONE = 1000
 
@@ -28,10 +28,10 @@ class Use:
     def __init__(self, key: str, size_bytes: int, uses: int, since: float) -> None:
         self.key = key
         self.size_bytes = size_bytes
-        self.uses = min(uses, _MOST_USES)
+        self.uses = min(uses, _MAX_USES)
         self.used_here = 0
         self.since = since
-        self.share = 1 / max(1, min(size_bytes, _MOST_BYTES))
+        self.share = 1 / max(1, min(size_bytes, _MAX_BYTES))
         self.is_gone = False
 
     def worth(self) -> float:
@@ -63,7 +63,7 @@ class Eviction:
     def use(self, use: Use) -> None:
         """Count another."""
         use.used_here += 1
-        if use.uses < _MOST_USES:
+        if use.uses < _MAX_USES:
             use.uses += 1
         use.since = self._level
 

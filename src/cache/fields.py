@@ -20,7 +20,7 @@ _LOWEST_STATUS = 200
 
 _HIGHEST_STATUS = 599
 
-_MOST_PLAIN = 2**53
+_MAX_PLAIN = 2**53
 
 _ONLY_TEXT = frozenset({str})
 
@@ -41,8 +41,8 @@ class Fields:
         self._document = dict(document)
         self._where = where
 
-    def refuse(self, name: str, found: object, allowed: str) -> CorruptValueError:
-        shown = f"{str(found)[:40]!r} ({type(found).__name__})"
+    def refuse(self, name: str, value: object, allowed: str) -> CorruptValueError:
+        shown = f"{str(value)[:40]!r} ({type(value).__name__})"
         return CorruptValueError(f"{self._where}.{name} is {shown}, allowed: {allowed}")
 
     def rest(self) -> dict[str, object]:
@@ -54,28 +54,28 @@ class Fields:
             raise CorruptValueError(message)
         return self._document.pop(name, *default)
 
-    def required(self, name: str, found: T | None) -> T:
-        if found is None:
+    def required(self, name: str, value: T | None) -> T:
+        if value is None:
             raise self.refuse(name, None, "present")
-        return found
+        return value
 
     def text(self, name: str) -> str:
-        found = self.take(name)
-        if not isinstance(found, str):
-            raise self.refuse(name, found, "a string")
-        return found
+        value = self.take(name)
+        if not isinstance(value, str):
+            raise self.refuse(name, value, "a string")
+        return value
 
     def optional_text(self, name: str) -> str | None:
-        found = self._document.pop(name, None)
-        if found is not None and not isinstance(found, str):
-            raise self.refuse(name, found, "a string")
-        return found
+        value = self._document.pop(name, None)
+        if value is not None and not isinstance(value, str):
+            raise self.refuse(name, value, "a string")
+        return value
 
     def optional_flag(self, name: str) -> bool | None:
-        found = self.take(name, None)
-        if found is not None and not isinstance(found, bool):
-            raise self.refuse(name, found, "a boolean")
-        return found
+        value = self.take(name, None)
+        if value is not None and not isinstance(value, bool):
+            raise self.refuse(name, value, "a boolean")
+        return value
 
     def number(self, name: str) -> float:
         return self._finite(name, self.take(name))
@@ -83,8 +83,8 @@ class Fields:
     def optional_number(self, name: str, *, required: bool = False) -> float | None:
         if required and name not in self._document:
             raise self.refuse(name, None, "a number or null, not absent")
-        found = self._document.pop(name, None)
-        return None if found is None else self._finite(name, found)
+        value = self._document.pop(name, None)
+        return None if value is None else self._finite(name, value)
 
     def status(self) -> int | None:
         number = self.optional_number("status")
@@ -98,19 +98,19 @@ class Fields:
         """Seconds or false; null is JavaScript's Infinity."""
         if "revalidate" not in self._document:
             return None
-        found = self.take("revalidate")
-        if found is None:
+        value = self.take("revalidate")
+        if value is None:
             return math.inf
-        if found is False:
+        if value is False:
             return False
-        self._document["revalidate"] = found
+        self._document["revalidate"] = value
         return self.number("revalidate")
 
     def strings(self, name: str) -> tuple[str, ...]:
-        found = self.take(name)
-        if not isinstance(found, list) or not _ONLY_TEXT.issuperset(map(type, found)):
-            raise self.refuse(name, found, "an array of strings")
-        return tuple(map(_one_for_all, found))
+        value = self.take(name)
+        if not isinstance(value, list) or not _ONLY_TEXT.issuperset(map(type, value)):
+            raise self.refuse(name, value, "an array of strings")
+        return tuple(map(_one_for_all, value))
 
     def optional_strings(self, name: str) -> tuple[str, ...] | None:
         if self._is_absent(name):
@@ -118,40 +118,40 @@ class Fields:
         return self.strings(name)
 
     def mapping(self, name: str) -> Mapping[str, object]:
-        found = self.take(name)
-        if not isinstance(found, dict):
-            raise self.refuse(name, found, "an object")
-        return found
+        value = self.take(name)
+        if not isinstance(value, dict):
+            raise self.refuse(name, value, "an object")
+        return value
 
     def headers(self) -> Headers | None:
         if self._is_absent("headers"):
             return None
-        found = self.mapping("headers")
+        value = self.mapping("headers")
         headers: dict[str, str | list[str]] = {}
-        for name, item in found.items():
+        for name, item in value.items():
             if not isinstance(item, str) and not (isinstance(item, list) and _ONLY_TEXT.issuperset(map(type, item))):
                 raise self.refuse(f"headers.{name}", item, "a string or an array of strings")
             headers[_one_for_all(name)] = _one_for_all(item) if isinstance(item, str) else item
         return headers
 
     def body(self, name: str, bodies: Mapping[str, Body]) -> Body:
-        found = bodies.get(name)
-        if found is None:
+        value = bodies.get(name)
+        if value is None:
             raise self.refuse(name, self._document.get(name), "a string")
-        return found
+        return value
 
     def optional_body(self, name: str, bodies: Mapping[str, Body]) -> Body | None:
-        found = bodies.get(name)
-        if found is None and self._is_absent(name):
+        value = bodies.get(name)
+        if value is None and self._is_absent(name):
             return None
         return self.body(name, bodies)
 
-    def _finite(self, name: str, found: object) -> float:
-        if type(found) is int and -_MOST_PLAIN < found < _MOST_PLAIN:  # nearly all are
-            return found
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(_as_float(found)):
-            raise self.refuse(name, found, "a number")
-        return found
+    def _finite(self, name: str, value: object) -> float:
+        if type(value) is int and -_MAX_PLAIN < value < _MAX_PLAIN:  # nearly all are
+            return value
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(_as_float(value)):
+            raise self.refuse(name, value, "a number")
+        return value
 
     def _is_absent(self, name: str) -> bool:
         """Tell whether an optional field is absent, or null, which counts as that; null is taken out."""

@@ -170,8 +170,8 @@ class KVCacheHandler(EntryCache):
 
     async def _stored(self, name: str, *, streamed: bool) -> CacheEntry | None:
         """Read what is stored, None where there is nothing; raises CorruptValueError."""
-        found = await self._namespace.get(name, streamed=streamed and self._is_alone)
-        return None if found is None else await self._codec.read_value(found)
+        stored = await self._namespace.get(name, streamed=streamed and self._is_alone)
+        return None if stored is None else await self._codec.read_value(stored)
 
     async def _put(self, name: str, record: KVRecord) -> None:
         try:

@@ -136,7 +136,7 @@ async def listed_tags(
     `tags_of` reads the tags of a stored entry, where its metadata has none.
     """
     prefixes = [encode_tag(prefix), encode_tag(normalize_path(prefix))]
-    found = set(known)
+    collected = set(known)
     cursor: str | None = None
     while True:
         page = await namespace.list(kv_entry_prefix(app_prefix), cursor)
@@ -146,13 +146,13 @@ async def listed_tags(
             if tags is None:
                 unknown.append(listed.name)
             else:
-                _add_below(found, tags, prefixes)
+                _add_below(collected, tags, prefixes)
         for start in range(0, len(unknown), _READS_AT_ONCE):
             for tags in await asyncio.gather(*map(tags_of, unknown[start : start + _READS_AT_ONCE])):
-                _add_below(found, tags, prefixes)
+                _add_below(collected, tags, prefixes)
         cursor = page.cursor
         if cursor is None:
-            return tuple(found - known)
+            return tuple(collected - known)
 
 
 def _metadata_tags(listed: KVListedKey) -> tuple[str, ...] | None:
@@ -160,8 +160,8 @@ def _metadata_tags(listed: KVListedKey) -> tuple[str, ...] | None:
     return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list | tuple) else None
 
 
-def _add_below(found: set[str], tags: Iterable[str], prefixes: Iterable[str]) -> None:
+def _add_below(collected: set[str], tags: Iterable[str], prefixes: Iterable[str]) -> None:
     """Add one tag at or below a prefix, which is enough for an entry, unless it carries a tag that is in there."""
-    if found.isdisjoint(tags):
+    if collected.isdisjoint(tags):
         below = (tag for tag in tags if is_valid_tag(tag) and any(is_tag_below(encode_tag(tag), p) for p in prefixes))
-        found.update(tuple(below)[:1])
+        collected.update(tuple(below)[:1])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LEASE_MS = 10_000
 
-_MOST_DIGITS = 15
+_MAX_DIGITS = 15
 
 
 class Lease(Protocol):
@@ -58,7 +58,7 @@ class KVLease:
             taken = (await self._namespace.get_texts([name])).get(name)
             now_ms = self._clock()
             if taken is not None and taken != self._own.get(name) and taken.isdigit():
-                taken_ms = int(taken[:_MOST_DIGITS])
+                taken_ms = int(taken[:_MAX_DIGITS])
                 if since_ms <= taken_ms <= now_ms < taken_ms + LEASE_MS:
                     return False
             await self._namespace.put(name, str(now_ms), expiration_ttl=MIN_TTL_SECONDS)

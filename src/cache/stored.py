@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 
 from cache.document import (
     DETACH,
-    KNOWN_ENTRIES,
-    LARGEST_KNOWN,
+    MAX_KNOWN_CHARACTERS,
+    MAX_KNOWN_ENTRIES,
     body_field,
     entry_document,
     read_entry,
@@ -57,7 +57,7 @@ def write_vinext(entry: CacheEntry, *, bounded: bool) -> bytes:
 def read_vinext(buffer: Buffer) -> CacheEntry:
     """Read what vinext stored; raises CorruptValueError."""
     text, bodies = buffer.json(DETACH)
-    read = _known_entry if len(text) <= LARGEST_KNOWN else _read_entry
+    read = _known_entry if len(text) <= MAX_KNOWN_CHARACTERS else _read_entry
     return with_bodies(read(text, tuple(bodies)), bodies)
 
 
@@ -66,7 +66,7 @@ def _read_entry(text: str, detached: tuple[str, ...]) -> CacheEntry:
     return read_entry(parse_json(text), dict.fromkeys(detached, EMPTY_BODY))
 
 
-_known_entry = lru_cache(KNOWN_ENTRIES)(_read_entry)
+_known_entry = lru_cache(MAX_KNOWN_ENTRIES)(_read_entry)
 
 
 def _value_text(value: dict[str, object]) -> str:
@@ -155,7 +155,7 @@ def read_framed(buffer: Buffer, first_bytes: bytes) -> CacheEntry:
     if start > len(first_bytes):
         first_bytes = buffer.head(start)
     text = first_bytes[PREFIX_BYTES:start]
-    head = _known_head(text) if len(text) <= LARGEST_KNOWN else _read_head(text)
+    head = _known_head(text) if len(text) <= MAX_KNOWN_CHARACTERS else _read_head(text)
     if head.body_bytes != size - start:
         message = "the head does not fit the size of the value"
         raise CorruptValueError(message)
@@ -191,7 +191,7 @@ def _read_head(text: bytes | str) -> _Head:
     return _Head(read_entry(document, bodies), raw, body_bytes)
 
 
-_known_head = lru_cache(KNOWN_ENTRIES)(_read_head)
+_known_head = lru_cache(MAX_KNOWN_ENTRIES)(_read_head)
 
 
 def _largest_body(value: dict[str, object]) -> tuple[str | None, Body | None]:

@@ -36,11 +36,11 @@ class TagFilter:
 
     def valid(self, tags: Iterable[str]) -> tuple[str, ...]:
         """Give the valid ones of `tags`, each once, as they are stored."""
-        found = merge_tags(map(encode_tag, tags) if self._schema is KeySchema.V2 else tags)
-        if all(map(is_valid_tag, found)):
-            return found
-        kept = tuple(filter(self._is_valid, found))
-        for tag in found:
+        merged = merge_tags(map(encode_tag, tags) if self._schema is KeySchema.V2 else tags)
+        if all(map(is_valid_tag, merged)):
+            return merged
+        kept = tuple(filter(self._is_valid, merged))
+        for tag in merged:
             if tag not in kept and tag not in self._logged and len(self._logged) < _LOGGED_TAGS:
                 self._logged.add(tag)
                 self._log.event("warning", "cache.tag_invalid", tag=tag[:300], allowed="1 to 256 characters, no control, \\ or :")

@@ -18,10 +18,10 @@ def require_tags(argument: str, tags: object) -> tuple[str, ...]:
     """Give the tags as a tuple; one string is one tag."""
     if isinstance(tags, str):
         return (tags,)
-    found = tuple(tags) if isinstance(tags, Iterable) and not isinstance(tags, bytes) else None
-    if found is None or not all(isinstance(tag, str) for tag in found):
-        raise InvalidArgumentError(argument, tags if found is None else found, "strings")
-    return found
+    names = tuple(tags) if isinstance(tags, Iterable) and not isinstance(tags, bytes) else None
+    if names is None or not all(isinstance(tag, str) for tag in names):
+        raise InvalidArgumentError(argument, tags if names is None else names, "strings")
+    return names
 
 
 def require_period(argument: str, seconds: object, *, may_be_false: bool = False) -> None:

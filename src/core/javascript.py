@@ -18,7 +18,7 @@ def encode_uri_component(text: str) -> str:
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
 
-_LARGEST_SAFE_INTEGER = 2**53 - 1
+_MAX_SAFE_INTEGER = 2**53 - 1
 
 _EXPONENT_FROM = 21
 
@@ -53,7 +53,7 @@ def to_utf8(text: str) -> bytes:
 def number_text(number: float) -> str:  # noqa: PLR0911 - one for each of the cases of ECMA-262
     """Give `number` as `JSON.stringify` writes it; NaN and the infinities are `null`."""
     if isinstance(number, int):
-        if -_LARGEST_SAFE_INTEGER <= number <= _LARGEST_SAFE_INTEGER:
+        if -_MAX_SAFE_INTEGER <= number <= _MAX_SAFE_INTEGER:
             return str(number)
         try:
             number = float(number)

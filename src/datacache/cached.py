@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from pages.policy import Revalidate
 
 # Beyond it two numbers may be one in JavaScript (ECMA-262, 21.1.2.6).
-_LARGEST_INTEGER = 2**53 - 1
+_MAX_INTEGER = 2**53 - 1
 
-_MOST_DEPTH = 100
+_MAX_DEPTH = 100
 
 _ARRAY_INDICES = range(2**32 - 1)
 
-_MOST_DIGITS = 10
+_MAX_DIGITS = 10
 
 _ALLOWED = "what JSON carries: None, booleans, finite numbers, strings, and lists and dicts of those"
 
@@ -71,8 +71,8 @@ def read_result(body: str) -> object:
 
 def require_json(where: str, value: object, depth: int = 0) -> None:
     """Raise InvalidArgumentError, saying where, for a value that would come back as another, or not at all."""
-    if depth > _MOST_DEPTH:
-        raise InvalidArgumentError(where, "…", f"{_ALLOWED}, at most {_MOST_DEPTH} deep")
+    if depth > _MAX_DEPTH:
+        raise InvalidArgumentError(where, "…", f"{_ALLOWED}, at most {_MAX_DEPTH} deep")
     if value is None or isinstance(value, bool | str):
         return
     if isinstance(value, int | float):
@@ -98,12 +98,12 @@ def _in_javascript_order(value: object) -> object:
 
 
 def _is_array_index(key: str) -> bool:
-    return key.isascii() and key.isdigit() and str(int(key[:_MOST_DIGITS])) == key and int(key) in _ARRAY_INDICES
+    return key.isascii() and key.isdigit() and str(int(key[:_MAX_DIGITS])) == key and int(key) in _ARRAY_INDICES
 
 
 def _require_number(where: str, number: float) -> None:
     if isinstance(number, int):
-        if abs(number) > _LARGEST_INTEGER:
+        if abs(number) > _MAX_INTEGER:
             raise InvalidArgumentError(where, number, "whole numbers of at most 53 bits; send larger ones as text")
     elif not math.isfinite(number):
         raise InvalidArgumentError(where, number, _ALLOWED)
@@ -177,9 +177,9 @@ class CachedFunction:
         if cache is None:
             return read_result((await self._run(args, kwargs, page)).body)
         key = cache.key(self._source, self._key_parts, arguments)
-        found = None if self._seconds == 0 else await self._find(cache, key, page)
-        if found is not None:
-            entry, result = found
+        kept = None if self._seconds == 0 else await self._find(cache, key, page)
+        if kept is not None:
+            entry, result = kept
             is_stale = freshness(entry, cache.runtime.clock()) is Freshness.STALE
             # A page that is made for the cache would keep the stale value for its whole period.
             if not (is_stale and page is not None and page.is_for_cache):

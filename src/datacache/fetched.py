@@ -83,8 +83,8 @@ async def cached_fetch(
     own_tags = require_valid_tags(_KEY, tags)
     given = {name.lower(): value for name, value in sorted((headers or {}).items())}
     work = CachedFunction(_fetch, (_KEY,), _KEY, own_tags, revalidate)
-    found = cast("dict[str, Any]", await work.call((url, given), {}))
-    return FetchedResponse(found["url"], found["status"], found["headers"], base64.b64decode(found["body"]))
+    answer = cast("dict[str, Any]", await work.call((url, given), {}))
+    return FetchedResponse(answer["url"], answer["status"], answer["headers"], base64.b64decode(answer["body"]))
 
 
 async def _fetch(url: str, headers: Mapping[str, str]) -> object:

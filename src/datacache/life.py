@@ -49,9 +49,9 @@ def cache_life(profile: str | CacheLife) -> None:
 
     Where several hold, the shortest counts. Outside of both it does nothing. Raises InvalidArgumentError for an unknown profile.
     """
-    found = PROFILES.get(profile) if isinstance(profile, str) else profile
-    if not isinstance(found, CacheLife):
+    life = PROFILES.get(profile) if isinstance(profile, str) else profile
+    if not isinstance(life, CacheLife):
         raise InvalidArgumentError("profile", profile, f"{', '.join(PROFILES)}, or a CacheLife")
     rendering = current_rendering()
     if rendering is not None:
-        rendering.ask(math.inf if found.revalidate is None else found.revalidate, found.expire)
+        rendering.ask(math.inf if life.revalidate is None else life.revalidate, life.expire)

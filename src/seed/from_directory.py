@@ -49,7 +49,7 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-_MOST_SKIPPED = 1000
+_MAX_SKIPPED = 1000
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,6 @@ async def seed_from_directory(handler: CacheHandler, path: str | os.PathLike[str
             if not await handler.is_invalidated(item.entry.tags, item.entry.last_modified_ms):
                 await handler.set(item.key, item.entry.value, item.context)
                 entries += 1
-        elif len(skipped) < _MOST_SKIPPED:
+        elif len(skipped) < _MAX_SKIPPED:
             skipped.append(item)
     return Seeded(source.build.build_id, entries, tuple(skipped))

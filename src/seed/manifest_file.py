@@ -119,11 +119,11 @@ class _Text:
                 raise ManifestError(f"{self._where} is not JSON (it ends too early); build the site again")
 
     def expect(self, characters: str) -> str:
-        found = self.peek()
-        if found not in characters:
-            raise ManifestError(f"{self._where} is not JSON ({found!r} instead of {characters!r}); build the site again")
+        character = self.peek()
+        if character not in characters:
+            raise ManifestError(f"{self._where} is not JSON ({character!r} instead of {characters!r}); build the site again")
         self._at += 1
-        return found
+        return character
 
     def items(self) -> Iterator[object]:
         self.expect("[")

@@ -49,10 +49,10 @@ class BuildClues:
 
     def learn(self, html: bytes) -> None:
         """Look at a page's HTML."""
-        if self._compatibility_id is None and (found := _COMPATIBILITY_ID.search(html)):
-            self._compatibility_id = found[1].decode()
-        if self._base_path is None and (found := _FILE_URL.search(html)):
-            self._base_path = (found[1] or b"").decode()
+        if self._compatibility_id is None and (match := _COMPATIBILITY_ID.search(html)):
+            self._compatibility_id = match[1].decode()
+        if self._base_path is None and (match := _FILE_URL.search(html)):
+            self._base_path = (match[1] or b"").decode()
 
     def rsc_headers(self, server: Path) -> dict[str, str]:
         """The headers without which vinext's client rejects an RSC payload; `server` is the folder of the build's Worker."""
@@ -93,8 +93,8 @@ class OutputSource:
 
     async def record(self, path: str) -> RouteRecord | None:
         """Looks through the whole manifest: this source is for those who want every page."""
-        async for found, record in self.routes():
-            if found == path and not isinstance(record, Skipped):
+        async for route_path, record in self.routes():
+            if route_path == path and not isinstance(record, Skipped):
                 return record
         return None
 

@@ -73,14 +73,14 @@ async def open_source(assets: Assets, flight: SingleFlight | None = None) -> Sou
     Raises ManifestError where what is there cannot be read, AssetsError where it cannot be got.
     """
     where = f"/{PRERENDER_FOLDER}/{BUILD_FILE}"
-    found = await assets.get(where)
-    if found is not None:
-        return CopiedSource(assets, Build.from_json(found.to_bytes(), where), flight)
+    file = await assets.get(where)
+    if file is not None:
+        return CopiedSource(assets, Build.from_json(file.to_bytes(), where), flight)
     where = f"/{PRERENDER_FOLDER}/{MANIFEST_NAME}"
-    found = await assets.get(where)
-    if found is None:
+    file = await assets.get(where)
+    if file is None:
         return None
-    return PlainSource.of(assets, found.to_bytes(), where)
+    return PlainSource.of(assets, file.to_bytes(), where)
 
 
 class CopiedSource:
@@ -139,11 +139,11 @@ class CopiedSource:
 
     async def _read_shard(self, number: int) -> Mapping[str, object]:
         where = f"/{PRERENDER_FOLDER}/{shard_file(self.build.index, number)}"
-        found = await self._assets.get(where)
-        if found is None:
+        file = await self._assets.get(where)
+        if file is None:
             message = f"{where} is missing; copy the build again"
             raise ManifestError(message)
-        return shard_from_json(found.to_bytes(), where)
+        return shard_from_json(file.to_bytes(), where)
 
 
 class PlainSource:

@@ -16,7 +16,7 @@ from tests.cache.subjects import FakeSubject, kv
 from tests.cache.vectors import kv_dump, rows, seed_dump, value_of
 from tests.conformance.cache_handler import VALUES
 
-from cache.document import DETACH, KNOWN_ENTRIES, LARGEST_KNOWN, bodies_of
+from cache.document import DETACH, MAX_KNOWN_CHARACTERS, MAX_KNOWN_ENTRIES, bodies_of
 from cache.entry import (
     AppPageValue,
     AppRouteValue,
@@ -249,10 +249,10 @@ def test_no_body_is_kept(layout: Layout) -> None:
 @pytest.mark.parametrize(("layout", "known"), [(Layout.FRAMED, _known_head), (Layout.VINEXT, _known_entry)])
 def test_what_is_kept_is_bounded(layout: Layout, known: Any) -> None:
     codec = Codec(layout, KeySchema.V2)
-    for number in range(KNOWN_ENTRIES + 10):
+    for number in range(MAX_KNOWN_ENTRIES + 10):
         codec.read(BytesBody(joined(codec, CacheEntry.make(AppPageValue(), (), number))))
-    assert known.cache_info().currsize == KNOWN_ENTRIES
-    large = BytesBody(joined(codec, CacheEntry.make(AppPageValue(postponed="x" * LARGEST_KNOWN), (), 1)))
+    assert known.cache_info().currsize == MAX_KNOWN_ENTRIES
+    large = BytesBody(joined(codec, CacheEntry.make(AppPageValue(postponed="x" * MAX_KNOWN_CHARACTERS), (), 1)))
     before = known.cache_info()
     assert codec.read(large) == codec.read(large)
     assert known.cache_info() == before
