@@ -1,5 +1,5 @@
 /**
- * The config-time half of the adapter: what a vinext app names in its Vite configuration.
+ * The config-time half of the adapter, which a vinext app names in its Vite configuration.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ function checkOptions(options) {
   }
 }
 
-/** Without the entry, invalidations would be lost without a word; so its absence fails the build. */
+/** Fail the build if the Worker entry is missing. Without it, invalidations would be lost silently. */
 async function checkWorkerEntry({ outDir, isPrimaryServerOutput }) {
   if (!isPrimaryServerOutput) return;
   for (const file of await readdir(outDir, { recursive: true })) {

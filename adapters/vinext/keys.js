@@ -1,6 +1,6 @@
 /**
- * Keys in KV: of a tag's marker, as vinext's own KV handler and vinext-worker build it, and of the time of the last invalidation,
- * which is vinext-worker's.
+ * Keys in KV: of tag markers, built as vinext's own KV handler and vinext-worker build them, and of the time of the last
+ * invalidation, which only vinext-worker uses.
  */
 const KEY_MAX_BYTES = 512;
 
@@ -30,7 +30,7 @@ function boundedPrefix(appPrefix) {
 /**
  * @param {string} tag
  * @param {string} [appPrefix]
- * @returns {string} `[appPrefix:]__tag:<tag>`, hashed where it is over KV's 512 bytes
+ * @returns {string} `[appPrefix:]__tag:<tag>`, hashed if it is longer than KV's 512 bytes
  */
 export function markerKey(tag, appPrefix = "") {
   const prefix = boundedPrefix(appPrefix);

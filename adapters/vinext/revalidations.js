@@ -1,13 +1,13 @@
 /**
- * What one request has invalidated so far, and the RSC payload of the page that it has rendered. The wrapped Worker opens a
- * list around each request, the adapter adds to it, and it is closed when the response's headers leave: from then on nothing
- * can be added.
+ * The tags that one request has invalidated so far, and the RSC payload of the page that it has rendered. The wrapped Worker
+ * opens a list for each request, and the adapter adds to that list. The list is closed when the response's headers leave; after
+ * that nothing can be added.
  *
- * The storage is kept on `globalThis`, because a build may contain this module more than once.
+ * The storage is on `globalThis`, because a build may contain this module more than once.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
-/** Names the tags of an answer that may be kept. */
+/** The header that lists the tags of a response that may be stored. */
 export const CACHE_TAGS = "X-Vinext-Cache-Tags";
 const REVALIDATED_TAGS = "X-Vinext-Revalidated-Tags";
 const WANTS_PAYLOAD = "X-Vinext-Wants-Payload";
@@ -25,14 +25,14 @@ function format(tags) {
     .join(",");
 }
 
-/** The payload that was rendered with a page, where vinext-worker asks for it and may keep the page. */
+/** Return the payload that was rendered with a page, or null unless vinext-worker asked for it and may store the page. */
 async function payloadBeside(request, response, revalidations) {
   const isWanted = request?.headers.has(WANTS_PAYLOAD) && request.method === "GET" && response.status === 200;
   if (!isWanted || !revalidations.payload || !response.headers.has(CACHE_TAGS)) return null;
   return await revalidations.payload.catch(() => null);
 }
 
-/** Both in one body, the payload last. The page is complete already: else nobody would know yet that it may be kept. */
+/** Join both into one body, the payload last. The page is complete already, or its tags would not be known yet. */
 async function joined(response, payload) {
   const page = await response.arrayBuffer();
   const body = new Uint8Array(page.byteLength + payload.byteLength);
@@ -42,8 +42,8 @@ async function joined(response, payload) {
 }
 
 /**
- * Wrap a Worker, so that each response names what its request invalidated, and brings the page's payload where that is asked for.
- * Headers of those names which the app itself sends, or passes on from somewhere else, are never believed.
+ * Wrap a Worker so that each response lists the tags that its request invalidated, and carries the page's payload on request.
+ * Headers of the same names that the app sends itself, or passes on from somewhere else, are removed.
  *
  * @type {import("./worker.d.ts").withRevalidatedTags}
  */
@@ -69,10 +69,10 @@ export function withRevalidatedTags(worker) {
 }
 
 /**
- * Add tags to the list of the current request. The shortest period of a tag wins.
+ * Add tags to the list of the current request. The shortest `expireSeconds` of a tag wins.
  *
  * @param {readonly string[]} tags
- * @param {number} [expireSeconds] how long stale content may still be served; none without it
+ * @param {number} [expireSeconds] how long stale content may still be served; 0 means not at all
  * @returns {boolean} whether the request's response will carry them
  */
 export function addRevalidations(tags, expireSeconds = 0) {
@@ -85,12 +85,12 @@ export function addRevalidations(tags, expireSeconds = 0) {
 }
 
 /**
- * Keep the payload that the current request's page is rendered from.
+ * Remember the payload that the current request's page is rendered from.
  *
  * @param {Promise<ArrayBuffer>} payload
  */
 export function capturePayload(payload) {
-  payload.catch(() => {}); // where nobody asks for it, nobody waits for it
+  payload.catch(() => {}); // nobody may ask for the payload, and then nobody awaits it
   const revalidations = storage().getStore();
   if (revalidations?.open) revalidations.payload = payload;
 }

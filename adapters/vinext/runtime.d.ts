@@ -7,7 +7,7 @@ export interface VinextWorkerCacheAdapterInput {
   options?: VinextWorkerCacheOptions;
 }
 
-/** vinext's cache adapter for an app whose pages are kept by vinext-worker. */
+/** vinext's cache adapter for an app whose pages vinext-worker stores. */
 export default class VinextWorkerCacheAdapter implements CdnCacheAdapter {
   constructor(input?: VinextWorkerCacheAdapterInput);
   readonly ownsBackgroundRevalidation: false;

@@ -1,7 +1,7 @@
 /**
- * The run-time half of the adapter: it keeps no pages, and tells vinext-worker, which stands in front, what it may keep.
+ * The run-time half of the adapter. It stores no pages, and tells vinext-worker, in front of it, which pages may be stored.
  *
- * vinext imports this module by the path that `index.js` gives it, and makes one instance an isolate.
+ * vinext imports this module by the path that `index.js` gives, and makes one instance per isolate.
  */
 import { lastInvalidationKey, markerKey } from "./keys.js";
 import { addRevalidations, CACHE_TAGS, capturePayload } from "./revalidations.js";
@@ -10,13 +10,13 @@ const DEFAULT_KV_BINDING = "VINEXT_CACHE";
 const NO_STORE = "no-store, must-revalidate";
 const NOT_STORABLE = /(?:^|,)\s*(?:no-store|no-cache|private)\s*(?:,|$)/i;
 
-/** While a build pre-renders, the pages belong to the build, and vinext's own rules must hold. */
+/** Return whether a build is pre-rendering. The pages then belong to the build, and vinext's own rules apply. */
 function isPrerendering() {
   return process.env.VINEXT_PRERENDER === "1";
 }
 
 export default class VinextWorkerCacheAdapter {
-  /** vinext-worker makes stale pages again, by asking for them. */
+  /** vinext-worker regenerates stale pages by requesting them. */
   ownsBackgroundRevalidation = false;
   #kv;
   #appPrefix;
@@ -26,7 +26,7 @@ export default class VinextWorkerCacheAdapter {
     this.#appPrefix = options?.appPrefix ?? "";
   }
 
-  /** A page says how long it may be kept only when it has been rendered to its end and has not turned out dynamic. */
+  /** A page's headers wait until it is rendered completely, because it may turn out to be dynamic. */
   get requiresCompletedResponseAdmission() {
     return !isPrerendering();
   }
@@ -46,7 +46,7 @@ export default class VinextWorkerCacheAdapter {
     return { "Cache-Control": cacheControl, [CACHE_TAGS]: tags.map(encodeURIComponent).join(",") };
   }
 
-  /** vinext renders a page's HTML from its RSC payload: one render makes both. */
+  /** vinext renders a page's HTML from its RSC payload, so one render is enough for both. */
   captureAppPageRscData(rscData) {
     capturePayload(rscData);
   }
@@ -56,7 +56,7 @@ export default class VinextWorkerCacheAdapter {
     if (!addRevalidations(list, durations?.expire)) await this.#writeMarkers(list);
   }
 
-  /** No response is left to tell vinext-worker: write what it would have written. */
+  /** Write the markers that vinext-worker would have written. No response is left to carry the tags. */
   async #writeMarkers(tags) {
     if (typeof this.#kv?.put !== "function") {
       console.error(
@@ -68,7 +68,7 @@ export default class VinextWorkerCacheAdapter {
     }
     const now = String(Date.now());
     const markers = tags.map((tag) => this.#kv.put(markerKey(tag, this.#appPrefix), now));
-    // KV refuses a second write within a second: then somebody else has just written it.
+    // KV refuses a second write to a key within a second. Then another writer has just written the key.
     const last = this.#kv.put(lastInvalidationKey(this.#appPrefix), now).catch((error) => {
       if (!String(error).includes("429")) throw error;
     });

@@ -3,9 +3,9 @@ interface FetchHandler {
 }
 
 /**
- * The same Worker, whose responses also name the tags that were invalidated while they were made, in the header
- * `X-Vinext-Revalidated-Tags`, and where a request asks by `X-Vinext-Wants-Payload` bring a page's RSC payload behind its
- * HTML. For an app with a Worker entry of its own.
+ * Wrap an app's own Worker entry. Its responses then list the tags that were invalidated during the request, in the header
+ * `X-Vinext-Revalidated-Tags`. If a request has `X-Vinext-Wants-Payload`, the body carries the page's RSC payload after its
+ * HTML.
  */
 export declare function withRevalidatedTags<Worker extends FetchHandler>(worker: Worker): Worker;
 

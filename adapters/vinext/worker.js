@@ -1,5 +1,5 @@
 /**
- * The Worker entry of a vinext app behind vinext-worker: vinext's own, whose responses also say what they invalidated.
+ * The Worker entry of a vinext app behind vinext-worker: vinext's own entry, whose responses also list the invalidated tags.
  */
 import vinext from "vinext/server/fetch-handler";
 
