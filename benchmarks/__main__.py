@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from benchmarks.contender import Store
 
 _STORES: dict[str, Store] = {MEMORY: "memory", FRAMED: "framed", LAYOUT: "vinext", TIERED: "tiered"}
-_CHARTED = ["HIT, 8 KB", "HIT, 470 KB", "never stale, 470 KB", "mix of pages"]
 _COLD = "cold isolates and imports"
 
 
@@ -92,7 +91,7 @@ def main(  # noqa: PLR0913 - one for each option
     if json_file is not None:
         json_file.write_text(json.dumps(document(about, found, rows, cold, imported), indent=1) + "\n")
     if chart_file is not None:
-        chart_file.write_text(chart(found, _CHARTED))
+        chart_file.write_text(chart(found))
 
 
 if __name__ == "__main__":
