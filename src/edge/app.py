@@ -30,7 +30,7 @@ from core.runtime import Runtime
 from edge.bindings.assets import AssetsBinding, NoAssets
 from edge.bindings.images import images
 from edge.bindings.kv import KVBinding
-from edge.bindings.service import MissingService, ServicePages
+from edge.bindings.service import ServicePages
 from edge.bodies import JsBuffer, StreamCopy, digest
 from edge.http import RequestReader, js_response
 from edge.loop import begin_at_once, enter_site_code
@@ -71,7 +71,7 @@ def page_handler(env: Any, settings: Settings, runtime: Runtime) -> PageHandler:
     if isinstance(choice, ServiceChoice):
         binding = getattr(env, choice.name, None)
         if not isinstance(binding, JsProxy):
-            return MissingService(choice.name)
+            return FailedPages(f"no service is bound as {choice.name}; add a [[services]] with that binding to wrangler.toml")
         return ServicePages(choice.name, binding, settings.page_timeout_ms)
     return python_pages(choice, env, settings.page_timeout_ms, runtime)
 

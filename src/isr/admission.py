@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cache.tags import is_valid_tag, merge_tags
-from core.http import INNER_CACHE_HEADER, REDIRECTS, TAGS_HEADER, Period, directives, forbids_storing, shared_period
+from core.http import (
+    INNER_CACHE_HEADER,
+    REDIRECTS,
+    STORABLE_STATUSES,
+    TAGS_HEADER,
+    Period,
+    directives,
+    forbids_storing,
+    shared_period,
+    vary_names,
+)
 from isr.lookup import ROUTER_HEADERS
 from seed.build import Artifact
 
@@ -17,15 +27,11 @@ if TYPE_CHECKING:
     from pages.request import Headers
     from seed.build import RouteRecord
 
-MOST_BODY_BYTES = 25 * 1024 * 1024
-
 # Not now, rather than not at all.
 _TEMPORARY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
-_STATUSES = REDIRECTS | {200, 404, 410}
-
 # Part of what decides which entry a request is for, or of the encoding, which is undone before an answer is kept.
-_KEPT_APART = frozenset({"", "rsc", "accept", "accept-encoding"}) | frozenset(ROUTER_HEADERS)
+_KEPT_APART = frozenset({"rsc", "accept", "accept-encoding"}) | frozenset(ROUTER_HEADERS)
 
 _PERSONAL_VARY = frozenset({"*", "cookie", "authorization"})
 
@@ -65,7 +71,7 @@ def admit(  # noqa: PLR0911 - one rule a line
         return Refusal(f"status {response.status}", is_failure=True)
     if response.status in _TEMPORARY:
         return Refusal(f"status {response.status}", is_failure=True)
-    if response.status not in _STATUSES:
+    if response.status not in STORABLE_STATUSES:
         return Refusal(f"status {response.status}")
     if path is not None and urlsplit(response.header("location") or "").path == path:
         # To another scheme or host, for one visitor; kept without those, it would lead everybody in a circle.
@@ -88,8 +94,7 @@ def chosen_by(headers: Headers, response: PageResponse) -> str | None:
 
     What the cache keeps apart itself, and what says nothing of the content, is left out.
     """
-    vary = (response.header("vary") or "").lower()
-    names = (part.strip() for part in vary.split(","))
+    names = vary_names(response.header("vary"))
     return next((name for name in names if name not in _KEPT_APART and headers.get(name) is not None), None)
 
 
@@ -104,8 +109,7 @@ def header_tags(value: str | None) -> tuple[str, ...]:
 def _refused_by_headers(response: PageResponse) -> Refusal | None:
     if response.header("set-cookie") is not None:
         return Refusal("it sets a cookie")
-    vary = (response.header("vary") or "").lower()
-    personal = _PERSONAL_VARY.intersection(part.strip() for part in vary.split(","))
+    personal = _PERSONAL_VARY.intersection(vary_names(response.header("vary")))
     if personal:
         return Refusal(f"it varies by {', '.join(sorted(personal))}")
     if response.header("content-encoding") not in {None, "", "identity"}:

@@ -17,6 +17,7 @@ from core.http import (
     REVALIDATED_HEADER,
     STATE_HEADER,
     TAGS_HEADER,
+    matches_etag,
 )
 from seed.build import Artifact
 
@@ -163,7 +164,7 @@ def cached_answer(request: PageRequest, found: Found, schema: KeySchema, now_ms:
     """The answer that an entry gives: its headers, the cache's own, and a 304 where that fits."""
     fixed = _fixed_part(found, schema)
     age_seconds = max(0, now_ms - found.entry.last_modified_ms) // 1000
-    if fixed.status == HTTPStatus.OK and _matches(request.headers.get("if-none-match"), fixed.etag):
+    if fixed.status == HTTPStatus.OK and matches_etag(request.headers.get("if-none-match"), fixed.etag):
         return CachedAnswer(HTTPStatus.NOT_MODIFIED, fixed.not_modified_headers, None, age_seconds)
     body = None if request.method == "HEAD" else found.body
     return CachedAnswer(fixed.status, fixed.headers, body, age_seconds)
@@ -239,13 +240,3 @@ def passed_answer(response: PageResponse, state: str | None = None) -> PassedAns
     if (response.header(INNER_CACHE_HEADER) or "").upper() == "STATIC":
         return PassedAnswer(response, POLICY_HEADERS)
     return PassedAnswer(response, POLICY_HEADERS | _INNER_STATE_HEADERS)
-
-
-def _matches(if_none_match: str | None, etag: str) -> bool:
-    """RFC 9110, 13.1.2: any of the listed tags, compared weakly, or `*`."""
-    if if_none_match is None:
-        return False
-    if if_none_match.strip() == "*":
-        return True
-    wanted = etag.removeprefix("W/")
-    return any(part.strip().removeprefix("W/") == wanted for part in if_none_match.split(","))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema
+from core.http import CREDENTIAL_HEADERS
 from core.paths import PRERENDER_FOLDER, is_below, is_decodable_path, normalize_path
 from core.recent import Recent
 from seed.build import Artifact
@@ -38,9 +39,6 @@ _VARIANT_HEADERS = (
 )
 
 _RENDER_MODE_HEADER = "x-vinext-rsc-render-mode"
-
-# Headers for which vinext makes a route handler's answer private.
-_CREDENTIAL_HEADERS = ("cookie", "x-api-key", "proxy-authorization")
 
 # The state of a client's router. vinext leaves out of its answer what that client has.
 _ROUTER_STATE_HEADERS = (
@@ -171,7 +169,7 @@ def may_store(request: PageRequest, lookup: Lookup) -> bool:
 
 def has_credentials(request: PageRequest) -> bool:
     """Whether the page handler's answer may differ from what a stranger gets."""
-    return any(request.headers.get(name) is not None for name in _CREDENTIAL_HEADERS)
+    return any(request.headers.get(name) is not None for name in CREDENTIAL_HEADERS)
 
 
 def _not_a_page(path: str, query: str, schema: KeySchema) -> str | None:

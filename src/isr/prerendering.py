@@ -10,10 +10,10 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from core.body import text_body
+from core.body import MAX_BODY_BYTES, text_body
 from core.http import OUTCOME_HEADER
 from core.paths import PATHS_URL, url_path
-from isr.admission import MOST_BODY_BYTES, Refusal, admit
+from isr.admission import Refusal, admit
 from isr.answer import CachedAnswer, kept_headers
 from pages.handler import PageError
 from pages.request import RenderRequest
@@ -48,9 +48,9 @@ class Prerendering:
         if isinstance(decision, Refusal):
             await response.drop()
             return _answer({"error" if decision.is_failure else "skipped": decision.reason})
-        body = await response.copy().read(MOST_BODY_BYTES)
+        body = await response.copy().read(MAX_BODY_BYTES)
         if body is None:
-            return _answer({"skipped": f"a body of more than {MOST_BODY_BYTES} bytes"})
+            return _answer({"skipped": f"a body of more than {MAX_BODY_BYTES} bytes"})
         outcome = {
             "artifact": decision.artifact.value,
             "status": response.status,

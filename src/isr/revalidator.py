@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from core.body import MAX_BODY_BYTES
+from core.http import vary_names
 from core.recent import Recent
-from isr.admission import MOST_BODY_BYTES, Refusal, admit
+from isr.admission import Refusal, admit
 from isr.answer import kept_headers
 from isr.store import MadePage
 from pages.handler import PageError
@@ -93,11 +95,11 @@ class Regeneration:
         """Read the copy of an answer to its end and keep it, logged as `event`; why not, where that did not come about."""
         path = making.lookup.path
         try:
-            body = await copy.read(MOST_BODY_BYTES)
+            body = await copy.read(MAX_BODY_BYTES)
         except PageError as error:
             return self._not_stored(path, admission, Refusal(str(error), is_failure=True))
         if body is None:
-            return self._not_stored(path, admission, Refusal(f"a body of more than {MOST_BODY_BYTES} bytes"))
+            return self._not_stored(path, admission, Refusal(f"a body of more than {MAX_BODY_BYTES} bytes"))
         page = MadePage(response.status, kept_headers(response), body, making.started_at_ms)
         await self._keep_form(making, admission, page, event)
         if response.payload is not None and admission.artifact is Artifact.HTML:
@@ -191,5 +193,4 @@ def _form(path: str, *, rsc: bool) -> str:
 
 def has_rsc(response: PageResponse) -> bool:
     """Whether a page says that it has an RSC payload: it varies by the header that asks for one."""
-    vary = (response.header("vary") or "").lower()
-    return any(part.strip() == "rsc" for part in vary.split(","))
+    return "rsc" in vary_names(response.header("vary"))

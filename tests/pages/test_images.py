@@ -395,7 +395,7 @@ async def test_what_cannot_be_got_is_told_and_not_kept() -> None:
 
 
 async def test_too_large_a_source_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.images.endpoint.MOST_SOURCE_BYTES", 100)
+    monkeypatch.setattr("pages.images.endpoint.MAX_BODY_BYTES", 100)
     assert (await World().get()).status == 400
 
 

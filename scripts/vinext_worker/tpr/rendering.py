@@ -11,8 +11,8 @@ import httpx2 as httpx
 
 from cache.entry import CacheEntry
 from cache.tags import is_valid_tag, merge_tags, path_tags
-from core.body import BytesBody
-from isr.admission import MOST_BODY_BYTES, Refusal, admit
+from core.body import MAX_BODY_BYTES, BytesBody
+from isr.admission import Refusal, admit
 from isr.answer import kept_headers
 from isr.revalidator import has_rsc
 from pages.request import RenderRequest
@@ -119,8 +119,8 @@ class Renderer:
         decision = admit(page, None, rsc=rsc)
         if isinstance(decision, Refusal):
             return Skipped(shown, decision.reason)
-        if len(page.body) > MOST_BODY_BYTES:
-            return Skipped(shown, f"it has more than {MOST_BODY_BYTES} bytes")
+        if len(page.body) > MAX_BODY_BYTES:
+            return Skipped(shown, f"it has more than {MAX_BODY_BYTES} bytes")
         headers = {name: value for name, value in kept_headers(page).items() if name != "content-encoding"}
         headers.setdefault("etag", f'"{hashlib.sha256(page.body).hexdigest()[:_ETAG_CHARACTERS]}"')
         tags = merge_tags(filter(is_valid_tag, path_tags(self._site.schema, path)), decision.tags)

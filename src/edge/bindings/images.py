@@ -9,9 +9,10 @@ import js
 from js import AbortSignal, Object, Response
 from pyodide.ffi import JsException, to_js
 
+from core.body import MAX_BODY_BYTES
 from edge.bodies import JsBuffer, StreamCopy, body_to_js, digest
 from pages.handler import PageError
-from pages.images.endpoint import MOST_SOURCE_BYTES, Images, ImageSourceError, ImageTransformError
+from pages.images.endpoint import Images, ImageSourceError, ImageTransformError
 from seed.build import AssetsError
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ class RuntimeImages:
                 if response.body:
                     await response.body.cancel()
                 raise ImageSourceError(f"{url} answered {response.status}", HTTPStatus.BAD_GATEWAY)
-            body = await StreamCopy(response.body).read(MOST_SOURCE_BYTES)
+            body = await StreamCopy(response.body).read(MAX_BODY_BYTES)
         except (JsException, PageError) as error:
             raise ImageSourceError(f"{url} did not answer: {error}", HTTPStatus.BAD_GATEWAY) from error
         if not isinstance(body, JsBuffer):
-            raise ImageSourceError(f"{url} has more than {MOST_SOURCE_BYTES} bytes", HTTPStatus.BAD_REQUEST)
+            raise ImageSourceError(f"{url} has more than {MAX_BODY_BYTES} bytes", HTTPStatus.BAD_REQUEST)
         return body
 
 

@@ -68,16 +68,3 @@ async def _with_payload(raw: Any, payload_bytes: str) -> WholeResponse:
     start = both.byteLength - int(payload_bytes)
     headers = tuple(ServiceResponse(raw).header_items())
     return WholeResponse(raw.status, headers, JsBuffer.of(both.slice(0, start)), JsBuffer.of(both.slice(start)))
-
-
-class MissingService:
-    """What stands for a service that is named but not bound: every request fails, saying so."""
-
-    def __init__(self, name: str) -> None:
-        self._failure = f"no service is bound as {name}; add a [[services]] with that binding to wrangler.toml"
-
-    async def answer(self, request: PageRequest) -> ServiceResponse:  # noqa: ARG002 - the protocol
-        raise PageError(self._failure)
-
-    async def render(self, request: RenderRequest) -> ServiceResponse:  # noqa: ARG002 - the protocol
-        raise PageError(self._failure)
