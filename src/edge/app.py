@@ -39,10 +39,11 @@ from edge.runtime import ConsoleLog, PromiseFlight, RequestBackground, enter_req
 from isr.admin import Admin, AdminCache
 from isr.answer import PassedAnswer
 from isr.page_cache import PageCache, PassThrough
-from isr.revalidator import Regeneration
+from isr.revalidator import Revalidator
 from isr.settings import ImagesSwitch, SettingError, Settings, read_settings
 from isr.site import site_of
 from isr.store import PageStore
+from isr.writer import PageWriter
 from pages.handler import FailedPages
 from pages.selection import PageHandlerError, ServiceChoice, chosen_pages
 from seed.build import SeedError
@@ -132,7 +133,9 @@ def make_tenant(parts: TenantParts, source: Source | None, prefix: str, runtime:
         handler = _cache_handler(parts.namespace, settings, prefix, site, runtime)
     lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
     store = PageStore(site, handler, Seeder(source, handler, runtime), digest, runtime)
-    pages = PageCache(site, store, parts.pages, Regeneration(site, store, parts.pages, lease, runtime), runtime)
+    writer = PageWriter(store, runtime)
+    revalidator = Revalidator(store, writer, parts.pages, lease, runtime)
+    pages = PageCache(store, writer, revalidator, parts.pages, runtime)
     return Tenant(pages, handler, store, _images(parts, site, handler, runtime), _data_entrance(settings, site, handler, runtime))
 
 

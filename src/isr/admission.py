@@ -47,25 +47,32 @@ class Admission:
 
 @dataclass(frozen=True)
 class Refusal:
-    """The answer may not be kept.
+    """The answer may not be stored.
 
-    `is_failure` tells that the page could not be made just now; `has_own_cache` that the
-    page handler keeps its pages itself, and may have kept this one. In neither case does
-    the answer say anything against an entry that is there already.
+    `is_failure`: the page could not be rendered just now. `has_own_cache`: the page handler stores its pages itself, and
+    may have stored this one. In neither case does the answer say anything against an entry that is there already.
+    `is_personal`: another visitor may get another answer, which may be stored.
     """
 
     reason: str
     is_failure: bool = False
     has_own_cache: bool = False
+    is_personal: bool = False
 
 
 def admit(  # noqa: PLR0911 - one rule a line
-    response: PageResponse, record: RouteRecord | None, *, rsc: bool, path: str | None = None
+    response: PageResponse,
+    record: RouteRecord | None,
+    *,
+    rsc: bool,
+    path: str | None = None,
+    visitor: Headers | None = None,
 ) -> Admission | Refusal:
-    """Decide whether a page handler's answer to a canonical request is kept.
+    """Decide whether a page handler's answer may be stored.
 
-    `record` is what the build says of the path: it gives the period and the tags of an
-    answer that has no Cache-Control at all. `path` is the one that was asked for.
+    `record` is the build's record of the path: it gives the period and the tags of an answer that has no Cache-Control
+    at all. `path` is the one that was asked for. `visitor` is the headers of the visitor's request that is answered, None
+    for a canonical request.
     """
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Refusal(f"status {response.status}", is_failure=True)
@@ -86,7 +93,15 @@ def admit(  # noqa: PLR0911 - one rule a line
     if artifact is None:
         given = response.header("content-type") or "no content type"
         return Refusal(f"{given} for {'an RSC' if rsc else 'a document'} request")
+    chosen = None if visitor is None else chosen_by(visitor, response)
+    if chosen is not None:
+        return Refusal(f"it varies by {chosen}, which the visitor sent", is_personal=True)
     return Admission(artifact, period, _tags(response, record))
+
+
+def has_rsc_payload(response: PageResponse) -> bool:
+    """Return whether a page says that it has an RSC payload: it varies by the header that asks for one."""
+    return "rsc" in vary_names(response.header("vary"))
 
 
 def chosen_by(headers: Headers, response: PageResponse) -> str | None:

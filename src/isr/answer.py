@@ -12,13 +12,11 @@ from core.http import (
     INNER_CACHE_HEADER,
     NEVER_STALE_SECONDS,
     NEXT_STATE_HEADER,
-    PAYLOAD_BYTES_HEADER,
     REDIRECTS,
-    REVALIDATED_HEADER,
     STATE_HEADER,
-    TAGS_HEADER,
     matches_etag,
 )
+from isr.page_headers import INNER_STATE_HEADERS, NOT_STORED, OF_THE_BODY, POLICY_HEADERS
 from seed.build import Artifact
 
 if TYPE_CHECKING:
@@ -56,44 +54,6 @@ def _shown(seconds: float) -> str:
         return str(whole)
     return repr(seconds)
 
-
-# What the page handler tells us, and nobody else.
-POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER, PAYLOAD_BYTES_HEADER})
-
-_INNER_STATE_HEADERS = frozenset({INNER_CACHE_HEADER, NEXT_STATE_HEADER})
-
-# Never kept with an entry: hop-by-hop (RFC 9110, 7.6.1), of one answer only, or written anew.
-_NOT_KEPT = (
-    POLICY_HEADERS
-    | _INNER_STATE_HEADERS
-    | frozenset(
-        {
-            "age",
-            "alt-svc",
-            "cache-control",
-            "cache-tag",
-            "cdn-cache-control",
-            "cloudflare-cdn-cache-control",
-            "connection",
-            "content-encoding",
-            "content-length",
-            "date",
-            "expires",
-            "keep-alive",
-            "proxy-authenticate",
-            "proxy-authorization",
-            "server-timing",
-            "set-cookie",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "upgrade",
-        }
-    )
-)
-
-# Left out of a 304 (RFC 9110, 15.4.5).
-_OF_THE_BODY = frozenset({"content-disposition", "content-language", "content-type"})
 
 _CONTENT_TYPES = {
     (KeySchema.V1, Artifact.HTML): "text/html; charset=utf-8",
@@ -155,11 +115,6 @@ NO_PAGE = CachedAnswer(
 )
 
 
-def kept_headers(response: PageResponse) -> dict[str, str]:
-    """The headers of a page handler's answer that are kept and replayed with its entry."""
-    return {name.lower(): value for name, value in response.header_items() if name.lower() not in _NOT_KEPT}
-
-
 def cached_answer(request: PageRequest, found: Found, schema: KeySchema, now_ms: int) -> CachedAnswer:
     """The answer that an entry gives: its headers, the cache's own, and a 304 where that fits."""
     fixed = _fixed_part(found, schema)
@@ -183,7 +138,7 @@ class _FixedPart:
 
     @property
     def not_modified_headers(self) -> tuple[tuple[str, str], ...]:
-        return tuple(item for item in self.headers if item[0].lower() not in _OF_THE_BODY)
+        return tuple(item for item in self.headers if item[0].lower() not in OF_THE_BODY)
 
 
 def _fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
@@ -207,7 +162,7 @@ def _make_fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
     headers = [
         (name, text)
         for name, texts in stored.items()
-        if name.lower() not in _NOT_KEPT
+        if name.lower() not in NOT_STORED
         for text in ([texts] if isinstance(texts, str) else texts)
     ]
     names = {name.lower() for name, _ in headers}
@@ -236,7 +191,7 @@ def passed_answer(response: PageResponse, state: str | None = None) -> PassedAns
     """
     if state is not None:
         added = ((STATE_HEADER, state), (NEXT_STATE_HEADER, state))
-        return PassedAnswer(response, POLICY_HEADERS | _INNER_STATE_HEADERS, added)
+        return PassedAnswer(response, POLICY_HEADERS | INNER_STATE_HEADERS, added)
     if (response.header(INNER_CACHE_HEADER) or "").upper() == "STATIC":
         return PassedAnswer(response, POLICY_HEADERS)
-    return PassedAnswer(response, POLICY_HEADERS | _INNER_STATE_HEADERS)
+    return PassedAnswer(response, POLICY_HEADERS | INNER_STATE_HEADERS)

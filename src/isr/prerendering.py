@@ -14,7 +14,8 @@ from core.body import MAX_BODY_BYTES, text_body
 from core.http import OUTCOME_HEADER
 from core.paths import PATHS_URL, url_path
 from isr.admission import Refusal, admit
-from isr.answer import CachedAnswer, kept_headers
+from isr.answer import CachedAnswer
+from isr.page_headers import stored_headers
 from pages.handler import PageError
 from pages.request import RenderRequest
 
@@ -54,7 +55,7 @@ class Prerendering:
         outcome = {
             "artifact": decision.artifact.value,
             "status": response.status,
-            "headers": kept_headers(response),
+            "headers": stored_headers(response),
             "revalidate": decision.period.revalidate_seconds,
             "expire": decision.period.expire_seconds,
             "tags": decision.tags,

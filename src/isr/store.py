@@ -78,20 +78,20 @@ Digest: TypeAlias = "Callable[[Body], Awaitable[str]]"
 
 
 @dataclass(frozen=True)
-class MadePage:
-    """A page as its handler made it; `made_at_ms` is when its making began."""
+class RenderedPage:
+    """One artifact of a page as its handler rendered it; `started_at_ms` is when the rendering began."""
 
     status: int
     headers: Mapping[str, str]
     body: Body
-    made_at_ms: int
+    started_at_ms: int
 
 
 class PageStore:
     """A site's pages in a cache handler, with the build's pages behind it."""
 
-    def __init__(self, site: Site, handler: CacheHandler, seeder: Seeder, digest: Digest, runtime: Runtime) -> None:
-        self._site = site
+    def __init__(self, build: Site, handler: CacheHandler, seeder: Seeder, digest: Digest, runtime: Runtime) -> None:
+        self.build = build
         self._handler = handler
         self._seeder = seeder
         self._digest = digest
@@ -103,7 +103,7 @@ class PageStore:
 
     def key(self, path: str, artifact: Artifact) -> str:
         """The cache key of an artifact; `path` is one of `normalize_path`."""
-        return self._site.key(path, artifact)
+        return self.build.key(path, artifact)
 
     async def find(self, lookup: Lookup) -> Found | None:
         """The entry that answers a request, out of the cache or of the build."""
@@ -131,8 +131,8 @@ class PageStore:
         """What the build says of a path."""
         return await self._seeder.record(path)
 
-    async def keep(self, path: str, admission: Admission, page: MadePage) -> None:
-        """Keep a page. It counts as made when its making began, so an invalidation since then holds against it."""
+    async def write(self, path: str, admission: Admission, page: RenderedPage) -> None:
+        """Store a page. Its age counts from when its rendering began, so an invalidation since then holds against it."""
         headers = dict(page.headers)
         if "etag" not in headers:
             headers["etag"] = f'"{await self._digest(page.body)}"'
@@ -140,7 +140,7 @@ class PageStore:
             tags=merge_tags(self._path_tags(path), admission.tags),
             revalidate=admission.period.revalidate_seconds or False,
             expire=admission.period.expire_seconds,
-            last_modified_ms=page.made_at_ms,
+            last_modified_ms=page.started_at_ms,
         )
         value = page_value(admission.artifact, page.body, headers, page.status)
         await self._set(self.key(path, admission.artifact), value, context)
@@ -173,10 +173,10 @@ class PageStore:
             self._log.event("error", "cache.read_failed", error=str(error))
 
     def started_at_ms(self) -> int:
-        """The time for a page whose making begins now.
+        """Return the time for a page whose rendering begins now.
 
-        Later than every invalidation that came through here: one in the same millisecond came
-        before, and the page must not be born invalid by it.
+        It is later than every invalidation that came through this store: one in the same millisecond came before the
+        page, and must not hold against it.
         """
         return max(self._clock(), self._invalidated_at_ms + 1)
 
@@ -188,7 +188,7 @@ class PageStore:
 
     def _path_tags(self, path: str) -> tuple[str, ...]:
         # Those of a very long path are not valid. Its layouts' still are, and reach it.
-        return tuple(filter(is_valid_tag, path_tags(self._site.schema, path)))
+        return tuple(filter(is_valid_tag, path_tags(self.build.schema, path)))
 
     async def _set(self, key: str, value: CacheValue | None, context: SetContext) -> None:
         try:

@@ -19,9 +19,10 @@ from cache.tags import path_tags
 from core.runtime import Runtime
 from isr.answer import CachedAnswer
 from isr.page_cache import PageCache
-from isr.revalidator import Regeneration
+from isr.revalidator import Revalidator
 from isr.site import site_of
 from isr.store import PageStore
+from isr.writer import PageWriter
 from seed.build import Artifact, Build, RouteRecord, artifact_file, shard_file, shard_of, shard_to_json
 from seed.seeder import Seeder
 from seed.sources import BuildOpener
@@ -110,8 +111,9 @@ class FakeWorker:
         self.site = site_of(source.build if source else None, self.build_id, self.schema)
         self.seeder = Seeder(source, self.cache, self.runtime)
         self.store = PageStore(self.site, self.cache, self.seeder, digest, self.runtime)
-        self.regeneration = Regeneration(self.site, self.store, self.pages, NoLease(), self.runtime)
-        self.page_cache = PageCache(self.site, self.store, self.pages, self.regeneration, self.runtime)
+        writer = PageWriter(self.store, self.runtime)
+        self.revalidator = Revalidator(self.store, writer, self.pages, NoLease(), self.runtime)
+        self.page_cache = PageCache(self.store, writer, self.revalidator, self.pages, self.runtime)
         return self
 
     async def ask(self, url: str, headers: dict[str, str] | None = None, method: str = "GET") -> Got:

@@ -14,7 +14,8 @@ from cache.document import with_bodies
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry, FetchValue, Freshness, PagesValue
 from cache.keys import KeySchema
 from core.body import BytesBody
-from isr.answer import cached_answer, kept_headers, passed_answer
+from isr.answer import cached_answer, passed_answer
+from isr.page_headers import stored_headers
 from isr.store import Found, body_of
 from seed.build import Artifact
 
@@ -126,7 +127,7 @@ def test_stored_headers_are_replayed(artifact: Artifact) -> None:
 def test_a_header_of_one_answer_is_neither_replayed_nor_kept(name: str) -> None:
     given = answer(found(headers={name.upper(): "stored", name.title(): ["stored"]}))
     assert "stored" not in named(given, name)
-    assert kept_headers(FakeResponse(200, {name.upper(): "x", "Link": "l"})) == {"link": "l"}
+    assert stored_headers(FakeResponse(200, {name.upper(): "x", "Link": "l"})) == {"link": "l"}
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -274,7 +275,7 @@ def test_the_page_handler_s_answer_is_passed_on(rule: Passed) -> None:
 
 def test_the_headers_of_a_page_are_kept() -> None:
     response = page("p", Link="l", X_Custom="c", Location="/a", ETag='"e"')
-    assert kept_headers(response) == {
+    assert stored_headers(response) == {
         "content-type": "text/html; charset=utf-8",
         "vary": "RSC, Next-Router-State-Tree",
         "link": "l",

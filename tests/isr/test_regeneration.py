@@ -269,5 +269,5 @@ async def test_endless_paths_that_fail_take_limited_memory() -> None:
     served = await FakeWorker(pages=FakePages()).open()
     for number in range(10_050):
         await served.ask(f"/junk/{number}")
-    assert len(served.regeneration._uncacheable) == 10_000
+    assert len(served.revalidator._uncacheable) == 10_000
     assert len(served.memory) == 0

@@ -12,9 +12,8 @@ import httpx2 as httpx
 from cache.entry import CacheEntry
 from cache.tags import is_valid_tag, merge_tags, path_tags
 from core.body import MAX_BODY_BYTES, BytesBody
-from isr.admission import Refusal, admit
-from isr.answer import kept_headers
-from isr.revalidator import has_rsc
+from isr.admission import Refusal, admit, has_rsc_payload
+from isr.page_headers import stored_headers
 from pages.request import RenderRequest
 from seed.build import Artifact, Skipped
 from seed.entries import SeedEntry, page_value
@@ -100,7 +99,7 @@ class Renderer:
         if isinstance(response, str):
             return [Skipped(lookup.path, response)]
         item = self._item(lookup.path, response, rsc=False)
-        if not isinstance(item, SeedEntry) or item.artifact is not Artifact.HTML or not has_rsc(response):
+        if not isinstance(item, SeedEntry) or item.artifact is not Artifact.HTML or not has_rsc_payload(response):
             return [item]
         payload = await self._ask(RenderRequest(self._origin, lookup.url_path, rsc=True))
         if isinstance(payload, str):
@@ -121,7 +120,7 @@ class Renderer:
             return Skipped(shown, decision.reason)
         if len(page.body) > MAX_BODY_BYTES:
             return Skipped(shown, f"it has more than {MAX_BODY_BYTES} bytes")
-        headers = {name: value for name, value in kept_headers(page).items() if name != "content-encoding"}
+        headers = {name: value for name, value in stored_headers(page).items() if name != "content-encoding"}
         headers.setdefault("etag", f'"{hashlib.sha256(page.body).hexdigest()[:_ETAG_CHARACTERS]}"')
         tags = merge_tags(filter(is_valid_tag, path_tags(self._site.schema, path)), decision.tags)
         entry = CacheEntry.make(
