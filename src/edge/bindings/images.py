@@ -10,30 +10,19 @@ from js import AbortSignal, Object, Response
 from pyodide.ffi import JsException, to_js
 
 from core.body import MAX_BODY_BYTES
-from edge.bodies import JsBuffer, StreamCopy, body_to_js, digest
+from edge.bodies import JsBuffer, StreamCopy, body_to_js
 from pages.handler import PageError
-from pages.images.endpoint import Images, ImageSourceError, ImageTransformError
+from pages.images.endpoint import ImageSourceError, ImageTransformError
 from seed.build import AssetsError
 
 if TYPE_CHECKING:
-    from cache.handler import CacheHandler
     from core.body import Body, Buffer
-    from core.runtime import Runtime
-    from edge.app import TenantParts
-    from isr.site import Site
     from pages.images.formats import ImageFormat
     from seed.sources import Assets
 
 _TIMEOUT_MS = 10_000
 
 _INVALID = "The requested resource isn't a valid image."
-
-
-def images(parts: TenantParts, site: Site, handler: CacheHandler, runtime: Runtime) -> Images:
-    """The image endpoint of a site; without the binding images are served as they are."""
-    transformer = None if parts.images is None else ImagesBinding(parts.images)
-    sources = RuntimeImages(parts.assets)
-    return Images(parts.settings.image_rules, sources, transformer, site.build_id, handler, digest, runtime)
 
 
 class RuntimeImages:
