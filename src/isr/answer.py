@@ -1,4 +1,4 @@
-"""What a visitor gets: an answer from the cache, or the page handler's own."""
+"""The answers that visitors get: from the cache, or the page handler's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cache.entry import CacheEntry
     from core.body import Body
-    from isr.store import Found
+    from isr.store import CachedPage
     from pages.handler import PageResponse
     from pages.request import PageRequest
 
@@ -34,7 +34,7 @@ NEVER_STALE = f"s-maxage={NEVER_STALE_SECONDS}, stale-while-revalidate"
 
 
 def cached_cache_control(entry: CacheEntry, state: Freshness) -> str:
-    """The Cache-Control of an answer from the cache, as vinext writes it."""
+    """Return the Cache-Control of an answer from the cache, as vinext writes it."""
     revalidate, expire = entry.revalidate_seconds, entry.expire_seconds
     if revalidate is None:
         return NEVER_STALE
@@ -62,7 +62,7 @@ _CONTENT_TYPES = {
     (KeySchema.V2, Artifact.RSC): "text/x-component",
 }
 
-# What vinext's own answers vary by, for entries that do not say.
+# The Vary of vinext's own answers, for entries that have none.
 _VARY = {
     KeySchema.V1: "RSC, Accept",
     KeySchema.V2: "RSC, Next-Router-State-Tree, Next-Router-Prefetch,"
@@ -73,10 +73,7 @@ _VARY = {
 
 
 class CachedAnswer(NamedTuple):
-    """An answer from the cache; `body` None where none is sent (HEAD, 304).
-
-    `fixed_headers` are all but the age.
-    """
+    """An answer from the cache; `body` None if none is sent (HEAD, 304). `fixed_headers` are all but the age."""
 
     status: int
     fixed_headers: tuple[tuple[str, str], ...]
@@ -85,7 +82,7 @@ class CachedAnswer(NamedTuple):
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """All of them."""
+        """All headers."""
         if self.age_seconds is None:
             return self.fixed_headers
         return (*self.fixed_headers, ("Age", str(self.age_seconds)))
@@ -93,7 +90,7 @@ class CachedAnswer(NamedTuple):
 
 @dataclass(frozen=True)
 class PassedAnswer:
-    """The page handler's answer, less `removed` headers (lower case) and with `added` ones."""
+    """The page handler's answer without its `removed` headers (in lower case) and with the `added` ones."""
 
     response: PageResponse
     removed: frozenset[str]
@@ -115,18 +112,18 @@ NO_PAGE = CachedAnswer(
 )
 
 
-def cached_answer(request: PageRequest, found: Found, schema: KeySchema, now_ms: int) -> CachedAnswer:
-    """The answer that an entry gives: its headers, the cache's own, and a 304 where that fits."""
-    fixed = _fixed_part(found, schema)
-    age_seconds = max(0, now_ms - found.entry.last_modified_ms) // 1000
+def cached_answer(request: PageRequest, page: CachedPage, schema: KeySchema, now_ms: int) -> CachedAnswer:
+    """Return the answer from an entry: its headers with the cache's own, or a 304 if the visitor has the page already."""
+    fixed = _fixed_part(page, schema)
+    age_seconds = max(0, now_ms - page.entry.last_modified_ms) // 1000
     if fixed.status == HTTPStatus.OK and matches_etag(request.headers.get("if-none-match"), fixed.etag):
         return CachedAnswer(HTTPStatus.NOT_MODIFIED, fixed.not_modified_headers, None, age_seconds)
-    body = None if request.method == "HEAD" else found.body
+    body = None if request.method == "HEAD" else page.body
     return CachedAnswer(fixed.status, fixed.headers, body, age_seconds)
 
 
 class _FixedPart:
-    """What all answers from an entry have in common."""
+    """The status and the headers that all answers from an entry have in common."""
 
     __slots__ = ("body_bytes", "etag", "headers", "status")
 
@@ -141,22 +138,22 @@ class _FixedPart:
         return tuple(item for item in self.headers if item[0].lower() not in OF_THE_BODY)
 
 
-def _fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
-    """Worked out once: an entry answers many requests. Of the body it depends on the size, which may be in the ETag."""
-    memo, key = found.entry.memo, (schema, found.artifact, found.state)
+def _fixed_part(page: CachedPage, schema: KeySchema) -> _FixedPart:
+    """Return the fixed part, built once for each entry. It depends on the body's size, which may be in the ETag."""
+    memo, key = page.entry.memo, (schema, page.artifact, page.state)
     kept = memo.get(key)
-    if not isinstance(kept, _FixedPart) or kept.body_bytes != found.body.size_bytes:
-        kept = memo[key] = _make_fixed_part(found, schema)
+    if not isinstance(kept, _FixedPart) or kept.body_bytes != page.body.size_bytes:
+        kept = memo[key] = _make_fixed_part(page, schema)
     return kept
 
 
-def _make_fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
-    entry, artifact, body, state = found.entry, found.artifact, found.body, found.state
+def _make_fixed_part(page: CachedPage, schema: KeySchema) -> _FixedPart:
+    entry, artifact, body, state = page
     value = entry.value
     stored: Mapping[str, str | list[str]] = getattr(value, "headers", None) or {}
     status: int = getattr(value, "status", None) or 200
     if artifact is Artifact.RSC and status in REDIRECTS:
-        # The client takes the redirect out of the payload; fetch would follow it, and give the client another page's.
+        # The client reads the redirect from the RSC payload; fetch would follow a 3xx and return another page's payload.
         status = 200
     shown = "STALE" if state is Freshness.STALE else "HIT"
     headers = [
@@ -184,10 +181,9 @@ def _make_fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
 
 
 def passed_answer(response: PageResponse, state: str | None = None) -> PassedAnswer:
-    """The page handler's answer; `state` MISS where it goes into the cache.
+    """Return the page handler's answer for the visitor; `state` is MISS if it is being stored.
 
-    An inner cache's state is none of ours and is taken off, but for STATIC, which says that
-    the answer is a file.
+    The state of a cache inside the page handler is removed, except for STATIC, which says that the answer is a file.
     """
     if state is not None:
         added = ((STATE_HEADER, state), (NEXT_STATE_HEADER, state))

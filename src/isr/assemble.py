@@ -14,8 +14,8 @@ from cache.tiered import TieredCacheHandler
 from datacache.context import DataCache, enter_data_cache
 from isr.page_cache import PageCache
 from isr.revalidator import Revalidator
+from isr.served_build import served_build
 from isr.settings import ImagesSwitch
-from isr.site import site_of
 from isr.store import PageStore
 from isr.writer import PageWriter
 from pages.images.endpoint import Images
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from cache.kv_namespace import KVNamespace
     from core.body import Body
     from core.runtime import Runtime
+    from isr.served_build import ServedBuild
     from isr.settings import Settings
-    from isr.site import Site
     from isr.store import Digest
     from pages.handler import PageHandler
     from pages.images.endpoint import ImageSources, ImageTransformer
@@ -79,7 +79,7 @@ def assemble(
     handler that the site's own code has set, if it has.
     """
     settings = parts.settings
-    build = site_of(source.build if source else None, settings.build_id, settings.key_schema)
+    build = served_build(source.build if source else None, settings.build_id, settings.key_schema)
     if handler is None:  # one that is empty may be false
         handler = _default_cache_handler(parts, build, prefix, runtime)
     lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
@@ -106,7 +106,7 @@ def _has_images(parts: SharedParts) -> bool:
     return parts.image_transformer is not None or has_python_pages(settings)
 
 
-def _images(parts: SharedParts, build: Site, handler: CacheHandler, runtime: Runtime) -> Images:
+def _images(parts: SharedParts, build: ServedBuild, handler: CacheHandler, runtime: Runtime) -> Images:
     return Images(
         rules=parts.settings.image_rules,
         sources=parts.image_sources,
@@ -118,7 +118,7 @@ def _images(parts: SharedParts, build: Site, handler: CacheHandler, runtime: Run
     )
 
 
-def _default_cache_handler(parts: SharedParts, build: Site, prefix: str, runtime: Runtime) -> CacheHandler:
+def _default_cache_handler(parts: SharedParts, build: ServedBuild, prefix: str, runtime: Runtime) -> CacheHandler:
     """Return KV with memory in front; only one of them if there is no namespace, or no memory."""
     settings = parts.settings
     memory_bytes = settings.memory_bytes // max(1, len(settings.tenants))

@@ -9,7 +9,7 @@ from core.http import REVALIDATED_HEADER
 from core.paths import PRERENDER_FOLDER, is_below
 from isr.admission import Refusal, header_tags
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
-from isr.lookup import Hidden, Lookup, PassBy, Places, has_credentials, may_store
+from isr.lookup import Hidden, Lookup, PassBy, RequestClassifier, has_credentials, may_store
 from isr.rsc_headers import with_client_headers
 from pages.handler import PageError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.runtime import Claim, Runtime
     from isr.answer import Answer
     from isr.revalidator import Revalidator
-    from isr.store import Found, PageStore
+    from isr.store import CachedPage, PageStore
     from isr.writer import AdmittedPage, PageWriter
     from pages.handler import BodyCopy, PageHandler, PageResponse
     from pages.request import PageRequest
@@ -34,7 +34,7 @@ class PageCache:
         self, store: PageStore, writer: PageWriter, revalidator: Revalidator, page_handler: PageHandler, runtime: Runtime
     ) -> None:
         self._build = store.build
-        self._places = Places(store.build)
+        self._classifier = RequestClassifier(store.build)
         self._store = store
         self._writer = writer
         self._revalidator = revalidator
@@ -46,7 +46,7 @@ class PageCache:
 
     async def answer(self, request: PageRequest) -> Answer:
         """Answer a request. A fault in the cache is a miss and a log line."""
-        lookup = self._places.look_up(request)
+        lookup = self._classifier.classify(request)
         match lookup:
             case Hidden():
                 return NOT_FOUND
@@ -65,7 +65,7 @@ class PageCache:
                     self._revalidator.start(request.origin, lookup)
                 return await self._pass_on(request)
 
-    def _from_cache(self, request: PageRequest, lookup: Lookup, page: Found) -> Answer:
+    def _from_cache(self, request: PageRequest, lookup: Lookup, page: CachedPage) -> Answer:
         if page.state is Freshness.STALE:
             self._revalidator.start(request.origin, lookup, page)
         page = with_client_headers(page, lookup, self._build)
@@ -91,8 +91,8 @@ class PageCache:
         is_writing = False
         try:
             started_at_ms = self._store.started_at_ms()
-            wants_payload = self._build.completes_payloads and not lookup.is_rsc
-            response = await self._ask(request._replace(may_be_kept=True, wants_payload=wants_payload))
+            wants_rsc_payload = self._build.completes_rsc_payloads and not lookup.is_rsc
+            response = await self._ask(request._replace(may_be_kept=True, wants_rsc_payload=wants_rsc_payload))
             if response is None:
                 return NO_PAGE
             page = await self._writer.admit(response, lookup, started_at_ms, rsc=lookup.is_rsc, visitor=request.headers)

@@ -1,6 +1,6 @@
-"""Answering the command that pre-renders: each page with what is to be kept of it, or the reason why nothing is.
+"""Answers for the command that pre-renders: each page with the fields to store, or the reason why it is not stored.
 
-The rules are those of a page that a visitor asks for, so that a page is pre-rendered exactly where it would be kept.
+The rules are those of the page cache, so that a page is pre-rendered exactly if the page cache would store it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 class Prerendering:
-    """Stands in for the page cache where `VINEXT_PRERENDER` is on, which it never is in production."""
+    """Replaces the page cache while `VINEXT_PRERENDER` is on, which is never in production."""
 
-    def __init__(self, pages: PageHandler, static_paths: Callable[[], Any] | None) -> None:
-        self._pages = pages
+    def __init__(self, page_handler: PageHandler, static_paths: Callable[[], Any] | None) -> None:
+        self._page_handler = page_handler
         self._static_paths = static_paths
 
     async def answer(self, request: PageRequest) -> CachedAnswer:
-        """The list of paths, or one page. Never raises: a failure is an outcome."""
+        """Answer with the list of paths, or with one page. A failure is reported in the answer's headers."""
         if request.path == PATHS_URL:
             return await self._paths()
         try:
@@ -44,7 +44,7 @@ class Prerendering:
             return _answer({"error": str(error)})
 
     async def _page(self, request: PageRequest) -> CachedAnswer:
-        response = await self._pages.render(RenderRequest(request.origin, request.path))
+        response = await self._page_handler.render(RenderRequest(request.origin, request.path))
         decision = admit(response, None, rsc=False)
         if isinstance(decision, Refusal):
             await response.drop()
@@ -67,13 +67,13 @@ class Prerendering:
             return _answer({"skipped": "there is no static_paths() beside the page handler"})
         try:
             paths = self._static_paths()
-            found = list(await paths if inspect.isawaitable(paths) else paths)
+            listed = list(await paths if inspect.isawaitable(paths) else paths)
         except Exception as error:  # noqa: BLE001 - whatever the site's function raises
             return _answer({"error": f"static_paths() raised {type(error).__name__}: {error}"})
-        wrong = next((path for path in found if not isinstance(path, str) or not path.startswith("/")), None)
+        wrong = next((path for path in listed if not isinstance(path, str) or not path.startswith("/")), None)
         if wrong is not None:
             return _answer({"error": f"static_paths() gives {wrong!r}, allowed: paths that begin with /"})
-        encoded = dict.fromkeys(url_path(path) for path in found)
+        encoded = dict.fromkeys(url_path(path) for path in listed)
         return _answer({}, text_body(json.dumps(list(encoded))))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.log import Level
     from core.runtime import Runtime
     from isr.lookup import Lookup
-    from isr.store import Found, PageStore
+    from isr.store import CachedPage, PageStore
     from isr.writer import PageWriter
     from pages.handler import PageHandler
 
@@ -45,7 +45,7 @@ class Revalidator:
         self._failed: Recent[str, int] = Recent()
         self._uncacheable: Recent[str, int] = Recent()
 
-    def start(self, origin: str, lookup: Lookup, stale: Found | None = None) -> None:
+    def start(self, origin: str, lookup: Lookup, stale: CachedPage | None = None) -> None:
         """Render a page, unless that is under way or was tried a moment ago; `stale` is its entry, if there is one."""
         failed_until_ms = self._failed.get(lookup.path, 0)
         if not self._is_uncacheable(lookup.path, rsc=False) and self._clock() >= failed_until_ms:
@@ -72,17 +72,17 @@ class Revalidator:
     def _run(self, lookup: Lookup, work: Callable[[], Awaitable[object]]) -> None:
         self._runtime.run_once(f"make {lookup.path}", work, f"making {lookup.path}")
 
-    async def _regenerate(self, origin: str, lookup: Lookup, stale: Found | None) -> None:
+    async def _regenerate(self, origin: str, lookup: Lookup, stale: CachedPage | None) -> None:
         # A page that has no entry yet is not a popular one, and its path may be made up: it is not worth a write.
         if stale is not None:
             due_since_ms = stale.entry.revalidate_at_ms or 0
             if not await self._lease.take(self._store.key(lookup.path, Artifact.HTML), due_since_ms):
                 return
-        request = RenderRequest(origin, lookup.url_path, wants_payload=self._build.completes_payloads)
+        request = RenderRequest(origin, lookup.url_path, wants_rsc_payload=self._build.completes_rsc_payloads)
         if await self._render(lookup, request, stale):
             await self._render(lookup, RenderRequest(origin, lookup.url_path, rsc=True), stale)
 
-    async def _render(self, lookup: Lookup, request: RenderRequest, stale: Found | None) -> bool:
+    async def _render(self, lookup: Lookup, request: RenderRequest, stale: CachedPage | None) -> bool:
         """Render and store one artifact of a page. Return whether its RSC payload has still to be rendered."""
         path = lookup.path
         started_at_ms = self._store.started_at_ms()
@@ -110,7 +110,7 @@ class Revalidator:
             await self._store.remove(path, (stale.artifact,))
         return page.lacks_counterpart
 
-    async def _remove(self, path: str, stale: Found | None, refusal: Refusal, *, rsc: bool) -> None:
+    async def _remove(self, path: str, stale: CachedPage | None, refusal: Refusal, *, rsc: bool) -> None:
         """Remove the entry of a page that may no longer be stored; a failure says nothing against it."""
         if stale is not None and not refusal.is_failure and not refusal.has_own_cache:
             await self._store.remove(path, (Artifact.RSC,) if rsc else Artifact)

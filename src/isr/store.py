@@ -1,7 +1,4 @@
-"""An entry that answers a request.
-
-Pages in and out of the cache handler. A fault in it is a miss, or a page not kept.
-"""
+"""A build's pages in the cache handler. If the handler fails, a read is a miss and a write is lost."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
     from core.runtime import Runtime
     from isr.admission import Admission
     from isr.lookup import Lookup
-    from isr.site import Site
+    from isr.served_build import ServedBuild
     from seed.build import RouteRecord
     from seed.seeder import Seeder
 
@@ -34,7 +31,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NO_VALUE = re.compile(r"[\0\r\n]")
 
 
-class Found(NamedTuple):
+class CachedPage(NamedTuple):
     """An entry that may be served, fresh or stale, and the body in it that was asked for."""
 
     entry: CacheEntry
@@ -44,7 +41,7 @@ class Found(NamedTuple):
 
 
 def is_sendable(entry: CacheEntry) -> bool:
-    """Whether HTTP allows the headers that an entry keeps (RFC 9110, 5.1 and 5.5). Looked at once for each entry."""
+    """Return whether HTTP allows the headers of an entry (RFC 9110, 5.1 and 5.5). Each entry is checked once."""
     known = entry.memo.get(is_sendable)
     if not isinstance(known, bool):
         known = entry.memo[is_sendable] = _are_sendable(getattr(entry.value, "headers", None) or {})
@@ -57,7 +54,7 @@ def _are_sendable(headers: Headers) -> bool:
 
 
 def body_of(entry: CacheEntry, artifact: Artifact) -> Body | None:
-    """The body that an entry keeps for an artifact, None where it is of another kind."""
+    """Return the body of an artifact in an entry, None if the entry is of another kind."""
     value = entry.value
     if isinstance(value, AppPageValue) and artifact is Artifact.HTML:
         return value.html
@@ -68,13 +65,13 @@ def body_of(entry: CacheEntry, artifact: Artifact) -> Body | None:
     return None
 
 
-# A tombstone must go some day, and a handler keeps what has a period for a limited time.
+# A cache handler keeps an entry with a period for a limited time, so a tombstone has one.
 _TOMBSTONE_SECONDS = 60
 
 _STREAMED = GetContext(streamed=True)
 
 Digest: TypeAlias = "Callable[[Body], Awaitable[str]]"
-"""Names a body by its content."""
+"""Returns a name for a body that depends on its content alone."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +85,9 @@ class RenderedPage:
 
 
 class PageStore:
-    """A site's pages in a cache handler, with the build's pages behind it."""
+    """The pages of a build in a cache handler, which is seeded with the build's own pages as they are asked for."""
 
-    def __init__(self, build: Site, handler: CacheHandler, seeder: Seeder, digest: Digest, runtime: Runtime) -> None:
+    def __init__(self, build: ServedBuild, handler: CacheHandler, seeder: Seeder, digest: Digest, runtime: Runtime) -> None:
         self.build = build
         self._handler = handler
         self._seeder = seeder
@@ -98,17 +95,17 @@ class PageStore:
         self._clock = runtime.clock
         self._log = runtime.log
         self._invalidated_at_ms = 0
-        # Paths that were found to be route handlers: asked for as such at once.
+        # Paths known to be route handlers: their route artifact is looked up first.
         self._routes: Recent[str, None] = Recent()
 
     def key(self, path: str, artifact: Artifact) -> str:
-        """The cache key of an artifact; `path` is one of `normalize_path`."""
+        """Return the cache key of an artifact; `path` is one of `normalize_path`."""
         return self.build.key(path, artifact)
 
-    async def find(self, lookup: Lookup) -> Found | None:
-        """The entry that answers a request, out of the cache or of the build."""
-        forms = zip(lookup.artifacts, lookup.keys, strict=True)
-        for artifact, key in reversed(tuple(forms)) if lookup.path in self._routes else forms:
+    async def find(self, lookup: Lookup) -> CachedPage | None:
+        """Return the page that answers a request, from the cache or from the build; None if neither has it."""
+        keys = zip(lookup.artifacts, lookup.keys, strict=True)
+        for artifact, key in reversed(tuple(keys)) if lookup.path in self._routes else keys:
             try:
                 entry = await self._handler.get(key, _STREAMED)
             except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
@@ -124,11 +121,11 @@ class PageStore:
                 if state is not Freshness.EXPIRED:
                     if artifact is Artifact.ROUTE:
                         self._routes[lookup.path] = None
-                    return Found(entry, artifact, body, state)
+                    return CachedPage(entry, artifact, body, state)
         return None
 
     async def record(self, path: str) -> RouteRecord | None:
-        """What the build says of a path."""
+        """Return the build's record of a path, None if it has none."""
         return await self._seeder.record(path)
 
     async def write(self, path: str, admission: Admission, page: RenderedPage) -> None:
@@ -146,27 +143,27 @@ class PageStore:
         await self._set(self.key(path, admission.artifact), value, context)
 
     async def remove(self, path: str, artifacts: Iterable[Artifact]) -> None:
-        """Leave tombstones for artifacts of a page, so that the build's do not come back either."""
+        """Replace artifacts of a page with tombstones, so that the build's are not seeded again either."""
         context = SetContext(tags=self._path_tags(path), revalidate=_TOMBSTONE_SECONDS)
         for artifact in artifacts:
             await self._set(self.key(path, artifact), None, context)
 
     async def revalidate_tags(self, tags: Iterable[str]) -> None:
-        """Invalidate every page that carries one of the tags. Raises what the handler raises."""
+        """Invalidate every page that carries one of the tags. Raise the handler's own exceptions."""
         try:
             await self._handler.revalidate_tag(tuple(tags))
         finally:
             self._invalidated_at_ms = self._clock()
 
     async def revalidate_path_prefix(self, prefix: str) -> None:
-        """Invalidate the page at a path and those below it. Raises what the handler raises."""
+        """Invalidate the page at a path and those below it. Raise the handler's own exceptions."""
         try:
             await self._handler.revalidate_by_path_prefix(prefix)
         finally:
             self._invalidated_at_ms = self._clock()
 
     def forget_read(self) -> None:
-        """Forget what was remembered of the cache, so that the next read finds what somebody else has written."""
+        """Let the next read see the pages that another writer has stored meanwhile."""
         try:
             self._handler.reset_request_cache()
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
@@ -187,7 +184,7 @@ class PageStore:
         return False
 
     def _path_tags(self, path: str) -> tuple[str, ...]:
-        # Those of a very long path are not valid. Its layouts' still are, and reach it.
+        # A very long path has no valid tags of its own; those of its layouts are valid, and invalidate it too.
         return tuple(filter(is_valid_tag, path_tags(self.build.schema, path)))
 
     async def _set(self, key: str, value: CacheValue | None, context: SetContext) -> None:

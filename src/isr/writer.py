@@ -37,7 +37,7 @@ class AdmittedPage:
     def lacks_counterpart(self) -> bool:
         """Whether the page is HTML and an RSC payload, and the answer has one of them only."""
         is_page = self.admission.artifact is not Artifact.ROUTE
-        return is_page and self.response.payload is None and has_rsc_payload(self.response)
+        return is_page and self.response.rsc_payload is None and has_rsc_payload(self.response)
 
 
 class PageWriter:
@@ -69,11 +69,11 @@ class PageWriter:
         response = page.response
         html = RenderedPage(response.status, stored_headers(response), body, page.started_at_ms)
         await self._store_artifact(page.path, page.admission, html, event)
-        if response.payload is not None and page.admission.artifact is Artifact.HTML:
+        if response.rsc_payload is not None and page.admission.artifact is Artifact.HTML:
             # Its other headers are added to each answer.
             stale_time = response.header(_STALE_TIME_HEADER)
             headers = {} if stale_time is None else {_STALE_TIME_HEADER: stale_time}
-            rsc = RenderedPage(response.status, headers, response.payload, page.started_at_ms)
+            rsc = RenderedPage(response.status, headers, response.rsc_payload, page.started_at_ms)
             await self._store_artifact(page.path, replace(page.admission, artifact=Artifact.RSC), rsc, event)
         return None
 

@@ -16,7 +16,7 @@ from cache.keys import KeySchema
 from core.body import BytesBody
 from isr.answer import cached_answer, passed_answer
 from isr.page_headers import stored_headers
-from isr.store import Found, body_of
+from isr.store import CachedPage, body_of
 from seed.build import Artifact
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def found(
     headers: Headers | None = None,
     status: int | None = None,
     state: Freshness = Freshness.FRESH,
-) -> Found:
+) -> CachedPage:
     value: CacheValue
     if artifact is Artifact.ROUTE:
         value = AppRouteValue(BODY, status or 200, headers or {})
@@ -62,10 +62,10 @@ def found(
         value = AppPageValue(rsc_data=BODY, headers=headers, status=status)
     else:
         value = AppPageValue(html=BODY, headers=headers, status=status)
-    return Found(CacheEntry.make(value, (), START_MS, 60, 600), artifact, BODY, state)
+    return CachedPage(CacheEntry.make(value, (), START_MS, 60, 600), artifact, BODY, state)
 
 
-def answer(given: Found, headers: dict[str, str] | None = None, method: str = "GET", schema: KeySchema = V2) -> CachedAnswer:
+def answer(given: CachedPage, headers: dict[str, str] | None = None, method: str = "GET", schema: KeySchema = V2) -> CachedAnswer:
     return cached_answer(request("/about", headers, method), given, schema, START_MS + 7900)
 
 

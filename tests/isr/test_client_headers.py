@@ -13,12 +13,12 @@ from cache.keys import KeySchema
 from core.body import BytesBody
 from isr.lookup import Lookup
 from isr.rsc_headers import route_pattern, with_client_headers
-from isr.site import Site
-from isr.store import Found, body_of
+from isr.served_build import ServedBuild
+from isr.store import CachedPage, body_of
 from seed.build import Artifact
 
 BUILD_HEADERS = {"X-Vinext-RSC-Compatibility-Id": "compatible", "X-Vinext-RSC-Build-Id": "rsc-1"}
-SITE = Site("build-1", KeySchema.V2, trailing_slash=False, base_path="/shop", rsc_headers=BUILD_HEADERS)
+SITE = ServedBuild("build-1", KeySchema.V2, trailing_slash=False, base_path="/shop", rsc_headers=BUILD_HEADERS)
 TAGS = (
     "/blog/a b",
     "_N_T_/blog/a b",
@@ -29,13 +29,13 @@ TAGS = (
 )
 
 
-def found(headers: dict[str, str] | None, artifact: Artifact = Artifact.RSC) -> Found:
+def found(headers: dict[str, str] | None, artifact: Artifact = Artifact.RSC) -> CachedPage:
     body = BytesBody(b"payload")
     value = AppPageValue(rsc_data=body, headers=headers) if artifact is Artifact.RSC else AppPageValue(html=body, headers=headers)
-    return Found(CacheEntry.make(value, TAGS, START_MS, 60, None), artifact, body, Freshness.FRESH)
+    return CachedPage(CacheEntry.make(value, TAGS, START_MS, 60, None), artifact, body, Freshness.FRESH)
 
 
-def headers_of(result: Found) -> dict[str, object]:
+def headers_of(result: CachedPage) -> dict[str, object]:
     assert isinstance(result.entry.value, AppPageValue)
     return dict(result.entry.value.headers or {})
 
@@ -107,10 +107,10 @@ def test_no_body_is_kept_with_what_is_made_once() -> None:
     ("artifact", "site"),
     [
         pytest.param(Artifact.HTML, SITE, id="not a payload"),
-        pytest.param(Artifact.RSC, Site("build-1", KeySchema.V2, trailing_slash=False), id="no build that tells"),
+        pytest.param(Artifact.RSC, ServedBuild("build-1", KeySchema.V2, trailing_slash=False), id="no build that tells"),
     ],
 )
-def test_anything_else_is_left_alone(artifact: Artifact, site: Site) -> None:
+def test_anything_else_is_left_alone(artifact: Artifact, site: ServedBuild) -> None:
     given = found(None, artifact)
     assert with_client_headers(given, lookup(artifact), site) is given
 

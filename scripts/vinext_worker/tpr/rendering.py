@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from core.body import Body
-    from isr.site import Site
+    from isr.served_build import ServedBuild
     from pages.handler import BodyCopy, PageResponse
     from seed.entries import SeedItem
     from seed.sources import Source
@@ -36,7 +36,7 @@ _AT_ONCE = 6
 class HttpPage:
     """An answer over HTTP, as `isr.admission` looks at answers."""
 
-    payload = None
+    rsc_payload = None
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
@@ -72,7 +72,7 @@ class HttpPage:
 class Renderer:
     """Asks a server for pages, and makes entries of those that the cache would keep."""
 
-    def __init__(self, url: str, host: str | None, site: Site, source: Source | None) -> None:
+    def __init__(self, url: str, host: str | None, site: ServedBuild, source: Source | None) -> None:
         self._site = site
         self._source = source
         self._origin = url.rstrip("/")
