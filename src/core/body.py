@@ -95,6 +95,9 @@ def body_text(body: Body) -> str:
     return body.to_bytes().decode("utf-8", "replace")
 
 
+MAX_BODY_BYTES = 25 * 1024 * 1024
+"""The largest value in KV, and the largest file among the assets."""
+
 MAX_DEPTH = 500
 """How deep a JSON text may be nested. Python parses each level on the stack, and where that ends inside a Worker, so
 does the whole isolate."""

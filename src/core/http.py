@@ -1,7 +1,8 @@
-"""The rules of HTTP, each once: statuses, header names, `Cache-Control`."""
+"""The rules of HTTP, each once: statuses, header names, `Cache-Control`, `Vary`, `If-None-Match`."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 TAGS_HEADER = "x-vinext-cache-tags"
@@ -20,37 +21,46 @@ NEXT_STATE_HEADER = "x-nextjs-cache"
 
 NULL_BODY_STATUSES = frozenset({101, 103, 204, 205, 304})
 
+STORABLE_STATUSES = REDIRECTS | {200, 404, 410}
+"""The statuses of answers that the page cache may store."""
+
+CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+"""Request headers, in lower case, that identify the visitor. vinext makes a route handler's answer to them private."""
+
 OUTCOME_HEADER = "x-vinext-prerender"
-"""Percent-encoded JSON: what is kept with a page's body, else `skipped` or `error` with the reason."""
+"""Percent-encoded JSON: the fields that are stored with a page's body, else `skipped` or `error` with the reason."""
 
 # What vinext and Next.js send for a page that never gets stale (one year).
 NEVER_STALE_SECONDS = 31_536_000
 
 # Ten digits are three centuries; more is a mistake, and costs time to read.
-_MOST_DIGITS = 10
+_MAX_DIGITS = 10
+
+# A comma inside a quoted entity tag belongs to the tag. A backslash escapes nothing there (RFC 9110, 8.8.3).
+_LIST_MEMBER = re.compile(r'(?:"[^"]*"?|[^",])+')
 
 
 @dataclass(frozen=True)
 class Period:
-    """How long a page lives: `revalidate` None is for ever, `expire` None without an end."""
+    """How long a page lives: with `revalidate_seconds` None it never gets stale, with `expire_seconds` None it never expires."""
 
     revalidate_seconds: float | None
     expire_seconds: float | None
 
 
 def directives(value: str) -> dict[str, str]:
-    """The directives of a Cache-Control field (RFC 9111, 5.2), names in lower case.
+    """Return the directives of a Cache-Control field (RFC 9111, 5.2) by their names in lower case.
 
-    A comma inside a quoted string does not end a directive. One without a value has "".
+    A comma inside a quoted string does not end a directive. A directive without a value has "".
     """
-    found: dict[str, str] = {}
+    arguments: dict[str, str] = {}
     start, quoted, escaped = 0, False, False
     for position in range(len(value) + 1):
         character = value[position] if position < len(value) else ","
         if character == "," and (not quoted or position == len(value)):
             name, _, argument = value[start:position].partition("=")
             if name.strip():
-                found.setdefault(name.strip().lower(), argument.strip().strip('"'))
+                arguments.setdefault(name.strip().lower(), argument.strip().strip('"'))
             start = position + 1
         elif escaped:
             escaped = False
@@ -58,30 +68,45 @@ def directives(value: str) -> dict[str, str]:
             escaped = True
         elif character == '"':
             quoted = not quoted
-    return found
+    return arguments
 
 
-def forbids_storing(found: dict[str, str]) -> str | None:
-    """The directive that keeps an answer out of a shared cache, None where there is none."""
-    return next((name for name in ("no-store", "private", "no-cache") if name in found), None)
+def forbids_storing(given: dict[str, str]) -> str | None:
+    """Return the directive that keeps an answer out of a shared cache, None if there is none."""
+    return next((name for name in ("no-store", "private", "no-cache") if name in given), None)
 
 
-def shared_period(found: dict[str, str], max_age: str) -> Period | None:
-    """The period for shared caches that the directive named `max_age` gives.
+def shared_period(given: dict[str, str], max_age: str) -> Period | None:
+    """Return the period for shared caches that the directive named `max_age` gives.
 
-    `stale-while-revalidate=S` ends the page S seconds after its period (RFC 5861, 3). A
-    zero or unreadable period is none: such an answer is not kept.
+    With `stale-while-revalidate=S` the page expires S seconds after its period (RFC 5861, 3). None for a period
+    that is zero or cannot be read: such an answer is not stored.
     """
-    seconds = _seconds(found.get(max_age))
+    seconds = _seconds(given.get(max_age))
     if not seconds:
         return None
-    window = _seconds(found.get("stale-while-revalidate"))
+    window = _seconds(given.get("stale-while-revalidate"))
     if seconds >= NEVER_STALE_SECONDS and window is None:
         return Period(None, None)
     return Period(seconds, None if window is None else seconds + window)
 
 
 def _seconds(value: str | None) -> int | None:
-    if value is None or not value.isascii() or not value.isdigit() or len(value) > _MOST_DIGITS:
+    if value is None or not value.isascii() or not value.isdigit() or len(value) > _MAX_DIGITS:
         return None
     return int(value)
+
+
+def vary_names(vary: str | None) -> tuple[str, ...]:
+    """Return the header names of a Vary field (RFC 9110, 12.5.5) in lower case; `*` is one of them."""
+    return tuple(name for part in (vary or "").split(",") if (name := part.strip().lower()))
+
+
+def matches_etag(if_none_match: str | None, etag: str) -> bool:
+    """Return whether an If-None-Match field names an entity tag: `*`, or one that is weakly the same (RFC 9110, 13.1.2)."""
+    if if_none_match is None:
+        return False
+    if if_none_match.strip() == "*":
+        return True
+    opaque = etag.removeprefix("W/")
+    return any(member.strip().removeprefix("W/") == opaque for member in _LIST_MEMBER.findall(if_none_match))

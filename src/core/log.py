@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from core.recent import Recent
 
 if TYPE_CHECKING:
-    from core.runtime import Clock
+    from collections.abc import Callable
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -41,7 +41,7 @@ class QuietLog:
     next line tells how many were left out since the last.
     """
 
-    def __init__(self, log: Log, clock: Clock) -> None:
+    def __init__(self, log: Log, clock: Callable[[], int]) -> None:
         self._log = log
         self._clock = clock
         # Until when an event is left out, and how many were.

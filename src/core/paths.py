@@ -1,10 +1,24 @@
-"""Paths of URLs: how they are normalized for keys and tags, and which of them nobody may see."""
+"""Paths of URLs: how they are normalized for keys and tags, which name a file, and which are private."""
 
 from __future__ import annotations
 
 from urllib.parse import quote, unquote
 
 from core.arguments import require_text
+
+PRERENDER_FOLDER = "__prerender"
+
+ADMIN_FOLDER = "__vinext"
+
+PRIVATE_FOLDERS = frozenset({PRERENDER_FOLDER, ADMIN_FOLDER})
+"""Folders at the top of a site whose files no visitor may read."""
+
+PATHS_URL = f"/{ADMIN_FOLDER}/static-paths"
+"""The URL path that lists the paths to pre-render."""
+
+_MAX_DECODINGS = 4
+
+_DOT_SEGMENTS = frozenset({".", ".."})
 
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
@@ -35,7 +49,7 @@ def normalize_path(path: str) -> str:
 
 
 def is_decodable_path(path: str) -> bool:
-    """Tell whether every segment decodes; vinext answers 400 where not, so such a path has no page of its own."""
+    """Return whether every segment decodes; vinext answers 400 if not, so such a path has no page of its own."""
     require_text("path", path)
     return "%" not in path or all(_percent_decode(segment) is not None for segment in path.split("/"))
 
@@ -75,15 +89,30 @@ def _percent_decode(text: str) -> str | None:
 
 def _resolve_dots(path: str) -> str:
     """Apply vinext's `normalizePath`; it leaves a path alone, trailing slash included, that needs nothing."""
-    if path.startswith("/") and "//" not in path and not any(s in {".", ".."} for s in path.split("/")):
+    if path.startswith("/") and "//" not in path and not has_dot_segment(path):
         return path
+    return "/" + "/".join(_resolved_segments(path))
+
+
+def _resolved_segments(path: str) -> list[str]:
+    """Return the segments of a path without the empty ones, dots resolved (RFC 3986, 5.2.4)."""
     resolved: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
             del resolved[-1:]
         elif segment not in {"", "."}:
             resolved.append(segment)
-    return "/" + "/".join(resolved)
+    return resolved
+
+
+def has_dot_segment(path: str) -> bool:
+    """Return whether a segment of a decoded path is `.` or `..`."""
+    return not _DOT_SEGMENTS.isdisjoint(path.split("/"))
+
+
+def is_file_path(path: str) -> bool:
+    """Return whether a decoded path without its leading slash names a file below a folder and cannot leave that folder."""
+    return "\0" not in path and "" not in path.split("/") and not has_dot_segment(path)
 
 
 def strip_trailing_slash(path: str) -> str:
@@ -91,47 +120,32 @@ def strip_trailing_slash(path: str) -> str:
     return path[:-1] if len(path) > 1 and path.endswith("/") else path
 
 
-PRERENDER_FOLDER = "__prerender"
-
-ADMIN_FOLDER = "__vinext"
-
-
 def is_admin(path: str) -> bool:
-    """Whether a path is one of the endpoints for those who run the site (`isr.admin`), in whatever spelling."""
-    # Every page asks this, and few paths need a closer look.
+    """Return whether a path, in any spelling, is one of the endpoints for the people who run the site (`isr.admin`)."""
+    # Every request comes here, and few paths need a closer look.
     return ("%" in path or "vinext" in path.lower()) and is_below(path, ADMIN_FOLDER)
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Whether a path, in any spelling, is the folder or below it.
+    """Return whether a path, in any spelling, is the folder or below it.
 
-    A file server may decode a path again, fold slashes and resolve dots, so that is done
-    here as often as it can be done.
+    A file server may decode a path again, fold slashes and resolve dots, so this does the same.
     """
     if "%" not in path and folder not in path.lower():
         return False
-    for _ in range(4):
+    for _ in range(_MAX_DECODINGS):
         decoded = unquote(path).replace("\\", "/")
         if decoded == path:
             break
         path = decoded
-    segments: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            if segments:
-                segments.pop()
-        elif segment not in {"", "."}:
-            segments.append(segment)
+    segments = _resolved_segments(path)
     return bool(segments) and segments[0].lower() == folder
 
-
-PATHS_URL = "/__vinext/static-paths"
-"""Asks for the list of paths."""
 
 # What may stand in a path as it is (RFC 3986, 3.3), and a percent sign that encodes already.
 _PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
 
 
 def url_path(path: str) -> str:
-    """A path as a URL has it; what is percent-encoded already stays."""
+    """Return a path as a URL has it; what is percent-encoded already stays."""
     return quote(path, safe=_PATH_CHARACTERS)

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Clock: TypeAlias = Callable[[], int]
-"""Gives the time in epoch milliseconds."""
+"""Returns the time in epoch milliseconds."""
 
 
 class Background(Protocol):
-    """Runs work that outlives the answer."""
+    """Background work, which outlives the answer."""
 
     def run(self, work: Awaitable[object], what: str) -> None:
         """Keep `work` alive until it is done and log its failure under the name `what`; never raises."""
         ...
 
     async def finish(self, work: Coroutine[object, object, T], what: str) -> T:
-        """Wait for `work`, which goes on after the answer, and after its caller was cancelled."""
+        """Wait for `work`, which continues after the answer, and after its caller was cancelled."""
         ...
 
 
@@ -34,22 +34,22 @@ class Claim(Protocol):
     """The right, and the duty, to do a piece of work."""
 
     def release(self) -> None:
-        """Say that the work is done, whatever came of it. Twice is as good as once."""
+        """Say that the work has ended, well or not. A second call does nothing."""
 
 
 class SingleFlight(Protocol):
     """One run at a time of the same work, across all requests of an isolate."""
 
     def claim(self, key: str) -> Claim | None:
-        """Take on the work under `key`; None where somebody is at it already."""
+        """Claim the work under `key`; return None if another run has claimed it."""
 
     async def wait(self, key: str) -> None:
-        """Until whoever is at the work under `key` has released it, or has taken too long."""
+        """Wait until the claim on `key` is released, or has lasted too long."""
 
     async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of `work`, or of the run under `key` that is under way.
+        """Return the result of `work`, or of the run under `key` that is under way.
 
-        Where that run fails or takes too long, the caller does the work itself.
+        If that run fails or takes too long, the caller does the work itself.
         """
 
 
@@ -70,15 +70,15 @@ class Cell(ABC):
 
     @abstractmethod
     def _wake(self) -> None:
-        """Let everybody go on who waits; twice is as good as once."""
+        """Resume every waiter. A second call does nothing."""
 
     @abstractmethod
     async def released(self) -> None:
-        """Wait for the release. Raises TimeoutError where that takes too long."""
+        """Wait for the release. Raise TimeoutError if that takes too long."""
 
 
 class CellFlight(ABC):
-    """Single flight by cells, whatever their waiting is made of (see SingleFlight)."""
+    """Single flight by cells; a subclass says how to wait for one (see SingleFlight)."""
 
     def __init__(self) -> None:
         self.cells: dict[str, Cell] = {}
@@ -121,15 +121,28 @@ async def _settled(cell: Cell) -> None:
     try:
         await cell.released()
     except TimeoutError:
-        # Whoever was at it may never release it.
+        # A request that was cancelled never releases its claim.
         cell.release()
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Single flight, background work, the time and a log; of workerd, or of a test."""
+    """Single flight, background work, the time and a log, of workerd or of a test."""
 
     flight: SingleFlight
     background: Background
     clock: Clock
     log: Log
+
+    def run_once(self, key: str, work: Callable[[], Awaitable[object]], what: str) -> None:
+        """Run `work` in the background, named `what` in the log, unless a run under `key` is under way; never raises."""
+        claim = self.flight.claim(key)
+        if claim is not None:
+            self.background.run(_released(claim, work), what)
+
+
+async def _released(claim: Claim, work: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await work()
+    finally:
+        claim.release()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class ServiceResponse:
     """An answer of a service (the protocol of `pages.handler`)."""
 
-    payload = None
+    rsc_payload = None
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw

@@ -1,9 +1,9 @@
-"""The endpoints of the people who run the site, below `/__vinext/`: filling the cache, and invalidating.
+"""The endpoints for the people who run the site, below `/__vinext/`: they populate the cache, and invalidate.
 
-    POST /__vinext/seed         NDJSON, an entry a line: a stored entry of vinext's with its "key" beside it
+    POST /__vinext/seed         NDJSON, one entry a line: a stored entry as vinext writes it, with its "key" beside it
     POST /__vinext/revalidate   {"tags": [...], "paths": ["/a", {"path": "/a", "type": "layout"}], "prefixes": [...]}
 
-They exist where a token is set. Whatever is asked for below that folder is answered here and never passed on.
+They exist if a token is set. No request for a path below that folder reaches the page handler.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from core.log import Log
     from pages.request import PageRequest
 
-MOST_NAMES = 1000
+MAX_NAMES = 1000
 
 _FIELDS = ("tags", "paths", "prefixes")
 
@@ -42,14 +42,14 @@ _TYPES: tuple[Literal["page", "layout"], ...] = ("page", "layout")
 
 @dataclass(frozen=True)
 class RevalidateRequest:
-    """What is to be invalidated; the paths are among the tags already, as Next.js's `revalidatePath` has them."""
+    """Tags and prefixes to invalidate. Paths are among the tags, as in Next.js's `revalidatePath`."""
 
     tags: tuple[str, ...]
     prefixes: tuple[str, ...]
 
     @classmethod
     def parse(cls, body: bytes) -> RevalidateRequest:
-        """Read a request's JSON; raises ValueError that says what is wrong, and what is allowed."""
+        """Read a request's JSON. Raise ValueError that says what is wrong and what is allowed."""
         try:
             document = parse_json(body)
         except CacheError as error:
@@ -60,8 +60,8 @@ class RevalidateRequest:
         if not all(isinstance(items, list) for items in lists.values()):
             raise ValueError(f"{', '.join(_FIELDS)} must be lists")
         count = sum(map(len, lists.values()))
-        if not 0 < count <= MOST_NAMES:
-            raise ValueError(f"{count} tags, paths and prefixes, allowed: 1 to {MOST_NAMES}")
+        if not 0 < count <= MAX_NAMES:
+            raise ValueError(f"{count} tags, paths and prefixes, allowed: 1 to {MAX_NAMES}")
         for tag in lists["tags"]:
             if not is_valid_tag(tag):
                 raise ValueError(f"{tag!r} is no tag: 1 to 256 characters without control characters, \\ and :")
@@ -81,22 +81,22 @@ def _path_tag(item: object) -> str:
 
 
 def _path(item: object, what: str) -> str:
-    """A path as in tags, however it was written."""
+    """Return a path as it is written in tags."""
     if not isinstance(item, str) or not item.startswith("/"):
         raise ValueError(f"{item!r} is not {what} that begins with /")
     return normalize_path(item)
 
 
-MOST_LINES = 100
+MAX_LINES = 100
 
-MOST_BODY_BYTES = 16 * 1024 * 1024
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 # A Worker may have six connections waiting for their answer at a time.
 _AT_ONCE = 6
 
 
 class Invalidation(Protocol):
-    """Invalidates pages; raises what the cache handler raises."""
+    """Invalidates pages. Its methods raise the cache handler's own exceptions."""
 
     async def revalidate_tags(self, tags: Iterable[str]) -> None: ...
 
@@ -105,14 +105,14 @@ class Invalidation(Protocol):
 
 @dataclass(frozen=True)
 class AdminCache:
-    """What the endpoints work on: the cache of the request's host."""
+    """The cache of the request's host."""
 
     handler: CacheHandler
     invalidation: Invalidation
 
 
 class _RefusedError(Exception):
-    """The request is answered by a status and a reason."""
+    """The request is answered with a status and a reason."""
 
     def __init__(self, status: int, reason: str, *headers: tuple[str, str]) -> None:
         self.status = status
@@ -121,7 +121,7 @@ class _RefusedError(Exception):
 
 
 class Admin:
-    """Answers requests for the endpoints. `token` None: there are none."""
+    """Answers requests for the endpoints. With `token` None there are none."""
 
     def __init__(self, token: str | None, log: Log) -> None:
         self._token = token
@@ -133,10 +133,10 @@ class Admin:
         read_body: Callable[[int], Awaitable[Body | None]],
         open_cache: Callable[[], Awaitable[AdminCache | None]],
     ) -> CachedAnswer:
-        """Answer a request for whose path `lookup.is_admin` holds.
+        """Answer a request to a path for which `core.paths.is_admin` holds.
 
-        `read_body` gives the body, None where it is larger than so many bytes; `open_cache` gives None where the site's cache
-        is not known just now. Neither is called before the token was found right.
+        `read_body` returns the body, None if it is larger than the given number of bytes; `open_cache` returns None if the
+        site's cache is not known just now. Neither is called before the token has been checked.
         """
         if self._token is None:
             return NOT_FOUND
@@ -163,8 +163,8 @@ class Admin:
         lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
         if not lines:
             raise _RefusedError(400, "the body is empty; send an entry a line")
-        if len(lines) > MOST_LINES:
-            raise _RefusedError(400, f"{len(lines)} entries, allowed: {MOST_LINES} a request")
+        if len(lines) > MAX_LINES:
+            raise _RefusedError(400, f"{len(lines)} entries, allowed: {MAX_LINES} a request")
         refused: list[dict[str, object]] = []
         for start in range(0, len(lines), _AT_ONCE):
             results = await asyncio.gather(*(_set(cache.handler, line) for _, line in lines[start : start + _AT_ONCE]))
@@ -192,19 +192,19 @@ class Admin:
 
 
 async def _set(handler: CacheHandler, line: bytes) -> tuple[str | None, str | None]:
-    """Give one line to the handler: its key, where it has one, and why it was refused, where it was."""
+    """Write the entry of one line. Return its key, if it has one, and the reason if it was refused."""
     key: str | None = None
     try:
         document, bodies = parse_detached(line, DETACH)
-        found = document.pop("key", None) if isinstance(document, dict) else None
-        if not isinstance(found, str) or not found:
+        given = document.pop("key", None) if isinstance(document, dict) else None
+        if not isinstance(given, str) or not given:
             return None, "a line is an object with a key, which is a string"
-        key = found
+        key = given
         entry = read_entry(document, bodies)
         await handler.set(key, entry.value, SetContext.of(entry))
     except CacheError as error:
         return key, str(error)
-    except Exception as error:  # noqa: BLE001 - a handler may be anybody's, and the other lines go on
+    except Exception as error:  # noqa: BLE001 - a cache handler may be the site's own, and the other lines go on
         return key, f"{type(error).__name__}: {error}"
     return key, None
 
@@ -224,11 +224,11 @@ async def _cache(open_cache: Callable[[], Awaitable[AdminCache | None]]) -> Admi
 
 async def _body(read_body: Callable[[int], Awaitable[Body | None]]) -> bytes:
     try:
-        body = await read_body(MOST_BODY_BYTES)
+        body = await read_body(MAX_REQUEST_BYTES)
     except PageError as error:
         raise _RefusedError(400, f"the body broke off: {error}") from error
     if body is None:
-        raise _RefusedError(413, f"the body is larger than {MOST_BODY_BYTES} bytes; send fewer entries a request")
+        raise _RefusedError(413, f"the body is larger than {MAX_REQUEST_BYTES} bytes; send fewer entries a request")
     return body.to_bytes()
 
 

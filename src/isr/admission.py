@@ -1,4 +1,4 @@
-"""What a page handler's answer says about keeping it. No I/O, no clock."""
+"""Whether a page handler's answer may be stored, and how. Pure functions: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cache.tags import is_valid_tag, merge_tags
-from core.http import INNER_CACHE_HEADER, REDIRECTS, TAGS_HEADER, Period, directives, forbids_storing, shared_period
+from core.http import (
+    INNER_CACHE_HEADER,
+    REDIRECTS,
+    STORABLE_STATUSES,
+    TAGS_HEADER,
+    Period,
+    directives,
+    forbids_storing,
+    shared_period,
+    vary_names,
+)
 from isr.lookup import ROUTER_HEADERS
 from seed.build import Artifact
 
@@ -17,22 +27,18 @@ if TYPE_CHECKING:
     from pages.request import Headers
     from seed.build import RouteRecord
 
-MOST_BODY_BYTES = 25 * 1024 * 1024
-
-# Not now, rather than not at all.
+# Statuses that say «not now» rather than «never».
 _TEMPORARY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
-_STATUSES = REDIRECTS | {200, 404, 410}
-
-# Part of what decides which entry a request is for, or of the encoding, which is undone before an answer is kept.
-_KEPT_APART = frozenset({"", "rsc", "accept", "accept-encoding"}) | frozenset(ROUTER_HEADERS)
+# Headers that decide which entry a request is for, or the encoding, which is undone before an answer is stored.
+_KEPT_APART = frozenset({"rsc", "accept", "accept-encoding"}) | frozenset(ROUTER_HEADERS)
 
 _PERSONAL_VARY = frozenset({"*", "cookie", "authorization"})
 
 
 @dataclass(frozen=True)
 class Admission:
-    """The answer may be kept, as this artifact, so long, under these tags."""
+    """The answer may be stored: as this artifact, for this period, under these tags."""
 
     artifact: Artifact
     period: Period
@@ -41,34 +47,41 @@ class Admission:
 
 @dataclass(frozen=True)
 class Refusal:
-    """The answer may not be kept.
+    """The answer may not be stored.
 
-    `is_failure` tells that the page could not be made just now; `has_own_cache` that the
-    page handler keeps its pages itself, and may have kept this one. In neither case does
-    the answer say anything against an entry that is there already.
+    `is_failure`: the page could not be rendered just now. `has_own_cache`: the page handler stores its pages itself, and
+    may have stored this one. In neither case does the answer say anything against an entry that is there already.
+    `is_personal`: another visitor may get another answer, which may be stored.
     """
 
     reason: str
     is_failure: bool = False
     has_own_cache: bool = False
+    is_personal: bool = False
 
 
 def admit(  # noqa: PLR0911 - one rule a line
-    response: PageResponse, record: RouteRecord | None, *, rsc: bool, path: str | None = None
+    response: PageResponse,
+    record: RouteRecord | None,
+    *,
+    rsc: bool,
+    path: str | None = None,
+    visitor: Headers | None = None,
 ) -> Admission | Refusal:
-    """Decide whether a page handler's answer to a canonical request is kept.
+    """Decide whether a page handler's answer may be stored.
 
-    `record` is what the build says of the path: it gives the period and the tags of an
-    answer that has no Cache-Control at all. `path` is the one that was asked for.
+    `record` is the build's record of the path: it gives the period and the tags of an answer that has no Cache-Control
+    at all. `path` is the one that was asked for. `visitor` is the headers of the visitor's request that is answered, None
+    for a canonical request.
     """
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Refusal(f"status {response.status}", is_failure=True)
     if response.status in _TEMPORARY:
         return Refusal(f"status {response.status}", is_failure=True)
-    if response.status not in _STATUSES:
+    if response.status not in STORABLE_STATUSES:
         return Refusal(f"status {response.status}")
     if path is not None and urlsplit(response.header("location") or "").path == path:
-        # To another scheme or host, for one visitor; kept without those, it would lead everybody in a circle.
+        # It leads one visitor to another scheme or host; stored, it would lead everybody in a circle.
         return Refusal("a redirect to its own path")
     refusal = _refused_by_headers(response)
     if refusal is not None:
@@ -80,21 +93,29 @@ def admit(  # noqa: PLR0911 - one rule a line
     if artifact is None:
         given = response.header("content-type") or "no content type"
         return Refusal(f"{given} for {'an RSC' if rsc else 'a document'} request")
+    chosen = None if visitor is None else chosen_by(visitor, response)
+    if chosen is not None:
+        return Refusal(f"it varies by {chosen}, which the visitor sent", is_personal=True)
     return Admission(artifact, period, _tags(response, record))
 
 
-def chosen_by(headers: Headers, response: PageResponse) -> str | None:
-    """The header by which an answer varies and which the visitor sent: the answer is then no more than one of several.
+def has_rsc_payload(response: PageResponse) -> bool:
+    """Return whether a page says that it has an RSC payload: it varies by the header that asks for one."""
+    return "rsc" in vary_names(response.header("vary"))
 
-    What the cache keeps apart itself, and what says nothing of the content, is left out.
+
+def chosen_by(headers: Headers, response: PageResponse) -> str | None:
+    """Return a header by which an answer varies and which the visitor sent, None if there is none.
+
+    An answer with such a header is one of several. Headers that the cache keeps apart itself, and those that do not
+    change the content, do not count.
     """
-    vary = (response.header("vary") or "").lower()
-    names = (part.strip() for part in vary.split(","))
+    names = vary_names(response.header("vary"))
     return next((name for name in names if name not in _KEPT_APART and headers.get(name) is not None), None)
 
 
 def header_tags(value: str | None) -> tuple[str, ...]:
-    """The valid tags of a header: comma-separated, each percent-encoded."""
+    """Return the valid tags of a header, in which they are separated by commas and percent-encoded."""
     if not value:
         return ()
     tags = (unquote(part.strip().partition(";")[0]) for part in value.split(","))
@@ -104,8 +125,7 @@ def header_tags(value: str | None) -> tuple[str, ...]:
 def _refused_by_headers(response: PageResponse) -> Refusal | None:
     if response.header("set-cookie") is not None:
         return Refusal("it sets a cookie")
-    vary = (response.header("vary") or "").lower()
-    personal = _PERSONAL_VARY.intersection(part.strip() for part in vary.split(","))
+    personal = _PERSONAL_VARY.intersection(vary_names(response.header("vary")))
     if personal:
         return Refusal(f"it varies by {', '.join(sorted(personal))}")
     if response.header("content-encoding") not in {None, "", "identity"}:
@@ -119,19 +139,19 @@ def _period(response: PageResponse, record: RouteRecord | None) -> Period | Refu
     inner = response.header(INNER_CACHE_HEADER)
     has_own_cache = inner is not None
     if inner is not None and inner.upper() not in {"MISS", "STATIC"}:
-        # Its age is not known, so our copy would live longer than it should.
+        # Its age is not known, so the copy would live longer than it should.
         return Refusal(f"the page handler's own cache says {inner}", has_own_cache=True)
     cache_control = response.header("cache-control")
     cdn = response.header("cdn-cache-control")
-    found = directives(cache_control or "")
-    found_for_cdn = directives(cdn or "")
-    # RFC 9213, 2.2: a targeted field that is there stands in for Cache-Control. One that says nothing of a period leaves
-    # that to Cache-Control, which then has its say about storing, too.
-    is_targeted = "max-age" in found_for_cdn
-    forbidden = forbids_storing(found_for_cdn) or (None if is_targeted else forbids_storing(found))
+    for_all = directives(cache_control or "")
+    for_cdn = directives(cdn or "")
+    # A targeted field replaces Cache-Control (RFC 9213, 2.2). One without a period leaves both the period and the question
+    # of storing to Cache-Control.
+    is_targeted = "max-age" in for_cdn
+    forbidden = forbids_storing(for_cdn) or (None if is_targeted else forbids_storing(for_all))
     if forbidden is not None:
         return Refusal(forbidden, has_own_cache=has_own_cache)
-    period = shared_period(found_for_cdn, "max-age") if is_targeted else shared_period(found, "s-maxage")
+    period = shared_period(for_cdn, "max-age") if is_targeted else shared_period(for_all, "s-maxage")
     if period is not None:
         return period
     if cache_control is None and cdn is None and record is not None:
@@ -147,7 +167,7 @@ def _artifact(response: PageResponse, *, rsc: bool) -> Artifact | None:
         return None
     charset = content_type.partition("charset=")[2].partition(";")[0].strip(' "')
     if charset not in {"", "utf-8", "utf8"}:
-        # An entry of HTML is text, which JSON keeps as UTF-8; that of a route keeps the bytes as they are.
+        # An HTML entry is text, which JSON stores as UTF-8; a route entry stores the bytes as they are.
         return Artifact.ROUTE
     if content_type.startswith("text/html") or (response.status in REDIRECTS and not content_type):
         return Artifact.HTML

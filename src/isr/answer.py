@@ -1,24 +1,23 @@
-"""What a visitor gets: an answer from the cache, or the page handler's own."""
+"""The answers that visitors get: from the cache, or the page handler's own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
 
-from cache.entry import EntryIdentity, Freshness
+from cache.entry import Freshness
 from cache.keys import KeySchema
 from core.http import (
     INNER_CACHE_HEADER,
     NEVER_STALE_SECONDS,
     NEXT_STATE_HEADER,
-    PAYLOAD_BYTES_HEADER,
     REDIRECTS,
-    REVALIDATED_HEADER,
     STATE_HEADER,
-    TAGS_HEADER,
+    matches_etag,
 )
+from isr.page_headers import INNER_STATE_HEADERS, NOT_STORED, OF_THE_BODY, POLICY_HEADERS
 from seed.build import Artifact
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from cache.entry import CacheEntry, EntryIdentity
     from core.body import Body
-    from isr.store import Found
+    from isr.store import CachedPage
     from pages.handler import PageResponse
     from pages.request import PageRequest
 
@@ -36,7 +35,7 @@ NEVER_STALE = f"s-maxage={NEVER_STALE_SECONDS}, stale-while-revalidate"
 
 
 def cached_cache_control(entry: CacheEntry, state: Freshness) -> str:
-    """The Cache-Control of an answer from the cache, as vinext writes it."""
+    """Return the Cache-Control of an answer from the cache, as vinext writes it."""
     revalidate, expire = entry.revalidate_seconds, entry.expire_seconds
     if revalidate is None:
         return NEVER_STALE
@@ -57,44 +56,6 @@ def _shown(seconds: float) -> str:
     return repr(seconds)
 
 
-# What the page handler tells us, and nobody else.
-POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER, PAYLOAD_BYTES_HEADER})
-
-_INNER_STATE_HEADERS = frozenset({INNER_CACHE_HEADER, NEXT_STATE_HEADER})
-
-# Never kept with an entry: hop-by-hop (RFC 9110, 7.6.1), of one answer only, or written anew.
-_NOT_KEPT = (
-    POLICY_HEADERS
-    | _INNER_STATE_HEADERS
-    | frozenset(
-        {
-            "age",
-            "alt-svc",
-            "cache-control",
-            "cache-tag",
-            "cdn-cache-control",
-            "cloudflare-cdn-cache-control",
-            "connection",
-            "content-encoding",
-            "content-length",
-            "date",
-            "expires",
-            "keep-alive",
-            "proxy-authenticate",
-            "proxy-authorization",
-            "server-timing",
-            "set-cookie",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "upgrade",
-        }
-    )
-)
-
-# Left out of a 304 (RFC 9110, 15.4.5).
-_OF_THE_BODY = frozenset({"content-disposition", "content-language", "content-type"})
-
 _CONTENT_TYPES = {
     (KeySchema.V1, Artifact.HTML): "text/html; charset=utf-8",
     (KeySchema.V2, Artifact.HTML): "text/html; charset=utf-8",
@@ -102,7 +63,7 @@ _CONTENT_TYPES = {
     (KeySchema.V2, Artifact.RSC): "text/x-component",
 }
 
-# What vinext's own answers vary by, for entries that do not say.
+# The Vary of vinext's own answers, for entries that have none.
 _VARY = {
     KeySchema.V1: "RSC, Accept",
     KeySchema.V2: "RSC, Next-Router-State-Tree, Next-Router-Prefetch,"
@@ -112,11 +73,9 @@ _VARY = {
 }
 
 
-class CachedAnswer(NamedTuple):
-    """An answer from the cache; `body` None where none is sent (HEAD, 304).
-
-    `fixed_headers` are all but the age.
-    """
+@dataclass(frozen=True)
+class CachedAnswer:
+    """An answer from the cache; `body` None if none is sent (HEAD, 304). `fixed_headers` are all but the age."""
 
     status: int
     fixed_headers: tuple[tuple[str, str], ...]
@@ -125,7 +84,7 @@ class CachedAnswer(NamedTuple):
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """All of them."""
+        """All headers."""
         if self.age_seconds is None:
             return self.fixed_headers
         return (*self.fixed_headers, ("Age", str(self.age_seconds)))
@@ -133,7 +92,7 @@ class CachedAnswer(NamedTuple):
 
 @dataclass(frozen=True)
 class PassedAnswer:
-    """The page handler's answer, less `removed` headers (lower case) and with `added` ones."""
+    """The page handler's answer without its `removed` headers (in lower case) and with the `added` ones."""
 
     response: PageResponse
     removed: frozenset[str]
@@ -155,23 +114,18 @@ NO_PAGE = CachedAnswer(
 )
 
 
-def kept_headers(response: PageResponse) -> dict[str, str]:
-    """The headers of a page handler's answer that are kept and replayed with its entry."""
-    return {name.lower(): value for name, value in response.header_items() if name.lower() not in _NOT_KEPT}
-
-
-def cached_answer(request: PageRequest, found: Found, schema: KeySchema, now_ms: int) -> CachedAnswer:
-    """The answer that an entry gives: its headers, the cache's own, and a 304 where that fits."""
-    fixed = _fixed_part(found, schema)
-    age_seconds = max(0, now_ms - found.entry.last_modified_ms) // 1000
-    if fixed.status == HTTPStatus.OK and _matches(request.headers.get("if-none-match"), fixed.etag):
+def cached_answer(request: PageRequest, page: CachedPage, schema: KeySchema, now_ms: int) -> CachedAnswer:
+    """Return the answer from an entry: its headers with the cache's own, or a 304 if the visitor has the page already."""
+    fixed = _fixed_part(page, schema)
+    age_seconds = max(0, now_ms - page.entry.last_modified_ms) // 1000
+    if fixed.status == HTTPStatus.OK and matches_etag(request.headers.get("if-none-match"), fixed.etag):
         return CachedAnswer(HTTPStatus.NOT_MODIFIED, fixed.not_modified_headers, None, age_seconds)
-    body = None if request.method == "HEAD" else found.body
+    body = None if request.method == "HEAD" else page.body
     return CachedAnswer(fixed.status, fixed.headers, body, age_seconds)
 
 
 class _FixedPart:
-    """What all answers from an entry have in common."""
+    """The status and the headers that all answers from an entry have in common."""
 
     __slots__ = ("body_bytes", "etag", "headers", "status")
 
@@ -183,35 +137,38 @@ class _FixedPart:
 
     @property
     def not_modified_headers(self) -> tuple[tuple[str, str], ...]:
-        return tuple(item for item in self.headers if item[0].lower() not in _OF_THE_BODY)
+        return tuple(item for item in self.headers if item[0].lower() not in OF_THE_BODY)
 
 
-_fixed_parts: WeakKeyDictionary[EntryIdentity, dict[tuple[KeySchema, Artifact, Freshness], _FixedPart]] = WeakKeyDictionary()
+_PartKey: TypeAlias = "tuple[KeySchema, Artifact, Freshness]"
+_fixed_parts: WeakKeyDictionary[EntryIdentity, dict[_PartKey, _FixedPart]] = WeakKeyDictionary()
 
 
-def _fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
-    """Worked out once: an entry answers many requests. Of the body it depends on the size, which may be in the ETag."""
-    parts = _fixed_parts.setdefault(found.entry.identity, {})
-    key = (schema, found.artifact, found.state)
-    kept = parts.get(key)
-    if kept is None or kept.body_bytes != found.body.size_bytes:
-        kept = parts[key] = _make_fixed_part(found, schema)
-    return kept
+def _fixed_part(page: CachedPage, schema: KeySchema) -> _FixedPart:
+    """Return the fixed part, built once for each entry. It depends on the body's size, which may be in the ETag."""
+    parts = _fixed_parts.get(page.entry.identity)
+    if parts is None:
+        parts = _fixed_parts[page.entry.identity] = {}
+    key = (schema, page.artifact, page.state)
+    part = parts.get(key)
+    if part is None or part.body_bytes != page.body.size_bytes:
+        part = parts[key] = _make_fixed_part(page, schema)
+    return part
 
 
-def _make_fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
-    entry, artifact, body, state = found.entry, found.artifact, found.body, found.state
+def _make_fixed_part(page: CachedPage, schema: KeySchema) -> _FixedPart:
+    entry, artifact, body, state = page.entry, page.artifact, page.body, page.state
     value = entry.value
     stored: Mapping[str, str | list[str]] = getattr(value, "headers", None) or {}
     status: int = getattr(value, "status", None) or 200
     if artifact is Artifact.RSC and status in REDIRECTS:
-        # The client takes the redirect out of the payload; fetch would follow it, and give the client another page's.
+        # The client reads the redirect from the RSC payload; fetch would follow a 3xx and return another page's payload.
         status = 200
     shown = "STALE" if state is Freshness.STALE else "HIT"
     headers = [
         (name, text)
         for name, texts in stored.items()
-        if name.lower() not in _NOT_KEPT
+        if name.lower() not in NOT_STORED
         for text in ([texts] if isinstance(texts, str) else texts)
     ]
     names = {name.lower() for name, _ in headers}
@@ -233,24 +190,13 @@ def _make_fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
 
 
 def passed_answer(response: PageResponse, state: str | None = None) -> PassedAnswer:
-    """The page handler's answer; `state` MISS where it goes into the cache.
+    """Return the page handler's answer for the visitor; `state` is MISS if it is being stored.
 
-    An inner cache's state is none of ours and is taken off, but for STATIC, which says that
-    the answer is a file.
+    The state of a cache inside the page handler is removed, except for STATIC, which says that the answer is a file.
     """
     if state is not None:
         added = ((STATE_HEADER, state), (NEXT_STATE_HEADER, state))
-        return PassedAnswer(response, POLICY_HEADERS | _INNER_STATE_HEADERS, added)
+        return PassedAnswer(response, POLICY_HEADERS | INNER_STATE_HEADERS, added)
     if (response.header(INNER_CACHE_HEADER) or "").upper() == "STATIC":
         return PassedAnswer(response, POLICY_HEADERS)
-    return PassedAnswer(response, POLICY_HEADERS | _INNER_STATE_HEADERS)
-
-
-def _matches(if_none_match: str | None, etag: str) -> bool:
-    """RFC 9110, 13.1.2: any of the listed tags, compared weakly, or `*`."""
-    if if_none_match is None:
-        return False
-    if if_none_match.strip() == "*":
-        return True
-    wanted = etag.removeprefix("W/")
-    return any(part.strip().removeprefix("W/") == wanted for part in if_none_match.split(","))
+    return PassedAnswer(response, POLICY_HEADERS | INNER_STATE_HEADERS)

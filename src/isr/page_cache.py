@@ -1,142 +1,138 @@
-"""The page cache: one request in, one answer out.
-
-What to do is decided in `lookup`, `admission` and `cache.entry`; here is the I/O around it.
-
-
-Answering without the cache: by the page handler alone.
-"""
+"""The page cache: one request in, one answer out. Only here are the store, the page handler and the log called in turn."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness
 from core.http import REVALIDATED_HEADER
 from core.paths import PRERENDER_FOLDER, is_below
-from isr.admission import Refusal, admit, chosen_by, header_tags
+from isr.admission import Refusal, header_tags
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
-from isr.lookup import Hidden, Lookup, PassBy, Places, has_credentials, may_store
-from isr.revalidator import Making, has_rsc
+from isr.lookup import Hidden, Lookup, PassBy, RequestClassifier, has_credentials, may_store
 from isr.rsc_headers import with_client_headers
 from pages.handler import PageError
-from seed.build import Artifact
 
 if TYPE_CHECKING:
     from core.log import Log
     from core.runtime import Claim, Runtime
-    from isr.admission import Admission
     from isr.answer import Answer
-    from isr.revalidator import Regeneration
-    from isr.site import Site
-    from isr.store import Found, PageStore
+    from isr.revalidator import Revalidator
+    from isr.store import CachedPage, PageStore
+    from isr.writer import AdmittedPage, PageWriter
     from pages.handler import BodyCopy, PageHandler, PageResponse
     from pages.request import PageRequest
 
-# What was waited for may have been invalidated while it was made: then one of those who waited makes it again for the others.
-_ROUNDS = 2
+# A page may be invalidated while requests wait for it: then one of them renders it again for the others.
+_MAX_WAITS = 2
 
 
 class PageCache:
-    """Answers requests from a store of pages, and from the page handler what is not in it."""
+    """Answers requests from a store of pages, and lets the page handler answer the rest."""
 
-    def __init__(self, site: Site, store: PageStore, pages: PageHandler, regeneration: Regeneration, runtime: Runtime) -> None:
-        self._site = site
-        self._places = Places(site)
+    def __init__(
+        self, store: PageStore, writer: PageWriter, revalidator: Revalidator, page_handler: PageHandler, runtime: Runtime
+    ) -> None:
+        self._build = store.build
+        self._classifier = RequestClassifier(store.build)
         self._store = store
-        self._pages = pages
-        self._regeneration = regeneration
+        self._writer = writer
+        self._revalidator = revalidator
+        self._page_handler = page_handler
         self._flight = runtime.flight
         self._background = runtime.background
         self._clock = runtime.clock
         self._log = runtime.log
 
     async def answer(self, request: PageRequest) -> Answer:
-        """Answer a request. Never raises: a fault in the cache is a miss and a log line."""
-        lookup = self._places.look_up(request)
+        """Answer a request. A fault in the cache is a miss and a log line."""
+        lookup = self._classifier.classify(request)
         match lookup:
             case Hidden():
                 return NOT_FOUND
             case PassBy():
                 return await self._pass_on(request)
             case Lookup():
-                if self._regeneration.is_uncacheable(lookup):
+                if self._revalidator.is_uncacheable(lookup):
                     return await self._pass_on(request)
-                found = await self._store.find(lookup)
-                if found is not None:
-                    return self._from_cache(request, lookup, found)
-                return await self._miss(request, lookup)
+                page = await self._store.find(lookup)
+                if page is not None:
+                    return self._from_cache(request, lookup, page)
+                if may_store(request, lookup):
+                    return await self._miss(request, lookup)
+                if lookup.is_rsc and request.method == "GET":
+                    # The answer is for one client only. The page's own RSC payload is rendered beside it.
+                    self._revalidator.start(request.origin, lookup)
+                return await self._pass_on(request)
 
-    def _from_cache(self, request: PageRequest, lookup: Lookup, found: Found) -> Answer:
-        if found.state is Freshness.STALE:
-            self._regeneration.start(request.origin, lookup, found)
-        found = with_client_headers(found, lookup, self._site)
-        return cached_answer(request, found, self._site.schema, self._clock())
+    def _from_cache(self, request: PageRequest, lookup: Lookup, page: CachedPage) -> Answer:
+        if page.state is Freshness.STALE:
+            self._revalidator.start(request.origin, lookup, page)
+        page = with_client_headers(page, lookup, self._build)
+        return cached_answer(request, page, self._build.schema, self._clock())
 
     async def _miss(self, request: PageRequest, lookup: Lookup) -> Answer:
-        if not may_store(request, lookup):
-            if lookup.is_rsc and request.method == "GET":
-                # Its answer is for one client only. The page's own payload is made beside it.
-                self._regeneration.start(request.origin, lookup)
-            return await self._pass_on(request)
+        """Answer with a page that one of the requests for it renders, and the others wait for."""
         key = f"answer {lookup.keys[0]}"
-        for _ in range(_ROUNDS):
+        for _ in range(_MAX_WAITS):
             claim = self._flight.claim(key)
             if claim is not None:
-                return await self._make(request, lookup, claim)
+                return await self._render(request, lookup, claim)
             await self._flight.wait(key)
-            found = await self._store.find(lookup)
-            if found is not None:
-                return self._from_cache(request, lookup, found)
-            if self._regeneration.is_uncacheable(lookup):
+            page = await self._store.find(lookup)
+            if page is not None:
+                return self._from_cache(request, lookup, page)
+            if self._revalidator.is_uncacheable(lookup):
                 break
         return await self._pass_on(request)
 
-    async def _make(self, request: PageRequest, lookup: Lookup, claim: Claim) -> Answer:
-        """Let the page handler answer, and keep a copy of it where that is allowed."""
-        is_kept = False
+    async def _render(self, request: PageRequest, lookup: Lookup, claim: Claim) -> Answer:
+        """Let the page handler answer, and store a copy of the answer if that is allowed."""
+        is_writing = False
         try:
-            making = Making(request.origin, lookup, self._store.started_at_ms())
-            wants_payload = self._site.completes_payloads and not lookup.is_rsc
-            response = await self._ask(request._replace(may_be_kept=True, wants_payload=wants_payload))
+            started_at_ms = self._store.started_at_ms()
+            wants_rsc_payload = self._build.completes_rsc_payloads and not lookup.is_rsc
+            response = await self._ask(replace(request, may_be_kept=True, wants_rsc_payload=wants_rsc_payload))
             if response is None:
                 return NO_PAGE
-            record = await self._store.record(lookup.path)
-            decision = admit(response, record, rsc=lookup.is_rsc, path=lookup.url_path)
-            chosen = None if isinstance(decision, Refusal) else chosen_by(request.headers, response)
-            if chosen is not None:
-                decision = Refusal(f"it varies by {chosen}, which the visitor sent")
-            if isinstance(decision, Refusal):
-                self._log.event("debug", "page.not_stored", path=lookup.path, reason=decision.reason)
-                if has_credentials(request) or chosen is not None:
-                    # The answer may be for this visitor only; what everybody gets is made beside it.
-                    self._regeneration.start(request.origin, lookup)
-                else:
-                    self._regeneration.remember(lookup.path, decision, rsc=lookup.is_rsc)
+            page = await self._writer.admit(response, lookup, started_at_ms, rsc=lookup.is_rsc, visitor=request.headers)
+            if isinstance(page, Refusal):
+                self._note_refusal(request, lookup, page)
                 return passed_answer(response)
-            visitors, copy = response.split()
-            work = self._keep(making, decision, response, copy, claim)
-            self._background.run(work, f"storing {lookup.path}")
-            is_kept = True
-            return passed_answer(visitors, "MISS")
+            sent, copy = response.split()
+            self._background.run(self._write(request.origin, lookup, page, copy, claim), f"storing {lookup.path}")
+            is_writing = True
+            return passed_answer(sent, "MISS")
         finally:
-            if not is_kept:
+            if not is_writing:
                 claim.release()
 
-    async def _keep(self, making: Making, admission: Admission, response: PageResponse, copy: BodyCopy, claim: Claim) -> None:
+    async def _write(self, origin: str, lookup: Lookup, page: AdmittedPage, copy: BodyCopy, claim: Claim) -> None:
         try:
-            refusal = await self._regeneration.keep(making, admission, response, copy)
+            refusal = await self._writer.write(page, copy, "page.stored")
+            if refusal is not None:
+                self._revalidator.remember(lookup.path, refusal, rsc=lookup.is_rsc)
         finally:
             claim.release()
-        if refusal is None and admission.artifact is not Artifact.ROUTE and response.payload is None and has_rsc(response):
-            self._regeneration.follow(making.origin, making.lookup)
+        if refusal is None and page.lacks_counterpart:
+            self._revalidator.start_counterpart(origin, lookup)
+
+    def _note_refusal(self, request: PageRequest, lookup: Lookup, refusal: Refusal) -> None:
+        self._log.event("debug", "page.not_stored", path=lookup.path, reason=refusal.reason)
+        if refusal.is_personal or has_credentials(request):
+            # The answer may be for this visitor only. The page that everybody gets is rendered beside it.
+            self._revalidator.start(request.origin, lookup)
+        else:
+            self._revalidator.remember(lookup.path, refusal, rsc=lookup.is_rsc)
 
     async def _pass_on(self, request: PageRequest) -> Answer:
         response = await self._ask(request)
         return NO_PAGE if response is None else passed_answer(response)
 
     async def _ask(self, request: PageRequest) -> PageResponse | None:
-        """The page handler's answer, None where it gave none; invalidations in it take effect."""
-        response = await ask(self._pages, request, self._log)
+        """Return the page handler's answer, None if it gave none. The tags that it invalidates are invalidated first."""
+        response = await ask(self._page_handler, request, self._log)
         tags = header_tags(response.header(REVALIDATED_HEADER)) if response else ()
         if tags:
             await self._invalidate(tags)
@@ -152,24 +148,24 @@ class PageCache:
 
 
 class PassThrough:
-    """Stands in for the page cache while it cannot be told which pages there are."""
+    """Lets the page handler answer every request; used while the site's build is not known."""
 
-    def __init__(self, pages: PageHandler, log: Log) -> None:
-        self._pages = pages
+    def __init__(self, page_handler: PageHandler, log: Log) -> None:
+        self._page_handler = page_handler
         self._log = log
 
     async def answer(self, request: PageRequest) -> Answer:
-        """Answer a request. Never raises."""
+        """Answer a request."""
         if is_below(request.path, PRERENDER_FOLDER):
             return NOT_FOUND
-        response = await ask(self._pages, request, self._log)
+        response = await ask(self._page_handler, request, self._log)
         return NO_PAGE if response is None else passed_answer(response)
 
 
-async def ask(pages: PageHandler, request: PageRequest, log: Log) -> PageResponse | None:
-    """The page handler's answer to a visitor's request; None where it failed, which is logged."""
+async def ask(page_handler: PageHandler, request: PageRequest, log: Log) -> PageResponse | None:
+    """Return the page handler's answer to a visitor's request; None if it failed, which is logged."""
     try:
-        return await pages.answer(request)
+        return await page_handler.answer(request)
     except PageError as error:
         log.event("error", "page.failed", path=request.path, error=str(error))
         return None

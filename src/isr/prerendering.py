@@ -1,6 +1,6 @@
-"""Answering the command that pre-renders: each page with what is to be kept of it, or the reason why nothing is.
+"""Answers for the command that pre-renders: each page with the fields to store, or the reason why it is not stored.
 
-The rules are those of a page that a visitor asks for, so that a page is pre-rendered exactly where it would be kept.
+The rules are those of the page cache, so that a page is pre-rendered exactly if the page cache would store it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from core.body import text_body
+from core.body import MAX_BODY_BYTES, text_body
 from core.http import OUTCOME_HEADER
 from core.paths import PATHS_URL, url_path
-from isr.admission import MOST_BODY_BYTES, Refusal, admit
-from isr.answer import CachedAnswer, kept_headers
+from isr.admission import Refusal, admit
+from isr.answer import CachedAnswer
+from isr.page_headers import stored_headers
 from pages.handler import PageError
 from pages.request import RenderRequest
 
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
 
 
 class Prerendering:
-    """Stands in for the page cache where `VINEXT_PRERENDER` is on, which it never is in production."""
+    """Replaces the page cache while `VINEXT_PRERENDER` is on, which is never in production."""
 
-    def __init__(self, pages: PageHandler, static_paths: Callable[[], Any] | None) -> None:
-        self._pages = pages
+    def __init__(self, page_handler: PageHandler, static_paths: Callable[[], Any] | None) -> None:
+        self._page_handler = page_handler
         self._static_paths = static_paths
 
     async def answer(self, request: PageRequest) -> CachedAnswer:
-        """The list of paths, or one page. Never raises: a failure is an outcome."""
+        """Answer with the list of paths, or with one page. A failure is reported in the answer's headers."""
         if request.path == PATHS_URL:
             return await self._paths()
         try:
@@ -43,18 +44,18 @@ class Prerendering:
             return _answer({"error": str(error)})
 
     async def _page(self, request: PageRequest) -> CachedAnswer:
-        response = await self._pages.render(RenderRequest(request.origin, request.path))
+        response = await self._page_handler.render(RenderRequest(request.origin, request.path))
         decision = admit(response, None, rsc=False)
         if isinstance(decision, Refusal):
             await response.drop()
             return _answer({"error" if decision.is_failure else "skipped": decision.reason})
-        body = await response.copy().read(MOST_BODY_BYTES)
+        body = await response.copy().read(MAX_BODY_BYTES)
         if body is None:
-            return _answer({"skipped": f"a body of more than {MOST_BODY_BYTES} bytes"})
+            return _answer({"skipped": f"a body of more than {MAX_BODY_BYTES} bytes"})
         outcome = {
             "artifact": decision.artifact.value,
             "status": response.status,
-            "headers": kept_headers(response),
+            "headers": stored_headers(response),
             "revalidate": decision.period.revalidate_seconds,
             "expire": decision.period.expire_seconds,
             "tags": decision.tags,
@@ -66,13 +67,13 @@ class Prerendering:
             return _answer({"skipped": "there is no static_paths() beside the page handler"})
         try:
             paths = self._static_paths()
-            found = list(await paths if inspect.isawaitable(paths) else paths)
+            listed = list(await paths if inspect.isawaitable(paths) else paths)
         except Exception as error:  # noqa: BLE001 - whatever the site's function raises
             return _answer({"error": f"static_paths() raised {type(error).__name__}: {error}"})
-        wrong = next((path for path in found if not isinstance(path, str) or not path.startswith("/")), None)
+        wrong = next((path for path in listed if not isinstance(path, str) or not path.startswith("/")), None)
         if wrong is not None:
             return _answer({"error": f"static_paths() gives {wrong!r}, allowed: paths that begin with /"})
-        encoded = dict.fromkeys(url_path(path) for path in found)
+        encoded = dict.fromkeys(url_path(path) for path in listed)
         return _answer({}, text_body(json.dumps(list(encoded))))
 
 

@@ -1,6 +1,7 @@
-"""RSC payloads that vinext has put into a shared cache itself.
+"""The headers of RSC payloads that vinext has put into a shared cache itself.
 
-It leaves out the headers without which its client loads the whole page instead, and adds them when it answers. So do we.
+vinext stores an RSC payload without the headers that its client needs to use it, and adds them to each answer. The page
+cache does the same.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from weakref import WeakKeyDictionary
 from cache.document import with_bodies
 from cache.entry import AppPageValue
 from core.body import EMPTY_BODY
-from isr.store import Found
+from isr.store import CachedPage
 from seed.build import Artifact
 from seed.routes import client_headers
 
@@ -22,34 +23,34 @@ if TYPE_CHECKING:
 
     from cache.entry import CacheEntry, EntryIdentity
     from isr.lookup import Lookup
-    from isr.site import Site
+    from isr.served_build import ServedBuild
 
 _COMPATIBILITY_HEADER = "x-vinext-rsc-compatibility-id"
 
 
-def with_client_headers(found: Found, lookup: Lookup, site: Site) -> Found:
-    """The same, its RSC payload with the headers that vinext's client needs, as far as the build is known."""
-    value = found.entry.value
-    if found.artifact is not Artifact.RSC or not site.rsc_headers or not isinstance(value, AppPageValue):
-        return found
+def with_client_headers(page: CachedPage, lookup: Lookup, build: ServedBuild) -> CachedPage:
+    """Return the page with the headers that vinext's client needs of an RSC payload, if the build is known."""
+    value = page.entry.value
+    if page.artifact is not Artifact.RSC or not build.rsc_headers or not isinstance(value, AppPageValue):
+        return page
     kept = value.headers or {}
     if any(name.lower() == _COMPATIBILITY_HEADER for name in kept):
-        return found
-    completed = _completed.get(found.entry.identity)
-    if completed is None or completed.site is not site or completed.url_path != lookup.url_path:
-        path = lookup.url_path.removeprefix(site.base_path).rstrip("/") or "/"
-        headers = {**client_headers(route_pattern(path, found.entry.tags), path), **site.rsc_headers, **kept}
-        entry = replace(found.entry, value=replace(value, html=EMPTY_BODY, rsc_data=None, headers=headers))
-        completed = _completed[found.entry.identity] = _Completed(site, lookup.url_path, entry)
-    entry = with_bodies(completed.entry, {"html": value.html, "rscData": found.body})
-    return Found(entry, found.artifact, found.body, found.state)
+        return page
+    completed = _completed.get(page.entry.identity)
+    if completed is None or completed.build is not build or completed.url_path != lookup.url_path:
+        path = lookup.url_path.removeprefix(build.base_path).rstrip("/") or "/"
+        headers = {**client_headers(route_pattern(path, page.entry.tags), path), **build.rsc_headers, **kept}
+        entry = replace(page.entry, value=replace(value, html=EMPTY_BODY, rsc_data=None, headers=headers))
+        completed = _completed[page.entry.identity] = _Completed(build, lookup.url_path, entry)
+    entry = with_bodies(completed.entry, {"html": value.html, "rscData": page.body})
+    return CachedPage(entry, page.artifact, page.body, page.state)
 
 
 @dataclass(frozen=True)
 class _Completed:
-    """The entry of a payload without its body, and for what its headers are."""
+    """The entry of an RSC payload without its body, and the URL and the build that its headers are for."""
 
-    site: Site
+    build: ServedBuild
     url_path: str
     entry: CacheEntry
 
@@ -58,9 +59,9 @@ _completed: WeakKeyDictionary[EntryIdentity, _Completed] = WeakKeyDictionary()
 
 
 def route_pattern(path: str, tags: Iterable[str]) -> str:
-    """The route of a page as the manifest writes it (`/blog/:slug`), out of its tags (`_N_T_/blog/[slug]/page`).
+    """Return the route of a page as the manifest writes it (`/blog/:slug`), read from its tags (`_N_T_/blog/[slug]/page`).
 
-    The path itself where no tag names a route that it belongs to.
+    Return the path itself if no tag names a route that the page belongs to.
     """
     for tag in tags:
         if tag.startswith("_N_T_/") and tag.endswith("/page") and "[" in tag:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from cache.keys import KeySchema
@@ -15,12 +15,13 @@ from pages.selection import HandlerName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from enum import Enum
 
     from pages.request import PageRequest
 
-_MOST_DIGITS = 15
+_MAX_DIGITS = 15
 
-_MOST_NUMBERS = 100
+_MAX_NUMBERS = 100
 
 _IMAGE_RULES = ImageRules()
 
@@ -32,11 +33,11 @@ E = TypeVar("E", bound="Enum")
 
 
 class SettingError(VinextWorkerError):
-    """A setting has a value that is not allowed; the message says which are."""
+    """A setting has a value that is not allowed; the message lists those that are."""
 
 
-class ImagesSwitch(Enum):
-    """Whether the image endpoint is this Worker's. `auto`: where it has an images binding, or the pages are Python's."""
+class ImagesSwitch(StrEnum):
+    """Whether this Worker has an image endpoint. `auto`: if it has an images binding, or Python code renders its pages."""
 
     AUTO = "auto"
     ON = "on"
@@ -45,11 +46,10 @@ class ImagesSwitch(Enum):
 
 @dataclass(frozen=True)
 class Settings:
-    """Each field is the variable of its name, in capitals, after `VINEXT_`.
+    """The settings. Each field is the variable of its name, in capitals, after `VINEXT_`.
 
-    `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to
-    prefixes. `prerender` is on while the site's pages are made for a build. `admin_token`
-    None: the endpoints below `/__vinext/` do not exist.
+    `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to prefixes. `prerender` is on while
+    pages are rendered for a build. With `admin_token` None the endpoints below `/__vinext/` do not exist.
     """
 
     app_prefix: str = ""
@@ -69,12 +69,12 @@ class Settings:
     admin_token: str | None = None
 
     def prefix_for(self, request: PageRequest) -> str | None:
-        """The prefix of the keys for a request; None where its host is not among the tenants."""
+        """Return the prefix of the keys for a request, None if its host is not among the tenants."""
         return self.tenants.get(request.host) if self.tenants else self.app_prefix
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
-    """Read the settings; what is not set has its default. Raises SettingError."""
+    """Read the settings; a variable that is not set has its default. Raise SettingError for a value that is not allowed."""
     default = Settings()
     return Settings(
         app_prefix=variables.get("VINEXT_APP_PREFIX", default.app_prefix),
@@ -131,7 +131,7 @@ def _one_of(kind: type[E]) -> Callable[[str], E]:
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
         raise ValueError("a whole number from 0 on")
     return int(text)
 
@@ -157,12 +157,12 @@ def _image_hosts(text: str) -> tuple[str, ...]:
     return read_hosts(text)
 
 
-def _numbers(largest: int) -> Callable[[str], tuple[int, ...]]:
+def _numbers(maximum: int) -> Callable[[str], tuple[int, ...]]:
     def parse(text: str) -> tuple[int, ...]:
         parts = [part.strip() for part in text.split(",")]
-        numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS)
-        if len(numbers) != len(parts) or len(numbers) > _MOST_NUMBERS or not all(0 < number <= largest for number in numbers):
-            raise ValueError(f"at most {_MOST_NUMBERS} whole numbers from 1 to {largest} with commas between them")
+        numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= _MAX_DIGITS)
+        if len(numbers) != len(parts) or len(numbers) > _MAX_NUMBERS or not all(0 < number <= maximum for number in numbers):
+            raise ValueError(f"at most {_MAX_NUMBERS} whole numbers from 1 to {maximum} with commas between them")
         return numbers
 
     return parse

@@ -1,16 +1,13 @@
-"""An entry that answers a request.
-
-Pages in and out of the cache handler. A fault in it is a miss, or a page not kept.
-"""
+"""A build's pages in the cache handler. If the handler fails, a read is a miss and a write is lost."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
 
-from cache.entry import AppPageValue, AppRouteValue, Freshness, freshness
+from cache.entry import AppPageValue, AppRouteValue, CacheEntry, Freshness, freshness
 from cache.handler import GetContext, SetContext
 from cache.tags import is_valid_tag, merge_tags, path_tags
 from core.recent import Recent
@@ -20,13 +17,13 @@ from seed.entries import page_value
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from cache.entry import CacheEntry, CacheValue, EntryIdentity, Headers
-    from cache.handler import CacheHandler
+    from cache.entry import EntryIdentity, Headers
+    from cache.handler import EntryCache
     from core.body import Body
     from core.runtime import Runtime
     from isr.admission import Admission
     from isr.lookup import Lookup
-    from isr.site import Site
+    from isr.served_build import ServedBuild
     from seed.build import RouteRecord
     from seed.seeder import Seeder
 
@@ -35,7 +32,12 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NO_VALUE = re.compile(r"[\0\r\n]")
 
 
-class Found(NamedTuple):
+_sendable: WeakKeyDictionary[EntryIdentity, bool] = WeakKeyDictionary()
+"""Whether the headers of an entry may be sent, by its identity."""
+
+
+@dataclass(frozen=True)
+class CachedPage:
     """An entry that may be served, fresh or stale, and the body in it that was asked for."""
 
     entry: CacheEntry
@@ -44,11 +46,8 @@ class Found(NamedTuple):
     state: Freshness
 
 
-_sendable: WeakKeyDictionary[EntryIdentity, bool] = WeakKeyDictionary()
-
-
 def is_sendable(entry: CacheEntry) -> bool:
-    """Whether HTTP allows the headers that an entry keeps (RFC 9110, 5.1 and 5.5). Looked at once for each entry."""
+    """Return whether HTTP allows the headers of an entry (RFC 9110, 5.1 and 5.5). Each entry is checked once."""
     known = _sendable.get(entry.identity)
     if known is None:
         known = _sendable[entry.identity] = _are_sendable(getattr(entry.value, "headers", None) or {})
@@ -61,7 +60,7 @@ def _are_sendable(headers: Headers) -> bool:
 
 
 def body_of(entry: CacheEntry, artifact: Artifact) -> Body | None:
-    """The body that an entry keeps for an artifact, None where it is of another kind."""
+    """Return the body of an artifact in an entry, None if the entry is of another kind."""
     value = entry.value
     if isinstance(value, AppPageValue) and artifact is Artifact.HTML:
         return value.html
@@ -72,49 +71,49 @@ def body_of(entry: CacheEntry, artifact: Artifact) -> Body | None:
     return None
 
 
-# A tombstone must go some day, and a handler keeps what has a period for a limited time.
+# A cache handler keeps an entry with a period for a limited time, so a tombstone has one.
 _TOMBSTONE_SECONDS = 60
 
 _STREAMED = GetContext(streamed=True)
 
 Digest: TypeAlias = "Callable[[Body], Awaitable[str]]"
-"""Names a body by its content."""
+"""Returns a name for a body that depends on its content alone."""
 
 
 @dataclass(frozen=True)
-class MadePage:
-    """A page as its handler made it; `made_at_ms` is when its making began."""
+class RenderedPage:
+    """One artifact of a page as its handler rendered it; `started_at_ms` is when the rendering began."""
 
     status: int
     headers: Mapping[str, str]
     body: Body
-    made_at_ms: int
+    started_at_ms: int
 
 
 class PageStore:
-    """A site's pages in a cache handler, with the build's pages behind it."""
+    """The pages of a build in a cache handler, which is seeded with the build's own pages as they are asked for."""
 
-    def __init__(self, site: Site, handler: CacheHandler, seeder: Seeder, digest: Digest, runtime: Runtime) -> None:
-        self._site = site
-        self._handler = handler
+    def __init__(self, build: ServedBuild, entries: EntryCache, seeder: Seeder, digest: Digest, runtime: Runtime) -> None:
+        self.build = build
+        self._entries = entries
         self._seeder = seeder
         self._digest = digest
         self._clock = runtime.clock
         self._log = runtime.log
         self._invalidated_at_ms = 0
-        # Paths that were found to be route handlers: asked for as such at once.
+        # Paths known to be route handlers: their route artifact is looked up first.
         self._routes: Recent[str, None] = Recent()
 
     def key(self, path: str, artifact: Artifact) -> str:
-        """The cache key of an artifact; `path` is one of `normalize_path`."""
-        return self._site.key(path, artifact)
+        """Return the cache key of an artifact; `path` is one of `normalize_path`."""
+        return self.build.key(path, artifact)
 
-    async def find(self, lookup: Lookup) -> Found | None:
-        """The entry that answers a request, out of the cache or of the build."""
-        forms = zip(lookup.artifacts, lookup.keys, strict=True)
-        for artifact, key in reversed(tuple(forms)) if lookup.path in self._routes else forms:
+    async def find(self, lookup: Lookup) -> CachedPage | None:
+        """Return the page that answers a request, from the cache or from the build; None if neither has it."""
+        keys = zip(lookup.artifacts, lookup.keys, strict=True)
+        for artifact, key in reversed(tuple(keys)) if lookup.path in self._routes else keys:
             try:
-                entry = await self._handler.get(key, _STREAMED)
+                entry = await self._entries.read(key, _STREAMED)
             except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
                 self._log.event("error", "cache.read_failed", key=key, error=str(error))
                 entry = None
@@ -128,59 +127,57 @@ class PageStore:
                 if state is not Freshness.EXPIRED:
                     if artifact is Artifact.ROUTE:
                         self._routes[lookup.path] = None
-                    return Found(entry, artifact, body, state)
+                    return CachedPage(entry, artifact, body, state)
         return None
 
     async def record(self, path: str) -> RouteRecord | None:
-        """What the build says of a path."""
+        """Return the build's record of a path, None if it has none."""
         return await self._seeder.record(path)
 
-    async def keep(self, path: str, admission: Admission, page: MadePage) -> None:
-        """Keep a page. It counts as made when its making began, so an invalidation since then holds against it."""
+    async def write(self, path: str, admission: Admission, page: RenderedPage) -> None:
+        """Store a page. Its age counts from when its rendering began, so an invalidation since then holds against it."""
         headers = dict(page.headers)
         if "etag" not in headers:
             headers["etag"] = f'"{await self._digest(page.body)}"'
-        context = SetContext(
-            tags=merge_tags(self._path_tags(path), admission.tags),
-            revalidate=admission.period.revalidate_seconds or False,
-            expire=admission.period.expire_seconds,
-            last_modified_ms=page.made_at_ms,
-        )
+        key, period = self.key(path, admission.artifact), admission.period
         value = page_value(admission.artifact, page.body, headers, page.status)
-        await self._set(self.key(path, admission.artifact), value, context)
+        tags = merge_tags(self._path_tags(path), admission.tags)
+        entry = CacheEntry.make(value, tags, page.started_at_ms, period.revalidate_seconds, period.expire_seconds)
+        await self._try_write(key, self._entries.write(key, entry))
 
     async def remove(self, path: str, artifacts: Iterable[Artifact]) -> None:
-        """Leave tombstones for artifacts of a page, so that the build's do not come back either."""
+        """Replace artifacts of a page with tombstones, so that the build's are not seeded again either."""
         context = SetContext(tags=self._path_tags(path), revalidate=_TOMBSTONE_SECONDS)
         for artifact in artifacts:
-            await self._set(self.key(path, artifact), None, context)
+            key = self.key(path, artifact)
+            await self._try_write(key, self._entries.set_new(key, None, context))
 
     async def revalidate_tags(self, tags: Iterable[str]) -> None:
-        """Invalidate every page that carries one of the tags. Raises what the handler raises."""
+        """Invalidate every page that carries one of the tags. Raise the handler's own exceptions."""
         try:
-            await self._handler.revalidate_tag(tuple(tags))
+            await self._entries.invalidate(tuple(tags))
         finally:
             self._invalidated_at_ms = self._clock()
 
     async def revalidate_path_prefix(self, prefix: str) -> None:
-        """Invalidate the page at a path and those below it. Raises what the handler raises."""
+        """Invalidate the page at a path and those below it. Raise the handler's own exceptions."""
         try:
-            await self._handler.revalidate_by_path_prefix(prefix)
+            await self._entries.invalidate_below(prefix)
         finally:
             self._invalidated_at_ms = self._clock()
 
     def forget_read(self) -> None:
-        """Forget what was remembered of the cache, so that the next read finds what somebody else has written."""
+        """Let the next read see the pages that another writer has stored meanwhile."""
         try:
-            self._handler.reset_request_cache()
+            self._entries.forget_reads()
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
             self._log.event("error", "cache.read_failed", error=str(error))
 
     def started_at_ms(self) -> int:
-        """The time for a page whose making begins now.
+        """Return the time for a page whose rendering begins now.
 
-        Later than every invalidation that came through here: one in the same millisecond came
-        before, and the page must not be born invalid by it.
+        It is later than every invalidation that came through this store: one in the same millisecond came before the
+        page, and must not hold against it.
         """
         return max(self._clock(), self._invalidated_at_ms + 1)
 
@@ -191,11 +188,11 @@ class PageStore:
         return False
 
     def _path_tags(self, path: str) -> tuple[str, ...]:
-        # Those of a very long path are not valid. Its layouts' still are, and reach it.
-        return tuple(filter(is_valid_tag, path_tags(self._site.schema, path)))
+        # A very long path has no valid tags of its own; those of its layouts are valid, and invalidate it too.
+        return tuple(filter(is_valid_tag, path_tags(self.build.schema, path)))
 
-    async def _set(self, key: str, value: CacheValue | None, context: SetContext) -> None:
+    async def _try_write(self, key: str, writing: Awaitable[None]) -> None:
         try:
-            await self._handler.set(key, value, context)
+            await writing
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
             self._log.event("error", "cache.write_failed", key=key, error=str(error))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from core.body import BytesBody
-from core.http import NULL_BODY_STATUSES
+from core.http import CREDENTIAL_HEADERS, NULL_BODY_STATUSES
 from pages.handler import PageError, WholeResponse
 from pages.policy import rendering_as, with_policy
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # 2.4: `send` raises OSError once the visitor has gone.
 ASGI_VERSION = {"version": "3.0", "spec_version": "2.4"}
+
+_CREDENTIAL_HEADERS = frozenset(name.encode() for name in CREDENTIAL_HEADERS)
 
 
 class BodySource(Protocol):
@@ -189,8 +191,8 @@ def http_scope(  # noqa: PLR0913 - what a scope consists of
 
 
 def is_personal(header_names: set[bytes]) -> bool:
-    """Whether a request brings what makes its visitor known."""
-    return not header_names.isdisjoint({b"cookie", b"authorization", b"x-api-key", b"proxy-authorization"})
+    """Return whether a request has a header, by its name in lower case, that identifies its visitor."""
+    return not header_names.isdisjoint(_CREDENTIAL_HEADERS)
 
 
 def _client(headers: list[tuple[bytes, bytes]]) -> tuple[str, int] | None:

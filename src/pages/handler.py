@@ -43,8 +43,8 @@ class PageResponse(Protocol):
     def status(self) -> int: ...
 
     @property
-    def payload(self) -> Body | None:
-        """The RSC payload of the page, where it was made with it."""
+    def rsc_payload(self) -> Body | None:
+        """The RSC payload of the page, if it was rendered with the page."""
 
     def header(self, name: str) -> str | None: ...
 
@@ -77,7 +77,7 @@ class WholeResponse:
     status: int
     headers: HeaderItems
     body: Body | None
-    payload: Body | None = None
+    rsc_payload: Body | None = None
 
     def header(self, name: str) -> str | None:
         return self._values.get(name.lower())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from cache.tags import is_valid_tag, merge_tags
 from core.arguments import require_period, require_tags
 from core.errors import InvalidArgumentError
+from core.http import NEVER_STALE_SECONDS, STORABLE_STATUSES, TAGS_HEADER
 from core.javascript import encode_uri_component
 
 if TYPE_CHECKING:
@@ -117,13 +118,9 @@ def _shortest(first: float | None, second: float | None) -> float | None:
 
 NO_STORE = "private, no-store"
 
-_NEVER_STALE = "s-maxage=31536000"
-
-_TAGS_HEADER = "x-vinext-cache-tags"
+_NEVER_STALE = f"s-maxage={NEVER_STALE_SECONDS}"
 
 _CONTROLS = frozenset({"cache-control", "cdn-cache-control", "cloudflare-cdn-cache-control"})
-
-_KEPT_STATUSES = frozenset({200, 301, 302, 303, 307, 308, 404, 410})
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -139,14 +136,14 @@ def with_policy(rendering: Rendering, method: str, status: int, headers: HeaderI
         kept = tuple(item for item in headers if item[0].lower() not in _CONTROLS)
         return (*kept, ("cache-control", NO_STORE))
     if rendering.tags:
-        own = ",".join(value for name, value in headers if name.lower() == _TAGS_HEADER)
+        own = ",".join(value for name, value in headers if name.lower() == TAGS_HEADER)
         added = ",".join(encode_uri_component(tag) for tag in rendering.tags)
-        headers = tuple(item for item in headers if item[0].lower() != _TAGS_HEADER)
-        headers = (*headers, (_TAGS_HEADER, f"{own},{added}" if own else added))
+        headers = tuple(item for item in headers if item[0].lower() != TAGS_HEADER)
+        headers = (*headers, (TAGS_HEADER, f"{own},{added}" if own else added))
     seconds = rendering.effective_seconds
     if seconds is None or any(name.lower() in _CONTROLS for name, _ in headers):
         return headers
-    if method not in _SAFE_METHODS or status not in _KEPT_STATUSES:
+    if method not in _SAFE_METHODS or status not in STORABLE_STATUSES:
         return headers
     if is_personal or seconds <= 0:
         return (*headers, ("cache-control", NO_STORE))

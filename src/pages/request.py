@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 HeaderItems = tuple[tuple[str, str], ...]
 
@@ -41,13 +41,14 @@ class Headers(Protocol):
     def get(self, name: str) -> str | None: ...
 
 
-class PageRequest(NamedTuple):
+@dataclass(frozen=True)
+class PageRequest:
     """What a visitor asks for.
 
     `origin` is scheme and host, `path` the percent-encoded path as it was sent, `query`
     what follows the question mark. `raw` is the request object that the page handler gets;
     where the answer `may_be_kept`, without the headers of NOT_FOR_KEPT_ANSWERS. One that
-    `wants_payload` asks for the page's RSC payload too, which a page handler need not give.
+    `wants_rsc_payload` asks for the page's RSC payload too, which a page handler need not give.
     """
 
     method: str
@@ -57,7 +58,7 @@ class PageRequest(NamedTuple):
     headers: Headers
     raw: object = None
     may_be_kept: bool = False
-    wants_payload: bool = False
+    wants_rsc_payload: bool = False
 
     @property
     def host(self) -> str:
@@ -72,14 +73,14 @@ class RenderRequest:
     """The canonical request for a page: nothing of a visitor in it but the host.
 
     No cookies, no credentials, no query, no state of the client's router, so that what
-    comes back is what every visitor may get. `rsc` asks for the RSC payload, `wants_payload`
+    comes back is what every visitor may get. `rsc` asks for the RSC payload, `wants_rsc_payload`
     for the page and the payload, which a page handler need not give.
     """
 
     origin: str
     path: str
     rsc: bool = False
-    wants_payload: bool = False
+    wants_rsc_payload: bool = False
 
     @property
     def url(self) -> str:
@@ -91,4 +92,4 @@ class RenderRequest:
         if self.rsc:
             return {"RSC": "1", "Accept": "text/x-component"}
         headers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-        return {**headers, WANTS_PAYLOAD_HEADER: "1"} if self.wants_payload else headers
+        return {**headers, WANTS_PAYLOAD_HEADER: "1"} if self.wants_rsc_payload else headers

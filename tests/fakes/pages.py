@@ -30,7 +30,7 @@ class FakeResponse:
     breaks_off: bool = False
     is_dropped: bool = False
     is_copied: bool = False
-    payload: BytesBody | None = None
+    rsc_payload: BytesBody | None = None
 
     def header(self, name: str) -> str | None:
         return next((text for key, text in self.headers.items() if key.lower() == name.lower()), None)
@@ -127,18 +127,18 @@ class FakePages:
         self.answered.append(request)
         is_rsc = request.path.endswith(".rsc") or request.headers.get("rsc") == "1"
         made = await self._play(request.path.removesuffix(".rsc"), self.payloads if is_rsc else self.documents)
-        return await self._with_payload(made, request.path) if request.wants_payload else made
+        return await self._with_payload(made, request.path) if request.wants_rsc_payload else made
 
     async def render(self, request: RenderRequest) -> FakeResponse:
         self.rendered.append(request)
         payloads = self.rendered_payloads if request.path in self.rendered_payloads else self.payloads
         made = await self._play(request.path, payloads if request.rsc else self.documents)
-        return await self._with_payload(made, request.path) if request.wants_payload else made
+        return await self._with_payload(made, request.path) if request.wants_rsc_payload else made
 
     async def _with_payload(self, made: FakeResponse, path: str) -> FakeResponse:
         if not self.gives_both or made.status != HTTPStatus.OK or made.header("vary") is None:
             return made
-        return replace(made, payload=BytesBody((await self._play(path, self.payloads)).body))
+        return replace(made, rsc_payload=BytesBody((await self._play(path, self.payloads)).body))
 
     @property
     def documents_made(self) -> int:

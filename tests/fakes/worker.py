@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tests.fakes.assets import FakeAssets
 from tests.fakes.flight import FakeFlight
+from tests.fakes.kv import InMemoryKV
 from tests.fakes.pages import FakePages, FakeResponse
 from tests.fakes.ports import START_MS, FakeBackground, FakeClock, FakeLog
 from tests.fakes.requests import request
 
-from cache.handler import entry_cache
-from cache.keys import KeySchema
-from cache.lease import NoLease
+from cache.keys import KeySchema, kv_entry_prefix
 from cache.memory import MemoryCacheHandler
 from cache.tags import path_tags
+from core.body import BytesBody
 from core.runtime import Runtime
 from isr.answer import CachedAnswer
-from isr.page_cache import PageCache
-from isr.revalidator import Regeneration
-from isr.site import site_of
-from isr.store import PageStore
+from isr.assemble import SharedParts, assemble
+from isr.settings import Settings
 from seed.build import Artifact, Build, RouteRecord, artifact_file, shard_file, shard_of, shard_to_json
-from seed.seeder import Seeder
 from seed.sources import BuildOpener
 
 if TYPE_CHECKING:
@@ -87,9 +84,23 @@ async def digest(body: Body) -> str:
     return hashlib.sha256(body.to_bytes()).hexdigest()[:32]
 
 
+class NoImages:
+    """Image sources of a Worker that leaves images to its page handler."""
+
+    async def local(self, path: str) -> NoReturn:
+        raise NotImplementedError
+
+    async def remote(self, url: str) -> NoReturn:
+        raise NotImplementedError
+
+
 @dataclass
 class FakeWorker:
-    """`assets` hold the build; a worker that is made with another's cache handler is another isolate."""
+    """A Worker with its default settings: KV with memory in front, and leases.
+
+    `assets` hold the build; `handler` is a cache handler of the site's own. One that is `in_memory` has no KV. A worker
+    that is opened with another's `kv` or handler is another isolate.
+    """
 
     assets: FakeAssets = field(default_factory=FakeAssets)
     pages: FakePages = field(default_factory=FakePages)
@@ -97,22 +108,34 @@ class FakeWorker:
     log: FakeLog = field(default_factory=FakeLog)
     background: FakeBackground = field(default_factory=FakeBackground)
     flight: FakeFlight = field(default_factory=FakeFlight)
+    kv: InMemoryKV | None = None
+    in_memory: bool = False
     handler: CacheHandler | None = None
-    build_id: str | None = None
-    schema: KeySchema | None = None
+    settings: Settings = field(default_factory=Settings)
 
     async def open(self) -> FakeWorker:
-        """Make the page cache; raises SeedError where the build cannot be read."""
+        """Assemble the site; raises SeedError if the build cannot be read."""
         self.runtime = Runtime(self.flight, self.background, self.clock, self.log)
+        if self.kv is None and not self.in_memory:
+            self.kv = InMemoryKV(self.clock)
+        parts = SharedParts(
+            settings=self.settings,
+            namespace=self.kv,
+            page_handler=self.pages,
+            image_sources=NoImages(),
+            image_transformer=None,
+            digest=digest,
+            make_body=BytesBody,
+        )
         self.opener = BuildOpener(self.assets, self.runtime)
         source = await self.opener.open()
-        memory = MemoryCacheHandler(100_000_000, self.clock, log=self.log)
-        self.cache: CacheHandler = memory if self.handler is None else self.handler
-        self.site = site_of(source.build if source else None, self.build_id, self.schema)
-        self.seeder = Seeder(source, entry_cache(self.cache), self.runtime)
-        self.store = PageStore(self.site, self.cache, self.seeder, digest, self.runtime)
-        self.regeneration = Regeneration(self.site, self.store, self.pages, NoLease(), self.runtime)
-        self.page_cache = PageCache(self.site, self.store, self.pages, self.regeneration, self.runtime)
+        site = assemble(parts, source, self.settings.app_prefix, self.runtime, self.handler)
+        self.cache = site.entries
+        self.store = site.store
+        self.site = site.store.build
+        self.seeder = site.store._seeder
+        self.revalidator = site.revalidator
+        self.page_cache = site.page_cache
         return self
 
     async def ask(self, url: str, headers: dict[str, str] | None = None, method: str = "GET") -> Got:
@@ -128,9 +151,15 @@ class FakeWorker:
 
     @property
     def memory(self) -> MemoryCacheHandler:
-        """The cache, where it is one in memory."""
+        """The cache of a Worker that is `in_memory`."""
         assert isinstance(self.cache, MemoryCacheHandler)
         return self.cache
+
+    @property
+    def stored_pages(self) -> list[str]:
+        """The keys of the pages in KV."""
+        assert self.kv is not None
+        return [name for name in self.kv.stored if name.startswith(kv_entry_prefix(self.settings.app_prefix))]
 
     async def get(self, url: str, headers: dict[str, str] | None = None, method: str = "GET") -> Got:
         """Answer a request, and wait until nothing goes on in the background."""

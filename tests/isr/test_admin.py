@@ -15,7 +15,7 @@ from cache.stored import write_vinext
 from core.body import BytesBody
 from core.errors import InvalidationError
 from core.paths import is_admin
-from isr.admin import MOST_BODY_BYTES, MOST_LINES, Admin, AdminCache
+from isr.admin import MAX_LINES, MAX_REQUEST_BYTES, Admin, AdminCache
 from pages.handler import PageError
 from pages.request import PageRequest
 
@@ -219,8 +219,8 @@ async def test_a_handler_that_raises_is_reported() -> None:
     [
         pytest.param(b"", None, 400, "empty", id="empty"),
         pytest.param(b"\n \n", None, 400, "empty", id="blank"),
-        pytest.param(b"\n".join([line()] * (MOST_LINES + 1)), None, 400, "101 entries, allowed: 100", id="lines"),
-        pytest.param(b"", MOST_BODY_BYTES + 1, 413, "larger than", id="bytes"),
+        pytest.param(b"\n".join([line()] * (MAX_LINES + 1)), None, 400, "101 entries, allowed: 100", id="lines"),
+        pytest.param(b"", MAX_REQUEST_BYTES + 1, 413, "larger than", id="bytes"),
         pytest.param(PageError("gone"), None, 400, "broke off", id="cut"),
     ],
 )

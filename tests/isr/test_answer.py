@@ -14,8 +14,9 @@ from cache.document import with_bodies
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry, FetchValue, Freshness, PagesValue
 from cache.keys import KeySchema
 from core.body import BytesBody
-from isr.answer import cached_answer, kept_headers, passed_answer
-from isr.store import Found, body_of
+from isr.answer import cached_answer, passed_answer
+from isr.page_headers import stored_headers
+from isr.store import CachedPage, body_of
 from seed.build import Artifact
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def found(
     headers: Headers | None = None,
     status: int | None = None,
     state: Freshness = Freshness.FRESH,
-) -> Found:
+) -> CachedPage:
     value: CacheValue
     if artifact is Artifact.ROUTE:
         value = AppRouteValue(BODY, status or 200, headers or {})
@@ -61,10 +62,10 @@ def found(
         value = AppPageValue(rsc_data=BODY, headers=headers, status=status)
     else:
         value = AppPageValue(html=BODY, headers=headers, status=status)
-    return Found(CacheEntry.make(value, (), START_MS, 60, 600), artifact, BODY, state)
+    return CachedPage(CacheEntry.make(value, (), START_MS, 60, 600), artifact, BODY, state)
 
 
-def answer(given: Found, headers: dict[str, str] | None = None, method: str = "GET", schema: KeySchema = V2) -> CachedAnswer:
+def answer(given: CachedPage, headers: dict[str, str] | None = None, method: str = "GET", schema: KeySchema = V2) -> CachedAnswer:
     return cached_answer(request("/about", headers, method), given, schema, START_MS + 7900)
 
 
@@ -126,7 +127,7 @@ def test_stored_headers_are_replayed(artifact: Artifact) -> None:
 def test_a_header_of_one_answer_is_neither_replayed_nor_kept(name: str) -> None:
     given = answer(found(headers={name.upper(): "stored", name.title(): ["stored"]}))
     assert "stored" not in named(given, name)
-    assert kept_headers(FakeResponse(200, {name.upper(): "x", "Link": "l"})) == {"link": "l"}
+    assert stored_headers(FakeResponse(200, {name.upper(): "x", "Link": "l"})) == {"link": "l"}
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -157,8 +158,8 @@ def test_every_answer_has_an_etag(stored: dict[str, str], expected: str) -> None
 
 def test_the_etag_tells_entries_apart() -> None:
     first = found()
-    later = first._replace(entry=replace(first.entry, last_modified_ms=START_MS + 1))
-    longer = first._replace(body=BytesBody(b"a page!"))
+    later = replace(first, entry=replace(first.entry, last_modified_ms=START_MS + 1))
+    longer = replace(first, body=BytesBody(b"a page!"))
     assert len({named(answer(given), "ETag")[0] for given in (first, later, longer)}) == 3
 
 
@@ -166,10 +167,10 @@ def test_answers_from_entries_with_one_memo_differ_in_what_their_bodies_say() ->
     first = found()
     other, longer = BytesBody(b"b page"), BytesBody(b"a longer page")
     for body in (other, longer, BODY):
-        given = answer(first._replace(entry=with_bodies(first.entry, {"html": body}), body=body))
+        given = answer(replace(first, entry=with_bodies(first.entry, {"html": body}), body=body))
         assert given.body is body
         assert named(given, "ETag") == [f'W/"{START_MS:x}-{body.size_bytes:x}"']
-    assert answer(first._replace(body=other)).fixed_headers is answer(first).fixed_headers
+    assert answer(replace(first, body=other)).fixed_headers is answer(first).fixed_headers
 
 
 @dataclass(frozen=True)
@@ -274,7 +275,7 @@ def test_the_page_handler_s_answer_is_passed_on(rule: Passed) -> None:
 
 def test_the_headers_of_a_page_are_kept() -> None:
     response = page("p", Link="l", X_Custom="c", Location="/a", ETag='"e"')
-    assert kept_headers(response) == {
+    assert stored_headers(response) == {
         "content-type": "text/html; charset=utf-8",
         "vary": "RSC, Next-Router-State-Tree",
         "link": "l",

@@ -13,12 +13,12 @@ from cache.keys import KeySchema
 from core.body import BytesBody
 from isr.lookup import Lookup
 from isr.rsc_headers import route_pattern, with_client_headers
-from isr.site import Site
-from isr.store import Found, body_of
+from isr.served_build import ServedBuild
+from isr.store import CachedPage, body_of
 from seed.build import Artifact
 
 BUILD_HEADERS = {"X-Vinext-RSC-Compatibility-Id": "compatible", "X-Vinext-RSC-Build-Id": "rsc-1"}
-SITE = Site("build-1", KeySchema.V2, trailing_slash=False, base_path="/shop", rsc_headers=BUILD_HEADERS)
+SITE = ServedBuild("build-1", KeySchema.V2, trailing_slash=False, base_path="/shop", rsc_headers=BUILD_HEADERS)
 TAGS = (
     "/blog/a b",
     "_N_T_/blog/a b",
@@ -29,13 +29,13 @@ TAGS = (
 )
 
 
-def found(headers: dict[str, str] | None, artifact: Artifact = Artifact.RSC) -> Found:
+def found(headers: dict[str, str] | None, artifact: Artifact = Artifact.RSC) -> CachedPage:
     body = BytesBody(b"payload")
     value = AppPageValue(rsc_data=body, headers=headers) if artifact is Artifact.RSC else AppPageValue(html=body, headers=headers)
-    return Found(CacheEntry.make(value, TAGS, START_MS, 60, None), artifact, body, Freshness.FRESH)
+    return CachedPage(CacheEntry.make(value, TAGS, START_MS, 60, None), artifact, body, Freshness.FRESH)
 
 
-def headers_of(result: Found) -> dict[str, object]:
+def headers_of(result: CachedPage) -> dict[str, object]:
     assert isinstance(result.entry.value, AppPageValue)
     return dict(result.entry.value.headers or {})
 
@@ -63,7 +63,7 @@ def test_entries_with_one_memo_have_what_is_made_once_and_each_its_own_body() ->
     completed = [with_client_headers(first, lookup(), SITE)]
     for data in (b"another payload", b"payload"):
         body = BytesBody(data)
-        again = first._replace(entry=with_bodies(first.entry, {"rscData": body}), body=body)
+        again = replace(first, entry=with_bodies(first.entry, {"rscData": body}), body=body)
         completed.append(with_client_headers(again, lookup(), SITE))
         assert completed[-1].body is body
         assert body_of(completed[-1].entry, Artifact.RSC) is body
@@ -96,7 +96,7 @@ def test_no_body_is_kept_with_what_is_made_once() -> None:
     body = BytesBody(b"payload of its own")
     given = found(None)
     entry = with_bodies(given.entry, {"rscData": body})
-    with_client_headers(given._replace(entry=entry, body=body), lookup(), SITE)
+    with_client_headers(replace(given, entry=entry, body=body), lookup(), SITE)
     kept = weakref.ref(body)
     del body, entry
     gc.collect()
@@ -107,10 +107,10 @@ def test_no_body_is_kept_with_what_is_made_once() -> None:
     ("artifact", "site"),
     [
         pytest.param(Artifact.HTML, SITE, id="not a payload"),
-        pytest.param(Artifact.RSC, Site("build-1", KeySchema.V2, trailing_slash=False), id="no build that tells"),
+        pytest.param(Artifact.RSC, ServedBuild("build-1", KeySchema.V2, trailing_slash=False), id="no build that tells"),
     ],
 )
-def test_anything_else_is_left_alone(artifact: Artifact, site: Site) -> None:
+def test_anything_else_is_left_alone(artifact: Artifact, site: ServedBuild) -> None:
     given = found(None, artifact)
     assert with_client_headers(given, lookup(artifact), site) is given
 

@@ -7,10 +7,8 @@ import pytest
 from tests.fakes.assets import FakeAssets
 from tests.fakes.kv import InMemoryKV
 from tests.fakes.pages import FakePages, dynamic, page, payload, route
-from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
+from tests.fakes.ports import FakeClock
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
-
-from cache.kv import KVCacheHandler
 
 if TYPE_CHECKING:
     from tests.fakes.pages import FakeResponse
@@ -147,22 +145,18 @@ async def test_a_visitor_s_own_header_invalidates_nothing() -> None:
 
 
 async def test_an_isolate_that_starts_afterwards_does_not_serve_the_build_s_page() -> None:
-    clock, background = FakeClock(), FakeBackground()
-    namespace = InMemoryKV(clock)
-
-    def handler() -> KVCacheHandler:
-        return KVCacheHandler(namespace, clock=clock, background=background, log=FakeLog(), schema=BUILD.schema)
-
+    clock = FakeClock()
+    kv = InMemoryKV(clock)
     assets = FakeAssets(copied_build(BUILD, PRODUCTS))
     script = FakePages({"/api/revalidate": invalidation("products"), "/products": page("new products")})
-    first = await FakeWorker(assets, script, clock, background=background, handler=handler()).open()
+    first = await FakeWorker(assets, script, clock, kv=kv).open()
     assert (await first.get("/products")).text == "built products"
     clock.pass_seconds(60)
     await first.get("/api/revalidate")
     clock.pass_seconds(1)
-    second = await FakeWorker(assets, script, clock, background=background, handler=handler()).open()
+    second = await FakeWorker(assets, script, clock, kv=kv).open()
     got = await second.get("/products")
     assert (got.state, got.text) == ("MISS", "new products")
-    third = await FakeWorker(assets, script, clock, background=background, handler=handler()).open()
+    third = await FakeWorker(assets, script, clock, kv=kv).open()
     got = await third.get("/products")
     assert (got.state, got.text) == ("HIT", "new products")

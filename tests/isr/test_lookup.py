@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from tests.fakes.requests import request
 
 from cache.keys import KeySchema
-from isr.lookup import Hidden, Lookup, PassBy, has_credentials, look_up, may_store
-from isr.site import Site
+from isr.lookup import Hidden, Lookup, PassBy, classify, has_credentials, may_store
+from isr.served_build import ServedBuild
 from seed.build import Artifact
 
-V1 = Site("build-1", KeySchema.V1, trailing_slash=False)
-V2 = Site("build-1", KeySchema.V2, trailing_slash=False)
-SLASH = Site("build-1", KeySchema.V2, trailing_slash=True)
-BASE = Site("build-1", KeySchema.V2, trailing_slash=False, base_path="/shop")
+V1 = ServedBuild("build-1", KeySchema.V1, trailing_slash=False)
+V2 = ServedBuild("build-1", KeySchema.V2, trailing_slash=False)
+SLASH = ServedBuild("build-1", KeySchema.V2, trailing_slash=True)
+BASE = ServedBuild("build-1", KeySchema.V2, trailing_slash=False, base_path="/shop")
 
 DOCUMENT = (Artifact.HTML, Artifact.ROUTE)
 PAYLOAD = (Artifact.RSC,)
@@ -45,7 +45,7 @@ class Rule:
     may_store: bool = True
     headers: dict[str, str] = field(default_factory=dict)
     method: str = "GET"
-    site: Site = V2
+    site: ServedBuild = V2
     url_path: str | None = None
 
 
@@ -170,7 +170,7 @@ LOOKUPS = [
 @pytest.mark.parametrize("rule", LOOKUPS, ids=lambda rule: rule.id)
 def test_a_request_is_for_an_artifact_of_a_path(rule: Rule) -> None:
     asked = request(rule.url, rule.headers, rule.method)
-    found = look_up(asked, rule.site)
+    found = classify(asked, rule.site)
     assert isinstance(found, Lookup), rule.rule
     assert (found.path, found.artifacts) == (rule.path, rule.artifacts), rule.rule
     assert may_store(asked, found) is rule.may_store, rule.rule
@@ -185,7 +185,7 @@ def test_a_request_is_for_an_artifact_of_a_path(rule: Rule) -> None:
 )
 def test_a_visitor_with_credentials_is_told_from_a_stranger(headers: dict[str, str], *, expected: bool) -> None:
     asked = request("/about", headers)
-    found = look_up(asked, V2)
+    found = classify(asked, V2)
     assert isinstance(found, Lookup)
     assert has_credentials(asked) is expected
     assert may_store(asked, found), "a cookie alone does not keep a page out of the cache"
@@ -198,7 +198,7 @@ class Passed:
     url: str = "/about"
     headers: dict[str, str] = field(default_factory=dict)
     method: str = "GET"
-    site: Site = V2
+    site: ServedBuild = V2
 
 
 PASSED = [
@@ -243,7 +243,7 @@ PASSED = [
 
 @pytest.mark.parametrize("rule", PASSED, ids=lambda rule: rule.id)
 def test_the_cache_is_passed_by(rule: Passed) -> None:
-    assert isinstance(look_up(request(rule.url, rule.headers, rule.method), rule.site), PassBy), rule.rule
+    assert isinstance(classify(request(rule.url, rule.headers, rule.method), rule.site), PassBy), rule.rule
 
 
 @pytest.mark.parametrize(
@@ -282,13 +282,13 @@ def test_the_cache_is_passed_by(rule: Passed) -> None:
 def test_the_folder_of_the_pages_is_hidden_in_any_spelling(path: str, method: str) -> None:
     headers = {"Cookie": "__prerender_bypass=1", "RSC": "1"}
     for site in (V1, V2, SLASH):
-        assert look_up(request(path, method=method), site) == Hidden()
-        assert look_up(request(path, headers, method), site) == Hidden()
+        assert classify(request(path, method=method), site) == Hidden()
+        assert classify(request(path, headers, method), site) == Hidden()
 
 
 @given(st.text(max_size=40), st.sampled_from([V1, V2, SLASH, BASE]), st.sampled_from(["GET", "HEAD"]))
-def test_any_path_is_looked_up(path: str, site: Site, method: str) -> None:
-    found = look_up(request(f"/{path}", method=method), site)
+def test_any_path_is_looked_up(path: str, site: ServedBuild, method: str) -> None:
+    found = classify(request(f"/{path}", method=method), site)
     if isinstance(found, Lookup):
         assert found.path.startswith("/")
         assert found.url_path.startswith("/")
@@ -301,4 +301,4 @@ SPELLING = st.sampled_from(["_", "%5f", "%5F", "%255f"])
 
 @given(SPELLING, SPELLING, st.sampled_from(["/", "//", "/./", "/a/../", "/a%2f..%2f", "/%2e/", "/%5C"]))
 def test_a_spelling_of_the_hidden_folder_is_hidden(first: str, second: str, before: str) -> None:
-    assert look_up(request(f"{before}{first}{second}prerender/build.json"), V2) == Hidden()
+    assert classify(request(f"{before}{first}{second}prerender/build.json"), V2) == Hidden()

@@ -68,7 +68,7 @@ async def test_other_pages_come_with_the_reason(pages: Pages, path: str, expecte
 
 
 async def test_too_large_a_page_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("isr.prerendering.MOST_BODY_BYTES", 3)
+    monkeypatch.setattr("isr.prerendering.MAX_BODY_BYTES", 3)
     answer = await Prerendering(Pages(("cache-control", "s-maxage=60")), None).answer(request("/a"))
     assert outcome(answer) == {"skipped": "a body of more than 3 bytes"}
 

@@ -66,6 +66,16 @@ async def test_a_stale_page_is_made_once_for_all_who_ask_at_a_time(count: int) -
     assert (await served.get("/tick")).state == "HIT"
 
 
+async def test_two_isolates_that_find_a_page_stale_have_it_made_once() -> None:
+    served = await stale(page("new tick"), payload("new tick payload"))
+    another = await FakeWorker(served.assets, served.pages, served.clock, kv=served.kv).open()
+    assert [(await one.ask("/tick")).state for one in (served, another)] == ["STALE", "STALE"]
+    await served.settle()
+    await another.settle()
+    assert [request.rsc for request in served.pages.rendered] == [False, True]
+    assert (await served.get("/tick")).text == "new tick"
+
+
 async def test_a_page_is_made_again_without_anything_of_the_visitor() -> None:
     served = await stale(page("new tick"), payload())
     await served.get("/tick", {"Cookie": "session=abc", "Authorization": "Bearer x", "X-Forwarded-Host": "evil.example"})
@@ -162,7 +172,7 @@ async def test_a_page_that_may_no_longer_be_stored_goes_and_the_build_s_does_not
         assert (got.is_cached, got.text) == (False, refused.body.decode())
         assert not (await served.get("/tick.rsc")).is_cached
         served.clock.pass_seconds(5)
-    another = await FakeWorker(served.assets, served.pages, served.clock, handler=served.cache).open()
+    another = await FakeWorker(served.assets, served.pages, served.clock, kv=served.kv).open()
     assert (await another.get("/tick")).text == refused.body.decode()
     assert (await another.get("/tick.rsc")).text == "payload"
 
@@ -269,5 +279,5 @@ async def test_endless_paths_that_fail_take_limited_memory() -> None:
     served = await FakeWorker(pages=FakePages()).open()
     for number in range(10_050):
         await served.ask(f"/junk/{number}")
-    assert len(served.regeneration._uncacheable) == 10_000
-    assert len(served.memory) == 0
+    assert len(served.revalidator._uncacheable) == 10_000
+    assert served.stored_pages == []

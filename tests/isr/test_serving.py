@@ -9,7 +9,8 @@ from tests.fakes.assets import FakeAssets
 from tests.fakes.pages import FakePages, FakeResponse, broken, dynamic, missing, page, payload, route
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
-from cache.keys import KeySchema
+from cache.keys import KeySchema, kv_key
+from isr.settings import Settings
 from pages.handler import PageError
 from seed.build import Artifact
 
@@ -22,7 +23,7 @@ REDIRECT = record("/moved", b"", b"", revalidate=None, status=307, headers={"loc
 
 async def worker(pages: FakePages | None = None, *, schema: KeySchema | None = None) -> FakeWorker:
     assets = FakeAssets(copied_build(BUILD, STATIC, PERIODIC, ERROR, REDIRECT))
-    return await FakeWorker(assets, pages or FakePages(), schema=schema).open()
+    return await FakeWorker(assets, pages or FakePages(), settings=Settings(key_schema=schema)).open()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ async def test_a_request_that_may_not_store_does_not(url: str, headers: dict[str
     served = await worker(FakePages({path: page("live"), "/new": page("live")}))
     got = await served.get(url, headers, method)
     assert (got.status, got.state, got.is_cached) == (200, None, False)
-    assert len(served.memory) == 0
+    assert served.stored_pages == []
 
 
 @pytest.mark.parametrize("headers", [{"Next-Action": "abc"}, {"Cookie": "__prerender_bypass=x"}, {"Upgrade": "websocket"}])
@@ -311,7 +312,7 @@ async def test_two_hundred_first_requests_fetch_each_artifact_once() -> None:
 async def test_another_isolate_finds_what_this_one_stored() -> None:
     first = await worker(FakePages({"/new": page("live")}))
     await first.get("/new")
-    second = await FakeWorker(first.assets, FakePages(), first.clock, handler=first.cache).open()
+    second = await FakeWorker(first.assets, FakePages(), first.clock, kv=first.kv).open()
     assert (await second.get("/new")).state == "HIT"
 
 
@@ -323,6 +324,15 @@ async def test_the_folder_of_the_pages_is_a_404_that_nobody_is_asked_about(path:
     assert not served.pages.answered
 
 
+async def test_a_worker_without_kv_keeps_pages_in_memory() -> None:
+    served = await FakeWorker(pages=FakePages({"/new": page("live")}, {"/new": payload()}), in_memory=True).open()
+    assert [(await served.get(url)).state for url in ("/new", "/new", "/new.rsc")] == ["MISS", "HIT", "HIT"]
+    served.clock.pass_seconds(61)
+    served.pages.documents["/new"] = page("newer")
+    assert [(await served.get("/new")).text for _ in range(2)] == ["live", "newer"]
+    assert len(served.memory) == 2
+
+
 async def test_a_site_without_a_build_is_served_all_the_same() -> None:
     served = await FakeWorker(pages=FakePages({"/new": page("live")})).open()
     assert [(await served.get("/new")).state for _ in range(2)] == ["MISS", "HIT"]
@@ -330,11 +340,11 @@ async def test_a_site_without_a_build_is_served_all_the_same() -> None:
 
 async def test_a_build_id_of_the_settings_is_in_every_key() -> None:
     served = await worker()
-    own = await FakeWorker(served.assets, handler=served.cache, clock=served.clock, build_id="other").open()
+    own = await FakeWorker(served.assets, clock=served.clock, kv=served.kv, settings=Settings(build_id="other")).open()
     for _ in range(3):
         assert (await own.get("/about")).state == "HIT"
     assert own.assets.count("/artifacts/") == 1, "what was seeded is found again"
-    assert own.site.key("/about", Artifact.HTML) in served.memory
+    assert served.stored_pages == [kv_key(own.site.key("/about", Artifact.HTML))]
 
 
 async def test_a_page_handler_that_fails_is_a_500_and_nothing_is_stored() -> None:

@@ -15,6 +15,7 @@ from tests.fakes.no_op import NoOpCacheHandler
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
 from cache.entry import ImageValue
+from cache.handler import entry_cache
 from cache.memory import MemoryCacheHandler
 from core.body import BytesBody
 from core.runtime import Runtime
@@ -268,7 +269,9 @@ class World:
     def __post_init__(self) -> None:
         self.kept: CacheHandler = self.handler or MemoryCacheHandler(10_000_000, self.clock)
         runtime = Runtime(FakeFlight(), self.background, self.clock, self.log)
-        self.images = Images(self.rules, self, self if self.transforms else None, "build", self.kept, digest, runtime)
+        self.images = Images(
+            self.rules, self, self if self.transforms else None, "build", entry_cache(self.kept), digest, runtime
+        )
 
     async def local(self, path: str) -> Buffer:
         self.asked.append(path)
@@ -395,7 +398,7 @@ async def test_what_cannot_be_got_is_told_and_not_kept() -> None:
 
 
 async def test_too_large_a_source_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.images.endpoint.MOST_SOURCE_BYTES", 100)
+    monkeypatch.setattr("pages.images.endpoint.MAX_BODY_BYTES", 100)
     assert (await World().get()).status == 400
 
 

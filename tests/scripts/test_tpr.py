@@ -12,7 +12,7 @@ from tests.fakes.deployments import FakeDeployment
 from werkzeug import Response
 
 from cache.keys import KeySchema
-from isr.site import Site
+from isr.served_build import ServedBuild
 from vinext_worker.cloudflare.analytics import PathCount, zone_candidates
 from vinext_worker.tpr.selection import select
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.fakes.deployments import CommandLine
     from werkzeug import Request
 
-SITE = Site("b1", KeySchema.V2, trailing_slash=False)
+SITE = ServedBuild("b1", KeySchema.V2, trailing_slash=False)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ NO_PAYLOAD = record("/404", b"no such page", None, revalidate=None, status=404)
 
 async def worker() -> FakeWorker:
     files = copied_build(BUILD, BLOG, STATIC, NO_PAYLOAD)
-    return await FakeWorker(FakeAssets(files)).open()
+    return await FakeWorker(FakeAssets(files), in_memory=True).open()
 
 
 async def seed(served: FakeWorker, path: str, artifact: Artifact = Artifact.HTML) -> bytes | None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from cache.stored import write_vinext
 from core.errors import InvalidArgumentError
 from core.javascript import json_text
-from isr.admin import MOST_BODY_BYTES, MOST_LINES
+from isr.admin import MAX_LINES, MAX_REQUEST_BYTES
 from vinext_worker.errors import RemoteError, UserError
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
 from vinext_worker.retrying_client import RetryingClient
@@ -61,7 +61,7 @@ def refused(client: RetryingClient, url: str, status: int, text: str) -> RemoteE
 class WorkerPopulator:
     """The Worker at --url. It says which lines it took; whether its store keeps them is for its store to say."""
 
-    limits = Limits(most_parcels=MOST_LINES, most_bytes=MOST_BODY_BYTES, batch_bytes=2 * _MEBIBYTE)
+    limits = Limits(most_parcels=MAX_LINES, most_bytes=MAX_REQUEST_BYTES, batch_bytes=2 * _MEBIBYTE)
 
     def __init__(self, destination: Destination) -> None:
         if destination.url is None:

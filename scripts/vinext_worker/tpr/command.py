@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from isr.site import site_of
+from isr.served_build import served_build
 from seed.from_directory import open_directory
 from vinext_worker.configuration import Deployment, configuration_options, json_option
 from vinext_worker.errors import UserError
@@ -111,7 +111,7 @@ async def _choose(deployment: Deployment, options: TprOptions) -> Selection:
     if host is None:
         raise UserError(f"{deployment.config.path} names no custom domain in its routes; add one, or name it with --host")
     source = await open_directory(deployment.assets_directory)
-    site = site_of(source.build, deployment.settings.build_id, deployment.settings.key_schema)
+    site = served_build(source.build, deployment.settings.build_id, deployment.settings.key_schema)
     async with Cloudflare.from_environment() as cloudflare:
         zone = await find_zone(cloudflare, host)
         paths = await paths_asked_for(cloudflare, zone, host, options.hours)
@@ -124,7 +124,7 @@ async def _populate(
     from vinext_worker.tpr.rendering import Renderer  # noqa: PLC0415 - brings an HTTP client with it
 
     source = await open_directory(deployment.assets_directory)
-    site = site_of(source.build, deployment.settings.build_id, deployment.settings.key_schema)
+    site = served_build(source.build, deployment.settings.build_id, deployment.settings.key_schema)
     host = None if options.from_url else options.host or next(iter(deployment.config.domains), None)
     renderer = Renderer(url, host, site, source)
     try:

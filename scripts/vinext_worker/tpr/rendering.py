@@ -11,10 +11,9 @@ import httpx2 as httpx
 
 from cache.entry import CacheEntry
 from cache.tags import is_valid_tag, merge_tags, path_tags
-from core.body import BytesBody
-from isr.admission import MOST_BODY_BYTES, Refusal, admit
-from isr.answer import kept_headers
-from isr.revalidator import has_rsc
+from core.body import MAX_BODY_BYTES, BytesBody
+from isr.admission import Refusal, admit, has_rsc_payload
+from isr.page_headers import stored_headers
 from pages.request import RenderRequest
 from seed.build import Artifact, Skipped
 from seed.entries import SeedEntry, page_value
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from core.body import Body
-    from isr.site import Site
+    from isr.served_build import ServedBuild
     from pages.handler import BodyCopy, PageResponse
     from seed.entries import SeedItem
     from seed.sources import Source
@@ -37,7 +36,7 @@ _AT_ONCE = 6
 class HttpPage:
     """An answer over HTTP, as `isr.admission` looks at answers."""
 
-    payload = None
+    rsc_payload = None
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
@@ -73,7 +72,7 @@ class HttpPage:
 class Renderer:
     """Asks a server for pages, and makes entries of those that the cache would keep."""
 
-    def __init__(self, url: str, host: str | None, site: Site, source: Source | None) -> None:
+    def __init__(self, url: str, host: str | None, site: ServedBuild, source: Source | None) -> None:
         self._site = site
         self._source = source
         self._origin = url.rstrip("/")
@@ -100,7 +99,7 @@ class Renderer:
         if isinstance(response, str):
             return [Skipped(lookup.path, response)]
         item = self._item(lookup.path, response, rsc=False)
-        if not isinstance(item, SeedEntry) or item.artifact is not Artifact.HTML or not has_rsc(response):
+        if not isinstance(item, SeedEntry) or item.artifact is not Artifact.HTML or not has_rsc_payload(response):
             return [item]
         payload = await self._ask(RenderRequest(self._origin, lookup.url_path, rsc=True))
         if isinstance(payload, str):
@@ -119,9 +118,9 @@ class Renderer:
         decision = admit(page, None, rsc=rsc)
         if isinstance(decision, Refusal):
             return Skipped(shown, decision.reason)
-        if len(page.body) > MOST_BODY_BYTES:
-            return Skipped(shown, f"it has more than {MOST_BODY_BYTES} bytes")
-        headers = {name: value for name, value in kept_headers(page).items() if name != "content-encoding"}
+        if len(page.body) > MAX_BODY_BYTES:
+            return Skipped(shown, f"it has more than {MAX_BODY_BYTES} bytes")
+        headers = {name: value for name, value in stored_headers(page).items() if name != "content-encoding"}
         headers.setdefault("etag", f'"{hashlib.sha256(page.body).hexdigest()[:_ETAG_CHARACTERS]}"')
         tags = merge_tags(filter(is_valid_tag, path_tags(self._site.schema, path)), decision.tags)
         entry = CacheEntry.make(

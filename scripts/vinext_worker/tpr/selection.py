@@ -7,13 +7,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from isr.lookup import Hidden, Lookup, PassBy, look_up
+from isr.lookup import Hidden, Lookup, PassBy, classify
 from pages.request import PageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from isr.site import Site
+    from isr.served_build import ServedBuild
     from vinext_worker.cloudflare.analytics import PathCount
 
 _FILE = re.compile(r"\.(?!html?$)[a-z0-9]{1,8}$", re.IGNORECASE)
@@ -48,7 +48,7 @@ class Selection:
         return sum(candidate.requests for candidate in self.chosen) / self.requests if self.requests else 0.0
 
 
-def select(paths: Iterable[PathCount], site: Site, coverage: float, most_pages: int) -> Selection:
+def select(paths: Iterable[PathCount], site: ServedBuild, coverage: float, most_pages: int) -> Selection:
     """Choose pages until they cover a share of all requests for pages; `coverage` is from 0 to 1."""
     counts: Counter[str] = Counter()
     lookups: dict[str, Lookup] = {}
@@ -75,7 +75,7 @@ def select(paths: Iterable[PathCount], site: Site, coverage: float, most_pages: 
     return Selection(tuple(chosen), tuple(skipped), requests)
 
 
-def _page(path: str, site: Site) -> Lookup | str:
+def _page(path: str, site: ServedBuild) -> Lookup | str:
     """The page at a path as visitors write it, or why it is none."""
     reason = _no_page_reason(path.removeprefix(site.base_path))
     if reason is not None:
@@ -84,7 +84,7 @@ def _page(path: str, site: Site) -> Lookup | str:
         path = path.rstrip("/") or "/"
     elif site.trailing_slash and not path.endswith("/"):
         path = f"{path}/"
-    match look_up(PageRequest("GET", "", path, "", {}), site):
+    match classify(PageRequest("GET", "", path, "", {}), site):
         case Lookup() as found:
             return found
         case PassBy(reason):

@@ -9,30 +9,20 @@ import js
 from js import AbortSignal, Object, Response
 from pyodide.ffi import JsException, to_js
 
-from edge.bodies import JsBuffer, StreamCopy, body_to_js, digest
+from core.body import MAX_BODY_BYTES
+from edge.bodies import JsBuffer, StreamCopy, body_to_js
 from pages.handler import PageError
-from pages.images.endpoint import MOST_SOURCE_BYTES, Images, ImageSourceError, ImageTransformError
+from pages.images.endpoint import ImageSourceError, ImageTransformError
 from seed.build import AssetsError
 
 if TYPE_CHECKING:
-    from cache.handler import CacheHandler
     from core.body import Body, Buffer
-    from core.runtime import Runtime
-    from edge.app import TenantParts
-    from isr.site import Site
     from pages.images.formats import ImageFormat
     from seed.sources import Assets
 
 _TIMEOUT_MS = 10_000
 
 _INVALID = "The requested resource isn't a valid image."
-
-
-def images(parts: TenantParts, site: Site, handler: CacheHandler, runtime: Runtime) -> Images:
-    """The image endpoint of a site; without the binding images are served as they are."""
-    transformer = None if parts.images is None else ImagesBinding(parts.images)
-    sources = RuntimeImages(parts.assets)
-    return Images(parts.settings.image_rules, sources, transformer, site.build_id, handler, digest, runtime)
 
 
 class RuntimeImages:
@@ -58,11 +48,11 @@ class RuntimeImages:
                 if response.body:
                     await response.body.cancel()
                 raise ImageSourceError(f"{url} answered {response.status}", HTTPStatus.BAD_GATEWAY)
-            body = await StreamCopy(response.body).read(MOST_SOURCE_BYTES)
+            body = await StreamCopy(response.body).read(MAX_BODY_BYTES)
         except (JsException, PageError) as error:
             raise ImageSourceError(f"{url} did not answer: {error}", HTTPStatus.BAD_GATEWAY) from error
         if not isinstance(body, JsBuffer):
-            raise ImageSourceError(f"{url} has more than {MOST_SOURCE_BYTES} bytes", HTTPStatus.BAD_REQUEST)
+            raise ImageSourceError(f"{url} has more than {MAX_BODY_BYTES} bytes", HTTPStatus.BAD_REQUEST)
         return body
 
 

@@ -30,7 +30,7 @@ class ServicePages:
         self._unwanted = bind(Array.prototype.filter, to_js(NOT_FOR_KEPT_ANSWERS), Headers.prototype.has)
 
     async def answer(self, request: PageRequest) -> PageResponse:
-        raw = self._for_keeping(request.raw, wants_payload=request.wants_payload) if request.may_be_kept else request.raw
+        raw = self._for_keeping(request.raw, wants_rsc_payload=request.wants_rsc_payload) if request.may_be_kept else request.raw
         return await self._fetch(raw, request.path)
 
     async def render(self, request: RenderRequest) -> PageResponse:
@@ -41,43 +41,30 @@ class ServicePages:
     async def _fetch(self, request: Any, path: str) -> PageResponse:
         try:
             raw = await self._answer_of(bind(self._binding.fetch, self._binding, request))
-            payload_bytes = raw.headers.get(PAYLOAD_BYTES_HEADER)
-            return ServiceResponse(raw) if payload_bytes is jsnull else await _with_payload(raw, payload_bytes)
+            rsc_payload_bytes = raw.headers.get(PAYLOAD_BYTES_HEADER)
+            return ServiceResponse(raw) if rsc_payload_bytes is jsnull else await _with_rsc_payload(raw, rsc_payload_bytes)
         except TimeoutError as error:
             raise PageError(str(error)) from error
         except JsException as error:
             raise PageError(f"the service {self._name} failed for {path}: {error}") from error
 
-    def _for_keeping(self, raw: Any, *, wants_payload: bool) -> Any:
+    def _for_keeping(self, raw: Any, *, wants_rsc_payload: bool) -> Any:
         unwanted = self._unwanted(raw.headers)
-        if not unwanted.length and not wants_payload:
+        if not unwanted.length and not wants_rsc_payload:
             return raw
         cleaned = Request.new(raw)
         for name in unwanted:
             cleaned.headers.delete(name)
-        if wants_payload:
+        if wants_rsc_payload:
             cleaned.headers.set(WANTS_PAYLOAD_HEADER, "1")
         return cleaned
 
 
-async def _with_payload(raw: Any, payload_bytes: str) -> WholeResponse:
+async def _with_rsc_payload(raw: Any, rsc_payload_bytes: str) -> WholeResponse:
     """The page and its RSC payload, which came behind it in one body. Raises JsException, PageError."""
     both = await result_of(bind(raw.arrayBuffer, raw))
-    if not (payload_bytes.isascii() and payload_bytes.isdigit()) or int(payload_bytes) > both.byteLength:
-        raise PageError(f"{PAYLOAD_BYTES_HEADER} is {payload_bytes!r}, for a body of {both.byteLength} bytes")
-    start = both.byteLength - int(payload_bytes)
+    if not (rsc_payload_bytes.isascii() and rsc_payload_bytes.isdigit()) or int(rsc_payload_bytes) > both.byteLength:
+        raise PageError(f"{PAYLOAD_BYTES_HEADER} is {rsc_payload_bytes!r}, for a body of {both.byteLength} bytes")
+    start = both.byteLength - int(rsc_payload_bytes)
     headers = tuple(ServiceResponse(raw).header_items())
     return WholeResponse(raw.status, headers, JsBuffer.of(both.slice(0, start)), JsBuffer.of(both.slice(start)))
-
-
-class MissingService:
-    """What stands for a service that is named but not bound: every request fails, saying so."""
-
-    def __init__(self, name: str) -> None:
-        self._failure = f"no service is bound as {name}; add a [[services]] with that binding to wrangler.toml"
-
-    async def answer(self, request: PageRequest) -> ServiceResponse:  # noqa: ARG002 - the protocol
-        raise PageError(self._failure)
-
-    async def render(self, request: RenderRequest) -> ServiceResponse:  # noqa: ARG002 - the protocol
-        raise PageError(self._failure)

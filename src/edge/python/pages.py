@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import js
@@ -18,7 +17,6 @@ from pyodide.ffi import JsProxy, to_js
 from core.body import BytesBody
 from core.http import NULL_BODY_STATUSES
 from core.javascript import to_utf8
-from datacache.context import DataCache, enter_data_cache
 from datacache.fetched import set_fetcher
 from edge.http import header_pairs
 from edge.loop import enter_site_code
@@ -33,10 +31,6 @@ from pages.request import NOT_FOR_KEPT_ANSWERS
 from pages.selection import AsgiChoice, FunctionChoice, OwnChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from cache.handler import EntryCache
-    from cache.keys import KeySchema
     from core.runtime import Runtime
     from pages.handler import PageHandler, PageResponse
     from pages.request import PageRequest, RenderRequest
@@ -178,11 +172,6 @@ def python_pages(choice: AsgiChoice | FunctionChoice | OwnChoice, env: Any, time
         case OwnChoice(pages):
             name = type(pages).__name__
     return _SiteCode(TimedPages(pages, name, timeout_ms) if timeout_ms else pages)
-
-
-def data_entrance(handler: EntryCache, runtime: Runtime, schema: KeySchema) -> Callable[[], None]:
-    """What lets a request keep its data in a cache handler."""
-    return partial(enter_data_cache, DataCache(handler, runtime, schema))
 
 
 class _SiteCode:

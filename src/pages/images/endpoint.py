@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
-from cache.entry import Freshness, ImageValue, freshness
-from cache.handler import SetContext
-from core.body import text_body
+from cache.entry import CacheEntry, Freshness, ImageValue, freshness
+from core.body import MAX_BODY_BYTES, text_body
 from core.errors import VinextWorkerError
+from core.http import matches_etag
 from core.javascript import json_text, to_utf8
 from pages.handler import WholeResponse
 from pages.images.formats import SNIFFED_BYTES, UNTOUCHED, ImageFormat, is_animated, negotiate, sniff
@@ -22,13 +22,11 @@ from pages.images.request import IMAGE_PATHS, ImageRefusedError, parse_image_req
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from cache.handler import CacheHandler
+    from cache.handler import EntryCache
     from core.body import Body, Buffer
     from core.runtime import Runtime
     from pages.images.request import ImageRequest, ImageRules
     from pages.request import HeaderItems, PageRequest
-
-MOST_SOURCE_BYTES = 25 * 1024 * 1024
 
 
 class ImageSourceError(VinextWorkerError):
@@ -50,7 +48,7 @@ class ImageSources(Protocol):
         """A file of this site. Raises ImageSourceError where there is none."""
 
     async def remote(self, url: str) -> Buffer:
-        """A file of at most MOST_SOURCE_BYTES; redirects are not followed. Raises ImageSourceError."""
+        """A file of at most MAX_BODY_BYTES; redirects are not followed. Raises ImageSourceError."""
 
 
 class ImageTransformer(Protocol):
@@ -88,7 +86,7 @@ class Images:
     sources: ImageSources
     transformer: ImageTransformer | None
     build_id: str | None
-    handler: CacheHandler
+    entries: EntryCache
     digest: Callable[[Body], Awaitable[str]]
     runtime: Runtime
     paths: frozenset[str] = IMAGE_PATHS
@@ -127,7 +125,7 @@ class Images:
 
     async def _find(self, key: str) -> tuple[ImageValue, Freshness] | None:
         try:
-            entry = await self.handler.get(key)
+            entry = await self.entries.read(key)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
             self.runtime.log.event("error", "cache.read_failed", key=key, error=str(error))
             return None
@@ -136,28 +134,19 @@ class Images:
         return entry.value, freshness(entry, self.runtime.clock())
 
     def _refresh(self, key: str, wanted: ImageRequest, accept: str | None) -> None:
-        claim = self.runtime.flight.claim(f"refresh {key}")
-        if claim is None:
-            return
-
-        async def work() -> None:
-            try:
-                await self._make(key, wanted, accept)
-            finally:
-                claim.release()
-
-        self.runtime.background.run(work(), f"making the image {wanted.source}")
+        what = f"making the image {wanted.source}"
+        self.runtime.run_once(f"refresh {key}", lambda: self._make(key, wanted, accept), what)
 
     async def _make(self, key: str, wanted: ImageRequest, accept: str | None) -> ImageValue:
         """Raises ImageSourceError."""
         started_at_ms = self.runtime.clock()
         source = await (self.sources.local(wanted.path) if wanted.path else self.sources.remote(wanted.url or ""))
-        if source.size_bytes > MOST_SOURCE_BYTES:
-            raise ImageSourceError(f"The image has more than {MOST_SOURCE_BYTES} bytes", HTTPStatus.BAD_REQUEST)
+        if source.size_bytes > MAX_BODY_BYTES:
+            raise ImageSourceError(f"The image has more than {MAX_BODY_BYTES} bytes", HTTPStatus.BAD_REQUEST)
         body, kind = await self._transformed(source, wanted, accept)
         value = ImageValue(etag=f'"{await self.digest(body)}"', buffer=body, extension=kind.extension, revalidate=PERIOD_SECONDS)
-        context = SetContext(tags=(TAG,), revalidate=PERIOD_SECONDS, last_modified_ms=started_at_ms)
-        self.runtime.background.run(self.handler.set(key, value, context), f"keeping the image {wanted.source}")
+        entry = CacheEntry.make(value, (TAG,), started_at_ms, PERIOD_SECONDS)
+        self.runtime.background.run(self.entries.write(key, entry), f"keeping the image {wanted.source}")
         return value
 
     async def _transformed(self, source: Buffer, wanted: ImageRequest, accept: str | None) -> tuple[Body, ImageFormat]:
@@ -184,7 +173,7 @@ def _image(request: PageRequest, wanted: ImageRequest, value: ImageValue, state:
         ("content-security-policy", _CONTENT_SECURITY_POLICY),
         ("x-content-type-options", "nosniff"),
     )
-    if _matches(request.headers.get("if-none-match"), value.etag):
+    if matches_etag(request.headers.get("if-none-match"), value.etag):
         return WholeResponse(HTTPStatus.NOT_MODIFIED, headers, None)
     headers = (
         *headers,
@@ -199,9 +188,3 @@ def _image(request: PageRequest, wanted: ImageRequest, value: ImageValue, state:
 def _text(status: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> WholeResponse:
     fixed = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
     return WholeResponse(status, (*fixed, *headers), text_body(text))
-
-
-def _matches(if_none_match: str | None, etag: str) -> bool:
-    """RFC 9110, 13.1.2: any of the listed tags, compared weakly, or `*`."""
-    given = [part.strip().removeprefix("W/") for part in (if_none_match or "").split(",")]
-    return etag in given or given == ["*"]

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 
 from core.errors import VinextWorkerError
 from core.javascript import encode_uri_component
+from core.paths import PRIVATE_FOLDERS, is_file_path
 
 DEFAULT_WIDTHS = (32, 48, 64, 96, 128, 256, 384, 640, 750, 828, 1080, 1200, 1920, 2048, 3840)
 
@@ -60,15 +61,13 @@ IMAGE_PATHS = frozenset({"/_next/image", "/_next/image/", "/_vinext/image", "/_v
 
 _PARAMETERS = frozenset({"url", "w", "q", "dpl"})
 
-_MOST_URL_CHARACTERS = 3072
+_MAX_URL_CHARACTERS = 3072
 
-_MOST_QUERY_CHARACTERS = 16_384
+_MAX_QUERY_CHARACTERS = 16_384
 
-_MOST_DECODINGS = 5
+_MAX_DECODINGS = 5
 
 _CONTROL = frozenset(map(chr, (*range(0x21), 0x7F)))
-
-_PRIVATE_FOLDERS = frozenset({"__prerender", "__vinext"})
 
 _ENDPOINT_FOLDERS = frozenset({"_next", "_vinext"})
 
@@ -94,7 +93,7 @@ class ImageRequest:
 
 def parse_image_request(query: str, rules: ImageRules) -> ImageRequest:
     """Read the query of the image endpoint. Raises ImageRefusedError."""
-    if len(query) > _MOST_QUERY_CHARACTERS:
+    if len(query) > _MAX_QUERY_CHARACTERS:
         raise ImageRefusedError("the query is too long")
     pairs = parse_qsl(query, keep_blank_values=True, errors="strict") if _is_utf8(query) else []
     values = dict(pairs)
@@ -103,8 +102,8 @@ def parse_image_request(query: str, rules: ImageRules) -> ImageRequest:
     width = _number("w", values.get("w", ""), rules.widths)
     quality = _number("q", values.get("q", ""), rules.qualities)
     source = values.get("url", "")
-    if not source or len(source) > _MOST_URL_CHARACTERS:
-        raise ImageRefusedError(f"url has 1 to {_MOST_URL_CHARACTERS} characters")
+    if not source or len(source) > _MAX_URL_CHARACTERS:
+        raise ImageRefusedError(f"url has 1 to {_MAX_URL_CHARACTERS} characters")
     if "\\" in source or not _CONTROL.isdisjoint(source):
         raise ImageRefusedError("url has a backslash, a space or a control character")
     if source.startswith("/"):
@@ -124,7 +123,7 @@ def _local_path(source: str) -> str:
     decoded = unquote(path)
     # A file server may decode once more; whatever it makes of the path must be allowed too.
     seen = decoded
-    for _ in range(_MOST_DECODINGS):
+    for _ in range(_MAX_DECODINGS):
         _require_file_path(seen)
         again = unquote(seen)
         if again == seen:
@@ -137,9 +136,9 @@ def _require_file_path(path: str) -> None:
     segments = path.split("/")[1:]
     if not _CONTROL.difference(" ").isdisjoint(path) or "\\" in path or "\ufffd" in path:
         raise ImageRefusedError("url hides a backslash or a control character, or is not UTF-8")
-    if any(segment in {"", ".", ".."} for segment in segments):
+    if not is_file_path(path[1:]):
         raise ImageRefusedError("url has an empty or dot segment")
-    if segments[0].lower() in _PRIVATE_FOLDERS:
+    if segments[0].lower() in PRIVATE_FOLDERS:
         raise ImageRefusedError("url is private")
     if segments[0].lower() in _ENDPOINT_FOLDERS and len(segments) > 1 and segments[1].lower() == "image":
         raise ImageRefusedError("url is the image endpoint itself")

@@ -1,0 +1,55 @@
+"""Which of an answer's headers are stored with a page, and which ones visitors get."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.http import INNER_CACHE_HEADER, NEXT_STATE_HEADER, PAYLOAD_BYTES_HEADER, REVALIDATED_HEADER, TAGS_HEADER
+
+if TYPE_CHECKING:
+    from pages.handler import PageResponse
+
+POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER, PAYLOAD_BYTES_HEADER})
+"""Headers by which the page handler speaks to the page cache, and to nobody else."""
+
+INNER_STATE_HEADERS = frozenset({INNER_CACHE_HEADER, NEXT_STATE_HEADER})
+"""Headers that say what a cache inside the page handler did."""
+
+# Hop-by-hop (RFC 9110, 7.6.1), of one answer only, or written anew for each answer.
+NOT_STORED = (
+    POLICY_HEADERS
+    | INNER_STATE_HEADERS
+    | frozenset(
+        {
+            "age",
+            "alt-svc",
+            "cache-control",
+            "cache-tag",
+            "cdn-cache-control",
+            "cloudflare-cdn-cache-control",
+            "connection",
+            "content-encoding",
+            "content-length",
+            "date",
+            "expires",
+            "keep-alive",
+            "proxy-authenticate",
+            "proxy-authorization",
+            "server-timing",
+            "set-cookie",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        }
+    )
+)
+"""Headers, in lower case, that are never stored with a page."""
+
+OF_THE_BODY = frozenset({"content-disposition", "content-language", "content-type"})
+"""Headers, in lower case, that a 304 does without (RFC 9110, 15.4.5)."""
+
+
+def stored_headers(response: PageResponse) -> dict[str, str]:
+    """Return the headers of a page handler's answer that are stored with its page, names in lower case."""
+    return {name.lower(): value for name, value in response.header_items() if name.lower() not in NOT_STORED}

@@ -1,0 +1,87 @@
+"""Storing the page handler's answers: a visitor's on a miss, and those of a regeneration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from core.body import MAX_BODY_BYTES
+from isr.admission import Refusal, admit, has_rsc_payload
+from isr.page_headers import stored_headers
+from isr.store import RenderedPage
+from pages.handler import PageError
+from seed.build import Artifact
+
+if TYPE_CHECKING:
+    from core.runtime import Runtime
+    from isr.admission import Admission
+    from isr.lookup import Lookup
+    from isr.store import PageStore
+    from pages.handler import BodyCopy, PageResponse
+    from pages.request import Headers
+
+# How long a client's router may use an RSC payload without asking again (`cacheLife({ stale })`).
+_STALE_TIME_HEADER = "x-nextjs-stale-time"
+
+
+@dataclass(frozen=True)
+class AdmittedPage:
+    """An answer that may be stored. `started_at_ms` is when its rendering began."""
+
+    path: str
+    admission: Admission
+    response: PageResponse
+    started_at_ms: int
+
+    @property
+    def lacks_counterpart(self) -> bool:
+        """Whether the page is HTML and an RSC payload, and the answer has one of them only."""
+        is_page = self.admission.artifact is not Artifact.ROUTE
+        return is_page and self.response.rsc_payload is None and has_rsc_payload(self.response)
+
+
+class PageWriter:
+    """Admits the page handler's answers to a store of pages, and writes them."""
+
+    def __init__(self, store: PageStore, runtime: Runtime) -> None:
+        self._store = store
+        self._clock = runtime.clock
+        self._log = runtime.log
+
+    async def admit(
+        self, response: PageResponse, lookup: Lookup, started_at_ms: int, *, rsc: bool, visitor: Headers | None = None
+    ) -> AdmittedPage | Refusal:
+        """Decide whether an answer may be stored. `visitor` is the headers of the visitor whom it answers, None if nobody's."""
+        record = await self._store.record(lookup.path)
+        decision = admit(response, record, rsc=rsc, path=lookup.url_path, visitor=visitor)
+        if isinstance(decision, Refusal):
+            return decision
+        return AdmittedPage(lookup.path, decision, response, started_at_ms)
+
+    async def write(self, page: AdmittedPage, copy: BodyCopy, event: str) -> Refusal | None:
+        """Read the copy of an answer to its end, store it and log `event`. Return the reason if it was not stored."""
+        try:
+            body = await copy.read(MAX_BODY_BYTES)
+        except PageError as error:
+            return self._refused(page, Refusal(str(error), is_failure=True))
+        if body is None:
+            return self._refused(page, Refusal(f"a body of more than {MAX_BODY_BYTES} bytes"))
+        response = page.response
+        html = RenderedPage(response.status, stored_headers(response), body, page.started_at_ms)
+        await self._store_artifact(page.path, page.admission, html, event)
+        if response.rsc_payload is not None and page.admission.artifact is Artifact.HTML:
+            # Its other headers are added to each answer.
+            stale_time = response.header(_STALE_TIME_HEADER)
+            headers = {} if stale_time is None else {_STALE_TIME_HEADER: stale_time}
+            rsc = RenderedPage(response.status, headers, response.rsc_payload, page.started_at_ms)
+            await self._store_artifact(page.path, replace(page.admission, artifact=Artifact.RSC), rsc, event)
+        return None
+
+    async def _store_artifact(self, path: str, admission: Admission, rendered: RenderedPage, event: str) -> None:
+        await self._store.write(path, admission, rendered)
+        took_ms = self._clock() - rendered.started_at_ms
+        self._log.event("info", event, path=path, artifact=admission.artifact.value, ms=took_ms)
+
+    def _refused(self, page: AdmittedPage, refusal: Refusal) -> Refusal:
+        self._log.event("warning", "page.not_stored", path=page.path, reason=refusal.reason)
+        return refusal
