@@ -207,17 +207,7 @@ class CachedFunction:
             return None
 
     def _refresh(self, cache: DataCache, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        claim = cache.runtime.flight.claim(f"refresh {key}")
-        if claim is None:
-            return
-
-        async def work() -> None:
-            try:
-                await self._make(cache, key, args, kwargs)
-            finally:
-                claim.release()
-
-        cache.runtime.background.run(work(), f"refreshing {self._name}")
+        cache.runtime.run_once(f"refresh {key}", lambda: self._make(cache, key, args, kwargs), f"refreshing {self._name}")
 
     async def _make(self, cache: DataCache, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Made:
         started_at_ms = cache.runtime.clock()

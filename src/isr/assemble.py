@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SharedParts:
-    """What the sites of a Worker have in common.
+    """The parts that the sites of a Worker share.
 
     `namespace` None keeps pages in memory alone. `make_body` copies bytes to where bodies are kept. `image_transformer` None
     serves images as they are.
@@ -57,7 +57,7 @@ class SharedParts:
 
 @dataclass(frozen=True)
 class SiteServer:
-    """What answers the requests for one site, with keys and memory of its own.
+    """The parts that answer the requests for one site, with keys and memory of their own.
 
     `images` None: the page handler answers requests for images. `enter_data` lets the Python code of the site use its
     data cache, None if no Python code renders its pages.

@@ -1,6 +1,6 @@
-"""One request to an ASGI app (https://asgi.readthedocs.io/en/latest/specs/www.html), and its answer.
+"""An ASGI app: its requests and its lifespan.
 
-The lifespan of an ASGI app (https://asgi.readthedocs.io/en/latest/specs/lifespan.html), once an isolate.
+The protocols: https://asgi.readthedocs.io/en/latest/specs/www.html and https://asgi.readthedocs.io/en/latest/specs/lifespan.html.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ class BodySource(Protocol):
     """The body of a request."""
 
     async def read(self) -> bytes | None:
-        """The next part, None at the end. Raises PageError where it breaks off."""
+        """Return the next part, None at the end. Raise PageError if the body breaks off."""
 
 
 class BodySink(Protocol):
-    """The body of an answer whose parts are sent as they are made."""
+    """The body of an answer whose parts are sent as the app writes them."""
 
     async def write(self, part: bytes) -> None:
-        """Until somebody has taken the part. Raises OSError once the visitor has gone."""
+        """Send a part and wait until it has been taken. Raise OSError once the visitor has gone."""
 
     async def close(self) -> None:
-        """Say that all parts have been written."""
+        """End the body: all parts have been written."""
 
     async def abort(self, reason: str) -> None:
-        """Break the body off, so that nobody takes it for whole."""
+        """Break the body off, so that no reader takes it for whole."""
 
 
 class StreamedBody(Protocol):
@@ -57,7 +57,7 @@ class StreamedBody(Protocol):
 
 
 class AsgiExchange:
-    """Runs an app for one request; the answer is there as soon as it is whole, or its first part is."""
+    """Runs an app for one request. The answer is ready when it is whole, or when its first part is."""
 
     def __init__(self, name: str, body: BodySource, open_stream: StreamedBody, rendering: Rendering, log: Log) -> None:
         self._name = name
@@ -75,7 +75,7 @@ class AsgiExchange:
         self._is_read = False
 
     async def run(self, app: Callable[..., Any], scope: Mapping[str, Any], background: Background) -> PageResponse:
-        """The answer; the app goes on in the background. Raises PageError where it gives none."""
+        """Return the answer; the app goes on in the background. Raise PageError if it gives none."""
         self._method = scope["method"]
         self._is_personal = is_personal({name for name, _ in scope["headers"]})
         self._answer: asyncio.Future[PageResponse] = asyncio.get_running_loop().create_future()
@@ -161,7 +161,7 @@ class AsgiExchange:
 def http_scope(  # noqa: PLR0913 - what a scope consists of
     *, method: str, url: str, headers: list[tuple[bytes, bytes]], state: Mapping[str, Any], env: Any, kind: str = "http"
 ) -> dict[str, Any]:
-    """The scope of a request; `headers` have lower-case names, `kind` is http or websocket."""
+    """Return the scope of a request; `headers` have lower-case names, `kind` is http or websocket."""
     scheme, _, rest = url.partition("://")
     authority, slash, path_and_query = rest.partition("/")
     path, _, query = f"{slash or '/'}{path_and_query}".partition("#")[0].partition("?")
@@ -205,9 +205,9 @@ def _text(value: bytes) -> str:
 
 
 class Lifespan:
-    """Starts an app in the first request. It is never told to shut down: an isolate ends without a word.
+    """Starts an app at the first request of an isolate. The app never gets a shutdown: an isolate ends without notice.
 
-    A start that failed is tried again by the next request.
+    After a failed start the next request tries again.
     """
 
     def __init__(self, app: Callable[..., Any], name: str, flight: SingleFlight, log: Log) -> None:
@@ -220,7 +220,7 @@ class Lifespan:
         self._task: asyncio.Future[None] | None = None
 
     async def state(self) -> Mapping[str, Any]:
-        """What the app made when it started. Raises PageError where it failed to."""
+        """Return the state that the app set when it started. Raise PageError if it failed to start."""
         if self._state is None:
             await self._flight.run(f"start {self._name}", self._start)
         if self._state is None:
@@ -240,7 +240,7 @@ class Lifespan:
 
 
 class _Startup:
-    """One start; `failure` is what the app said of it, "" where it did not fail."""
+    """One start of an app. `failure` is the app's own message, "" if it did not fail."""
 
     def __init__(self) -> None:
         self.state: dict[str, Any] = {}

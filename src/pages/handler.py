@@ -1,11 +1,4 @@
-"""The protocol of a page handler: a vinext Worker, a Python app, anything that answers.
-
-An answer whose body is all there.
-
-A page handler that must begin its answer within a time.
-
-What stands for a page handler that cannot be used.
-"""
+"""The protocol of page handlers and of their answers: a vinext Worker, a Python app, or any other."""
 
 from __future__ import annotations
 
@@ -33,11 +26,11 @@ class BodyCopy(Protocol):
     """The second half of an answer whose first half goes to the visitor."""
 
     async def read(self, limit_bytes: int) -> Body | None:
-        """The whole body, None where it is larger. Raises PageError where it breaks off."""
+        """Return the whole body, None if it is larger than the limit. Raise PageError if it breaks off."""
 
 
 class PageResponse(Protocol):
-    """A page handler's answer. Its body may still be on the way."""
+    """A page handler's answer. Its body may still be arriving."""
 
     @property
     def status(self) -> int: ...
@@ -51,28 +44,28 @@ class PageResponse(Protocol):
     def header_items(self) -> Iterable[tuple[str, str]]: ...
 
     def split(self) -> tuple[PageResponse, BodyCopy]:
-        """The answer for the visitor, and a copy of its body that is read beside it."""
+        """Return the answer for the visitor, and a copy of its body that is read at the same time."""
 
     def copy(self) -> BodyCopy:
-        """The whole body, where no visitor waits for it."""
+        """Return the whole body of an answer that no visitor waits for."""
 
     async def drop(self) -> None:
-        """Let go of a body that nobody reads."""
+        """Cancel a body that nobody reads."""
 
 
 class PageHandler(Protocol):
-    """Makes pages: for a visitor, or for the cache."""
+    """Renders pages, for a visitor or for the cache."""
 
     async def answer(self, request: PageRequest) -> PageResponse:
-        """Answer a visitor's request as it came. Raises PageError where there is no answer."""
+        """Answer a visitor's request as it came. Raise PageError if there is no answer."""
 
     async def render(self, request: RenderRequest) -> PageResponse:
-        """Make a page for the cache. Raises PageError where there is no answer."""
+        """Render a page for the cache. Raise PageError if there is no answer."""
 
 
 @dataclass(frozen=True)
 class WholeResponse:
-    """A PageResponse in memory; `body` None where the status allows none."""
+    """A PageResponse in memory; `body` is None if the status allows none."""
 
     status: int
     headers: HeaderItems
@@ -87,7 +80,7 @@ class WholeResponse:
 
     @cached_property
     def _values(self) -> dict[str, str]:
-        """By the name in lower case, all values of a header, joined as HTTP joins them (RFC 9110, 5.2)."""
+        """All values of each header, by its name in lower case, joined as in RFC 9110, 5.2."""
         values: dict[str, list[str]] = {}
         for name, value in self.headers:
             values.setdefault(name.lower(), []).append(value)
@@ -100,12 +93,12 @@ class WholeResponse:
         return WholeCopy(self.body)
 
     async def drop(self) -> None:
-        """Nothing is on its way."""
+        """Do nothing: the body is in memory."""
 
 
 @dataclass(frozen=True)
 class WholeCopy:
-    """The body of a WholeResponse (the protocol BodyCopy)."""
+    """The BodyCopy of a WholeResponse."""
 
     body: Body | None
 
@@ -118,7 +111,7 @@ T = TypeVar("T")
 
 
 class TimedPages:
-    """Gives up on a handler that has not begun to answer after `timeout_ms`; its body may take longer."""
+    """Gives up on a page handler that has not begun to answer after `timeout_ms`; its body may take longer."""
 
     def __init__(self, pages: PageHandler, name: str, timeout_ms: int) -> None:
         self._pages = pages
@@ -139,7 +132,7 @@ class TimedPages:
 
 
 class FailedPages:
-    """Every request fails, saying why."""
+    """Replaces a page handler that cannot be used: every request fails, and the error says why."""
 
     def __init__(self, failure: str) -> None:
         self._failure = failure

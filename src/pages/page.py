@@ -1,7 +1,4 @@
-"""A page as a Python function gives it.
-
-The decorator that says how long the answers of a route live.
-"""
+"""What a site's Python code says of its pages: `Page`, which a function returns, and the decorator `@revalidate`."""
 
 from __future__ import annotations
 
@@ -25,11 +22,11 @@ _STATUSES = range(200, 600)
 
 @dataclass(frozen=True)
 class Page:
-    """A whole answer, and how long it is kept; periods are seconds.
+    """A whole answer, and how long it may be stored; periods are seconds.
 
-    `revalidate` None leaves the period to `@revalidate`, and without that the page is made for each request; False is
-    a page that is never stale, 0 one that is not kept. `expire` ends a stale page so long after it was made. A text is
-    sent as UTF-8 HTML unless the headers say otherwise. Raises InvalidArgumentError naming the field that is wrong.
+    `revalidate` None leaves the period to `@revalidate`, and without that the page is rendered for each request; with
+    False it never gets stale, with 0 it is not stored. A stale page expires `expire` seconds after it was rendered. A text
+    is sent as UTF-8 HTML unless the headers say otherwise. Raises InvalidArgumentError that names the wrong field.
     """
 
     body: str | bytes
@@ -40,7 +37,7 @@ class Page:
     tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        # Types are promises that authors of handlers need not keep.
+        # The authors of sites need not use a type checker.
         body: object = self.body
         status: object = self.status
         headers: object = self.headers
@@ -62,21 +59,21 @@ R = TypeVar("R")
 def revalidate(
     seconds: Revalidate, *, tags: Iterable[str] | str = (), expire: float | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let the answers of a function be kept for `seconds`, under `tags`; False is never stale, 0 is not at all.
+    """Let the answers of a function be stored for `seconds`, under `tags`; False is never stale, 0 is not stored.
 
-    The function may be a handler, or a route of an ASGI app; its signature stays as it is. Where several hold for one
-    answer, the shortest period and all tags count. Raises InvalidArgumentError at once for a wrong value.
+    The function may be a page handler, or a route of an ASGI app; its signature stays as it is. If several periods hold
+    for one answer, the shortest one counts, and all tags do. Raise InvalidArgumentError at once for a wrong value.
     """
     if seconds is None:
         raise InvalidArgumentError("revalidate.seconds", seconds, "seconds from 0 on, or False for never stale")
     require_periods("revalidate", seconds, expire)
-    found = require_valid_tags("revalidate", tags)
+    own_tags = require_valid_tags("revalidate", tags)
 
     def note() -> None:
         rendering = current_rendering()
         if rendering is None:
             return
-        rendering.add_tags(found)
+        rendering.add_tags(own_tags)
         rendering.ask(math.inf if seconds is False else seconds, expire)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

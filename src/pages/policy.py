@@ -1,9 +1,4 @@
-"""The periods and tags that page authors write, checked where they write them.
-
-What is learnt while one answer is made: how long it may be kept, and under which tags.
-
-What a Python handler said about keeping its answer, as the headers that the page cache reads.
-"""
+"""How long a Python page may be stored, and under which tags: collected while it renders, then written as headers."""
 
 from __future__ import annotations
 
@@ -27,7 +22,7 @@ Revalidate: TypeAlias = "float | Literal[False] | None"
 
 
 def require_periods(where: str, revalidate: Revalidate, expire: float | None) -> None:
-    """Raise InvalidArgumentError, naming `where`, for a period that is none."""
+    """Raise InvalidArgumentError, naming `where`, for a value that is not a period."""
     require_period(f"{where}.revalidate", revalidate, may_be_false=True)
     require_period(f"{where}.expire", expire)
     if expire is not None and revalidate is not None and revalidate is not False and expire < revalidate:
@@ -35,24 +30,24 @@ def require_periods(where: str, revalidate: Revalidate, expire: float | None) ->
 
 
 def require_valid_tags(where: str, tags: object) -> tuple[str, ...]:
-    """The tags as a tuple; raises InvalidArgumentError, naming `where`, for one that no cache takes."""
-    found = require_tags(f"{where}.tags", tags)
-    for tag in found:
+    """Return the tags as a tuple. Raise InvalidArgumentError, naming `where`, for one that no cache takes."""
+    checked = require_tags(f"{where}.tags", tags)
+    for tag in checked:
         if not is_valid_tag(tag):
             allowed = r"1 to 256 characters without control characters, \ and :"
             raise InvalidArgumentError(f"{where}.tags", tag, allowed)
-    return found
+    return checked
 
 
 _current: ContextVar[Rendering | None] = ContextVar("rendering", default=None)
 
 
 class Rendering:
-    """Collects from handlers, decorators and cached data, however deep they are called.
+    """Collects the periods and tags that handlers, decorators and cached data give one answer, however deep they are called.
 
-    `revalidate_seconds` and `expire_seconds` are what a handler asked for its page: None is nothing, and infinity in
-    the first is never stale. `longest_seconds` is the shortest period of the data used. `path` is the page's, percent-encoded;
-    `is_for_cache` tells that no visitor waits for it.
+    `revalidate_seconds` and `expire_seconds` are those that a handler gave its page: None is none, and infinity in the first
+    is never stale. `longest_seconds` is the shortest period of the data used. `path` is the page's, percent-encoded. With
+    `is_for_cache` no visitor waits for the answer.
     """
 
     def __init__(self, path: str | None = None, *, is_for_cache: bool = False) -> None:
@@ -66,7 +61,7 @@ class Rendering:
 
     @property
     def effective_seconds(self) -> float | None:
-        """The page's period: no longer than that of any data on it; None where nobody asked for one."""
+        """The page's period: no longer than that of any data on it; None if nobody gave one."""
         if self.revalidate_seconds is None or self.longest_seconds is None:
             return self.revalidate_seconds
         return min(self.revalidate_seconds, self.longest_seconds)
@@ -75,27 +70,27 @@ class Rendering:
         self.tags = merge_tags(self.tags, tags)
 
     def ask(self, revalidate_seconds: float | None, expire_seconds: float | None) -> None:
-        """Ask for a period; the shortest of several holds."""
+        """Give the page a period; the shortest of several holds."""
         self.revalidate_seconds = _shortest(self.revalidate_seconds, revalidate_seconds)
         self.expire_seconds = _shortest(self.expire_seconds, expire_seconds)
 
     def limit(self, seconds: float | None) -> None:
-        """Data that lives so long was used; None is data that is never stale."""
+        """Limit the page's period to that of data on it; None is data that never gets stale."""
         self.longest_seconds = _shortest(self.longest_seconds, seconds)
 
     def policy(self) -> tuple[object, ...]:
-        """What the answer's headers say; a later value that differs came too late for them."""
+        """Return everything that the answer's headers depend on, to see later whether a change came too late for them."""
         return (self.is_no_store, frozenset(self.tags), self.effective_seconds, self.expire_seconds)
 
 
 def current_rendering() -> Rendering | None:
-    """The answer being made, None outside of a request."""
+    """Return the rendering of the current request, None outside of a request."""
     return _current.get()
 
 
 @contextmanager
 def rendering_as(rendering: Rendering | None) -> Iterator[None]:
-    """Collect what is learnt in here, and in tasks begun in here, in `rendering`."""
+    """Collect the periods and tags given in this context, and in tasks begun in it, in `rendering`."""
     token = _current.set(rendering)
     try:
         yield
@@ -104,7 +99,7 @@ def rendering_as(rendering: Rendering | None) -> Iterator[None]:
 
 
 def no_store() -> None:
-    """Make the answer that is being made one that no cache keeps. Outside of a request it does nothing."""
+    """Keep the current answer out of every cache. Do nothing outside of a request."""
     rendering = _current.get()
     if rendering is not None:
         rendering.is_no_store = True
@@ -126,11 +121,11 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 def with_policy(rendering: Rendering, method: str, status: int, headers: HeaderItems, *, is_personal: bool) -> HeaderItems:
-    """The headers of an answer with those that its rendering amounts to.
+    """Return the headers of an answer with those that its rendering adds.
 
-    A Cache-Control that the handler wrote itself holds, unless `no_store()` was called. `is_personal` tells that the
-    request brought a visitor's cookies or credentials: a period asked for by decorator or Page then holds for the page
-    as everybody gets it, which is made beside this answer.
+    A Cache-Control that the handler wrote itself holds, unless `no_store()` was called. With `is_personal` the request has
+    a visitor's cookies or credentials: a period given by a decorator or a Page is then for the page that everybody gets,
+    which is rendered beside this answer.
     """
     if rendering.is_no_store:
         kept = tuple(item for item in headers if item[0].lower() not in _CONTROLS)
@@ -151,7 +146,7 @@ def with_policy(rendering: Rendering, method: str, status: int, headers: HeaderI
 
 
 def _cache_control(seconds: float, expire: float | None) -> str:
-    # The header knows whole seconds only; a page must not live longer than it was told.
+    # The header has whole seconds only, and a page must not live longer than its author says.
     if math.isinf(seconds):
         return _NEVER_STALE
     whole = max(1, math.floor(seconds))

@@ -1,4 +1,4 @@
-"""A request, as much of it as decides how it is answered."""
+"""A visitor's request, and a request for the cache: the parts of them that decide the answer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Protocol
 
 HeaderItems = tuple[tuple[str, str], ...]
 
-# What a visitor must not choose for an answer that others get: claims about the host and the
-# URL (nobody in front of a Worker vouches for them), and what makes an answer partial or empty.
+# Headers by which a visitor must not change an answer that others get: claims about the host and the URL, which nothing in
+# front of a Worker vouches for, and conditions that make an answer partial or empty.
 NOT_FOR_KEPT_ANSWERS = (
     "forwarded",
     "if-match",
@@ -43,12 +43,11 @@ class Headers(Protocol):
 
 @dataclass(frozen=True)
 class PageRequest:
-    """What a visitor asks for.
+    """A visitor's request.
 
-    `origin` is scheme and host, `path` the percent-encoded path as it was sent, `query`
-    what follows the question mark. `raw` is the request object that the page handler gets;
-    where the answer `may_be_kept`, without the headers of NOT_FOR_KEPT_ANSWERS. One that
-    `wants_rsc_payload` asks for the page's RSC payload too, which a page handler need not give.
+    `origin` is scheme and host, `path` the percent-encoded path as it was sent, `query` the part after the question mark.
+    `raw` is the request object for the page handler; if the answer `may_be_kept`, the handler ignores its headers of
+    NOT_FOR_KEPT_ANSWERS. `wants_rsc_payload` asks for the page's RSC payload too, which a page handler need not give.
     """
 
     method: str
@@ -70,11 +69,11 @@ class PageRequest:
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """The canonical request for a page: nothing of a visitor in it but the host.
+    """The canonical request for a page, with nothing of a visitor in it but the host.
 
-    No cookies, no credentials, no query, no state of the client's router, so that what
-    comes back is what every visitor may get. `rsc` asks for the RSC payload, `wants_rsc_payload`
-    for the page and the payload, which a page handler need not give.
+    It has no cookies, no credentials, no query and no state of a client's router, so every visitor may get the answer.
+    `rsc` asks for the RSC payload, `wants_rsc_payload` for the page with its RSC payload, which a page handler need not
+    give.
     """
 
     origin: str
@@ -84,7 +83,7 @@ class RenderRequest:
 
     @property
     def url(self) -> str:
-        """An RSC payload has the URL that vinext's own client uses when it knows nothing."""
+        """The URL; for an RSC payload, the one that vinext's own client uses without any state."""
         return f"{self.origin}{self.path}?_rsc" if self.rsc else f"{self.origin}{self.path}"
 
     @property

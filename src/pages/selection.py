@@ -1,7 +1,4 @@
-"""Which page handler the Worker uses: by the setting, or by a call in the site's own code.
-
-Page handlers in Python, as they are chosen: what is named or given is there, and can be one.
-"""
+"""Which page handler the Worker uses: the one that the setting names, or one that the site's own code has given."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ SETTING_FORMS = "service:NAME with the name of a service binding, asgi:module:ap
 
 
 class PageHandlerError(VinextWorkerError):
-    """The page handler cannot be used; the message names it and says what is wrong with it."""
+    """The page handler cannot be used; the message names it and says why."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class HandlerName:
 
     @classmethod
     def parse(cls, text: str) -> HandlerName:
-        """Read the setting; raises ValueError saying what is allowed."""
+        """Read the setting. Raise ValueError that says what is allowed."""
         kind, _, rest = text.partition(":")
         module, colon, attribute = rest.partition(":")
         if kind == "service" and rest and not colon:
@@ -61,7 +58,7 @@ class HandlerName:
         return f"asgi:{self.module}:{self.attribute}" if self.kind == "asgi" else f"{self.module}:{self.attribute}"
 
     def load(self) -> PageChoice:
-        """Import what is named; raises PageHandlerError, naming it."""
+        """Import the page handler. Raise PageHandlerError, which names it, if it cannot be used."""
         if self.kind == "service":
             return ServiceChoice(self.attribute)
         return load_python(self)
@@ -72,12 +69,12 @@ class _Chosen:
 
 
 def choose_pages(choice: PageChoice | None) -> None:
-    """Use a page handler, whatever the setting says; None gives the choice back to it."""
+    """Use a page handler, whatever the setting says; None leaves the choice to the setting."""
     _Chosen.choice = choice
 
 
 def chosen_pages() -> PageChoice | None:
-    """What was chosen in code, None where nothing was."""
+    """Return the page handler that the site's code has given, None if it has given none."""
     return _Chosen.choice
 
 
@@ -87,7 +84,7 @@ def _is_dotted(text: str) -> bool:
 
 @dataclass(frozen=True)
 class AsgiChoice:
-    """An ASGI app; `static_paths` gives the paths to pre-render."""
+    """An ASGI app; `static_paths` returns the paths to pre-render."""
 
     app: Callable[..., Any]
     name: str
@@ -96,7 +93,7 @@ class AsgiChoice:
 
 @dataclass(frozen=True)
 class FunctionChoice:
-    """A function of the request; `static_paths` gives the paths to pre-render."""
+    """A function of the request; `static_paths` returns the paths to pre-render."""
 
     function: Callable[[Any], Any]
     name: str
@@ -105,40 +102,40 @@ class FunctionChoice:
 
 @dataclass(frozen=True)
 class OwnChoice:
-    """A PageHandler that the site's code made itself."""
+    """A PageHandler of the site's own."""
 
     handler: PageHandler
 
 
 def load_python(name: HandlerName) -> AsgiChoice | FunctionChoice:
-    """Import what the setting names; raises PageHandlerError, naming it."""
+    """Import the app or function that the setting names. Raise PageHandlerError, which names it, if it cannot be used."""
     try:
         module = import_module(name.module)
     except Exception as error:
         raise PageHandlerError(f"the page handler {name} cannot be imported: {type(error).__name__}: {error}") from error
-    found: Any = module
+    target: Any = module
     for part in name.attribute.split("."):
-        if not hasattr(found, part):
+        if not hasattr(target, part):
             raise PageHandlerError(f"the page handler {name} does not exist: {name.module} has no {name.attribute}")
-        found = getattr(found, part)
+        target = getattr(target, part)
     static_paths = getattr(module, "static_paths", None)
     if name.kind == "asgi":
-        return _asgi(found, str(name), static_paths)
-    return _function(found, str(name), static_paths)
+        return _asgi(target, str(name), static_paths)
+    return _function(target, str(name), static_paths)
 
 
 def use_asgi(app: Callable[..., Any], *, static_paths: Callable[[], Any] | None = None) -> None:
-    """Let an ASGI app make the pages; raises PageHandlerError where it is none."""
+    """Let an ASGI app render the pages. Raise PageHandlerError if it is not callable."""
     choose_pages(_asgi(app, _name(app), static_paths))
 
 
 def use_function(function: Callable[[Any], Any], *, static_paths: Callable[[], Any] | None = None) -> None:
-    """Let a function make the pages; raises PageHandlerError where it does not take one request."""
+    """Let a function render the pages. Raise PageHandlerError if it does not take a request as its only argument."""
     choose_pages(_function(function, _name(function), static_paths))
 
 
 def use_pages(handler: PageHandler | None) -> None:
-    """Let a handler of the site's own make the pages; None gives the choice back to the setting."""
+    """Let a page handler of the site's own render the pages; None leaves the choice to the setting."""
     if handler is not None and not all(callable(getattr(handler, name, None)) for name in ("answer", "render")):
         raise InvalidArgumentError("handler", handler, "a PageHandler, which has answer and render")
     choose_pages(None if handler is None else OwnChoice(handler))
@@ -170,8 +167,8 @@ def _checked_paths(static_paths: Any, name: str) -> Callable[[], Any] | None:
         return None
     if not callable(static_paths):
         raise PageHandlerError(f"static_paths beside the page handler {name} is not callable: a {type(static_paths).__name__}")
-    found: Callable[[], Any] = static_paths
-    return found
+    checked: Callable[[], Any] = static_paths
+    return checked
 
 
 def _name(thing: Any) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from core.body import BytesBody
-from core.paths import PRERENDER_FOLDER
+from core.paths import PRERENDER_FOLDER, is_file_path
 from seed.build import BUILD_FILE, MANIFEST_NAME, AssetsError, ManifestError
 from seed.entries import SeedEntry, seed_entries
 from seed.output import OutputSource
@@ -33,11 +33,11 @@ class DirectoryAssets:
         self._folder = str(folder)
 
     async def get(self, path: str) -> Buffer | None:
-        segments = unquote(path).strip("/").split("/")
-        if any(part in {"", ".", ".."} or "\0" in part for part in segments):
+        name = unquote(path).strip("/")
+        if not is_file_path(name):
             return None
         try:
-            return BytesBody(_read("/".join((self._folder, *segments))))
+            return BytesBody(_read(f"{self._folder}/{name}"))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except OSError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cache.keys import KeySchema
 from cache.tags import is_valid_tag, merge_tags, path_tags
 from core.javascript import encode_uri_component
-from core.paths import normalize_path
+from core.paths import has_dot_segment, normalize_path
 from seed.build import Artifact, ManifestError, RouteRecord
 from seed.manifest import NOT_FOUND_PATH
 
@@ -86,7 +86,7 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
 def _safe(path: str) -> str:
     """The path without its leading slash, refused where it could name a file elsewhere."""
     segments = path.strip("/").split("/")
-    if "\\" in path or "\0" in path or any(part in {".", ".."} for part in segments):
+    if "\\" in path or "\0" in path or has_dot_segment(path):
         message = f"the path {path!r} leaves the folder of the artifacts"
         raise ManifestError(message)
     # `/index` and what is below it move down a folder, to leave `/` its own files.

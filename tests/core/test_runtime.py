@@ -40,3 +40,34 @@ async def test_work_that_fails_releases_its_key() -> None:
     failures = await background.done()
     assert [str(failure) for failure in failures] == ["it failed"]
     assert not flight.cells
+
+
+async def test_who_waits_for_a_run_gets_its_result_and_after_a_failure_does_the_work() -> None:
+    flight = FakeFlight()
+    runs: list[str] = []
+
+    async def work() -> str:
+        runs.append("run")
+        await asyncio.sleep(0)
+        if len(runs) == 1:
+            raise OSError("the first one fails")
+        return f"result of run {len(runs)}"
+
+    results = await asyncio.gather(*(flight.run("a", work) for _ in range(3)), return_exceptions=True)
+    assert isinstance(results[0], OSError)
+    assert {str(result) for result in results[1:]} <= {"result of run 2", "result of run 3"}
+    assert not flight.cells
+
+
+async def test_a_claim_that_is_never_released_is_not_waited_for_for_ever() -> None:
+    flight = FakeFlight(wait_seconds=0.01)
+    claim = flight.claim("a")
+    assert claim is not None
+    await flight.wait("a")
+    next_claim = flight.claim("a")
+    assert next_claim is not None
+    claim.release()
+    assert flight.claim("a") is None, "the claim that took too long is not the next one's"
+    next_claim.release()
+    await flight.wait("a")
+    assert not flight.cells

@@ -34,8 +34,8 @@ class FakeAssets:
         if self.folder is not None:
             file = self.folder / name.lstrip("/")
             return BytesBody(file.read_bytes()) if file.is_file() else None
-        found = self.files.get(name)
-        return None if found is None else BytesBody(found)
+        content = self.files.get(name)
+        return None if content is None else BytesBody(content)
 
     def count(self, part: str) -> int:
         """How many fetches there were of paths with `part` in them."""

@@ -97,10 +97,10 @@ def broken(status: int = 500) -> FakeResponse:
 
 
 def _response(content_type: str, text: str, cache_control: str | None, headers: Mapping[str, str]) -> FakeResponse:
-    found = {"content-type": content_type} | {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = {"content-type": content_type} | {name.replace("_", "-"): value for name, value in headers.items()}
     if cache_control is not None:
-        found["cache-control"] = cache_control
-    return FakeResponse(200, found, text.encode())
+        sent["cache-control"] = cache_control
+    return FakeResponse(200, sent, text.encode())
 
 
 Line: TypeAlias = FakeResponse | Exception | Callable[[], FakeResponse]

@@ -182,9 +182,9 @@ class Got:
     is_cached: bool
 
     def header(self, name: str) -> str | None:
-        found = [text for key, text in self.headers if key.lower() == name.lower()]
-        assert len(found) <= 1, f"{name} came {len(found)} times"
-        return found[0] if found else None
+        values = [text for key, text in self.headers if key.lower() == name.lower()]
+        assert len(values) <= 1, f"{name} came {len(values)} times"
+        return values[0] if values else None
 
     @property
     def state(self) -> str | None:

@@ -1,7 +1,4 @@
-"""What the image endpoint needs from whoever runs it.
-
-The image endpoint: `/_next/image` and `/_vinext/image`.
-"""
+"""The image endpoint, `/_next/image` and `/_vinext/image`, and the protocols of its sources and its transformer."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ImageSourceError(VinextWorkerError):
-    """The source of an image could not be got; `status` is what the visitor is told."""
+    """The source of an image could not be read; `status` is that of the answer."""
 
     def __init__(self, message: str, status: int) -> None:
         self.status = status
@@ -45,17 +42,17 @@ class ImageSources(Protocol):
     """Where images come from."""
 
     async def local(self, path: str) -> Buffer:
-        """A file of this site. Raises ImageSourceError where there is none."""
+        """Return a file of this site. Raise ImageSourceError if there is none."""
 
     async def remote(self, url: str) -> Buffer:
-        """A file of at most MAX_BODY_BYTES; redirects are not followed. Raises ImageSourceError."""
+        """Return a file of at most MAX_BODY_BYTES without following redirects. Raise ImageSourceError if there is none."""
 
 
 class ImageTransformer(Protocol):
-    """Makes images smaller."""
+    """Scales images down and converts their format."""
 
     async def transform(self, source: Body, kind: ImageFormat, width: int, quality: int) -> Body:
-        """The image in that format, no wider than it was. Raises ImageTransformError."""
+        """Return the image in that format, no wider than it was. Raise ImageTransformError if it cannot be transformed."""
 
 
 # Next.js's `minimumCacheTTL`.
@@ -76,10 +73,10 @@ _BY_EXTENSION = {kind.extension: kind for kind in ImageFormat}
 
 @dataclass(frozen=True)
 class Images:
-    """Answers from IMAGE entries, and makes those that are missing or stale.
+    """Answers from IMAGE entries, and transforms the images of those that are missing or stale.
 
-    `transformer` None serves every image as it is. `build_id` is part of the keys, because a file of the site may change
-    with a deploy.
+    With `transformer` None every image is served as it is. `build_id` is part of the keys, because a file of the site may
+    change with a deploy.
     """
 
     rules: ImageRules
@@ -92,7 +89,7 @@ class Images:
     paths: frozenset[str] = IMAGE_PATHS
 
     async def answer(self, request: PageRequest) -> WholeResponse:
-        """Answer a request. Never raises: what goes wrong is a status, with a log line where it is not the visitor's fault."""
+        """Answer a request. A failure is a status, with a log line if it is not the visitor's fault."""
         if request.method not in {"GET", "HEAD"}:
             return _text(HTTPStatus.METHOD_NOT_ALLOWED, "GET or HEAD", (("allow", "GET, HEAD"),))
         try:
@@ -100,9 +97,9 @@ class Images:
         except ImageRefusedError as error:
             return _text(HTTPStatus.BAD_REQUEST, f"Bad Request: {error}")
         key = self._key(wanted, request.headers.get("accept"))
-        found = await self._find(key)
-        if found is not None:
-            value, state = found
+        cached = await self._find(key)
+        if cached is not None:
+            value, state = cached
             if state is Freshness.STALE:
                 self._refresh(key, wanted, request.headers.get("accept"))
             return _image(request, wanted, value, "STALE" if state is Freshness.STALE else "HIT")
@@ -116,7 +113,7 @@ class Images:
         return _image(request, wanted, value, "MISS")
 
     def _key(self, wanted: ImageRequest, accept: str | None) -> str:
-        # The formats that the browser takes decide; what the source is, is not known yet.
+        # Only the formats that the browser takes are part of the key: the source's own format is not known yet.
         formats = negotiate(accept, ImageFormat.JPEG).extension
         asked = [wanted.source, wanted.width, wanted.quality, formats, self.transformer is not None]
         digest = hashlib.sha256(to_utf8(json_text(asked))).hexdigest()[:_KEY_CHARACTERS]
@@ -138,7 +135,7 @@ class Images:
         self.runtime.run_once(f"refresh {key}", lambda: self._make(key, wanted, accept), what)
 
     async def _make(self, key: str, wanted: ImageRequest, accept: str | None) -> ImageValue:
-        """Raises ImageSourceError."""
+        """Transform an image and store it. Raise ImageSourceError if its source cannot be read."""
         started_at_ms = self.runtime.clock()
         source = await (self.sources.local(wanted.path) if wanted.path else self.sources.remote(wanted.url or ""))
         if source.size_bytes > MAX_BODY_BYTES:

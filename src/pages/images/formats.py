@@ -1,9 +1,9 @@
-"""Formats of images: what bytes are, whatever they are called, and what a browser takes."""
+"""Formats of images: which one bytes are in, whatever the file's name, and which ones a browser takes."""
 
 from __future__ import annotations
 
 import re
-from enum import Enum
+from enum import StrEnum
 
 SNIFFED_BYTES = 4096
 
@@ -18,7 +18,7 @@ _WEBP_FLAGS_AT = 20
 _AVIF_BRANDS = (b"avif", b"avis")
 
 
-class ImageFormat(Enum):
+class ImageFormat(StrEnum):
     """The value is the media type."""
 
     JPEG = "image/jpeg"
@@ -33,18 +33,18 @@ class ImageFormat(Enum):
 
     @property
     def extension(self) -> str:
-        """The name of the format in entries."""
+        """The name of the format in cache entries."""
         return self.value.partition("/")[2].partition("+")[0]
 
 
-# What the transformer writes; the rest is served as it is, or in a format that the browser takes.
+# Formats that the transformer writes. Others are served as they are, or in a format that the browser takes.
 WRITABLE = frozenset({ImageFormat.JPEG, ImageFormat.PNG, ImageFormat.WEBP, ImageFormat.AVIF})
 
 UNTOUCHED = frozenset({ImageFormat.SVG, ImageFormat.ICO})
 
 
 def sniff(head: bytes) -> ImageFormat | None:  # noqa: PLR0911 - a format a line
-    """The format of a file by its first SNIFFED_BYTES; None for anything that is no image."""
+    """Return the format of a file by its first SNIFFED_BYTES, None if it is not an image."""
     if head.startswith(b"\xff\xd8\xff"):
         return ImageFormat.JPEG
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -65,7 +65,7 @@ def sniff(head: bytes) -> ImageFormat | None:  # noqa: PLR0911 - a format a line
 
 
 def is_animated(kind: ImageFormat, head: bytes) -> bool:
-    """Whether a file moves, as far as its first bytes tell; a transformation would leave its first picture only."""
+    """Return whether the first bytes of a file show an animation; a transformation would keep its first frame only."""
     if kind is ImageFormat.GIF:
         return b"NETSCAPE2.0" in head or b"ANIMEXTS1.0" in head
     if kind is ImageFormat.WEBP:
@@ -76,7 +76,7 @@ def is_animated(kind: ImageFormat, head: bytes) -> bool:
 
 
 def negotiate(accept: str | None, source: ImageFormat) -> ImageFormat:
-    """The format to answer in: AVIF, else WebP, where the browser names it (RFC 9110, 12.5.1), else the file's own."""
+    """Return the format to answer in: AVIF, else WebP, if the browser accepts it (RFC 9110, 12.5.1), else the file's own."""
     taken = {name for name, quality in _media_types(accept or "") if quality > 0}
     for wanted in (ImageFormat.AVIF, ImageFormat.WEBP):
         if wanted.value in taken:
@@ -87,9 +87,9 @@ def negotiate(accept: str | None, source: ImageFormat) -> ImageFormat:
 
 
 def _media_types(accept: str) -> list[tuple[str, float]]:
-    found = []
+    media_types = []
     for part in accept.split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
         quality = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
-        found.append((name, 0.0 if quality.strip("0.") == "" else 1.0))
-    return found
+        media_types.append((name, 0.0 if quality.strip("0.") == "" else 1.0))
+    return media_types

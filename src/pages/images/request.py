@@ -1,11 +1,6 @@
-"""Which images may be asked for, and how.
+"""Requests to the image endpoint, and the rules that they must keep. Pure functions: no I/O.
 
 The defaults are those of Next.js (https://nextjs.org/docs/app/api-reference/components/image#configuration-options).
-
-
-The remote hosts from which images may come: `ImageRules.hosts`.
-
-What a request to the image endpoint asks for. No I/O.
 """
 
 from __future__ import annotations
@@ -25,7 +20,10 @@ DEFAULT_QUALITIES = (75,)
 
 @dataclass(frozen=True)
 class ImageRules:
-    """`hosts` are remote hosts from which images may come: `a.example`, `*.a.example` (hosts below it), or an origin."""
+    """The images that may be asked for.
+
+    `hosts` are remote hosts from which images may come: `a.example`, `*.a.example` (hosts below it), or an origin.
+    """
 
     widths: tuple[int, ...] = DEFAULT_WIDTHS
     qualities: tuple[int, ...] = DEFAULT_QUALITIES
@@ -41,7 +39,7 @@ _ADDRESS = re.compile(r"[0-9.]+|0x[0-9a-f.x]+|\[.*\]|.*:.*")
 
 
 def read_hosts(text: str) -> tuple[str, ...]:
-    """Read a list of hosts; raises ValueError saying what is allowed."""
+    """Read a list of hosts. Raise ValueError that says what is allowed."""
     hosts = tuple(part.strip().lower() for part in text.split(",") if part.strip())
     if not all((_HOST.fullmatch(host) and not _ADDRESS.fullmatch(host)) or _ORIGIN.fullmatch(host) for host in hosts):
         raise ValueError("hosts with commas between them: a.example, *.a.example, or an origin such as https://a.example:8443")
@@ -49,7 +47,7 @@ def read_hosts(text: str) -> tuple[str, ...]:
 
 
 def is_allowed_origin(scheme: str, authority: str, hosts: tuple[str, ...]) -> bool:
-    """Whether images may come from there. A host is reached by https on its usual port and is never an IP address."""
+    """Return whether images may come from an origin. A host means https on its usual port, and is never an IP address."""
     if f"{scheme}://{authority}" in hosts:
         return True
     if scheme != "https" or _ADDRESS.fullmatch(authority):
@@ -73,7 +71,7 @@ _ENDPOINT_FOLDERS = frozenset({"_next", "_vinext"})
 
 
 class ImageRefusedError(VinextWorkerError):
-    """The request asks for what it must not have; the message says which part of it."""
+    """The request asks for an image that is not allowed; the message says which part of it is wrong."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +85,12 @@ class ImageRequest:
 
     @property
     def source(self) -> str:
-        """Names the source in keys and logs."""
+        """The source as it is named in keys and logs."""
         return self.path or self.url or ""
 
 
 def parse_image_request(query: str, rules: ImageRules) -> ImageRequest:
-    """Read the query of the image endpoint. Raises ImageRefusedError."""
+    """Read the query of a request to the image endpoint. Raise ImageRefusedError if it is not allowed."""
     if len(query) > _MAX_QUERY_CHARACTERS:
         raise ImageRefusedError("the query is too long")
     pairs = parse_qsl(query, keep_blank_values=True, errors="strict") if _is_utf8(query) else []
@@ -121,14 +119,14 @@ def _number(name: str, text: str, allowed: tuple[int, ...]) -> int:
 def _local_path(source: str) -> str:
     path = source.partition("#")[0].partition("?")[0]
     decoded = unquote(path)
-    # A file server may decode once more; whatever it makes of the path must be allowed too.
-    seen = decoded
+    # A file server may decode once more, and the path that it then reads must be allowed too.
+    checked = decoded
     for _ in range(_MAX_DECODINGS):
-        _require_file_path(seen)
-        again = unquote(seen)
-        if again == seen:
+        _require_file_path(checked)
+        again = unquote(checked)
+        if again == checked:
             return "/".join(map(encode_uri_component, decoded.split("/")))
-        seen = again
+        checked = again
     raise ImageRefusedError("url is encoded too often")
 
 

@@ -1,0 +1,128 @@
+"""Which parts a site consists of, by the bindings and the settings."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.fakes.assets import FakeAssets
+from tests.fakes.flight import FakeFlight
+from tests.fakes.kv import InMemoryKV
+from tests.fakes.no_op import NoOpCacheHandler
+from tests.fakes.pages import FakePages
+from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
+from tests.fakes.worker import NoImages, digest
+
+from cache.kv import KVCacheHandler
+from cache.memory import MemoryCacheHandler
+from cache.tiered import TieredCacheHandler
+from core.body import BytesBody
+from core.runtime import Runtime
+from datacache.context import current_data_cache
+from isr.assemble import SharedParts, assemble
+from isr.settings import Settings, read_settings
+from pages.selection import use_function, use_pages
+from seed.sources import BuildOpener
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cache.handler import CacheHandler
+    from isr.assemble import SiteServer
+
+PYTHON = {"VINEXT_PAGE_HANDLER": "site:render"}
+
+
+@pytest.fixture(autouse=True)
+def _setting_decides() -> Iterator[None]:
+    yield
+    use_pages(None)
+
+
+@dataclass
+class Bindings:
+    has_kv: bool = True
+    has_images: bool = False
+    settings: Settings = field(default_factory=Settings)
+
+    async def assemble(self, handler: CacheHandler | None = None, prefix: str = "") -> SiteServer:
+        clock = FakeClock()
+        runtime = Runtime(FakeFlight(), FakeBackground(), clock, FakeLog())
+        transformer: Any = object() if self.has_images else None
+        parts = SharedParts(
+            settings=self.settings,
+            namespace=InMemoryKV(clock) if self.has_kv else None,
+            page_handler=FakePages(),
+            image_sources=NoImages(),
+            image_transformer=transformer,
+            digest=digest,
+            make_body=BytesBody,
+        )
+        source = await BuildOpener(FakeAssets(), runtime).open()
+        return assemble(parts, source, prefix, runtime, handler)
+
+
+@pytest.mark.parametrize(
+    ("has_kv", "memory_bytes", "expected"),
+    [
+        (True, 1000, TieredCacheHandler),
+        (True, 0, KVCacheHandler),
+        (False, 1000, MemoryCacheHandler),
+        (False, 0, MemoryCacheHandler),
+    ],
+)
+async def test_the_cache_is_kv_with_memory_in_front_as_far_as_there_are_both(
+    memory_bytes: int, expected: type, *, has_kv: bool
+) -> None:
+    site = await Bindings(has_kv=has_kv, settings=Settings(memory_bytes=memory_bytes)).assemble()
+    assert type(site.handler) is expected
+
+
+async def test_a_cache_handler_of_the_site_s_own_is_used_even_one_that_is_false() -> None:
+    class Empty(NoOpCacheHandler):
+        def __len__(self) -> int:
+            return 0
+
+    own = Empty()
+    assert (await Bindings().assemble(own)).handler is own
+
+
+@pytest.mark.parametrize("layout", ["vinext", "framed"])
+async def test_an_invalidation_is_noticed_after_the_time_of_the_setting(layout: str) -> None:
+    settings = read_settings({"VINEXT_KV_LAYOUT": layout, "VINEXT_TAG_CACHE_MS": "5000"})
+    handler: Any = (await Bindings(settings=settings).assemble()).handler
+    assert handler._recheck_ms == (2500 if layout == "framed" else 4500)
+
+
+@pytest.mark.parametrize(
+    ("variables", "has_images", "expected"),
+    [
+        pytest.param({}, False, False, id="auto, a service"),
+        pytest.param({}, True, True, id="auto, a binding"),
+        pytest.param(PYTHON, False, True, id="auto, Python pages"),
+        pytest.param({"VINEXT_IMAGES": "on"}, False, True, id="on"),
+        pytest.param({"VINEXT_IMAGES": "off"} | PYTHON, True, False, id="off"),
+    ],
+)
+async def test_there_is_an_image_endpoint(variables: dict[str, str], *, has_images: bool, expected: bool) -> None:
+    site = await Bindings(has_images=has_images, settings=read_settings(variables)).assemble()
+    assert (site.images is not None) is expected
+
+
+@pytest.mark.parametrize("chosen_in_code", [True, False])
+async def test_python_pages_have_a_data_cache_which_is_the_site_s(*, chosen_in_code: bool) -> None:
+    if chosen_in_code:
+        use_function(lambda request: None)
+    site = await Bindings(settings=read_settings({} if chosen_in_code else PYTHON)).assemble()
+    assert site.enter_data is not None
+    context = copy_context()
+    context.run(site.enter_data)
+    cache = context.run(current_data_cache)
+    assert cache is not None
+    assert cache.handler is site.handler
+
+
+async def test_pages_of_a_service_have_none() -> None:
+    assert (await Bindings().assemble()).enter_data is None
