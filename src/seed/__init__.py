@@ -1,1 +1,1 @@
-"""How a build's pre-rendered pages get into a cache."""
+"""Seeding: a build's pre-rendered pages are brought into a cache."""
