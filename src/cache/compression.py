@@ -27,7 +27,7 @@ _LEVEL = 1
 
 _MAX_DICTIONARY_BYTES = 32 * 1024
 _MIN_DICTIONARY_BYTES = 8  # Zstandard's own minimum
-# There are up to four dictionaries, and no capacity counts them.
+# There are up to four dictionaries, which do not count towards the capacity.
 _SHARE_OF_A_DICTIONARY = 1 / 64
 
 _MIN_BYTES = 512

@@ -26,7 +26,7 @@ class GetContext:
 
     An entry older than an invalidation of one of `soft_tags` is a miss, but is kept for other readers.
     `revalidate_seconds` makes an entry stale that long after its `last_modified_ms`, if not sooner. `streamed`: the reader
-    sends the bodies on unchanged, once, so a handler may return bodies still on their way, of which only the size is known.
+    sends the bodies on unchanged, once, so a handler may return bodies that are still on their way, with only their size known.
     """
 
     soft_tags: tuple[str, ...] = ()

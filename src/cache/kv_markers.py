@@ -21,7 +21,7 @@ MARKER_TTL_SECONDS = 365 * 24 * 3600
 
 LAST_WRITTEN_EVERY_MS = 30_000
 
-# So long after the last invalidation, a marker that is read may still be an old one: the time of the last invalidation is up
+# For this long after the last invalidation, a read may return an old marker: the time of the last invalidation is up
 # to 30 seconds behind, KV returns old values for 60 seconds, and clocks differ.
 SETTLING_MS = 120_000
 

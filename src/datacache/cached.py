@@ -32,6 +32,7 @@ R = TypeVar("R")
 
 # Beyond this, two whole numbers may be the same one in JavaScript (ECMA-262, 21.1.2.6).
 _MAX_INTEGER = 2**53 - 1
+
 _MAX_DEPTH = 100
 
 _ARRAY_INDICES = range(2**32 - 1)
@@ -59,9 +60,7 @@ def cached(
     """
     require_periods("cached", revalidate, None)
     if revalidate is not None and revalidate is not False and revalidate == 0:
-        raise InvalidArgumentError(
-            "cached.revalidate", revalidate, "seconds above 0, False or None; 0 would keep nothing"
-        )
+        raise InvalidArgumentError("cached.revalidate", revalidate, "seconds above 0, False or None; 0 would keep nothing")
     own_tags = require_valid_tags("cached", tags)
     if key_parts is not None and (isinstance(key_parts, str) or not all(isinstance(part, str) for part in key_parts)):
         raise InvalidArgumentError("cached.key_parts", key_parts, "a list of strings")

@@ -1,1 +1,1 @@
-"""Seeding: a build's pre-rendered pages are brought into a cache."""
+"""Seeding: bringing a build's pre-rendered pages into a cache."""
