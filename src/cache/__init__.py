@@ -1,1 +1,1 @@
-"""What is kept between requests: entries, their keys and tags, and the handlers that store them."""
+"""Entries that outlive a request, their keys and tags, and the handlers that store them."""

@@ -1,7 +1,7 @@
-"""Bodies in memory made small: the pages of a site have much in common, and text says little with many bytes.
+"""Compression of bodies in memory: the pages of a site have much in common, and text is redundant.
 
-Zstandard (RFC 8878) with a dictionary: the first body of a kind stands for what all of them have in common. Compressing takes
-about as long as a tenth of a read from KV, decompressing a quarter of that.
+Zstandard (RFC 8878) with a dictionary: the first body of a kind stands for the text that all of them share. Compressing takes
+about a tenth of the time of a read from KV, decompressing a quarter of that.
 """
 
 from __future__ import annotations
@@ -26,44 +26,21 @@ else:
 _LEVEL = 1
 
 _MAX_DICTIONARY_BYTES = 32 * 1024
-
-_MIN_DICTIONARY_BYTES = 8  # of any in Zstandard
-
-# There are up to four, and they are not counted.
+_MIN_DICTIONARY_BYTES = 8  # Zstandard's own minimum
+# There are up to four dictionaries, which do not count towards the capacity.
 _SHARE_OF_A_DICTIONARY = 1 / 64
 
 _MIN_BYTES = 512
-
-# Nothing else happens in an isolate meanwhile: a megabyte takes some milliseconds.
+# The isolate does nothing else meanwhile: a megabyte takes some milliseconds.
 _MAX_BYTES = 1024 * 1024
 
 _LARGE_BYTES = 32 * 1024
-
 _SAMPLE_BYTES = 4096
-
 _WORTHWHILE = 0.75
 
 
-class CompressedBody:
-    """A Body whose bytes are made anew each time they are asked for; `held_bytes` are what it takes."""
-
-    __slots__ = ("_data", "_dictionary", "size_bytes")
-
-    def __init__(self, data: bytes, dictionary: zstd.ZstdDict, size_bytes: int) -> None:
-        self._data = data
-        self._dictionary = dictionary
-        self.size_bytes = size_bytes
-
-    @property
-    def held_bytes(self) -> int:
-        return len(self._data)
-
-    def to_bytes(self) -> bytes:
-        return zstd.decompress(self._data, self._dictionary)
-
-
 class Compression:
-    """Compresses the bodies of entries for a memory of `capacity_bytes`, each kind of body with a dictionary of its own."""
+    """A compressor of entries' bodies for a memory of `capacity_bytes`, with one dictionary for each kind of body."""
 
     def __init__(self, capacity_bytes: int) -> None:
         wanted = min(_MAX_DICTIONARY_BYTES, int(capacity_bytes * _SHARE_OF_A_DICTIONARY))
@@ -71,7 +48,7 @@ class Compression:
         self._dictionaries: dict[str, zstd.ZstdDict] = {}
 
     def compress(self, entry: CacheEntry) -> tuple[CacheEntry, int]:
-        """Give the entry with bodies that take less, and the bytes that saves; itself and 0 where it is not worth the while."""
+        """Return the entry with compressed bodies, and the bytes saved; the same entry and 0 where compression does not pay."""
         compressed: dict[str, Body] = {}
         saved_bytes = 0
         for name, body in bodies_of(entry).items():
@@ -83,7 +60,7 @@ class Compression:
         return with_bodies(entry, compressed), saved_bytes
 
     def decompress(self, entry: CacheEntry, make_body: Callable[[bytes], Body]) -> tuple[CacheEntry, int]:
-        """Give the entry with its bodies as they were, made by `make_body`, and the bytes it takes more."""
+        """Return the entry with its original bodies, made by `make_body`, and the bytes added."""
         plain: dict[str, Body] = {}
         more_bytes = 0
         for name, body in bodies_of(entry).items():
@@ -103,14 +80,32 @@ class Compression:
         return made if _is_worthwhile(made.held_bytes, len(data)) else None
 
 
-# Each takes half a megabyte.
+class CompressedBody:
+    """A Body that decompresses its bytes each time they are read; `held_bytes` is its compressed size."""
+
+    __slots__ = ("_data", "_dictionary", "size_bytes")
+
+    def __init__(self, data: bytes, dictionary: zstd.ZstdDict, size_bytes: int) -> None:
+        self._data = data
+        self._dictionary = dictionary
+        self.size_bytes = size_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        return len(self._data)
+
+    def to_bytes(self) -> bytes:
+        return zstd.decompress(self._data, self._dictionary)
+
+
+# Each compressor takes half a megabyte.
 @lru_cache(4)
 def _compressor(dictionary: zstd.ZstdDict) -> zstd.ZstdCompressor:
     return zstd.ZstdCompressor(_LEVEL, zstd_dict=dictionary)
 
 
 def _begins_redundant(data: bytes) -> bool:
-    """Tell text from an image or the like, which would be no dictionary either, and takes long to compress in vain."""
+    """Return whether the first bytes compress well. An image or the like is slow to compress, and no use as a dictionary."""
     sample = data[:_SAMPLE_BYTES]
     return _is_worthwhile(len(zstd.compress(sample, _LEVEL)), len(sample))
 

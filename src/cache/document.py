@@ -1,6 +1,6 @@
 """An entry as JSON: the document that both layouts store, and the checks on reading it.
 
-Bodies are not part of the document that is read: they come detached, under the names of their fields.
+A document that is read has no bodies in it: they come detached, under the names of their fields.
 """
 
 from __future__ import annotations
@@ -19,28 +19,26 @@ if TYPE_CHECKING:
     from cache.entry import CacheValue
     from core.body import Body, Detach
 
-
 Document: TypeAlias = "dict[str, object]"
 
+# The body fields of each kind, and how vinext's JSON writes them.
 DETACH: Detach = {
     "APP_PAGE": {"html": "text", "rscData": "base64"},
     "PAGES": {"html": "text"},
     "APP_ROUTE": {"body": "base64"},
     "IMAGE": {"buffer": "base64"},
 }
-"""The body fields of each kind and how the JSON of vinext writes them."""
 
 _BODY_ATTRIBUTES = {"html": "html", "rscData": "rsc_data", "body": "body", "buffer": "buffer"}
 
+# A page that is read often is the same each time. So each layout remembers this many parsed entries, without their bodies,
+# and only those whose JSON is no longer than this.
 MAX_KNOWN_ENTRIES = 1000
-
 MAX_KNOWN_CHARACTERS = 4096
-"""A page that is read again and again is the same each time. So many entries of each layout are remembered, without their
-bodies, and so long may the JSON of one be."""
 
 
 def read_entry(document: object, bodies: Mapping[str, Body]) -> CacheEntry:
-    """Build the entry that a stored document describes; raises CorruptValueError for any wrong shape.
+    """Return the entry that a stored document describes; raises CorruptValueError for any wrong shape.
 
     A `cacheControl.revalidate` of null is JavaScript's Infinity: never stale.
     """
@@ -72,36 +70,8 @@ def read_entry(document: object, bodies: Mapping[str, Body]) -> CacheEntry:
     return entry
 
 
-def with_bodies(entry: CacheEntry, bodies: Mapping[str, Body]) -> CacheEntry:
-    """Return an entry with other bodies, named as in DETACH; the rest is that of `entry`, its identity too."""
-    if not bodies or entry.value is None:
-        return entry
-    return entry.with_value(_value_with_bodies(entry.value, bodies))
-
-
-def _value_with_bodies(value: CacheValue, bodies: Mapping[str, Body]) -> CacheValue:
-    match value:
-        case AppPageValue():
-            return replace(value, html=bodies.get("html", value.html), rsc_data=bodies.get("rscData", value.rsc_data))
-        case PagesValue():
-            return replace(value, html=bodies["html"])
-        case AppRouteValue():
-            return replace(value, body=bodies["body"])
-        case ImageValue():
-            return replace(value, buffer=bodies["buffer"])
-    return value
-
-
-def bodies_of(entry: CacheEntry) -> dict[str, Body]:
-    """Give the bodies of an entry, named as in DETACH."""
-    if entry.value is None:
-        return {}
-    bodies = {name: getattr(entry.value, _BODY_ATTRIBUTES[name]) for name in DETACH.get(entry.value.kind, ())}
-    return {name: body for name, body in bodies.items() if body is not None}
-
-
 def entry_document(entry: CacheEntry, value: Document | None, *, bounded: bool) -> Document:
-    """Give the document of an entry in vinext's order; `bounded` adds what schema V2 has: `expireAt` and `cacheControl`."""
+    """Return the document of an entry in vinext's order; `bounded` adds schema V2's `expireAt` and `cacheControl`."""
     document: Document = {
         "value": value,
         "tags": entry.tags,
@@ -118,7 +88,7 @@ def entry_document(entry: CacheEntry, value: Document | None, *, bounded: bool) 
 
 
 def value_document(value: CacheValue) -> Document:
-    """Give the fields of a value in vinext's order, absent ones left out; bodies are Body objects."""
+    """Return the fields of a value in vinext's order, without absent ones; bodies are Body objects."""
     match value:
         case FetchValue():
             data = {"headers": value.headers, "body": value.body, "url": value.url, "status": value.status}
@@ -159,8 +129,23 @@ def value_document(value: CacheValue) -> Document:
 
 
 def body_field(value: Document, name: str) -> Body:
-    """Give a body out of a `value_document`, where the fields that DETACH names hold nothing else."""
+    """Return a body of a `value_document`, whose DETACH fields hold nothing else."""
     return cast("Body", value[name])
+
+
+def bodies_of(entry: CacheEntry) -> dict[str, Body]:
+    """Return the bodies of an entry, named as in DETACH."""
+    if entry.value is None:
+        return {}
+    bodies = {name: getattr(entry.value, _BODY_ATTRIBUTES[name]) for name in DETACH.get(entry.value.kind, ())}
+    return {name: body for name, body in bodies.items() if body is not None}
+
+
+def with_bodies(entry: CacheEntry, bodies: Mapping[str, Body]) -> CacheEntry:
+    """Return the entry with other bodies, named as in DETACH; all else stays, its identity too."""
+    if not bodies or entry.value is None:
+        return entry
+    return entry.with_value(_value_with_bodies(entry.value, bodies))
 
 
 def _read_value(document: object, bodies: Mapping[str, Body]) -> CacheValue:
@@ -207,7 +192,7 @@ def _read_value(document: object, bodies: Mapping[str, Body]) -> CacheValue:
                 revalidate=fields.optional_number("revalidate"),
                 extra=fields.rest(),
             )
-    message = f"value.kind is none of vinext's: {str(kind)[:40]!r}"
+    message = f"value.kind is not one of vinext's: {str(kind)[:40]!r}"
     raise CorruptValueError(message)
 
 
@@ -231,7 +216,7 @@ def _read_fetch(fields: Fields) -> FetchValue:
 def _periods(
     control: Mapping[str, object] | None, last_modified: int, revalidate_at: float | None, expire_at: float | None
 ) -> tuple[float | None, float | None, float | None]:
-    """Give the periods that `cacheControl` states; where it says nothing, those that the times amount to."""
+    """Return the periods that `cacheControl` states; those that it does not state follow from the times."""
     revalidate = expire = stale = None
     if control is not None:
         fields = Fields(control, "entry.cacheControl")
@@ -252,6 +237,19 @@ def _cache_control(entry: CacheEntry) -> Document | None:
         return None
     control = {"revalidate": entry.revalidate_seconds, "expire": entry.expire_seconds, "stale": entry.stale_seconds}
     return _present(control)
+
+
+def _value_with_bodies(value: CacheValue, bodies: Mapping[str, Body]) -> CacheValue:
+    match value:
+        case AppPageValue():
+            return replace(value, html=bodies.get("html", value.html), rsc_data=bodies.get("rscData", value.rsc_data))
+        case PagesValue():
+            return replace(value, html=bodies["html"])
+        case AppRouteValue():
+            return replace(value, body=bodies["body"])
+        case ImageValue():
+            return replace(value, buffer=bodies["buffer"])
+    return value
 
 
 def _present(fields: Mapping[str, object]) -> Document:

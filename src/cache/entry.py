@@ -1,10 +1,8 @@
-"""What an entry holds: one class for each of vinext's six kinds, with the fields that vinext gives them.
+"""A cached value with its tags and times.
 
-`extra` keeps fields that this version does not know, so that reading an entry and writing it again loses nothing.
-None stands for a field that JavaScript leaves undefined and that is absent from stored JSON.
-
-
-A cached value with its tags and times.
+There is one class for each of vinext's six kinds of value, with vinext's fields. `extra` keeps fields that this version does
+not know, so that reading an entry and writing it again loses nothing. None stands for a field that JavaScript leaves
+undefined and that is absent from stored JSON.
 """
 
 from __future__ import annotations
@@ -22,67 +20,11 @@ from core.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from core.body import Body
 
-
-def require_value(value: CacheValue | None) -> None:
-    """Check a value: one of the six kinds whose fields can be stored."""
-    if value is None:
-        return
-    if not isinstance(value, CACHE_VALUES):
-        raise InvalidArgumentError("value", value, "one of vinext's six kinds of value, or None")
-    match value:
-        case AppPageValue():
-            _require_body("value.html", value.html)
-            if value.rsc_data is not None:
-                _require_body("value.rsc_data", value.rsc_data)
-        case PagesValue():
-            _require_body("value.html", value.html)
-        case AppRouteValue():
-            _require_body("value.body", value.body)
-        case ImageValue():
-            _require_body("value.buffer", value.buffer)
-            _require_text("value.etag", value.etag)
-            _require_text("value.extension", value.extension)
-        case FetchValue():
-            _require_text("value.body", value.body)
-            _require_text("value.url", value.url)
-    if isinstance(value, AppPageValue | PagesValue | AppRouteValue | FetchValue):
-        _require_headers(value.headers, optional=isinstance(value, AppPageValue | PagesValue))
-        _require_status(value.status, optional=not isinstance(value, AppRouteValue))
-
-
-def _require_body(argument: str, body: object) -> None:
-    if not hasattr(body, "to_bytes") or not isinstance(getattr(body, "size_bytes", None), int):
-        raise InvalidArgumentError(argument, body, "a Body, such as BytesBody(b'…')")
-
-
-def _require_text(argument: str, text: object) -> None:
-    if not isinstance(text, str):
-        raise InvalidArgumentError(argument, text, "a string")
-
-
-def _require_headers(headers: object, *, optional: bool) -> None:
-    if headers is None and optional:
-        return
-    if not isinstance(headers, Mapping):
-        raise InvalidArgumentError("value.headers", headers, "a mapping of names to strings")
-    for name, item in headers.items():
-        parts = item if isinstance(item, (list, tuple)) else (item,)
-        if not isinstance(name, str) or not all(isinstance(part, str) for part in parts):
-            raise InvalidArgumentError(f"value.headers[{name!r}]", item, "a string or a list of strings")
-
-
-def _require_status(status: object, *, optional: bool) -> None:
-    if status is None and optional:
-        return
-    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:  # noqa: PLR2004 - HTTP
-        raise InvalidArgumentError("value.status", status, "a whole number from 200 to 599")
-
-
 Headers: TypeAlias = Mapping[str, "str | list[str]"]
-
 Revalidate: TypeAlias = "float | Literal[False] | None"
-
 Extra: TypeAlias = Mapping[str, object]
+
+_PLAIN = (str, int, type(None))
 
 
 @dataclass(frozen=True)
@@ -115,7 +57,7 @@ class AppPageValue:
 
 @dataclass(frozen=True)
 class PagesValue:
-    """A page of the Pages Router and the data it was made from."""
+    """A page of the Pages Router and the data that it was rendered from."""
 
     kind: ClassVar[Literal["PAGES"]] = "PAGES"
     html: Body
@@ -159,51 +101,11 @@ class ImageValue:
 
 
 CacheValue: TypeAlias = FetchValue | AppPageValue | PagesValue | AppRouteValue | RedirectValue | ImageValue
-
 CACHE_VALUES = (FetchValue, AppPageValue, PagesValue, AppRouteValue, RedirectValue, ImageValue)
 
 
-def own_revalidate(value: CacheValue | None) -> float | None:
-    """Give the revalidation period in seconds that a value brings itself; it wins over the one of a `set`."""
-    if value is None:
-        return None
-    seconds = value.revalidate if isinstance(value, FetchValue | ImageValue) else value.extra.get("revalidate")
-    return seconds if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) else None
-
-
-def own_tags(value: CacheValue | None) -> tuple[str, ...]:
-    """Give the tags that a value brings itself; they come before those of a `set`."""
-    if isinstance(value, FetchValue):
-        return value.tags or ()
-    tags = value.extra.get("tags") if value is not None else None
-    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list | tuple) else ()
-
-
-_PLAIN = (str, int, type(None))
-
-
-def size_bytes(value: CacheValue | None) -> int:
-    """About how much memory a value takes; bodies count with their size wherever they are."""
-    total = 0
-    parts: list[object] = [] if value is None else list(vars(value).values())
-    while parts:
-        part = parts.pop()
-        if isinstance(part, _PLAIN):
-            total += sys.getsizeof(part)
-        elif isinstance(body_size := getattr(part, "size_bytes", None), int):
-            total += body_size
-        elif isinstance(part, (dict, Mapping)):  # a dict is faster told
-            parts.extend(part)
-            parts.extend(part.values())
-        elif isinstance(part, (list, tuple)):
-            parts.extend(part)
-        else:
-            total += sys.getsizeof(part)
-    return total
-
-
 class Freshness(StrEnum):
-    """Whether an entry may be served: as it is, while it is made again, or not at all."""
+    """The state of an entry: served as it is, served while it is regenerated, or not served."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -211,10 +113,10 @@ class Freshness(StrEnum):
 
 
 class EntryIdentity:
-    """Tells one entry from another of the same content.
+    """The identity of an entry, which distinguishes it from another of the same content.
 
-    Readers that work something out of an entry again and again keep it by this: nothing of that may depend on the bytes of
-    a body. `tag_keys` are the KV keys of the entry's tags below `tag_keys_prefix`.
+    Readers that derive a value from an entry again and again keep the value under this identity, so it must not depend on
+    the bytes of a body. `tag_keys` are the KV keys of the entry's tags with the app prefix `tag_keys_prefix`.
     """
 
     __slots__ = ("__weakref__", "tag_keys", "tag_keys_prefix")
@@ -226,11 +128,11 @@ class EntryIdentity:
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """What a cache gives back for a key; times are epoch milliseconds, periods are seconds.
+    """A value in a cache, with tags, times in epoch milliseconds and periods in seconds.
 
     `value` None is a tombstone: known not to be cached. `revalidate_at_ms` None is never stale, `expire_at_ms` None
-    is never expired. `extra` keeps the fields of a stored entry that this version does not know. Copies that differ in
-    nothing but the bytes of their bodies share one `identity`.
+    is never expired. `extra` keeps the fields of a stored entry that this version does not know. Copies that differ
+    only in the bytes of their bodies share one `identity`.
     """
 
     value: CacheValue | None
@@ -245,7 +147,7 @@ class CacheEntry:
     identity: EntryIdentity = field(default_factory=EntryIdentity, init=False, repr=False, compare=False)
 
     @classmethod
-    def make(  # noqa: PLR0913, PLR0917 - what an entry consists of
+    def make(  # noqa: PLR0913, PLR0917 - the parts of an entry
         cls,
         value: CacheValue | None,
         tags: tuple[str, ...],
@@ -254,7 +156,7 @@ class CacheEntry:
         expire: float | None = None,
         stale: float | None = None,
     ) -> CacheEntry:
-        """Compute the times of an entry from its periods; a period that is not above zero, or infinite, is none."""
+        """Return an entry with times computed from its periods; a period that is not above zero, or infinite, is none."""
         revalidate_seconds = _period(revalidate)
         expire_seconds = _period(expire)
         return cls(
@@ -269,14 +171,14 @@ class CacheEntry:
         )
 
     def with_value(self, value: CacheValue) -> CacheEntry:
-        """Return this very entry, its identity too, with a value that differs in nothing but its bodies."""
+        """Return this very entry, its identity too, with a value that differs only in its bodies."""
         copied = replace(self, value=value)
         object.__setattr__(copied, "identity", self.identity)
         return copied
 
 
 def freshness(entry: CacheEntry, now_ms: float) -> Freshness:
-    """Decide the state of an entry; at `revalidate_at_ms` and `expire_at_ms` themselves it has not changed yet."""
+    """Return the state of an entry, which has not changed yet at `revalidate_at_ms` and `expire_at_ms` themselves."""
     if entry.expire_at_ms is not None and now_ms > entry.expire_at_ms:
         return Freshness.EXPIRED
     if entry.revalidate_at_ms is not None and now_ms > entry.revalidate_at_ms:
@@ -285,11 +187,74 @@ def freshness(entry: CacheEntry, now_ms: float) -> Freshness:
 
 
 def stale_after(entry: CacheEntry, seconds: float | None) -> CacheEntry:
-    """Give the entry as a reader sees it who wants it made again `seconds` after it was made, if not sooner."""
+    """Return the entry for a reader to whom it is stale `seconds` after its `last_modified_ms`, if not sooner."""
     at_ms = _after(entry.last_modified_ms, _period(seconds))
     if at_ms is None or (entry.revalidate_at_ms is not None and entry.revalidate_at_ms <= at_ms):
         return entry
     return replace(entry, revalidate_at_ms=at_ms)
+
+
+def own_revalidate(value: CacheValue | None) -> float | None:
+    """Return a value's own revalidation period in seconds, which wins over that of a `set`."""
+    if value is None:
+        return None
+    seconds = value.revalidate if isinstance(value, FetchValue | ImageValue) else value.extra.get("revalidate")
+    return seconds if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) else None
+
+
+def own_tags(value: CacheValue | None) -> tuple[str, ...]:
+    """Return a value's own tags, which come before those of a `set`."""
+    if isinstance(value, FetchValue):
+        return value.tags or ()
+    tags = value.extra.get("tags") if value is not None else None
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list | tuple) else ()
+
+
+def size_bytes(value: CacheValue | None) -> int:
+    """Return about how much memory a value takes; bodies count with their size, wherever they are."""
+    total = 0
+    parts: list[object] = [] if value is None else list(vars(value).values())
+    while parts:
+        part = parts.pop()
+        if isinstance(part, _PLAIN):
+            total += sys.getsizeof(part)
+        elif isinstance(body_size := getattr(part, "size_bytes", None), int):
+            total += body_size
+        elif isinstance(part, (dict, Mapping)):  # the check for a dict is the faster one
+            parts.extend(part)
+            parts.extend(part.values())
+        elif isinstance(part, (list, tuple)):
+            parts.extend(part)
+        else:
+            total += sys.getsizeof(part)
+    return total
+
+
+def require_value(value: CacheValue | None) -> None:
+    """Check a value: one of the six kinds, with fields that can be stored."""
+    if value is None:
+        return
+    if not isinstance(value, CACHE_VALUES):
+        raise InvalidArgumentError("value", value, "one of vinext's six kinds of value, or None")
+    match value:
+        case AppPageValue():
+            _require_body("value.html", value.html)
+            if value.rsc_data is not None:
+                _require_body("value.rsc_data", value.rsc_data)
+        case PagesValue():
+            _require_body("value.html", value.html)
+        case AppRouteValue():
+            _require_body("value.body", value.body)
+        case ImageValue():
+            _require_body("value.buffer", value.buffer)
+            _require_text("value.etag", value.etag)
+            _require_text("value.extension", value.extension)
+        case FetchValue():
+            _require_text("value.body", value.body)
+            _require_text("value.url", value.url)
+    if isinstance(value, AppPageValue | PagesValue | AppRouteValue | FetchValue):
+        _require_headers(value.headers, optional=isinstance(value, AppPageValue | PagesValue))
+        _require_status(value.status, optional=not isinstance(value, AppRouteValue))
 
 
 def _period(seconds: float | Literal[False] | None) -> float | None:
@@ -298,3 +263,31 @@ def _period(seconds: float | Literal[False] | None) -> float | None:
 
 def _after(start_ms: int, seconds: float | None) -> int | None:
     return None if seconds is None else math.floor(start_ms + seconds * 1000)
+
+
+def _require_body(argument: str, body: object) -> None:
+    if not hasattr(body, "to_bytes") or not isinstance(getattr(body, "size_bytes", None), int):
+        raise InvalidArgumentError(argument, body, "a Body, such as BytesBody(b'…')")
+
+
+def _require_text(argument: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise InvalidArgumentError(argument, text, "a string")
+
+
+def _require_headers(headers: object, *, optional: bool) -> None:
+    if headers is None and optional:
+        return
+    if not isinstance(headers, Mapping):
+        raise InvalidArgumentError("value.headers", headers, "a mapping of names to strings")
+    for name, item in headers.items():
+        parts = item if isinstance(item, (list, tuple)) else (item,)
+        if not isinstance(name, str) or not all(isinstance(part, str) for part in parts):
+            raise InvalidArgumentError(f"value.headers[{name!r}]", item, "a string or a list of strings")
+
+
+def _require_status(status: object, *, optional: bool) -> None:
+    if status is None and optional:
+        return
+    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:  # noqa: PLR2004 - HTTP
+        raise InvalidArgumentError("value.status", status, "a whole number from 200 to 599")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LOWEST_STATUS = 200
-
 _HIGHEST_STATUS = 599
 
 _MAX_PLAIN = 2**53
@@ -25,16 +24,10 @@ _MAX_PLAIN = 2**53
 _ONLY_TEXT = frozenset({str})
 
 
-@lru_cache(256)
-def _one_for_all(text: str) -> str:
-    """Give the same string for the same text: tags, and what headers say, are those of many entries."""
-    return text
-
-
 class Fields:
-    """The fields of an object that have not been read yet; each reader checks the shape and takes its field out.
+    """The fields of an object that have not been read yet; each method checks the shape and takes its field out.
 
-    The object is one of JSON, so that its types are never subclasses.
+    The object comes from JSON, so its types are never subclasses.
     """
 
     def __init__(self, document: Mapping[str, object], where: str) -> None:
@@ -46,7 +39,7 @@ class Fields:
         return CorruptValueError(f"{self._where}.{name} is {shown}, allowed: {allowed}")
 
     def rest(self) -> dict[str, object]:
-        return self._document or {}  # an emptied dict keeps the room it had
+        return self._document or {}  # an emptied dict keeps its memory
 
     def take(self, name: str, *default: object) -> object:
         if name not in self._document and not default:
@@ -95,7 +88,7 @@ class Fields:
         return int(number)
 
     def revalidate(self) -> Revalidate:
-        """Seconds or false; null is JavaScript's Infinity."""
+        """Take seconds or false; null is JavaScript's Infinity."""
         if "revalidate" not in self._document:
             return None
         value = self.take("revalidate")
@@ -147,18 +140,24 @@ class Fields:
         return self.body(name, bodies)
 
     def _finite(self, name: str, value: object) -> float:
-        if type(value) is int and -_MAX_PLAIN < value < _MAX_PLAIN:  # nearly all are
+        if type(value) is int and -_MAX_PLAIN < value < _MAX_PLAIN:  # nearly all numbers are
             return value
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(_as_float(value)):
             raise self.refuse(name, value, "a number")
         return value
 
     def _is_absent(self, name: str) -> bool:
-        """Tell whether an optional field is absent, or null, which counts as that; null is taken out."""
+        """Return whether an optional field is absent, or null, which counts as absent; null is taken out."""
         if self._document.get(name) is not None:
             return False
         self._document.pop(name, None)
         return True
+
+
+@lru_cache(256)
+def _one_for_all(text: str) -> str:
+    """Return the same object for equal strings: many entries share their tags and headers."""
+    return text
 
 
 def _as_float(number: float) -> float:

@@ -1,4 +1,4 @@
-"""The protocol of a cache, and the one that the Worker uses."""
+"""The protocol of a cache handler, and the form in which the Worker uses one."""
 
 from __future__ import annotations
 
@@ -17,23 +17,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-
-def require_context(context: T | None, kind: type[T]) -> T:
-    """Give the context, or the default one for None."""
-    if context is None:
-        return kind()
-    if not isinstance(context, kind):
-        raise InvalidArgumentError("context", context, f"a {kind.__name__} or None")
-    return context
+_METHODS = ("get", "set", "revalidate_tag", "revalidate_by_path_prefix", "is_invalidated", "reset_request_cache")
 
 
 @dataclass(frozen=True)
 class GetContext:
-    """What a reader asks for beyond the key.
+    """A reader's wishes beyond the key.
 
-    An entry older than an invalidation of one of `soft_tags` is a miss, but is kept for others. `revalidate_seconds`
-    makes an entry stale that long after it was made, if it would not be stale before. `streamed`: the bodies are sent on as
-    they are, once, so a handler may give such as are still on their way, of which nothing but the size is known.
+    An entry older than an invalidation of one of `soft_tags` is a miss, but is kept for other readers.
+    `revalidate_seconds` makes an entry stale that long after its `last_modified_ms`, if not sooner. `streamed`: the reader
+    sends the bodies on unchanged, once, so a handler may return bodies that are still on their way, with only their size known.
     """
 
     soft_tags: tuple[str, ...] = ()
@@ -46,11 +39,11 @@ DEFAULT_GET = GetContext()
 
 @dataclass(frozen=True)
 class SetContext:
-    """How an entry is kept; periods are seconds.
+    """The tags, the periods in seconds and the time with which an entry is kept.
 
     `revalidate` False or None: never stale; 0: nothing is stored. A value's own period wins, and its own tags come
-    first. `last_modified_ms` None: the content is new, made after every invalidation that this isolate has seen. Given
-    (the time of a build, the start of a render): an invalidation at that time or later makes the entry invalid.
+    first. `last_modified_ms` None: the content is new, made after every invalidation that this isolate has seen. With a
+    given time (of a build, or of the start of a render), an invalidation then or later makes the entry invalid.
     """
 
     tags: tuple[str, ...] = ()
@@ -70,31 +63,8 @@ class SetContext:
         )
 
 
-def require_set_context(context: SetContext | None) -> SetContext:
-    """Give the context with its fields checked, or the default one for None; raises InvalidArgumentError."""
-    checked = require_context(context, SetContext)
-    require_period("context.revalidate", checked.revalidate, may_be_false=True)
-    require_period("context.expire", checked.expire)
-    require_period("context.stale", checked.stale)
-    require_tags("context.tags", checked.tags)
-    if checked.last_modified_ms is not None:
-        require_milliseconds("context.last_modified_ms", checked.last_modified_ms)
-    return checked
-
-
-def require_get_context(context: GetContext | None) -> GetContext:
-    """Give the context with its fields checked, or the default one for None; raises InvalidArgumentError."""
-    if context is None:
-        return DEFAULT_GET
-    checked = require_context(context, GetContext)
-    require_period("context.revalidate_seconds", checked.revalidate_seconds)
-    require_tags("context.soft_tags", checked.soft_tags)
-    require_flag("context.streamed", checked.streamed)
-    return checked
-
-
 class CacheHandler(Protocol):
-    """Keeps entries. A failure of the store never reaches a reader or a writer: it is a miss, or a lost write.
+    """A cache of entries. A failure of the store never reaches a reader or a writer: it is a miss, or a lost write.
 
     A wrong type or value raises InvalidArgumentError. Invalid tags are left out and logged once.
     """
@@ -102,8 +72,8 @@ class CacheHandler(Protocol):
     async def get(self, key: str, context: GetContext | None = None) -> CacheEntry | None:
         """Read an entry, fresh or stale.
 
-        None: absent, expired, invalidated, corrupt, or the store failed, which is logged. An entry with the value None
-        is a tombstone.
+        Return None where it is absent, expired, invalidated or corrupt, or where the store failed, which is logged. An
+        entry with the value None is a tombstone.
         """
         ...
 
@@ -114,8 +84,8 @@ class CacheHandler(Protocol):
     async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
         """Invalidate every entry that carries one of `tags`.
 
-        Entries are misses at once: `expire_seconds` is there for Next.js's sake and shortens nothing, as in vinext's
-        handler for KV. Raises InvalidationError with the tags that could not be written.
+        Entries are misses at once: `expire_seconds` exists for compatibility with Next.js and has no effect, as in
+        vinext's handler for KV. Raises InvalidationError with the tags that could not be written.
         """
         ...
 
@@ -127,19 +97,19 @@ class CacheHandler(Protocol):
         ...
 
     async def is_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Return whether one of `tags` was invalidated at `since_ms` or later; True where that cannot be known."""
+        """Return whether one of `tags` was invalidated at `since_ms` or later; True where the answer is unknown."""
         ...
 
     def reset_request_cache(self) -> None:
-        """Forget what was remembered of the store, so that the next read asks it."""
+        """Forget all that was remembered of the store, so that the next read asks the store."""
         ...
 
 
 class EntryCache(ABC):
-    """A cache as the Worker uses it: entries are passed, and no argument is checked again.
+    """A cache as the Worker uses it: it takes whole entries, and checks no argument again.
 
-    A subclass gives the methods below. The methods of CacheHandler are made of them: they check what people's own code
-    passes, once.
+    A subclass implements the abstract methods. The methods of CacheHandler call them, and check once the arguments that
+    a site's own code passes.
     """
 
     @abstractmethod
@@ -164,11 +134,11 @@ class EntryCache(ABC):
 
     @abstractmethod
     def forget_reads(self) -> None:
-        """Forget what was remembered of the store; see `CacheHandler.reset_request_cache`."""
+        """Forget all that was remembered of the store; see `CacheHandler.reset_request_cache`."""
 
     @abstractmethod
     async def set_new(self, key: str, value: CacheValue | None, context: SetContext) -> None:
-        """Date a value by `context` and write it; nothing where its period is 0."""
+        """Date a value by `context` and write it; write nothing where its period is 0."""
 
     async def get(self, key: str, context: GetContext | None = None) -> CacheEntry | None:
         """See CacheHandler."""
@@ -201,7 +171,7 @@ class EntryCache(ABC):
 
 
 class ForeignCache(EntryCache):
-    """A cache handler that a site brought along, used through the methods of CacheHandler alone."""
+    """A site's own cache handler, used only through the methods of CacheHandler."""
 
     def __init__(self, handler: CacheHandler) -> None:
         self._handler = handler
@@ -229,21 +199,12 @@ class ForeignCache(EntryCache):
 
 
 def entry_cache(handler: CacheHandler) -> EntryCache:
-    """Return the handler as the Worker uses it: one of this package as it is, any other through its public methods."""
+    """Return the handler as the Worker uses it: one of this package unchanged, any other through its public methods."""
     return handler if isinstance(handler, EntryCache) and not _has_own_methods(handler) else ForeignCache(handler)
 
 
-def _has_own_methods(handler: EntryCache) -> bool:
-    """Return whether a site has given a handler of this package public methods of its own, which then have to be called."""
-    return any(getattr(getattr(handler, name), "__func__", None) is not getattr(EntryCache, name) for name in _METHODS)
-
-
-class _Current:
-    handler: CacheHandler | None = None
-
-
 def set_cache_handler(handler: CacheHandler | None) -> None:
-    """Make the Worker use `handler` from now on; None gives the choice back to the Worker's settings."""
+    """Make the Worker use `handler` from now on; None returns the choice to the Worker's settings."""
     if handler is not None:
         require_handler("handler", handler)
     _Current.handler = handler
@@ -261,4 +222,42 @@ def require_handler(argument: str, handler: object) -> None:
         raise InvalidArgumentError(argument, handler, f"a CacheHandler; this one has no {', '.join(missing)}")
 
 
-_METHODS = ("get", "set", "revalidate_tag", "revalidate_by_path_prefix", "is_invalidated", "reset_request_cache")
+def require_get_context(context: GetContext | None) -> GetContext:
+    """Return the context with its fields checked, or the default one for None; raises InvalidArgumentError."""
+    if context is None:
+        return DEFAULT_GET
+    checked = require_context(context, GetContext)
+    require_period("context.revalidate_seconds", checked.revalidate_seconds)
+    require_tags("context.soft_tags", checked.soft_tags)
+    require_flag("context.streamed", checked.streamed)
+    return checked
+
+
+def require_set_context(context: SetContext | None) -> SetContext:
+    """Return the context with its fields checked, or the default one for None; raises InvalidArgumentError."""
+    checked = require_context(context, SetContext)
+    require_period("context.revalidate", checked.revalidate, may_be_false=True)
+    require_period("context.expire", checked.expire)
+    require_period("context.stale", checked.stale)
+    require_tags("context.tags", checked.tags)
+    if checked.last_modified_ms is not None:
+        require_milliseconds("context.last_modified_ms", checked.last_modified_ms)
+    return checked
+
+
+def require_context(context: T | None, kind: type[T]) -> T:
+    """Return the context, or the default one for None."""
+    if context is None:
+        return kind()
+    if not isinstance(context, kind):
+        raise InvalidArgumentError("context", context, f"a {kind.__name__} or None")
+    return context
+
+
+def _has_own_methods(handler: EntryCache) -> bool:
+    """Return whether a site has overridden public methods of a handler of this package, which then have to be called."""
+    return any(getattr(getattr(handler, name), "__func__", None) is not getattr(EntryCache, name) for name in _METHODS)
+
+
+class _Current:
+    handler: CacheHandler | None = None

@@ -1,6 +1,6 @@
 """Keys of entries and of tag markers, as vinext builds them.
 
-Two schemas: V1 is vinext 0.0.38, V2 is vinext 1.4.0; those between were not tried.
+There are two schemas: V1 is vinext 0.0.38, V2 is vinext 1.4.0; the versions between were not tried.
 """
 
 from __future__ import annotations
@@ -18,48 +18,42 @@ from core.paths import strip_trailing_slash
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# `route:trailing-slash` is V2's name for a route handler's answer to a path that ends in a slash.
 Suffix: TypeAlias = Literal["html", "rsc", "route", "route:trailing-slash"]
-"""`route:trailing-slash` is V2's name for a route handler's answer to a path that ends in a slash."""
 
 MAX_PAGE_KEY_LENGTH = 200
-
 MAX_KV_KEY_BYTES = 512
 
 ENTRY_PREFIX = "cache:"
-
 TAG_PREFIX = "__tag:"
-
 LEASE_PREFIX = "__lease:"
-
 LAST_INVALIDATION = "__last-invalidation"
-
 _HASH_PREFIX = "__hash:"
 
 _SUFFIXES = get_args(Suffix)
 
 _FNV_SEEDS = (0x811C9DC5, 0x050C5D1F)
-
 _FNV_PRIME = 16777619.0
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class KeySchema(StrEnum):
-    """Which vinext builds the keys."""
+    """The version of vinext whose keys are built."""
 
     V1 = "v1"
     V2 = "v2"
 
 
 def page_key(schema: KeySchema, build_id: str | None, path: str, suffix: Suffix) -> str:
-    """Give the key of one artifact of an App Router page; `path` is as from `normalize_path`."""
+    """Return the key of one artifact of an App Router page; `path` is from `normalize_path`."""
     if suffix not in _SUFFIXES:
         raise InvalidArgumentError("suffix", suffix, f"one of {', '.join(_SUFFIXES)}")
     return _key("app", schema, build_id, path, f":{suffix}")
 
 
 def pages_router_key(schema: KeySchema, build_id: str | None, path: str, i18n_variant: str | None = None) -> str:
-    """Give the key of a Pages Router page; `path` is as from `normalize_path`, `i18n_variant` is V2's locale part."""
+    """Return the key of a Pages Router page; `path` is from `normalize_path`, `i18n_variant` is V2's locale part."""
     if i18n_variant:
         if schema is KeySchema.V1:
             raise InvalidArgumentError("i18n_variant", i18n_variant, "None with schema v1, which has no such part")
@@ -68,55 +62,55 @@ def pages_router_key(schema: KeySchema, build_id: str | None, path: str, i18n_va
 
 
 def fallback_shell_key(build_id: str | None, path: str, suffix: Literal["html", "rsc"]) -> str:
-    """Give the key of V2's shell for a route with parameters, such as `/en/[slug]`."""
+    """Return the key of V2's shell for a route with parameters, such as `/en/[slug]`."""
     prefix = f"app-fallback-shell:v1:{build_id}" if build_id else "app-fallback-shell:v1"
     return _within_limit(prefix, strip_trailing_slash(path), f":{suffix}", KeySchema.V2)
 
 
 def data_cache_key(key_parts: Sequence[str], arguments: Sequence[object]) -> str:
-    """Give the key of an `unstable_cache` result in schema V1; `arguments` are JSON values."""
+    """Return the key of an `unstable_cache` result in schema V1; `arguments` are JSON values."""
     return f"unstable_cache:{':'.join(key_parts)}:{json_text(list(arguments))}"
 
 
 def data_cache_key_v2(source: str, key_parts: Sequence[str] | None, arguments: Sequence[object]) -> str:
-    """Give the key of an `unstable_cache` result in schema V2, which also depends on the source of the function."""
+    """Return the key of an `unstable_cache` result in schema V2, which also depends on the source of the function."""
     fixed = json_text([source, None if key_parts is None else list(key_parts)])
     return f"unstable_cache:v2:{_sha256(fixed + json_text(list(arguments)))}"
 
 
 def kv_key(key: str, app_prefix: str = "") -> str:
-    """Give the KV key of an entry: at most 512 bytes, hashed where it would be longer."""
+    """Return the KV key of an entry: at most 512 bytes, hashed where it would be longer."""
     return _storage_key(ENTRY_PREFIX, key, app_prefix)
 
 
 def kv_tag_key(tag: str, app_prefix: str = "") -> str:
-    """Give the KV key of a tag's marker: at most 512 bytes, hashed where it would be longer."""
+    """Return the KV key of a tag's marker: at most 512 bytes, hashed where it would be longer."""
     return _storage_key(TAG_PREFIX, tag, app_prefix)
 
 
 def kv_entry_prefix(app_prefix: str = "") -> str:
-    """Give what every KV key of an app's entries begins with."""
+    """Return the prefix of the KV keys of all entries of an app."""
     return f"{_bounded_app_prefix(app_prefix)}{ENTRY_PREFIX}"
 
 
 def kv_lease_key(key: str, app_prefix: str = "") -> str:
-    """Give the KV key of a lease: always hashed, as nobody but this Worker reads it."""
+    """Return the KV key of a lease: always hashed, because only this Worker reads it."""
     return f"{_bounded_app_prefix(app_prefix)}{LEASE_PREFIX}{fnv1a64_hex(key)}"
 
 
 @lru_cache
 def kv_last_invalidation_key(app_prefix: str = "") -> str:
-    """Give the KV key of the time at which anything was last invalidated."""
+    """Return the KV key of the time of the last invalidation."""
     return f"{_bounded_app_prefix(app_prefix)}{LAST_INVALIDATION}"
 
 
 def fnv1a64_base36(text: str) -> str:
-    """Hash as vinext 0.0.38 names long paths: two 32-bit numbers in base 36, not padded."""
+    """Hash as vinext 0.0.38 does for long paths: two 32-bit numbers in base 36, not padded."""
     return "".join(map(_base36, _fnv1a_rounds(text)))
 
 
 def fnv1a64_hex(text: str) -> str:
-    """Hash as vinext 1.4.0 names long KV keys: two 32-bit numbers as 8 hex digits each."""
+    """Hash as vinext 1.4.0 does for long KV keys: two 32-bit numbers as 8 hex digits each."""
     first, second = _fnv1a_rounds(text)
     return f"{first:08x}{second:08x}"
 
@@ -161,7 +155,7 @@ def _bounded_app_prefix(app_prefix: str) -> str:
 
 
 def _fnv1a_rounds(text: str) -> tuple[int, int]:
-    """Two rounds of 32 bits. JavaScript multiplies a signed number as a double, so the product is rounded."""
+    """Hash in two rounds of 32 bits. JavaScript multiplies a signed number as a double, so the product is rounded."""
     units = utf16_units(text)
     first, second = _FNV_SEEDS
     for unit in units:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness, stale_after
 from cache.handler import DEFAULT_GET, EntryCache
@@ -28,18 +28,16 @@ if TYPE_CHECKING:
     from core.log import Log
     from core.runtime import Background, Clock
 
-T = TypeVar("T")
-
 _MARKER_CAPACITY = 10_000
 
 
 class KVCacheHandler(EntryCache):
-    """Keeps entries in a KV namespace that a vinext Worker may share.
+    """A cache in a KV namespace that a vinext Worker may share.
 
     `app_prefix` keeps the apps of one namespace apart. Markers are remembered for `tag_cache_ms`. Any exception of the
     namespace, a TimeoutError too, makes a read a miss.
 
-    With the framed layout, which only this project reads, nobody else is expected to invalidate anything: most markers are
+    Only this project reads the framed layout, so nobody else is expected to invalidate anything there: most markers are
     then not read, because nothing was invalidated at all (see KVMarkers).
     """
 
@@ -81,7 +79,7 @@ class KVCacheHandler(EntryCache):
         name = kv_key(key, self._prefix)
         try:
             entry = await self._read(name, asked)
-        except Exception as error:  # noqa: BLE001 - a failure of the store, of whatever kind, is a miss
+        except Exception as error:  # noqa: BLE001 - any failure of the store is a miss
             self._failed("cache.read_failed", name, error)
             return None
         return None if entry is None else stale_after(entry, asked.revalidate_seconds)
@@ -96,28 +94,15 @@ class KVCacheHandler(EntryCache):
         """Write an entry; see EntryCache."""
         await self._write(key, self._tags.with_valid_tags(entry))
 
-    async def _write(self, key: str, entry: CacheEntry) -> None:
-        name = kv_key(key, self._prefix)
-        if self._markers.own.has_invalidated(self._tag_keys(entry.tags), entry.last_modified_ms):
-            self._log.event("debug", "cache.write_invalidated", key=name)
-            return
-        try:
-            record = kv_record(entry, self._codec, self._ttl)
-        except ValueTooLargeError as error:
-            limits = {"size_bytes": error.size_bytes, "limit_bytes": error.limit_bytes}
-            self._log.event("warning", "cache.value_too_large", key=name, **limits)
-            return
-        await self._background.finish(self._put(name, record), f"write {name}")
-
     async def invalidate(self, tags: Iterable[str]) -> None:
         """Invalidate by tags; see EntryCache."""
         await self._invalidate(self._tags.valid(tags))
 
     async def invalidate_below(self, prefix: str) -> None:
-        """Invalidate by the tags that pages below `prefix` carry, stored or not, then by those that a listing shows.
+        """Invalidate tags that every page at or below `prefix` carries, stored or not, then those that a listing shows.
 
-        Entries that carry none of the former are found by their metadata; those whose tags were too long for that are
-        read.
+        The listing finds the entries that carry none of the former by their metadata; it reads those whose tags were too
+        long for metadata.
         """
         written = merge_tags(prefix_tags(self._schema, prefix), prefix_tags(self._schema, normalize_path(prefix)))
         await self._invalidate(self._tags.valid(written))
@@ -135,12 +120,12 @@ class KVCacheHandler(EntryCache):
             if await self._has_settled(since_ms):
                 return False
             return await self._has_invalidated(self._tag_keys(self._tags.valid(names)), since_ms)
-        except Exception as error:  # noqa: BLE001 - what cannot be known must not be served
+        except Exception as error:  # noqa: BLE001 - an entry in doubt must not be served
             self._failed("cache.markers_failed", ", ".join(names), error)
             return True
 
     def forget_reads(self) -> None:
-        """Forget what was remembered; see CacheHandler."""
+        """Forget the markers that were read; see EntryCache."""
         self._markers.forget_read()
 
     async def _read(self, name: str, asked: GetContext) -> CacheEntry | None:
@@ -160,7 +145,7 @@ class KVCacheHandler(EntryCache):
                 self._log.event("debug", "cache.entry_invalidated", key=name)
                 self._delete(name)
                 return None
-            # An invalidation of our own may have come while the other markers were read.
+            # This isolate may have invalidated a tag while it read the other markers.
             if is_softly_invalid or self._markers.own.has_invalidated(soft_keys, since_ms):
                 return None
         if freshness(entry, self._clock()) is Freshness.EXPIRED:
@@ -169,14 +154,27 @@ class KVCacheHandler(EntryCache):
         return entry
 
     async def _stored(self, name: str, *, streamed: bool) -> CacheEntry | None:
-        """Read what is stored, None where there is nothing; raises CorruptValueError."""
+        """Read a stored entry, None where there is none; raises CorruptValueError."""
         stored = await self._namespace.get(name, streamed=streamed and self._is_alone)
         return None if stored is None else await self._codec.read_value(stored)
+
+    async def _write(self, key: str, entry: CacheEntry) -> None:
+        name = kv_key(key, self._prefix)
+        if self._markers.own.has_invalidated(self._tag_keys(entry.tags), entry.last_modified_ms):
+            self._log.event("debug", "cache.write_invalidated", key=name)
+            return
+        try:
+            record = kv_record(entry, self._codec, self._ttl)
+        except ValueTooLargeError as error:
+            limits = {"size_bytes": error.size_bytes, "limit_bytes": error.limit_bytes}
+            self._log.event("warning", "cache.value_too_large", key=name, **limits)
+            return
+        await self._background.finish(self._put(name, record), f"write {name}")
 
     async def _put(self, name: str, record: KVRecord) -> None:
         try:
             await self._namespace.put(name, record.parts, expiration_ttl=record.expiration_ttl, metadata=record.metadata)
-        except Exception as error:  # noqa: BLE001 - a failure of the store, of whatever kind, loses the write
+        except Exception as error:  # noqa: BLE001 - any failure of the store loses the write
             self._failed("cache.write_failed", name, error)
 
     async def _invalidate(self, tags: tuple[str, ...]) -> None:
@@ -202,14 +200,14 @@ class KVCacheHandler(EntryCache):
         last = self._last_invalidation_key
         is_invalidated = await self._markers.has_invalidated(tag_keys, since_ms, last)
         if self._markers.is_missing(last):
-            # Until there is one, nobody can tell that nothing was invalidated.
+            # Until KV has this time, nobody can tell that nothing was invalidated.
             now_ms = self._clock()
             self._markers.own.record((last,), now_ms)
             self._background.run(self._markers.write((), now_ms, last), f"write {last}")
         return is_invalidated
 
     async def _tags_of(self, name: str) -> tuple[str, ...]:
-        """Give the tags of a stored entry: none where it is corrupt, or gone."""
+        """Return the tags of a stored entry: none where it is corrupt or gone."""
         try:
             entry = await self._stored(name, streamed=False)
         except CorruptValueError:
@@ -223,7 +221,7 @@ class KVCacheHandler(EntryCache):
         return tuple(kv_tag_key(tag, self._prefix) for tag in tags)
 
     def _keys_of_tags(self, entry: CacheEntry) -> tuple[str, ...]:
-        """Return the keys of an entry's tags, worked out once for all its copies."""
+        """Return the KV keys of an entry's tags, computed once for all its copies."""
         identity = entry.identity
         if identity.tag_keys_prefix != self._prefix:
             identity.tag_keys, identity.tag_keys_prefix = self._tag_keys(filter(is_valid_tag, entry.tags)), self._prefix

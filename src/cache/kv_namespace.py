@@ -1,9 +1,6 @@
-"""The KV namespace as the cache needs it, and its limits.
+"""The KV namespace as the cache needs it, its limits, and the tags that a listing of it shows.
 
-Source: https://developers.cloudflare.com/kv/platform/limits/ and the reference of the binding.
-
-
-The tags of what is stored below a path, out of a listing of the namespace.
+Source of the limits: https://developers.cloudflare.com/kv/platform/limits/ and the reference of the binding.
 """
 
 from __future__ import annotations
@@ -23,74 +20,19 @@ if TYPE_CHECKING:
     from core.body import Body, Buffer
 
 MAX_BULK_KEYS = 100
-
 MAX_METADATA_BYTES = 1024
-
 MAX_VALUE_BYTES = 25 * 1024 * 1024
-
 MIN_TTL_SECONDS = 60
 
-
-@dataclass(frozen=True)
-class KVListedKey:
-    """A key of a listing; `expiration` is in epoch seconds, and of the metadata there are at least the `tags`."""
-
-    name: str
-    metadata: Mapping[str, object] | None = None
-    expiration: int | None = None
-
-
-@dataclass(frozen=True)
-class KVListPage:
-    """At most 1,000 keys in the order of their bytes; `cursor` leads to the next page, None where there is none."""
-
-    keys: tuple[KVListedKey, ...]
-    cursor: str | None = None
-
-
-class KVValue(Protocol):
-    """A value, which may still be on its way, and its metadata."""
-
-    @property
-    def metadata(self) -> str | None:
-        """The metadata as JSON without spaces, None where there is none."""
-        ...
-
-    def body(self, size_bytes: int) -> Body:
-        """Give the value as a body of that size; raises CorruptValueError where it is known to have another one."""
-        ...
-
-    async def whole(self) -> Buffer:
-        """Give all of the value."""
-        ...
-
-
-class KVWhole:
-    """A value that has been read as a whole (a KVValue)."""
-
-    __slots__ = ("buffer", "metadata")
-
-    def __init__(self, metadata: str | None, buffer: Buffer) -> None:
-        self.metadata = metadata
-        self.buffer = buffer
-
-    def body(self, size_bytes: int) -> Body:
-        """Give the value; raises CorruptValueError for another size."""
-        if self.buffer.size_bytes != size_bytes:
-            message = f"a body of {self.buffer.size_bytes} bytes, where its head says {size_bytes}"
-            raise CorruptValueError(message)
-        return self.buffer
-
-    async def whole(self) -> Buffer:
-        """Give the value."""
-        return self.buffer
+# A Worker may have six connections waiting for their answer at a time.
+_READS_AT_ONCE = 6
 
 
 class KVNamespace(Protocol):
-    """A namespace of Workers KV. Any failure is an exception of any kind."""
+    """A namespace of Workers KV. A failure may be an exception of any kind."""
 
     async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
-        """Read a value, None where there is none; `streamed`: its body can be sent, once, while it is still on its way."""
+        """Read a value, None where there is none; `streamed`: its body can be sent on, once, while it is still on its way."""
         ...
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
@@ -105,7 +47,7 @@ class KVNamespace(Protocol):
         expiration_ttl: int | None = None,
         metadata: str | None = None,
     ) -> None:
-        """Write a value; a sequence is joined, without its bodies entering Python where they are elsewhere.
+        """Write a value; a sequence is joined, and bodies outside of Python's memory stay outside.
 
         `metadata` is JSON without spaces.
         """
@@ -120,8 +62,59 @@ class KVNamespace(Protocol):
         ...
 
 
-_READS_AT_ONCE = 6
-"""A Worker may have six connections waiting for their answer at a time."""
+@dataclass(frozen=True)
+class KVListPage:
+    """A page of at most 1,000 keys in the order of their bytes; `cursor` leads to the next page, None where there is none."""
+
+    keys: tuple[KVListedKey, ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class KVListedKey:
+    """A key of a listing; `expiration` is in epoch seconds, and `metadata` has at least the `tags`."""
+
+    name: str
+    metadata: Mapping[str, object] | None = None
+    expiration: int | None = None
+
+
+class KVValue(Protocol):
+    """A value, which may still be on its way, and its metadata."""
+
+    @property
+    def metadata(self) -> str | None:
+        """The metadata as JSON without spaces, None where there is none."""
+        ...
+
+    def body(self, size_bytes: int) -> Body:
+        """Return the value as a body of that size; raises CorruptValueError where its size is known to differ."""
+        ...
+
+    async def whole(self) -> Buffer:
+        """Return the whole value."""
+        ...
+
+
+class KVWhole:
+    """A KVValue that has been read as a whole."""
+
+    __slots__ = ("buffer", "metadata")
+
+    def __init__(self, metadata: str | None, buffer: Buffer) -> None:
+        self.metadata = metadata
+        self.buffer = buffer
+
+    def body(self, size_bytes: int) -> Body:
+        """Return the value; raises CorruptValueError for another size."""
+        if self.buffer.size_bytes != size_bytes:
+            message = f"a body of {self.buffer.size_bytes} bytes, where its head says {size_bytes}"
+            raise CorruptValueError(message)
+        return self.buffer
+
+    async def whole(self) -> Buffer:
+        """Return the value."""
+        return self.buffer
 
 
 async def listed_tags(
@@ -131,9 +124,9 @@ async def listed_tags(
     known: frozenset[str],
     tags_of: Callable[[str], Awaitable[tuple[str, ...]]],
 ) -> tuple[str, ...]:
-    """Give a tag at or below the path `prefix` of each entry of an app that carries none of `known`, nor one found before.
+    """Return tags at or below the path `prefix`: one of each entry of an app that carries no known or earlier found tag.
 
-    `tags_of` reads the tags of a stored entry, where its metadata has none.
+    `tags_of` reads the tags of a stored entry whose metadata has none.
     """
     prefixes = [encode_tag(prefix), encode_tag(normalize_path(prefix))]
     collected = set(known)
@@ -161,7 +154,7 @@ def _metadata_tags(listed: KVListedKey) -> tuple[str, ...] | None:
 
 
 def _add_below(collected: set[str], tags: Iterable[str], prefixes: Iterable[str]) -> None:
-    """Add one tag at or below a prefix, which is enough for an entry, unless it carries a tag that is in there."""
+    """Add one of an entry's tags at or below a prefix, which is enough, unless the entry carries a collected tag."""
     if collected.isdisjoint(tags):
         below = (tag for tag in tags if is_valid_tag(tag) and any(is_tag_below(encode_tag(tag), p) for p in prefixes))
         collected.update(tuple(below)[:1])

@@ -1,7 +1,4 @@
-"""How long KV keeps an entry.
-
-What is written to KV for an entry: by the handler inside a Worker, and by whoever fills a namespace from outside.
-"""
+"""An entry as it is written to KV: by the handler inside a Worker, and by tools that fill a namespace from outside."""
 
 from __future__ import annotations
 
@@ -26,13 +23,13 @@ _TIMES = 10
 
 
 class TTLPolicy(StrEnum):
-    """30 days, as vinext does; or ten times the period of the entry, as its older documentation has it."""
+    """How long KV keeps an entry: 30 days, as in vinext, or ten times its period, as in vinext's older documentation."""
 
     THIRTY_DAYS = "30d"
     TEN_TIMES = "ten_times"
 
     def seconds(self, entry: CacheEntry) -> int | None:
-        """Give the `expirationTtl` of an entry; None where it is never stale, so that KV never drops it."""
+        """Return the `expirationTtl` of an entry; None for one that is never stale, so that KV never drops it."""
         if entry.revalidate_at_ms is None:
             return None
         if self is TTLPolicy.THIRTY_DAYS or entry.revalidate_seconds is None:
@@ -42,7 +39,7 @@ class TTLPolicy(StrEnum):
 
 @dataclass(frozen=True)
 class KVRecord:
-    """A value in parts, how many seconds KV keeps it (None: for ever), and the JSON of its metadata, None for too large ones."""
+    """A value in parts, the seconds that KV keeps it (None: for ever), and its metadata as JSON (None: too large)."""
 
     parts: tuple[bytes | Body, ...]
     expiration_ttl: int | None
@@ -50,7 +47,7 @@ class KVRecord:
 
 
 def kv_record(entry: CacheEntry, codec: Codec, ttl: TTLPolicy) -> KVRecord:
-    """Encode an entry; raises ValueTooLargeError, and InvalidArgumentError for a field that JSON cannot hold."""
+    """Return the record of an entry; raises ValueTooLargeError, and InvalidArgumentError for a field that JSON cannot hold."""
     size = value_size_bytes(entry.value)
     if size > MAX_VALUE_BYTES:
         raise ValueTooLargeError(size, MAX_VALUE_BYTES)

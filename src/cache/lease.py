@@ -1,4 +1,4 @@
-"""The right to make a page again, so that not every isolate does when a popular page gets stale."""
+"""The right to regenerate a page, so that not every isolate does so when a popular page becomes stale."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _MAX_DIGITS = 15
 
 
 class Lease(Protocol):
-    """Whoever takes a lease makes the page; the others go on with the stale one."""
+    """A lease on a page: whoever takes it regenerates the page, the others go on with the stale one."""
 
     async def take(self, key: str, since_ms: int) -> bool:
-        """Whether the caller may make the page of a key, which is due since `since_ms`.
+        """Return whether the caller may regenerate the page of a key, which has been due since `since_ms`.
 
-        False where somebody else has taken it on since then, a few seconds ago at most. True where that cannot be known.
+        False where somebody else has taken the lease since then, a few seconds ago at most. True where that is unknown.
         """
         ...
 
 
 class NoLease:
-    """Everybody may, at any time."""
+    """A lease that everybody may take at any time."""
 
     async def take(self, key: str, since_ms: int) -> bool:
         """See Lease."""
@@ -39,9 +39,9 @@ class NoLease:
 
 
 class KVLease:
-    """Leases as markers in KV: the time when the page was last taken on.
+    """A lease as a key in KV, whose value is the time at which it was last taken.
 
-    KV is eventually consistent, so two isolates may take a lease at a time: then a page is made twice, no more.
+    KV is eventually consistent, so two isolates may take a lease at the same time: then a page is regenerated twice, no more.
     """
 
     def __init__(self, namespace: KVNamespace, app_prefix: str, clock: Clock, log: Log) -> None:
@@ -52,7 +52,7 @@ class KVLease:
         self._own: Recent[str, str] = Recent()
 
     async def take(self, key: str, since_ms: int) -> bool:
-        """See Lease. Nobody gives a lease back: it ends ten seconds later, or when the page is due again."""
+        """See Lease. Nobody returns a lease: it ends ten seconds later, or when the page is due again."""
         name = kv_lease_key(key, self._app_prefix)
         try:
             taken = (await self._namespace.get_texts([name])).get(name)
@@ -63,6 +63,6 @@ class KVLease:
                     return False
             await self._namespace.put(name, str(now_ms), expiration_ttl=MIN_TTL_SECONDS)
             self._own[name] = str(now_ms)
-        except Exception as error:  # noqa: BLE001 - without leases pages are made too often, which breaks nothing
+        except Exception as error:  # noqa: BLE001 - without leases pages are regenerated too often, which breaks nothing
             self._log.event("warning", "lease.failed", key=name, error=f"{type(error).__name__}: {error}")
         return True

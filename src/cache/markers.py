@@ -1,10 +1,10 @@
-"""When tags were invalidated, as far as this isolate knows, and the times that follow from it.
+"""The times at which tags were invalidated, as far as this isolate knows, and the times that follow from them.
 
-An entry is invalid when a tag's marker is at or after the entry's `last_modified_ms`; that rule is vinext's, and other
-Workers apply it to what we store. Two things can happen within one millisecond, all the more as the clock of a Worker
-stands still while it computes. So the isolate orders its own acts itself, by at most a millisecond each: new content
-that follows an invalidation is dated after the marker, and an invalidation that follows new content is dated no
-earlier than that content.
+An entry is invalid when a tag's marker is at or after the entry's `last_modified_ms`. This rule is vinext's, and other
+Workers apply it to the entries that we store. Two things can happen within one millisecond, all the more because the
+clock of a Worker stands still while it computes. So the isolate orders its own acts itself, by at most a millisecond
+each: new content that follows an invalidation is dated after the marker, and an invalidation that follows new content
+is dated no earlier than that content.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class TagMarkers:
-    """The newest invalidation of each name, bounded: the oldest is dropped, and remembered as a floor."""
+    """The newest invalidation of each name. The oldest is dropped beyond `capacity`, and its time remembered as a floor."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -32,7 +32,7 @@ class TagMarkers:
         self.floor_ms: int | None = None
 
     def record(self, names: Iterable[str], at_ms: int) -> None:
-        """Note that `names` were invalidated."""
+        """Record that `names` were invalidated."""
         for name in names:
             self._markers[name] = max(at_ms, self._markers.pop(name, at_ms))
         while len(self._markers) > self._capacity:
@@ -40,8 +40,8 @@ class TagMarkers:
             self.floor_ms = dropped if self.floor_ms is None else max(self.floor_ms, dropped)
 
     def newest(self, names: Collection[str]) -> int | None:
-        """Give the newest known invalidation of any of `names`."""
-        if self._markers.keys().isdisjoint(names):  # nearly always, and told in one step
+        """Return the newest known invalidation of any of `names`."""
+        if self._markers.keys().isdisjoint(names):  # nearly always so, and one step shows it
             return None
         return max(self._markers[name] for name in names if name in self._markers)
 
@@ -51,14 +51,14 @@ class TagMarkers:
         return newest_ms is not None and newest_ms >= since_ms
 
     def may_have_invalidated(self, names: Collection[str], since_ms: int) -> bool:
-        """As `has_invalidated`, and also True where the marker may be one that was dropped."""
+        """Return the same as `has_invalidated`, but True also where the marker may have been dropped."""
         if self.floor_ms is None or since_ms > self.floor_ms:
             return self.has_invalidated(names, since_ms)
         return any(self._markers.get(name, self.floor_ms) >= since_ms for name in names)
 
 
 class Stamper:
-    """Dates what an isolate does, and makes the entries of a `set`."""
+    """The source of the times of an isolate's acts, and of the entries of a `set`."""
 
     def __init__(self, clock: Clock, tags: TagFilter, newest_marker: Callable[[tuple[str, ...]], int | None]) -> None:
         self._clock = clock
@@ -67,11 +67,11 @@ class Stamper:
         self._newest_made_ms = 0
 
     def invalidation_ms(self) -> int:
-        """Give the time of an invalidation that is made now: not before anything that this isolate has made."""
+        """Return the time of an invalidation that is made now: not before anything that this isolate has made."""
         return max(self._clock(), self._newest_made_ms)
 
     def entry(self, value: CacheValue | None, context: SetContext) -> CacheEntry | None:
-        """Give the entry to store, or None where its period is 0. Content without a time of its own is made now."""
+        """Return the entry to store, or None where its period is 0. Content without a time of its own is dated now."""
         revalidate = own_revalidate(value)
         if revalidate is None:
             revalidate = context.revalidate

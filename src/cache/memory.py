@@ -29,33 +29,24 @@ if TYPE_CHECKING:
 
 MARKER_CAPACITY = 10_000
 
-# The entry itself, its place in the indexes, and what is worked out once to answer with it.
+# The entry itself, its place in the indexes, and the values that are computed once to answer with it.
 _ENTRY_OVERHEAD_BYTES = 2560
 
-# A page that is used all the time is kept as it came, so that its bytes need not be made for each answer. That is for so much of
-# the memory when it is full; the rest holds several times as many pages.
+# A page in constant use is kept as it came, so that no answer has to decompress it. Such pages have this share of a full memory;
+# the rest holds several times as many pages.
 _SHARE_AS_IT_CAME = 1 / 8
-
 _USES_TO_DECOMPRESS = 16
 
 
-@dataclass(frozen=True)
-class _Kept:
-    entry: CacheEntry
-    names: tuple[str, ...]
-    place: Eviction
-    use: Use
-
-
 class MemoryCacheHandler(EntryCache):
-    """Keeps entries until `capacity_bytes` are full; 0 keeps none.
+    """A cache in memory that keeps entries until `capacity_bytes` are full; 0 keeps none.
 
-    Then those that are worth least (`cache.eviction`) are compressed, and of the compressed ones those that are worth least
-    dropped. One that is used again and again is decompressed, its bodies made by `make_body`.
+    Then the entries of least worth (`cache.eviction`) are compressed, and of the compressed ones those of least worth are
+    dropped. An entry that is used again and again is decompressed, with bodies made by `make_body`.
 
-    Nothing in here awaits, so requests never see it half changed. Tags are compared percent-encoded. At most
+    Nothing in this class awaits, so requests never see it half changed. Tags are compared percent-encoded. At most
     `marker_capacity` invalidations are remembered; once some are forgotten, content as old as those counts as invalid
-    unless its tags are known to be good, so that nothing old comes back.
+    unless its tags are known to be good, so that no old content comes back.
     """
 
     def __init__(
@@ -83,7 +74,7 @@ class MemoryCacheHandler(EntryCache):
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory the entries take."""
+        """The approximate memory that the entries take."""
         return self._as_they_came.size_bytes + self._compressed.size_bytes
 
     def __len__(self) -> int:
@@ -102,7 +93,7 @@ class MemoryCacheHandler(EntryCache):
         return stale_after(entry, asked.revalidate_seconds)
 
     def use(self, key: str) -> CacheEntry | None:
-        """Give the entry under `key`, which counts as a use; an expired one is dropped."""
+        """Return the entry under `key` and count the use; drop an expired one."""
         kept = self._kept.get(key)
         if kept is None:
             return None
@@ -115,7 +106,7 @@ class MemoryCacheHandler(EntryCache):
         return kept.entry
 
     def still_has(self, key: str, entry: CacheEntry) -> bool:
-        """Tell whether what is kept under `key` is that entry, compressed or not."""
+        """Return whether the entry under `key` is still that one, compressed or not."""
         kept = self._kept.get(key)
         return kept is not None and kept.entry.identity is entry.identity
 
@@ -130,7 +121,7 @@ class MemoryCacheHandler(EntryCache):
             self.put(key, entry)
 
     def put(self, key: str, entry: CacheEntry) -> None:
-        """Keep an entry as it is, unless it is invalid already or larger than the whole memory."""
+        """Keep an entry unchanged, unless it is invalid already or larger than the whole memory."""
         names = _names(entry.tags)
         if self._markers.may_have_invalidated(names, entry.last_modified_ms):
             return
@@ -177,7 +168,7 @@ class MemoryCacheHandler(EntryCache):
         return self._markers.may_have_invalidated(_names(self._tags.valid(tags)), since_ms)
 
     def forget_reads(self) -> None:
-        """Do nothing: what is in memory is all there is."""
+        """Do nothing: there is no other store to read from."""
 
     def _make_room(self) -> None:
         while self.size_bytes > self._capacity_bytes:
@@ -187,7 +178,7 @@ class MemoryCacheHandler(EntryCache):
                 self.drop(self._compressed.least())
 
     def _compress(self, kept: _Kept) -> None:
-        """Make an entry as small as it gets, which some are already."""
+        """Compress an entry as far as it pays, and move it to the compressed ones in any case."""
         entry, saved_bytes = self._compression.compress(kept.entry)
         self._move(kept, entry, self._compressed, -saved_bytes)
 
@@ -210,8 +201,16 @@ class MemoryCacheHandler(EntryCache):
                 self.drop(key)
 
 
+@dataclass(frozen=True)
+class _Kept:
+    entry: CacheEntry
+    names: tuple[str, ...]
+    place: Eviction
+    use: Use
+
+
 def _names(tags: Iterable[str]) -> tuple[str, ...]:
-    """Tags as they are compared: V1 writes non-ASCII as it is, V2 percent-encodes it, and both mean one tag."""
+    """Return tags in the form to compare: V1 writes non-ASCII as it is, V2 percent-encodes it, and both mean one tag."""
     return tuple(map(encode_tag, tags))
 
 

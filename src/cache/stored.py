@@ -1,17 +1,13 @@
-"""The layout that vinext stores: one JSON text with every body in it.
+"""Stored values, in either of two layouts.
 
-The layout that is read without decoding a body: a JSON head and the raw body.
-
-Where the head fits into KV's metadata it is the metadata, and the body alone is the value, so that a Worker can pass it on
-while it is still reading it. Else the value has both:
+vinext's layout is one JSON text with every body in it. The framed layout is a JSON head and a raw body, which nobody has to
+decode. Where the head fits into KV's metadata, it is the metadata, and the body alone is the value, so that a Worker can pass
+the body on while it still reads it. Otherwise the value has both:
 
     magic 4 bytes · version 1 byte · length of the head 4 bytes, big-endian · head · body
 
-The head is the document of the entry without the body's field, plus `body`: the name of that field, or null, and
-`bodySize`: its size in bytes, so that a value that was cut off is told from a whole one.
-
-
-Stored values: which layout is written, and reading either.
+The head is the document of the entry without the body's field, plus `body`, the name of that field or null, and `bodySize`,
+its size in bytes, which shows whether a value was cut off.
 """
 
 from __future__ import annotations
@@ -45,9 +41,73 @@ if TYPE_CHECKING:
     from cache.kv_namespace import KVValue
     from core.body import Body, Buffer, Encoding
 
+MAGIC = b"\x8fVXF"
+VERSION = 1
+_LENGTH_AT = len(MAGIC) + 1
+PREFIX_BYTES = _LENGTH_AT + 4
+
+# Enough for the head of nearly every page, so that one copy into Python reads it.
+FIRST_READ_BYTES = 4096
+
+
+class Layout(StrEnum):
+    """The form of stored entries: vinext's JSON, or a head and a raw body."""
+
+    VINEXT = "vinext"
+    FRAMED = "framed"
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A writer of one layout and a reader of both, which looks for the written one first."""
+
+    layout: Layout
+    schema: KeySchema
+
+    def write(self, entry: CacheEntry) -> tuple[bytes | Body, ...]:
+        """Return the parts, in order, of a value that has the whole entry; raises the errors of `json_text`."""
+        if self.layout is Layout.FRAMED:
+            return write_framed(entry)
+        return (write_vinext(entry, bounded=self.schema is KeySchema.V2),)
+
+    def write_apart(self, entry: CacheEntry, most_bytes: int) -> tuple[str, Body] | None:
+        """Return the head, to keep as metadata of at most `most_bytes`, and the body, which is then the value.
+
+        None where the value has the whole entry: in vinext's layout, and where there is no body or the head is larger.
+        Raises the errors of `json_text`.
+        """
+        if self.layout is not Layout.FRAMED:
+            return None
+        document, body = framed_head(entry)
+        if body is None:
+            return None
+        head = json_text(document)
+        return (head, body) if len(head.encode()) <= most_bytes else None
+
+    def read(self, buffer: Buffer) -> CacheEntry:
+        """Read a stored value of either layout; raises CorruptValueError."""
+        first_bytes = buffer.head(FIRST_READ_BYTES if self.layout is Layout.FRAMED else len(MAGIC))
+        try:
+            if not is_framed(first_bytes):
+                return read_vinext(buffer)
+            return read_framed(buffer, first_bytes if len(first_bytes) > len(MAGIC) else buffer.head(FIRST_READ_BYTES))
+        except RecursionError as error:
+            raise CorruptValueError("nested too deeply") from error
+
+    async def read_value(self, value: KVValue) -> CacheEntry:
+        """Read an entry whose head may be the value's metadata; raises CorruptValueError."""
+        if value.metadata is None or not is_head(value.metadata):
+            return self.read(await value.whole())
+        return read_apart(value.metadata, value.body)
+
+
+def size_bytes(parts: Sequence[bytes | Body]) -> int:
+    """Return the size of a stored value."""
+    return sum(len(part) if isinstance(part, bytes) else part.size_bytes for part in parts)
+
 
 def write_vinext(entry: CacheEntry, *, bounded: bool) -> bytes:
-    """Give the UTF-8 of what vinext's KV handler would store; `bounded` is schema V2."""
+    """Return the UTF-8 of the JSON that vinext's KV handler would store; `bounded` is schema V2."""
     document = entry_document(entry, None, bounded=bounded)
     value = "null" if entry.value is None else _value_text(value_document(entry.value))
     fields = [f"{string_text(name)}:{value if name == 'value' else json_text(item)}" for name, item in document.items()]
@@ -55,55 +115,19 @@ def write_vinext(entry: CacheEntry, *, bounded: bool) -> bytes:
 
 
 def read_vinext(buffer: Buffer) -> CacheEntry:
-    """Read what vinext stored; raises CorruptValueError."""
+    """Read a value in vinext's layout; raises CorruptValueError."""
     text, bodies = buffer.json(DETACH)
     read = _known_entry if len(text) <= MAX_KNOWN_CHARACTERS else _read_entry
     return with_bodies(read(text, tuple(bodies)), bodies)
 
 
-def _read_entry(text: str, detached: tuple[str, ...]) -> CacheEntry:
-    """Read an entry from which these fields were taken; there are empty bodies in their place."""
-    return read_entry(parse_json(text), dict.fromkeys(detached, EMPTY_BODY))
-
-
-_known_entry = lru_cache(MAX_KNOWN_ENTRIES)(_read_entry)
-
-
-def _value_text(value: dict[str, object]) -> str:
-    encodings = DETACH.get(str(value["kind"]), {})
-    fields = []
-    for name, item in value.items():
-        encoding = encodings.get(name)
-        text = json_text(item) if encoding is None else _body_text(body_field(value, name), encoding)
-        fields.append(f"{string_text(name)}:{text}")
-    return f"{{{','.join(fields)}}}"
-
-
-def _body_text(body: Body, encoding: Encoding) -> str:
-    if encoding == "text":
-        return string_text(body_text(body))
-    return f'"{binascii.b2a_base64(body.to_bytes(), newline=False).decode("ascii")}"'
-
-
-MAGIC = b"\x8fVXF"
-
-VERSION = 1
-
-_LENGTH_AT = len(MAGIC) + 1
-
-PREFIX_BYTES = _LENGTH_AT + 4
-
-FIRST_READ_BYTES = 4096
-"""Enough for the head of nearly every page, so that one copy into Python reads it."""
-
-
 def is_framed(first_bytes: bytes) -> bool:
-    """Tell this layout from JSON by the first bytes of a value."""
+    """Return whether a value is framed, and not JSON, by its first bytes."""
     return first_bytes.startswith(MAGIC)
 
 
 def write_framed(entry: CacheEntry) -> tuple[bytes | Body, ...]:
-    """Give the parts of a value that has both: the head, and the body as it is."""
+    """Return the parts of a value that has both: the head, and the body unchanged."""
     document, body = framed_head(entry)
     head = json_text(document).encode()
     prefix = MAGIC + bytes([VERSION]) + len(head).to_bytes(4, "big")
@@ -111,7 +135,7 @@ def write_framed(entry: CacheEntry) -> tuple[bytes | Body, ...]:
 
 
 def framed_head(entry: CacheEntry) -> tuple[Document, Body | None]:
-    """Give the head and the body of an entry, None for one that has no body."""
+    """Return the head of an entry and its body, None where it has no body."""
     body: Body | None = None
     name: str | None = None
     value: dict[str, object] | None = None
@@ -130,20 +154,12 @@ def framed_head(entry: CacheEntry) -> tuple[Document, Body | None]:
 
 
 def is_head(metadata: str) -> bool:
-    """Tell a head from other metadata, as JSON without spaces: inside a string a quote has a backslash before it."""
+    """Return whether metadata, JSON without spaces, is a head. Inside a string, each quote has a backslash before it."""
     return '"bodySize":' in metadata
 
 
-def read_apart(head: str, body: Callable[[int], Body]) -> CacheEntry:
-    """Read an entry whose head was apart from its body; raises CorruptValueError, as `body` may for a size that does not fit."""
-    known = _known_head(head)
-    if known.body is None or not isinstance(known.body_bytes, int) or known.body_bytes < 0:
-        raise CorruptValueError("the metadata is a head that names no body")
-    return with_bodies(known.entry, {known.body: body(known.body_bytes)})
-
-
 def read_framed(buffer: Buffer, first_bytes: bytes) -> CacheEntry:
-    """Read a framed value of which the first bytes are known already; raises CorruptValueError."""
+    """Read a framed value whose first bytes are known already; raises CorruptValueError."""
     if len(first_bytes) < PREFIX_BYTES or first_bytes[len(MAGIC)] != VERSION:
         message = f"not a framed entry of version {VERSION}"
         raise CorruptValueError(message)
@@ -157,14 +173,56 @@ def read_framed(buffer: Buffer, first_bytes: bytes) -> CacheEntry:
     text = first_bytes[PREFIX_BYTES:start]
     head = _known_head(text) if len(text) <= MAX_KNOWN_CHARACTERS else _read_head(text)
     if head.body_bytes != size - start:
-        message = "the head does not fit the size of the value"
+        message = "the size in the head is not that of the body"
         raise CorruptValueError(message)
     return head.entry if head.body is None else with_bodies(head.entry, {head.body: buffer.tail(start)})
 
 
+def read_apart(head: str, body: Callable[[int], Body]) -> CacheEntry:
+    """Read an entry whose head was apart from its body; raises CorruptValueError, as `body` may for a wrong size."""
+    known = _known_head(head)
+    if known.body is None or not isinstance(known.body_bytes, int) or known.body_bytes < 0:
+        raise CorruptValueError("the metadata is a head without the name or size of a body")
+    return with_bodies(known.entry, {known.body: body(known.body_bytes)})
+
+
+def _value_text(value: dict[str, object]) -> str:
+    encodings = DETACH.get(str(value["kind"]), {})
+    fields = []
+    for name, item in value.items():
+        encoding = encodings.get(name)
+        text = json_text(item) if encoding is None else _body_text(body_field(value, name), encoding)
+        fields.append(f"{string_text(name)}:{text}")
+    return f"{{{','.join(fields)}}}"
+
+
+def _body_text(body: Body, encoding: Encoding) -> str:
+    if encoding == "text":
+        return string_text(body_text(body))
+    return f'"{binascii.b2a_base64(body.to_bytes(), newline=False).decode("ascii")}"'
+
+
+def _read_entry(text: str, detached: tuple[str, ...]) -> CacheEntry:
+    """Read an entry with empty bodies in place of the detached fields."""
+    return read_entry(parse_json(text), dict.fromkeys(detached, EMPTY_BODY))
+
+
+_known_entry = lru_cache(MAX_KNOWN_ENTRIES)(_read_entry)
+
+
+def _largest_body(value: dict[str, object]) -> tuple[str | None, Body | None]:
+    """Return the body to store raw, with its name; where a page has both forms, the other one goes into the head."""
+    bodies = [(name, body_field(value, name)) for name in DETACH.get(str(value["kind"]), {}) if name in value]
+    return max(bodies, key=lambda item: item[1].size_bytes, default=(None, None))
+
+
+def _inline(body: Body) -> str:
+    return binascii.b2a_base64(body.to_bytes(), newline=False).decode("ascii")
+
+
 @dataclass(frozen=True)
 class _Head:
-    """What a head says; its entry has an empty body in the field `body`, where the raw one belongs."""
+    """The content of a head; its entry has an empty body in the field `body`, where the raw one belongs."""
 
     entry: CacheEntry
     body: str | None
@@ -192,69 +250,3 @@ def _read_head(text: bytes | str) -> _Head:
 
 
 _known_head = lru_cache(MAX_KNOWN_ENTRIES)(_read_head)
-
-
-def _largest_body(value: dict[str, object]) -> tuple[str | None, Body | None]:
-    """Give the body that is stored raw; where a page has both forms, the other one goes into the head."""
-    bodies = [(name, body_field(value, name)) for name in DETACH.get(str(value["kind"]), {}) if name in value]
-    return max(bodies, key=lambda item: item[1].size_bytes, default=(None, None))
-
-
-def _inline(body: Body) -> str:
-    return binascii.b2a_base64(body.to_bytes(), newline=False).decode("ascii")
-
-
-class Layout(StrEnum):
-    """How entries are stored: as vinext's JSON, or as a head and a raw body."""
-
-    VINEXT = "vinext"
-    FRAMED = "framed"
-
-
-@dataclass(frozen=True)
-class Codec:
-    """Writes one layout and reads both, looking for the written one first."""
-
-    layout: Layout
-    schema: KeySchema
-
-    def write(self, entry: CacheEntry) -> tuple[bytes | Body, ...]:
-        """Give the parts of a value that has all of an entry, in order; raises what `json_text` does."""
-        if self.layout is Layout.FRAMED:
-            return write_framed(entry)
-        return (write_vinext(entry, bounded=self.schema is KeySchema.V2),)
-
-    def write_apart(self, entry: CacheEntry, most_bytes: int) -> tuple[str, Body] | None:
-        """Give the head, which is kept as metadata of at most `most_bytes`, and the body, which is the value then.
-
-        None where the value has all: in vinext's layout, and where there is no body or the head is larger. Raises what
-        `json_text` does.
-        """
-        if self.layout is not Layout.FRAMED:
-            return None
-        document, body = framed_head(entry)
-        if body is None:
-            return None
-        head = json_text(document)
-        return (head, body) if len(head.encode()) <= most_bytes else None
-
-    def read(self, buffer: Buffer) -> CacheEntry:
-        """Read a stored value of either layout; raises CorruptValueError."""
-        first_bytes = buffer.head(FIRST_READ_BYTES if self.layout is Layout.FRAMED else len(MAGIC))
-        try:
-            if not is_framed(first_bytes):
-                return read_vinext(buffer)
-            return read_framed(buffer, first_bytes if len(first_bytes) > len(MAGIC) else buffer.head(FIRST_READ_BYTES))
-        except RecursionError as error:
-            raise CorruptValueError("nested too deeply") from error
-
-    async def read_value(self, value: KVValue) -> CacheEntry:
-        """Read an entry of which the head may be the value's metadata; raises CorruptValueError."""
-        if value.metadata is None or not is_head(value.metadata):
-            return self.read(await value.whole())
-        return read_apart(value.metadata, value.body)
-
-
-def size_bytes(parts: Sequence[bytes | Body]) -> int:
-    """How large a stored value is."""
-    return sum(len(part) if isinstance(part, bytes) else part.size_bytes for part in parts)

@@ -23,10 +23,10 @@ _NEVER_MS = -(2**62)
 
 
 class TieredCacheHandler(EntryCache):
-    """Answers from `front` what it holds, and from `back` the rest.
+    """A cache that reads from `front` the entries it holds, and from `back` the rest.
 
-    A copy in front is served for `recheck_ms`; then `back` is asked whether its tags were invalidated, and for a stale
-    one whether a newer entry is there. What this isolate invalidates is gone from both at once.
+    A copy in front is served for `recheck_ms`. Then `back` is asked whether its tags were invalidated, and for a stale
+    copy whether there is a newer entry. An invalidation by this isolate takes effect in both at once.
     """
 
     def __init__(self, front: MemoryCacheHandler, back: CacheHandler, *, clock: Clock, recheck_ms: int = 5000) -> None:
@@ -80,12 +80,12 @@ class TieredCacheHandler(EntryCache):
         return self._front.may_have_invalidated(names, since_ms) or await self._back.has_invalidated(names, since_ms)
 
     def forget_reads(self) -> None:
-        """Forget what was remembered; see EntryCache."""
+        """Forget the checks of the copies in front; see EntryCache."""
         self._checked_ms.clear()
         self._back.forget_reads()
 
     async def _holds(self, key: str, entry: CacheEntry, now_ms: int) -> bool:
-        """Tell whether the copy in front, whose check is too long ago, may still be served."""
+        """Return whether the copy in front, whose last check is too long ago, may still be served."""
         if freshness(entry, now_ms) is not Freshness.FRESH:
             return False
         if await self._back.has_invalidated(entry.tags, entry.last_modified_ms):
@@ -96,7 +96,7 @@ class TieredCacheHandler(EntryCache):
         return True
 
     async def _fetch(self, key: str, copy: CacheEntry | None) -> CacheEntry | None:
-        """Read from the back and keep that in front, unless something newer happened here in the meantime."""
+        """Read from the back and keep the entry in front, unless something newer happened here in the meantime."""
         asked_ms = self._clock()
         entry = await self._back.read(key)
         current = self._front.use(key)

@@ -1,1 +1,1 @@
-"""The parts that every other package stands on."""
+"""Code that every other package builds on."""

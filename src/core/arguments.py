@@ -1,4 +1,4 @@
-"""Checks of what callers pass; each raises InvalidArgumentError."""
+"""Checks of callers' arguments; each raises InvalidArgumentError."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def require_key(key: object) -> None:
 
 
 def require_tags(argument: str, tags: object) -> tuple[str, ...]:
-    """Give the tags as a tuple; one string is one tag."""
+    """Return the tags as a tuple; one string is one tag."""
     if isinstance(tags, str):
         return (tags,)
     names = tuple(tags) if isinstance(tags, Iterable) and not isinstance(tags, bytes) else None
@@ -25,7 +25,7 @@ def require_tags(argument: str, tags: object) -> tuple[str, ...]:
 
 
 def require_period(argument: str, seconds: object, *, may_be_false: bool = False) -> None:
-    """Check a period: seconds from 0 on, infinity for none."""
+    """Check a period: seconds from 0 on, None or infinity for no limit."""
     if seconds is None or (may_be_false and seconds is False):
         return
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
@@ -34,7 +34,7 @@ def require_period(argument: str, seconds: object, *, may_be_false: bool = False
 
 
 def require_milliseconds(argument: str, milliseconds: object) -> None:
-    """Check a time."""
+    """Check a time in epoch milliseconds."""
     if (
         isinstance(milliseconds, bool)
         or not isinstance(milliseconds, (int, float))
@@ -51,7 +51,7 @@ def require_flag(argument: str, flag: object) -> None:
 
 
 def require_count(argument: str, count: object, *, least: int = 0) -> None:
-    """Check a size or a number of milliseconds."""
+    """Check a size, or a duration in milliseconds."""
     if isinstance(count, bool) or not isinstance(count, int) or count < least:
         raise InvalidArgumentError(argument, count, f"a whole number from {least} on")
 

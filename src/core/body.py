@@ -1,4 +1,4 @@
-"""Bytes that need not be in Python's memory, such as a JavaScript buffer."""
+"""Bodies, whose bytes need not be in Python's memory, and the JSON that carries them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Encoding: TypeAlias = Literal["text", "base64"]
-
 Detach: TypeAlias = "Mapping[str, Mapping[str, Encoding]]"
+
+# Python parses each level of a JSON text on the stack, and a stack overflow inside a Worker ends the whole isolate.
+MAX_BODY_BYTES = 25 * 1024 * 1024  # of a value in KV, and of a file among the assets
+MAX_DEPTH = 500
+
+# Strings match as a whole, because the brackets inside them do not nest.
+_BRACKETS = r'[\[{\]}]|"(?:[^"\\]|\\.)*"'
 
 
 class Body(Protocol):
@@ -24,11 +30,11 @@ class Body(Protocol):
 
     @property
     def size_bytes(self) -> int:
-        """How many bytes there are."""
+        """The number of bytes."""
         ...
 
     def to_bytes(self) -> bytes:
-        """Copy the bytes into Python's memory; a TypeError for a body that can only be sent (`GetContext.streamed`)."""
+        """Copy the bytes into Python's memory; raises TypeError for a body that can only be sent (`GetContext.streamed`)."""
         ...
 
 
@@ -36,15 +42,15 @@ class Buffer(Body, Protocol):
     """A whole stored value, as read from a store."""
 
     def head(self, size: int) -> bytes:
-        """Copy the first `size` bytes, fewer where the value is shorter."""
+        """Copy the first `size` bytes, or fewer where the value is shorter."""
         ...
 
     def tail(self, start: int) -> Body:
-        """Give everything from byte `start` on, not copied."""
+        """Return everything from byte `start` on, without copying."""
         ...
 
     def json(self, detach: Detach) -> tuple[str, Mapping[str, Body]]:
-        """Give the JSON text without its large fields, as `JSON.stringify` writes it, and these fields; see `parse_detached`."""
+        """Return the JSON text without its large fields, as `JSON.stringify` writes it, and these fields (`parse_detached`)."""
         ...
 
 
@@ -56,55 +62,44 @@ class BytesBody:
 
     @property
     def size_bytes(self) -> int:
-        """How many bytes there are."""
+        """The number of bytes."""
         return len(self.data)
 
     def to_bytes(self) -> bytes:
-        """Give the bytes themselves."""
+        """Return the bytes themselves."""
         return self.data
 
     def head(self, size: int) -> bytes:
-        """Give the first bytes."""
+        """Return the first bytes."""
         return self.data[:size]
 
     def tail(self, start: int) -> BytesBody:
-        """Give the rest, here as a copy."""
+        """Return the rest, here as a copy."""
         return BytesBody(self.data[start:])
 
     def json(self, detach: Detach) -> tuple[str, Mapping[str, Body]]:
-        """Give the text without large fields; see Buffer."""
+        """Return the text without large fields, and those fields; see Buffer."""
         document, bodies = parse_detached(self.data, detach)
         return json_text(document), bodies
 
-
-# Brackets, and strings as a whole: what is in them nests nothing.
-_BRACKETS = r'[\[{\]}]|"(?:[^"\\]|\\.)*"'
 
 EMPTY_BODY = BytesBody(b"")
 
 
 def text_body(text: str) -> BytesBody:
-    """Wrap the UTF-8 of `text`; a lone surrogate becomes U+FFFD."""
+    """Return `text` as a body of UTF-8; a lone surrogate becomes U+FFFD."""
     if not isinstance(text, str):
         raise InvalidArgumentError("text", text, "a string")
     return BytesBody(to_utf8(text))
 
 
 def body_text(body: Body) -> str:
-    """Decode a body as UTF-8; bytes that are none become U+FFFD, as `TextDecoder` has it."""
+    """Decode a body as UTF-8; invalid bytes become U+FFFD, as with `TextDecoder`."""
     return body.to_bytes().decode("utf-8", "replace")
 
 
-MAX_BODY_BYTES = 25 * 1024 * 1024
-"""The largest value in KV, and the largest file among the assets."""
-
-MAX_DEPTH = 500
-"""How deep a JSON text may be nested. Python parses each level on the stack, and where that ends inside a Worker, so
-does the whole isolate."""
-
-
 def parse_json(data: bytes | str) -> object:
-    """Parse JSON as `JSON.parse` does; raises CorruptValueError, also beyond MAX_DEPTH."""
+    """Parse JSON as `JSON.parse` does; raises CorruptValueError for anything else, and beyond MAX_DEPTH."""
     try:
         text = data.decode() if isinstance(data, bytes) else data
         _require_shallow(text)
@@ -115,12 +110,12 @@ def parse_json(data: bytes | str) -> object:
 
 
 def parse_detached(data: bytes, detach: Detach) -> tuple[object, Mapping[str, Body]]:
-    """Parse as JSON and take large fields out of the document.
+    """Parse JSON and take large fields out of the document.
 
-    For the fields that `detach` names for `document["value"]["kind"]`, each one that is a string in
-    `document["value"]` is removed from the document and returned as a Body: `text` as its UTF-8 with lone
-    surrogates as U+FFFD, `base64` decoded, strictly. Raises CorruptValueError for bytes that are not UTF-8, text
-    that is not JSON (NaN and Infinity are not), and for bad base64.
+    `detach` names the fields for each `document["value"]["kind"]`. Those that are strings in `document["value"]`
+    are removed and returned as Bodies: `text` as its UTF-8 with lone surrogates as U+FFFD, `base64` decoded
+    strictly. Raises CorruptValueError for bytes that are not UTF-8, for text that is not JSON (NaN and Infinity
+    are not), and for bad base64.
     """
     document = parse_json(data)
     bodies: dict[str, Body] = {}
@@ -143,7 +138,7 @@ def decode_base64(text: str) -> bytes:
     except ValueError as error:
         message = f"not base64: {error}"
         raise CorruptValueError(message) from error
-    message = f"not base64: {len(text)} characters are no multiple of 4"
+    message = f"not base64: {len(text)} characters are not a multiple of 4"
     raise CorruptValueError(message)
 
 
@@ -161,7 +156,7 @@ def _require_shallow(text: str) -> None:
 
 
 def _refuse_constant(name: str) -> object:
-    message = f"{name} is no JSON"
+    message = f"{name} is not JSON"
     raise ValueError(message)
 
 

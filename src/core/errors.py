@@ -1,9 +1,9 @@
-"""Every exception that `cache` raises, and the base of all that the Worker raises.
+"""The exceptions of `cache`, and the base of all that the Worker raises.
 
 VinextWorkerError
 └── CacheError
     ├── InvalidArgumentError   a caller passed a wrong type or value
-    ├── CorruptValueError      a stored value is not what a cache entry looks like
+    ├── CorruptValueError      a stored value cannot be read as a cache entry
     ├── ValueTooLargeError     an entry is larger than the store takes
     └── InvalidationError      an invalidation could not be written to the store
 """
@@ -14,15 +14,15 @@ _SHOWN_CHARACTERS = 80
 
 
 class VinextWorkerError(Exception):
-    """Base of everything that this package raises on purpose."""
+    """Base of all that the Worker raises on purpose."""
 
 
 class CacheError(VinextWorkerError):
-    """Base of everything that `cache` raises on purpose."""
+    """Base of all that `cache` raises on purpose."""
 
 
 class InvalidArgumentError(CacheError, ValueError):
-    """A caller passed something a public function does not take; names the argument, the value and what is allowed."""
+    """A wrong argument to a public function; the message names the argument, its value and the allowed values."""
 
     def __init__(self, argument: str, value: object, allowed: str) -> None:
         self.argument = argument
@@ -38,11 +38,11 @@ class InvalidArgumentError(CacheError, ValueError):
 
 
 class CorruptValueError(CacheError):
-    """A stored value cannot be read as a cache entry; the message says which part is wrong."""
+    """A stored value that cannot be read as a cache entry; the message says which part is wrong."""
 
 
 class ValueTooLargeError(CacheError):
-    """An entry is larger than the store takes."""
+    """An entry larger than the store takes."""
 
     def __init__(self, size_bytes: int, limit_bytes: int) -> None:
         self.size_bytes = size_bytes
@@ -51,7 +51,7 @@ class ValueTooLargeError(CacheError):
 
 
 class InvalidationError(CacheError):
-    """Some tags could not be invalidated, so entries that carry them may still be served; call again to retry."""
+    """A failure to invalidate some tags, whose entries may still be served; call again to retry."""
 
     def __init__(self, tags: tuple[str, ...], reason: str) -> None:
         self.tags = tags

@@ -10,48 +10,46 @@ import math
 from collections.abc import Mapping
 from json.encoder import encode_basestring
 
-
-def encode_uri_component(text: str) -> str:
-    """`encodeURIComponent`, but a lone surrogate is encoded as U+FFFD instead of raising."""
-    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in to_utf8(text))
-
-
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
 
 _MAX_SAFE_INTEGER = 2**53 - 1
 
 _EXPONENT_FROM = 21
-
 _EXPONENT_BELOW = -6
 
 
+def encode_uri_component(text: str) -> str:
+    """Encode as `encodeURIComponent` does, but a lone surrogate as U+FFFD instead of raising."""
+    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in to_utf8(text))
+
+
 def utf16_length(text: str) -> int:
-    """`text.length` in JavaScript."""
+    """Return `text.length` as in JavaScript."""
     if text.isascii():
         return len(text)
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def utf16_units(text: str) -> memoryview:
-    """Give the UTF-16 code units of `text`, as `charCodeAt` gives them."""
+    """Return the UTF-16 code units of `text`, as `charCodeAt` does."""
     return memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H")
 
 
 def join_surrogates(text: str) -> str:
-    """`text` with surrogate pairs joined to one character each, as JavaScript sees them, and lone surrogates kept."""
+    """Join each surrogate pair to one character, as JavaScript sees them; lone surrogates stay."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def to_utf8(text: str) -> bytes:
-    """`text` as `TextEncoder` encodes it: a lone surrogate becomes U+FFFD."""
+    """Encode as `TextEncoder` does: a lone surrogate becomes U+FFFD."""
     try:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
-def number_text(number: float) -> str:  # noqa: PLR0911 - one for each of the cases of ECMA-262
-    """Give `number` as `JSON.stringify` writes it; NaN and the infinities are `null`."""
+def number_text(number: float) -> str:  # noqa: PLR0911 - one for each case of ECMA-262
+    """Return `number` as `JSON.stringify` writes it; NaN and the infinities are `null`."""
     if isinstance(number, int):
         if -_MAX_SAFE_INTEGER <= number <= _MAX_SAFE_INTEGER:
             return str(number)
@@ -82,7 +80,7 @@ def number_text(number: float) -> str:  # noqa: PLR0911 - one for each of the ca
 
 
 def string_text(text: str) -> str:
-    r"""`text` as `JSON.stringify` quotes it: non-ASCII as it is, lone surrogates as lower-case `\\udXXX`."""
+    r"""Return `text` as `JSON.stringify` quotes it: non-ASCII unchanged, lone surrogates as lower-case `\udXXX`."""
     quoted = encode_basestring(text)
     if quoted.isascii():
         return quoted
@@ -94,10 +92,10 @@ def string_text(text: str) -> str:
 
 
 def json_text(value: object) -> str:
-    """`value` as `JSON.stringify` writes it, without spaces and in the order of its keys.
+    """Return `value` as `JSON.stringify` writes it, without spaces and with its keys in order.
 
-    Takes None, booleans, numbers, strings, lists, tuples and mappings with string keys. Raises TypeError for anything else,
-    and RecursionError for what is nested too deeply.
+    Accepts None, booleans, numbers, strings, lists, tuples and mappings with string keys. Raises TypeError for anything
+    else, and RecursionError for a value that is nested too deeply.
     """
     if isinstance(value, str):
         return string_text(value)

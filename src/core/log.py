@@ -1,4 +1,4 @@
-"""Structured logging: one line an event, and a repeated fault said once."""
+"""Structured logging: one line an event, and a repeated fault logged once."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ if TYPE_CHECKING:
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
-
-class Log(Protocol):
-    """Writes one structured line an event."""
-
-    def event(self, level: Level, event: str, **fields: object) -> None:
-        """Write the line of `event`, which is a name such as `cache.read_failed`."""
-        ...
-
-
-class SilentLog:
-    """Drops every event."""
-
-    def event(self, level: Level, event: str, **fields: object) -> None:
-        """Drop it."""
-
-
-SILENT_LOG = SilentLog()
-
 QUIET_MS = 10_000
 
 _REMEMBERED = 1000
 
 
-class QuietLog:
-    """Passes events on, but repeats a warning or an error at most every ten seconds.
+class Log(Protocol):
+    """A writer of one structured line an event."""
 
-    When the store is down, every request finds that out; the operator needs one line. The
-    next line tells how many were left out since the last.
+    def event(self, level: Level, event: str, **fields: object) -> None:
+        """Write the line of `event`, a name such as `cache.read_failed`."""
+        ...
+
+
+class SilentLog:
+    """A log that drops every event."""
+
+    def event(self, level: Level, event: str, **fields: object) -> None:
+        """Drop the event."""
+
+
+SILENT_LOG = SilentLog()
+
+
+class QuietLog:
+    """A log that passes events on, but repeats a warning or an error at most every ten seconds.
+
+    When the store is down, every request finds that out, but the operator needs only one line. The next line says how
+    many were left out since the last.
     """
 
     def __init__(self, log: Log, clock: Callable[[], int]) -> None:
         self._log = log
         self._clock = clock
-        # Until when an event is left out, and how many were.
+        # By event and reason: the time until which lines are left out, and how many were.
         self._quiet: Recent[tuple[str, str], tuple[int, int]] = Recent(_REMEMBERED)
 
     def event(self, level: Level, event: str, **fields: object) -> None:

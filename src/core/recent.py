@@ -1,4 +1,4 @@
-"""What is remembered of the last things that happened."""
+"""A bounded memory of recent facts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import TypeVar
 CAPACITY = 10_000
 
 K = TypeVar("K")
-
 V = TypeVar("V")
 
 
 class Recent(dict[K, V]):
-    """A dict of at most `capacity` keys: the one that was not set for longest goes when another comes."""
+    """A dict of at most `capacity` keys: a new key replaces the one that was set longest ago."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""What a cached function is called with, and what it returns, as JSON: it is part of a key, and it is kept.
+"""The decorator that keeps the results of a function, and the JSON of its arguments and results.
 
-The decorator that keeps the results of a function.
+The arguments are part of a key, and the results are stored.
 """
 
 from __future__ import annotations
@@ -27,91 +27,18 @@ if TYPE_CHECKING:
     from datacache.context import DataCache
     from pages.policy import Revalidate
 
-# Beyond it two numbers may be one in JavaScript (ECMA-262, 21.1.2.6).
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Beyond this, two whole numbers may be the same one in JavaScript (ECMA-262, 21.1.2.6).
 _MAX_INTEGER = 2**53 - 1
 
 _MAX_DEPTH = 100
 
 _ARRAY_INDICES = range(2**32 - 1)
-
 _MAX_DIGITS = 10
 
-_ALLOWED = "what JSON carries: None, booleans, finite numbers, strings, and lists and dicts of those"
-
-
-def call_arguments(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[object]:
-    """The arguments of a call, by position where the function takes them so; the rest in a mapping at the end.
-
-    Mappings have their keys in the order of a JavaScript object, since `unstable_cache` makes keys of such.
-    Raises TypeError for a call that the function does not take, InvalidArgumentError for what JSON cannot carry.
-    """
-    bound = inspect.signature(function).bind(*args, **kwargs)
-    for argument, value in bound.arguments.items():
-        require_json(f"{argument} of {name}", value)
-    arguments = [*bound.args, dict(bound.kwargs)] if bound.kwargs else bound.args
-    return [_in_javascript_order(argument) for argument in arguments]
-
-
-def result_body(name: str, value: object) -> str:
-    """A result as `unstable_cache` keeps it; raises InvalidArgumentError for what JSON cannot carry."""
-    require_json(f"the result of {name}", value)
-    return json_text({"v": value})
-
-
-def read_result(body: str) -> object:
-    """The result in a body; raises ValueError where it is none. What is `undefined` in JavaScript is None here."""
-    try:
-        document = parse_json(body)
-    except CorruptValueError as error:
-        raise ValueError(str(error)) from error
-    if not isinstance(document, dict) or not {"v", "undef"} & document.keys():
-        raise ValueError("neither v nor undef")
-    return None if "undef" in document else document["v"]
-
-
-def require_json(where: str, value: object, depth: int = 0) -> None:
-    """Raise InvalidArgumentError, saying where, for a value that would come back as another, or not at all."""
-    if depth > _MAX_DEPTH:
-        raise InvalidArgumentError(where, "…", f"{_ALLOWED}, at most {_MAX_DEPTH} deep")
-    if value is None or isinstance(value, bool | str):
-        return
-    if isinstance(value, int | float):
-        _require_number(where, value)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise InvalidArgumentError(f"a key in {where}", key, "a string")
-            require_json(where, item, depth + 1)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            require_json(where, item, depth + 1)
-    else:
-        raise InvalidArgumentError(where, value, _ALLOWED)
-
-
-def _in_javascript_order(value: object) -> object:
-    """The value with array indices first and ascending among the keys of its mappings (ECMA-262, 10.1.11.1)."""
-    if isinstance(value, Mapping):
-        keys = (*sorted(filter(_is_array_index, value), key=int), *(key for key in value if not _is_array_index(key)))
-        return {key: _in_javascript_order(value[key]) for key in keys}
-    return list(map(_in_javascript_order, value)) if isinstance(value, list | tuple) else value
-
-
-def _is_array_index(key: str) -> bool:
-    return key.isascii() and key.isdigit() and str(int(key[:_MAX_DIGITS])) == key and int(key) in _ARRAY_INDICES
-
-
-def _require_number(where: str, number: float) -> None:
-    if isinstance(number, int):
-        if abs(number) > _MAX_INTEGER:
-            raise InvalidArgumentError(where, number, "whole numbers of at most 53 bits; send larger ones as text")
-    elif not math.isfinite(number):
-        raise InvalidArgumentError(where, number, _ALLOWED)
-
-
-P = ParamSpec("P")
-
-R = TypeVar("R")
+_ALLOWED = "JSON values: None, booleans, finite numbers, strings, and lists and dicts of those"
 
 
 def cached(
@@ -123,12 +50,13 @@ def cached(
 ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
     """Keep the results of an async function, each under its arguments.
 
-    `key_parts` and `source` tell functions apart; without them that is the function's module and name. Entries are those
-    of vinext's `unstable_cache`: with schema v1 under `key_parts`, with v2 under `key_parts` and `source`, the text of the
+    `key_parts` and `source` distinguish functions; without them, the function's module and name do. Entries are those of
+    vinext's `unstable_cache`: with schema v1 under `key_parts`, with v2 under `key_parts` and `source`, the text of the
     JavaScript function. A result lives for `revalidate` seconds (None or False: until one of `tags` is invalidated, or as
-    `cache_life()` in the function says). A stale one is given at once and made again in the background; calls at the same
-    time share one run. Arguments and results are JSON: a tuple comes back as a list. Raises InvalidArgumentError at once
-    for a wrong value, and when called with what JSON cannot carry. Outside of a request the function is only called.
+    `cache_life()` in the function says). A stale result is returned at once and regenerated in the background; calls at
+    the same time share one run. Arguments and results are JSON: a tuple comes back as a list. Raises InvalidArgumentError
+    at once for a wrong value, and on a call with values that JSON cannot carry. Outside of a request the function is only
+    called.
     """
     require_periods("cached", revalidate, None)
     if revalidate is not None and revalidate is not False and revalidate == 0:
@@ -139,7 +67,7 @@ def cached(
 
     def decorate(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         if not inspect.iscoroutinefunction(function):
-            raise InvalidArgumentError("cached", function, "an async function, and `async def` at the top of the decorators")
+            raise InvalidArgumentError("cached", function, "an async function; decorators below this one must return one too")
         parts = None if key_parts is None else tuple(key_parts)
         work = CachedFunction(function, parts, source, own_tags, revalidate)
 
@@ -153,7 +81,7 @@ def cached(
 
 
 class CachedFunction:
-    """A function and where its results are kept."""
+    """A function with the key and the terms under which its results are kept."""
 
     def __init__(
         self,
@@ -181,7 +109,7 @@ class CachedFunction:
         if kept is not None:
             entry, result = kept
             is_stale = freshness(entry, cache.runtime.clock()) is Freshness.STALE
-            # A page that is made for the cache would keep the stale value for its whole period.
+            # A page that is rendered for the cache would keep the stale value for its whole period.
             if not (is_stale and page is not None and page.is_for_cache):
                 if is_stale:
                     self._refresh(cache, key, args, kwargs)
@@ -195,7 +123,7 @@ class CachedFunction:
         asked = GetContext(cache.soft_tags(page.path if page else None), self._seconds)
         try:
             entry = await cache.entries.read(key, asked)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+        except Exception as error:  # noqa: BLE001 - no error of a cache handler may fail a request
             cache.runtime.log.event("error", "cache.read_failed", key=key, error=str(error))
             return None
         if entry is None or not isinstance(entry.value, FetchValue):
@@ -220,12 +148,12 @@ class CachedFunction:
         entry = CacheEntry.make(value, tags, started_at_ms, revalidate, made.expire)
         try:
             await cache.entries.write(key, entry)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+        except Exception as error:  # noqa: BLE001 - no error of a cache handler may fail a request
             cache.runtime.log.event("error", "cache.write_failed", key=key, error=str(error))
         return made
 
     async def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], page: Rendering | None) -> _Made:
-        """Call the function; what it uses in turn counts for its own result."""
+        """Call the function; the tags and periods of data that it uses count for its own result."""
         learnt = Rendering()
         with rendering_as(learnt):
             result = await self._function(*args, **kwargs)
@@ -248,15 +176,65 @@ class CachedFunction:
 
 
 class NotKept:
-    """A result that is given to the caller and not kept."""
+    """A result that is returned to the caller and not kept."""
 
     def __init__(self, result: object) -> None:
         self.result = result
 
 
+def call_arguments(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[object]:
+    """Return the arguments of a call, by position where the function takes them so; the rest in a mapping at the end.
+
+    Mappings have their keys in the order of a JavaScript object, as in the keys of `unstable_cache`. Raises TypeError for
+    a call that the function does not take, and InvalidArgumentError for values that JSON cannot carry.
+    """
+    bound = inspect.signature(function).bind(*args, **kwargs)
+    for argument, value in bound.arguments.items():
+        require_json(f"{argument} of {name}", value)
+    arguments = [*bound.args, dict(bound.kwargs)] if bound.kwargs else bound.args
+    return [_in_javascript_order(argument) for argument in arguments]
+
+
+def result_body(name: str, value: object) -> str:
+    """Return a result as `unstable_cache` keeps it; raises InvalidArgumentError for a value that JSON cannot carry."""
+    require_json(f"the result of {name}", value)
+    return json_text({"v": value})
+
+
+def read_result(body: str) -> object:
+    """Return the result in a body, None for JavaScript's `undefined`; raises ValueError for a body without a result."""
+    try:
+        document = parse_json(body)
+    except CorruptValueError as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(document, dict) or not {"v", "undef"} & document.keys():
+        raise ValueError("the body has neither v nor undef")
+    return None if "undef" in document else document["v"]
+
+
+def require_json(where: str, value: object, depth: int = 0) -> None:
+    """Raise InvalidArgumentError, naming `where`, for a value that would come back changed, or not at all."""
+    if depth > _MAX_DEPTH:
+        raise InvalidArgumentError(where, "…", f"{_ALLOWED}, at most {_MAX_DEPTH} deep")
+    if value is None or isinstance(value, bool | str):
+        return
+    if isinstance(value, int | float):
+        _require_number(where, value)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InvalidArgumentError(f"a key in {where}", key, "a string")
+            require_json(where, item, depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            require_json(where, item, depth + 1)
+    else:
+        raise InvalidArgumentError(where, value, _ALLOWED)
+
+
 @dataclass(frozen=True)
 class _Made:
-    """What a run came to; plain data, which the requests that waited for it read too."""
+    """The outcome of a run: plain data, which the requests that waited for the run read too."""
 
     body: str
     tags: tuple[str, ...]
@@ -267,8 +245,28 @@ class _Made:
 
 
 def _note(page: Rendering | None, tags: tuple[str, ...], seconds: float | None, *, is_no_store: bool = False) -> None:
-    """Let the page, or the cached function around, carry what its data carries."""
+    """Add the tags and the period of data to the page, or to the cached function around."""
     if page is not None:
         page.add_tags(tags)
         page.limit(seconds)
         page.is_no_store = page.is_no_store or is_no_store
+
+
+def _in_javascript_order(value: object) -> object:
+    """Return the value with array indices first and ascending among the keys of its mappings (ECMA-262, 10.1.11.1)."""
+    if isinstance(value, Mapping):
+        keys = (*sorted(filter(_is_array_index, value), key=int), *(key for key in value if not _is_array_index(key)))
+        return {key: _in_javascript_order(value[key]) for key in keys}
+    return list(map(_in_javascript_order, value)) if isinstance(value, list | tuple) else value
+
+
+def _is_array_index(key: str) -> bool:
+    return key.isascii() and key.isdigit() and str(int(key[:_MAX_DIGITS])) == key and int(key) in _ARRAY_INDICES
+
+
+def _require_number(where: str, number: float) -> None:
+    if isinstance(number, int):
+        if abs(number) > _MAX_INTEGER:
+            raise InvalidArgumentError(where, number, "whole numbers of at most 53 bits; send larger ones as text")
+    elif not math.isfinite(number):
+        raise InvalidArgumentError(where, number, _ALLOWED)

@@ -1,7 +1,4 @@
-"""Where data is kept for the request that is being answered.
-
-Invalidating pages and data from a handler.
-"""
+"""The data cache of the current request, and the invalidation of pages and data from a page handler."""
 
 from __future__ import annotations
 
@@ -24,39 +21,39 @@ _current: ContextVar[DataCache | None] = ContextVar("data cache", default=None)
 
 @dataclass(frozen=True)
 class DataCache:
-    """A site's data in the cache handler that keeps its pages too."""
+    """A site's data in the cache that keeps its pages too."""
 
     entries: EntryCache
     runtime: Runtime
     schema: KeySchema
 
     def key(self, source: str, key_parts: Sequence[str] | None, arguments: Sequence[object]) -> str:
-        """The key of a call, as `unstable_cache` of the schema's vinext has it."""
+        """Return the key of a call, as `unstable_cache` of the schema's vinext builds it."""
         if self.schema is KeySchema.V2:
             return data_cache_key_v2(source, key_parts, arguments)
         return data_cache_key((fnv1a64_base36(source),) if key_parts is None else key_parts, arguments)
 
     def stored_tags(self, tags: tuple[str, ...]) -> tuple[str, ...]:
-        """Tags as the schema's vinext writes them in a value."""
+        """Return tags as the schema's vinext writes them in a value."""
         return merge_tags(map(encode_tag, tags)) if self.schema is KeySchema.V2 else tags
 
     def soft_tags(self, path: str | None) -> tuple[str, ...]:
-        """The tags of the page that uses the data: who invalidates it wants its data anew."""
+        """Return the tags of the page that uses the data: an invalidation of the page asks for new data too."""
         return () if path is None else path_tags(self.schema, normalize_path(path))
 
 
 def enter_data_cache(cache: DataCache) -> None:
-    """Let the current request, and the work it begins, keep its data there."""
+    """Let the current request, and the work that it begins, keep data in `cache`."""
     _current.set(cache)
 
 
 def current_data_cache() -> DataCache | None:
-    """Where data is kept; None outside of a request, and while pages are made for a build."""
+    """Return the current data cache; None outside of a request, and while pages are rendered for a build."""
     return _current.get()
 
 
 async def revalidate_tag(*tags: str) -> None:
-    """Invalidate every page and all data that carry one of `tags`. Outside of a request it does nothing.
+    """Invalidate all pages and data that carry one of `tags`; do nothing outside of a request.
 
     Raises InvalidationError with the tags that could not be written.
     """
@@ -64,12 +61,12 @@ async def revalidate_tag(*tags: str) -> None:
 
 
 async def revalidate_path(path: str, type: Literal["page", "layout"] | None = None) -> None:  # noqa: A002 - Next.js's name
-    """Invalidate the page at `path`, and the data that it used; `("/", "layout")` reaches every page."""
+    """Invalidate the page at `path`, and the data that the page used; `("/", "layout")` reaches every page."""
     await _invalidate([revalidate_path_tag(path, type)])
 
 
 async def revalidate_path_prefix(prefix: str) -> None:
-    """Invalidate `/docs` and what is below it, but not `/docs-old`.
+    """Invalidate the pages at and below `prefix`: `/docs` and `/docs/…`, not `/docs-old`.
 
     Raises InvalidationError with the tags that could not be written, or for a store that could not be listed.
     """

@@ -21,12 +21,12 @@ _KEY = "cached_fetch"
 
 
 class FetchError(VinextWorkerError):
-    """A server could not be reached, or its answer broke off."""
+    """A failure to reach a server, or an answer that broke off."""
 
 
 @dataclass(frozen=True)
 class FetchedResponse:
-    """An answer, whole; header names are in lower case."""
+    """A whole answer; header names are in lower case."""
 
     url: str
     status: int
@@ -35,35 +35,19 @@ class FetchedResponse:
 
     @property
     def ok(self) -> bool:
-        """Whether the status is one of success."""
+        """Whether the status is one of success (200 to 299)."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     def text(self) -> str:
-        """The body as UTF-8; bytes that are none become U+FFFD."""
+        """Return the body as UTF-8 text; invalid bytes become U+FFFD."""
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON; raises ValueError."""
+        """Parse the body as JSON; raises ValueError."""
         try:
             return parse_json(self.body)
         except CorruptValueError as error:
             raise ValueError(str(error)) from error
-
-
-class Fetcher(Protocol):
-    """Makes a GET request."""
-
-    async def __call__(self, url: str, headers: Mapping[str, str]) -> FetchedResponse:
-        """The answer, redirects followed. Raises FetchError where there is none."""
-
-
-class _Used:
-    fetcher: Fetcher | None = None
-
-
-def set_fetcher(fetcher: Fetcher) -> None:
-    """Let requests be made by `fetcher`: the runtime's, or a test's."""
-    _Used.fetcher = fetcher
 
 
 async def cached_fetch(
@@ -73,12 +57,12 @@ async def cached_fetch(
     tags: Iterable[str] | str = (),
     headers: Mapping[str, str] | None = None,
 ) -> FetchedResponse:
-    """GET a URL and keep the answer as `@cached` keeps results, under URL and headers; only a 200 is kept.
+    """GET a URL and keep the answer as `@cached` keeps results, under its URL and headers; only a 200 is kept.
 
-    `revalidate` 0 asks anew each time. Raises FetchError where there is no answer.
+    `revalidate` 0 requests anew each time. Raises FetchError where there is no answer.
     """
     if not url.startswith(("http://", "https://")):
-        raise InvalidArgumentError("url", url, "a text that begins with http:// or https://")
+        raise InvalidArgumentError("url", url, "a URL that begins with http:// or https://")
     require_periods(_KEY, revalidate, None)
     own_tags = require_valid_tags(_KEY, tags)
     given = {name.lower(): value for name, value in sorted((headers or {}).items())}
@@ -87,9 +71,21 @@ async def cached_fetch(
     return FetchedResponse(answer["url"], answer["status"], answer["headers"], base64.b64decode(answer["body"]))
 
 
+class Fetcher(Protocol):
+    """A function that makes a GET request."""
+
+    async def __call__(self, url: str, headers: Mapping[str, str]) -> FetchedResponse:
+        """Return the answer, with redirects followed. Raises FetchError where there is none."""
+
+
+def set_fetcher(fetcher: Fetcher) -> None:
+    """Make requests with `fetcher` from now on: the runtime's, or a test's."""
+    _Used.fetcher = fetcher
+
+
 async def _fetch(url: str, headers: Mapping[str, str]) -> object:
     if _Used.fetcher is None:
-        raise FetchError("there is nothing to make requests with outside of the Worker; call set_fetcher() first")
+        raise FetchError("no fetcher is set outside of the Worker; call set_fetcher() first")
     response = await _Used.fetcher(url, headers)
     result = {
         "url": response.url,
@@ -98,3 +94,7 @@ async def _fetch(url: str, headers: Mapping[str, str]) -> object:
         "body": base64.b64encode(response.body).decode(),
     }
     return result if response.status == HTTPStatus.OK else NotKept(result)
+
+
+class _Used:
+    fetcher: Fetcher | None = None

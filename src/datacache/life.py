@@ -1,4 +1,4 @@
-"""How long data lives: the profiles of Next.js's `cacheLife`.
+"""The lifetime of data: the profiles of Next.js's `cacheLife`.
 
 Source: https://nextjs.org/docs/app/api-reference/functions/cacheLife#preset-cache-profiles
 """
@@ -13,15 +13,14 @@ from core.errors import InvalidArgumentError
 from pages.policy import current_rendering, require_periods
 
 _MINUTE, _HOUR, _DAY, _WEEK = 60, 3600, 86_400, 604_800
-
 _MONTH, _YEAR = 30 * _DAY, 365 * _DAY
 
 
 @dataclass(frozen=True)
 class CacheLife:
-    """Seconds: `revalidate` until it is made again in the background, `expire` until it is not served any more.
+    """Seconds: `revalidate` until data is regenerated in the background, `expire` until data is no longer served.
 
-    `stale` is how long a browser may keep it without asking; it is there for Next.js's sake.
+    `stale`, the time for which a browser may keep data without asking, exists for compatibility with Next.js.
     """
 
     stale: float | None = None
@@ -45,9 +44,9 @@ PROFILES = {
 
 
 def cache_life(profile: str | CacheLife) -> None:
-    """Say how long the data or page that is being made lives: call it in a `@cached` function or in a handler.
+    """Set the lifetime of the data of a `@cached` function, or of the page of a page handler, from inside of it.
 
-    Where several hold, the shortest counts. Outside of both it does nothing. Raises InvalidArgumentError for an unknown profile.
+    Where several apply, the shortest counts. Outside of both, do nothing. Raises InvalidArgumentError for an unknown profile.
     """
     life = PROFILES.get(profile) if isinstance(profile, str) else profile
     if not isinstance(life, CacheLife):

@@ -1,1 +1,1 @@
-"""How a build's pre-rendered pages get into a cache."""
+"""Seeding: bringing a build's pre-rendered pages into a cache."""

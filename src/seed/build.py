@@ -1,15 +1,11 @@
-"""What can be wrong with a build's output, or with where it is kept.
+"""A build, the records of its routes, and the layout that `vinext-worker copy` writes below `/__prerender/`.
 
-The stored forms of a route, and where a build keeps them and its manifest.
-
-The copied layout: what `vinext-worker copy` writes below `/__prerender/`.
-
-    build.json                  the build: its ID, its time, where its index is
+    build.json                  the build: its ID, its time, the folder of its index
     index/<build>/<shard>.json  records of the routes whose path falls into this shard
     artifacts/<sha256>          a body, named by its content
 
-Names do not depend on a URL's characters, so no path is too long, differs only in case or
-overwrites another file; looking one route up reads one shard, however large the site is.
+Names do not depend on a URL's characters, so no path is too long, differs only in case or overwrites another file.
+Looking one route up reads one shard, however large the site is.
 """
 
 from __future__ import annotations
@@ -25,22 +21,24 @@ from typing import Any
 from cache.keys import KeySchema
 from core.errors import VinextWorkerError
 
+MANIFEST_NAME = "vinext-prerender.json"
+ARTIFACTS_FOLDER = "prerendered-routes"
+
+BUILD_FILE = "build.json"
+LAYOUT_VERSION = 1
+ROUTES_PER_SHARD = 32
+
 
 class SeedError(VinextWorkerError):
-    """A build's pages cannot be brought into a cache."""
+    """A failure to bring a build's pages into a cache."""
 
 
 class ManifestError(SeedError):
-    """A manifest or index is not what vinext or `vinext-worker copy` writes."""
+    """A manifest or index in a form that neither vinext nor `vinext-worker copy` writes."""
 
 
 class AssetsError(SeedError):
-    """The assets did not answer, or answered with something other than a file or a 404."""
-
-
-ARTIFACTS_FOLDER = "prerendered-routes"
-
-MANIFEST_NAME = "vinext-prerender.json"
+    """A failure of the assets: no answer, or one that is neither a file nor a 404."""
 
 
 class Artifact(StrEnum):
@@ -53,27 +51,19 @@ class Artifact(StrEnum):
 
 @dataclass(frozen=True)
 class Skipped:
-    """A page that is left out, and why, in a few words for a person. `path` is "" where the row has none."""
+    """A page that is left out, and the reason in a few words for a person. `path` is "" where the row has none."""
 
     path: str
     reason: str
 
 
-BUILD_FILE = "build.json"
-
-LAYOUT_VERSION = 1
-
-ROUTES_PER_SHARD = 32
-
-
 @dataclass(frozen=True)
 class Build:
-    """What holds for every page of one build.
+    """The facts that hold for every page of one build.
 
-    `built_at_ms` is the time of the build: a seeded page's age counts from it.
-    `base_path` is what every URL of the site begins with, "" where that is nothing. `rsc_headers`
-    are those without which vinext's client rejects an RSC payload. `index` is the folder of the
-    shards, "" where the build has no pages.
+    `built_at_ms` is the time of the build, from which a seeded page's age counts. `base_path` is the prefix of every URL
+    of the site, "" for none. `rsc_headers` are those without which vinext's client rejects an RSC payload. `index` is the
+    folder of the shards, "" where the build has no pages.
     """
 
     build_id: str
@@ -101,11 +91,11 @@ class Build:
 
     @classmethod
     def from_json(cls, text: bytes, where: str) -> Build:
-        """Read `build.json`. Raises ManifestError, naming `where`, if it is anything else."""
+        """Read `build.json`. Raises ManifestError, naming `where`, for anything else."""
         document: dict[str, Any] = _json_object(text, where)
         version = document.get("version")
         if version != LAYOUT_VERSION:
-            raise ManifestError(f"{where} has version {version!r}, known is {LAYOUT_VERSION}; copy the build again")
+            raise ManifestError(f"{where} has version {version!r} instead of {LAYOUT_VERSION}; copy the build again")
         try:
             build = cls(
                 build_id=document["buildId"],
@@ -118,7 +108,7 @@ class Build:
                 shards=document["shards"],
             )
         except (KeyError, ValueError) as error:
-            raise ManifestError(f"{where}: {error!r} is missing or not as it should be; copy the build again") from error
+            raise ManifestError(f"{where}: a field is missing or wrong ({error!r}); copy the build again") from error
         if not all(_is_text(text) for text in (build.build_id, build.base_path, build.index)):
             message = f"{where}: buildId, basePath or index is not a string; copy the build again"
             raise ManifestError(message)
@@ -133,10 +123,10 @@ class Build:
 
 @dataclass(frozen=True)
 class RouteRecord:
-    """One route of the index: everything of its entries but their bodies.
+    """One route of the index: its entries without their bodies.
 
-    `artifacts` maps the stored forms to the names of their files. `headers` go with the
-    HTML or the route handler's body, `rsc_headers` with the RSC payload.
+    `artifacts` maps the stored forms to the names of their files. `headers` go with the HTML or the route handler's body,
+    `rsc_headers` with the RSC payload.
     """
 
     revalidate_seconds: float | None
@@ -148,7 +138,7 @@ class RouteRecord:
     artifacts: Mapping[Artifact, str]
 
     def to_document(self) -> dict[str, object]:
-        """As JSON: what is usual is left out, so that a shard stays small."""
+        """Return the record as JSON, without the usual values, so that a shard stays small."""
         document: dict[str, object] = {
             "artifacts": {artifact.value: name for artifact, name in self.artifacts.items()},
         }
@@ -168,7 +158,7 @@ class RouteRecord:
 
     @classmethod
     def from_document(cls, document: Any, where: str) -> RouteRecord:
-        """Read one record. Raises ManifestError, naming `where`, if it is anything else."""
+        """Read one record. Raises ManifestError, naming `where`, for anything else."""
         try:
             record = cls(
                 revalidate_seconds=document.get("revalidate"),
@@ -197,33 +187,33 @@ class RouteRecord:
 
 
 def shard_count(routes: int) -> int:
-    """How many shards an index of so many routes has."""
+    """Return the number of shards in an index of so many routes."""
     return -(-routes // ROUTES_PER_SHARD)
 
 
 def shard_of(path: str, shards: int) -> int:
-    """The shard that holds a path (one of `cache.keys.normalize_path`)."""
+    """Return the number of the shard that holds a path from `normalize_path`."""
     return crc32(path.encode("utf-8", "surrogatepass")) % shards
 
 
 def shard_file(index: str, shard: int) -> str:
-    """Where a shard lies, below the folder of the pages."""
+    """Return the path of a shard, below the folder of the pages."""
     return f"index/{index}/{shard}.json"
 
 
 def artifact_file(name: str) -> str:
-    """Where a body lies, below the folder of the pages."""
+    """Return the path of a body, below the folder of the pages."""
     return f"artifacts/{name}"
 
 
 def shard_to_json(records: Mapping[str, RouteRecord]) -> str:
-    """The records of a shard by path (one of `normalize_path`)."""
+    """Return a shard of records by path (from `normalize_path`) as JSON."""
     document = {path: record.to_document() for path, record in records.items()}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def shard_from_json(text: bytes, where: str) -> dict[str, object]:
-    """The documents of a shard by path; `RouteRecord.from_document` reads the one wanted."""
+    """Return the documents of a shard by path; `RouteRecord.from_document` reads the one wanted."""
     return _json_object(text, where)
 
 
@@ -234,7 +224,7 @@ def _json_object(text: bytes, where: str) -> dict[str, object]:
         message = f"{where} is not JSON ({error}); copy the build again"
         raise ManifestError(message) from error
     if not isinstance(document, dict):
-        message = f"{where} holds no JSON object; copy the build again"
+        message = f"{where} is not a JSON object; copy the build again"
         raise ManifestError(message)
     return document
 

@@ -1,7 +1,4 @@
-"""From a record of the index to an entry.
-
-Every entry of a build, one after the other: the core of whatever fills a cache before its first request.
-"""
+"""The entries of a build: one from a record of the index, or all in turn, to fill a cache before its first request."""
 
 from __future__ import annotations
 
@@ -22,12 +19,45 @@ if TYPE_CHECKING:
     from seed.build import Build, RouteRecord
     from seed.sources import Source
 
+SeedItem: TypeAlias = "SeedEntry | Skipped"
+
+
+@dataclass(frozen=True)
+class SeedEntry:
+    """An entry and its cache key; `path` is from `normalize_path`."""
+
+    path: str
+    artifact: Artifact
+    key: str
+    entry: CacheEntry
+
+    @property
+    def context(self) -> SetContext:
+        """The context with which a cache handler's `set` keeps the entry."""
+        return SetContext.of(self.entry)
+
+
+async def seed_entries(
+    source: Source, *, build_id: str | None = None, schema: KeySchema | None = None
+) -> AsyncIterator[SeedItem]:
+    """Yield each entry of a build, and each page without one with the reason. At most one entry is in memory at a time.
+
+    In the keys, `build_id` and `schema` win over the build's, as the Worker's settings do. Raises SeedError where the
+    build as a whole cannot be read.
+    """
+    async for path, record in source.routes():
+        if isinstance(record, Skipped):
+            yield record
+            continue
+        for artifact, name in record.artifacts.items():
+            key = page_key(schema or source.build.schema, build_id or source.build.build_id, path, artifact.value)
+            yield await _item(source, record, path, artifact, name, key)
+
 
 def entry_of(record: RouteRecord, build: Build, artifact: Artifact, body: Body, etag: str | None) -> CacheEntry:
-    """The entry of one artifact. It has the time of the build, whenever it is made.
+    """Return the entry of one artifact, with the time of the build, whenever it is seeded.
 
-    An entry that carried the time of its seeding would call old content fresh, and would
-    outlive an invalidation made since the build.
+    An entry with the time of its seeding would make old content fresh, and would outlive an invalidation since the build.
     """
     headers = dict(record.rsc_headers if artifact is Artifact.RSC else record.headers)
     if artifact is Artifact.RSC:
@@ -44,7 +74,7 @@ def entry_of(record: RouteRecord, build: Build, artifact: Artifact, body: Body, 
 
 
 def page_value(artifact: Artifact, body: Body, headers: Mapping[str, str], status: int) -> CacheValue:
-    """The value that keeps an artifact."""
+    """Return the value that keeps an artifact."""
     if artifact is Artifact.ROUTE:
         return AppRouteValue(body=body, status=status, headers=headers)
     if artifact is Artifact.RSC:
@@ -52,42 +82,7 @@ def page_value(artifact: Artifact, body: Body, headers: Mapping[str, str], statu
     return AppPageValue(html=body, headers=headers, status=status)
 
 
-@dataclass(frozen=True)
-class SeedEntry:
-    """An entry and the cache key it belongs under; `path` is one of `normalize_path`."""
-
-    path: str
-    artifact: Artifact
-    key: str
-    entry: CacheEntry
-
-    @property
-    def context(self) -> SetContext:
-        """How the entry is given to a cache handler's `set`."""
-        return SetContext.of(self.entry)
-
-
-SeedItem: TypeAlias = "SeedEntry | Skipped"
-
-
-async def seed_entries(
-    source: Source, *, build_id: str | None = None, schema: KeySchema | None = None
-) -> AsyncIterator[SeedItem]:
-    """Each entry of a build, and each page that has none with the reason. At no time are there two of them in memory.
-
-    `build_id` and `schema` win over the build's in the keys, as the Worker's settings do. Raises SeedError where the
-    build as a whole cannot be read.
-    """
-    async for path, record in source.routes():
-        if isinstance(record, Skipped):
-            yield record
-            continue
-        for artifact, name in record.artifacts.items():
-            key = page_key(schema or source.build.schema, build_id or source.build.build_id, path, artifact.value)
-            yield await _item(source, record, path, artifact, name, key)
-
-
-async def _item(  # noqa: PLR0913, PLR0917 - what a page consists of
+async def _item(  # noqa: PLR0913, PLR0917 - the parts of an entry and its key
     source: Source, record: RouteRecord, path: str, artifact: Artifact, name: str, key: str
 ) -> SeedItem:
     try:

@@ -1,7 +1,4 @@
-"""Assets that are a folder, for servers that are not Workers and for the commands.
-
-Seeding from disk, for servers that are not Workers.
-"""
+"""Seeding from a folder, for servers that are not Workers and for the commands."""
 
 from __future__ import annotations
 
@@ -25,9 +22,56 @@ if TYPE_CHECKING:
     from seed.build import Skipped
     from seed.sources import Source
 
+_MAX_SKIPPED = 1000
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """The result of seeding; `skipped` are the first of the pages that were left out."""
+
+    build_id: str
+    entries: int
+    skipped: tuple[Skipped, ...]
+
+
+async def seed_from_directory(handler: CacheHandler, path: str | os.PathLike[str]) -> Seeded:
+    """Put every page of the build in a folder (see `open_directory`) into a cache handler.
+
+    Raises ManifestError where there is no build. A page that was invalidated since the build is left out.
+    """
+    source = await open_directory(path)
+    entries = 0
+    skipped: list[Skipped] = []
+    async for item in seed_entries(source):
+        if isinstance(item, SeedEntry):
+            if not await handler.is_invalidated(item.entry.tags, item.entry.last_modified_ms):
+                await handler.set(item.key, item.entry.value, item.context)
+                entries += 1
+        elif len(skipped) < _MAX_SKIPPED:
+            skipped.append(item)
+    return Seeded(source.build.build_id, entries, tuple(skipped))
+
+
+async def open_directory(path: str | os.PathLike[str]) -> Source:
+    """Open the build in a folder: assets that `vinext-worker copy` filled, or vinext's own `dist/server`.
+
+    Raises ManifestError where there is no build, or one that cannot be read.
+    """
+    folder = Path(path)
+    if folder.name == PRERENDER_FOLDER and (folder / BUILD_FILE).is_file():
+        folder = folder.parent
+    if (folder / MANIFEST_NAME).is_file():
+        return OutputSource(folder)
+    source = await open_source(DirectoryAssets(folder))
+    if source is None:
+        raise ManifestError(
+            f"{folder} holds no build; name the assets that `vinext-worker copy` filled, or a build's dist/server"
+        )
+    return source
+
 
 class DirectoryAssets:
-    """The files below a folder, by the URL paths under which they would be deployed."""
+    """Assets in a folder: its files by the URL paths under which they would be deployed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
@@ -47,51 +91,3 @@ class DirectoryAssets:
 def _read(path: str) -> bytes:
     with open(path, "rb") as file:  # noqa: PTH123 - making a Path takes as long as reading the file
         return file.read()
-
-
-_MAX_SKIPPED = 1000
-
-
-@dataclass(frozen=True)
-class Seeded:
-    """What was done; `skipped` are the first of the pages that were left out."""
-
-    build_id: str
-    entries: int
-    skipped: tuple[Skipped, ...]
-
-
-async def open_directory(path: str | os.PathLike[str]) -> Source:
-    """The build in a folder: one of assets, as `vinext-worker copy` fills it, or vinext's own `dist/server`.
-
-    Raises ManifestError where there is none, or it cannot be read.
-    """
-    folder = Path(path)
-    if folder.name == PRERENDER_FOLDER and (folder / BUILD_FILE).is_file():
-        folder = folder.parent
-    if (folder / MANIFEST_NAME).is_file():
-        return OutputSource(folder)
-    source = await open_source(DirectoryAssets(folder))
-    if source is None:
-        raise ManifestError(
-            f"{folder} holds no build; name the assets that `vinext-worker copy` filled, or a build's dist/server"
-        )
-    return source
-
-
-async def seed_from_directory(handler: CacheHandler, path: str | os.PathLike[str]) -> Seeded:
-    """Put every page of the build in a folder (see `open_directory`) into a cache handler.
-
-    Raises ManifestError where there is no build. A page that was invalidated since it was built is left out.
-    """
-    source = await open_directory(path)
-    entries = 0
-    skipped: list[Skipped] = []
-    async for item in seed_entries(source):
-        if isinstance(item, SeedEntry):
-            if not await handler.is_invalidated(item.entry.tags, item.entry.last_modified_ms):
-                await handler.set(item.key, item.entry.value, item.context)
-                entries += 1
-        elif len(skipped) < _MAX_SKIPPED:
-            skipped.append(item)
-    return Seeded(source.build.build_id, entries, tuple(skipped))

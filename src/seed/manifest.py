@@ -1,7 +1,7 @@
-"""`vinext-prerender.json`, the list of what vinext pre-rendered at build time.
+"""`vinext-prerender.json`, the manifest of the routes that vinext pre-rendered at build time.
 
-Read off the output of vinext 0.0.38 and 1.4.0; `server/seed-cache.js` of those packages
-is the rule for which routes are seeded and how.
+Its form is taken from the output of vinext 0.0.38 and 1.4.0. `server/seed-cache.js` of those packages is the rule for
+which routes are seeded and how.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _STATUSES = range(200, 600)
 class Route:
     """One row of the manifest.
 
-    `path` is percent-encoded, as vinext writes it. `revalidate_seconds` is None for a page
-    that never gets stale; `expire_seconds` is None where the build gave none.
+    `path` is percent-encoded, as vinext writes it. `revalidate_seconds` is None for a page that is never stale;
+    `expire_seconds` is None where the build states none.
     """
 
     pattern: str
@@ -44,7 +44,7 @@ class Route:
 
 @dataclass(frozen=True)
 class ManifestHead:
-    """What a manifest says of the build as a whole."""
+    """The facts of a manifest about the build as a whole."""
 
     build_id: str
     schema: KeySchema
@@ -53,7 +53,7 @@ class ManifestHead:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A build's manifest; `unreadable` says which rows were left out, and why."""
+    """A build's manifest; `unreadable` names the rows that were left out, with the reasons."""
 
     build_id: str
     schema: KeySchema
@@ -65,8 +65,7 @@ class Manifest:
 def parse_manifest(text: str | bytes, where: str) -> Manifest:
     """Read a manifest. A row that cannot be read is left out and named; the rest is kept.
 
-    Raises ManifestError, naming `where`, if it is no JSON object, or has no build ID or
-    no list of routes.
+    Raises ManifestError, naming `where`, for text that is no JSON object, or has no build ID or no list of routes.
     """
     try:
         document = json.loads(text)
@@ -74,7 +73,7 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
         message = f"{where} is not JSON ({error}); build the site again"
         raise ManifestError(message) from error
     if not isinstance(document, dict):
-        message = f"{where} holds no JSON object; build the site again"
+        message = f"{where} is not a JSON object; build the site again"
         raise ManifestError(message)
     rows = document.get("routes")
     head = parse_head(document, where, has_rows=isinstance(rows, list))
@@ -89,7 +88,7 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
 
 
 def parse_head(members: Mapping[str, object], where: str, *, has_rows: bool) -> ManifestHead:
-    """Read what stands beside the routes. Raises ManifestError, naming `where`, without a build ID or a list of routes."""
+    """Read the members beside the routes. Raises ManifestError, naming `where`, without a build ID or a list of routes."""
     build_id = members.get("buildId")
     if not isinstance(build_id, str) or not build_id:
         message = f"{where} has no buildId, so its pages have no keys; build the site again"
@@ -103,7 +102,7 @@ def parse_head(members: Mapping[str, object], where: str, *, has_rows: bool) -> 
 
 
 def skip_reason(route: Route, schema: KeySchema) -> str | None:
-    """Why a route is not seeded, in a few words for a person; None where it is."""
+    """Return why a route is not seeded, in a few words for a person; None where it is seeded."""
     if route.status != "rendered":
         return f"{route.status}: {route.reason}" if route.reason else route.status
     if route.revalidate_seconds == 0:
@@ -118,7 +117,7 @@ def skip_reason(route: Route, schema: KeySchema) -> str | None:
 
 
 def parse_route(row: object) -> Route:
-    """Read one row. Raises ManifestError, without saying where, if it is anything else."""
+    """Read one row. Raises ManifestError, without naming a place, for anything else."""
     if not isinstance(row, dict):
         message = "not a JSON object"
         raise ManifestError(message)
@@ -174,7 +173,7 @@ def _headers(value: object) -> Mapping[str, str]:
 def _response_status(row: Mapping[str, object], path: str) -> int:
     status = row.get("responseStatus", 404 if path == NOT_FOUND_PATH else 200)
     if isinstance(status, bool) or not isinstance(status, int) or status not in _STATUSES:
-        message = "`responseStatus` is no HTTP status"
+        message = "`responseStatus` is not an HTTP status"
         raise ManifestError(message)
     return status
 

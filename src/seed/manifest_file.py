@@ -1,4 +1,4 @@
-"""A manifest on disk, read row by row: a site's size does not decide how much memory that takes."""
+"""A manifest on disk, read row by row, so that a large site takes no more memory than a small one."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 _CHUNK_CHARACTERS = 1 << 16
 
 _BLANK = " \t\r\n"
-
 _AFTER_VALUE = frozenset((*_BLANK, ",", ":", "]", "}"))
+
+_LIST = object()
+_NO_LIST = object()
+_ROW = object()
 
 _decoder = json.JSONDecoder()
 
 
 class ManifestFile:
-    """`vinext-prerender.json` on disk. The constructor reads it once: what is wrong with it as a whole is said there.
+    """`vinext-prerender.json` on disk. The constructor reads the file once, to check it as a whole.
 
-    Raises ManifestError where it is no JSON object, ends too early, or has no build ID or no list of routes.
+    It raises ManifestError for a file that is no JSON object, ends too early, or has no build ID or no list of routes.
     """
 
     def __init__(self, file: Path) -> None:
@@ -57,7 +60,7 @@ class ManifestFile:
         return self.head.schema
 
     def routes(self) -> Iterator[Route | Skipped]:
-        """Every row, in order; one that cannot be read as what it is."""
+        """Yield every row, in order, with a Skipped for a row that cannot be read."""
         number = -1
         for name, value in _members(self.file, rows=True):
             if name != "routes" or value is _LIST:
@@ -69,15 +72,8 @@ class ManifestFile:
                 yield Skipped("", f"route {number} of {self.file.name}: {error}")
 
 
-_LIST = object()
-
-_NO_LIST = object()
-
-_ROW = object()
-
-
 def _members(file: Path, *, rows: bool = False) -> Iterator[tuple[str, object]]:
-    """The members of the top object. `routes` comes as `_LIST`, then once for each row: as `_ROW`, or with `rows` as it is."""
+    """Yield the members of the top object. `routes` comes as `_LIST`, then once a row: as `_ROW`, or with `rows` as it is."""
     with file.open(encoding="utf-8") as opened:
         text = _Text(opened, str(file))
         text.expect("{")
@@ -100,7 +96,7 @@ def _members(file: Path, *, rows: bool = False) -> Iterator[tuple[str, object]]:
 
 
 class _Text:
-    """JSON text of which a part is in memory, read value by value."""
+    """JSON text that is partly in memory, and read value by value."""
 
     def __init__(self, opened: TextIO, where: str) -> None:
         self._opened = opened
@@ -109,7 +105,7 @@ class _Text:
         self._at = 0
 
     def peek(self) -> str:
-        """The next character that is not blank."""
+        """Return the next character that is not blank."""
         while True:
             while self._at < len(self._text):
                 if self._text[self._at] not in _BLANK:
@@ -146,14 +142,14 @@ class _Text:
                 raise ManifestError(f"{self._where} is not JSON ({error}); build the site again") from error
             except RecursionError as error:
                 raise ManifestError(f"{self._where} is not JSON ({error}); build the site again") from error
-            # A number may go on in the part that has not been read yet, such as that of `-12.5` after its point.
+            # A number may go on in the part that has not been read yet, such as `-12.5` after its point.
             if self._text[end : end + 1] not in _AFTER_VALUE and self._more():
                 continue
             self._at = end
             return value
 
     def _more(self) -> bool:
-        """Read on, and more each time a value turns out not to end, so that a long one is not tried too often."""
+        """Read on, and more each time that a value has not ended, so that a long one is not tried too often."""
         rest = self._text[self._at :]
         read = self._opened.read(max(_CHUNK_CHARACTERS, len(rest)))
         self._text, self._at = rest + read, 0

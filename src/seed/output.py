@@ -1,7 +1,4 @@
-"""What a build does not write down, and tells by the pages it rendered and the files beside them.
-
-Reading a build's output where vinext left it: `dist/server`, not copied anywhere.
-"""
+"""A build's output where vinext left it, in `dist/server`, and the facts that only its pages and files show."""
 
 from __future__ import annotations
 
@@ -24,55 +21,18 @@ if TYPE_CHECKING:
     from seed.build import RouteRecord
     from seed.manifest import Route
 
-# A build tells its base path by the URLs of its own files alone.
+# A build shows its base path only in the URLs of its own files.
 _FILE_URL = re.compile(rb'(?:src|href)="(/[^"/?][^"?]{0,200}?)?/_next/static/')
-
 _COMPATIBILITY_ID = re.compile(rb'compatibilityId:"([^"\\]{1,200})"')
 
-
-class BuildClues:
-    """Learns from one page after the other what holds for all of them."""
-
-    def __init__(self) -> None:
-        self._compatibility_id: str | None = None
-        self._base_path: str | None = None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether further pages can tell nothing more."""
-        return self._compatibility_id is not None and self._base_path is not None
-
-    @property
-    def base_path(self) -> str:
-        """What every URL of the site begins with."""
-        return self._base_path or ""
-
-    def learn(self, html: bytes) -> None:
-        """Look at a page's HTML."""
-        if self._compatibility_id is None and (match := _COMPATIBILITY_ID.search(html)):
-            self._compatibility_id = match[1].decode()
-        if self._base_path is None and (match := _FILE_URL.search(html)):
-            self._base_path = (match[1] or b"").decode()
-
-    def rsc_headers(self, server: Path) -> dict[str, str]:
-        """The headers without which vinext's client rejects an RSC payload; `server` is the folder of the build's Worker."""
-        headers = {}
-        if self._compatibility_id is not None:
-            headers["X-Vinext-RSC-Compatibility-Id"] = self._compatibility_id
-        build_id = server / "RSC_BUILD_ID"
-        if build_id.is_file():
-            headers["X-Vinext-RSC-Build-Id"] = build_id.read_text(encoding="utf-8").strip()
-        return headers
-
-
-# All pages of a build say the same; where these do not say it, none does.
+# All pages of a build show the same facts; those that these do not show, none does.
 _PAGES_ASKED = 20
 
 
 class OutputSource:
-    """The pages of one build, out of the folder that holds its manifest.
+    """The pages of one build, in the folder that holds its manifest.
 
-    Its pages are as old as the manifest. Raises ManifestError where that cannot be read.
+    The pages are as old as the manifest. Raises ManifestError for a manifest that cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -92,7 +52,7 @@ class OutputSource:
         )
 
     async def record(self, path: str) -> RouteRecord | None:
-        """Looks through the whole manifest: this source is for those who want every page."""
+        """Search the whole manifest for a path: this source is for readers of every page."""
         async for route_path, record in self.routes():
             if route_path == path and not isinstance(record, Skipped):
                 return record
@@ -125,7 +85,7 @@ class OutputSource:
 
     def _record(self, route: Route) -> RouteRecord:
         files = artifact_files(route, trailing_slash=self.build.trailing_slash)
-        # A missing payload is no fault: the page's HTML stands alone.
+        # A missing RSC payload is no fault: the page's HTML stands alone.
         there = {
             artifact: name
             for artifact, name in files.items()
@@ -159,3 +119,38 @@ class OutputSource:
             if clues.is_complete or asked == _PAGES_ASKED:
                 break
         return clues
+
+
+class BuildClues:
+    """Facts about the whole build, learnt from one page after the other."""
+
+    def __init__(self) -> None:
+        self._compatibility_id: str | None = None
+        self._base_path: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether further pages have nothing to add."""
+        return self._compatibility_id is not None and self._base_path is not None
+
+    @property
+    def base_path(self) -> str:
+        """The prefix of every URL of the site, "" for none."""
+        return self._base_path or ""
+
+    def learn(self, html: bytes) -> None:
+        """Learn from a page's HTML."""
+        if self._compatibility_id is None and (match := _COMPATIBILITY_ID.search(html)):
+            self._compatibility_id = match[1].decode()
+        if self._base_path is None and (match := _FILE_URL.search(html)):
+            self._base_path = (match[1] or b"").decode()
+
+    def rsc_headers(self, server: Path) -> dict[str, str]:
+        """Return the headers without which vinext's client rejects an RSC payload; `server` is the build's `dist/server`."""
+        headers = {}
+        if self._compatibility_id is not None:
+            headers["X-Vinext-RSC-Compatibility-Id"] = self._compatibility_id
+        build_id = server / "RSC_BUILD_ID"
+        if build_id.is_file():
+            headers["X-Vinext-RSC-Build-Id"] = build_id.read_text(encoding="utf-8").strip()
+        return headers

@@ -1,7 +1,4 @@
-"""The headers of an RSC payload that say what path it is for.
-
-A row of the manifest: the files it may have, and the record of the index that is made of it.
-"""
+"""From a row of the manifest to a record of the index: its files, and the headers of its RSC payload."""
 
 from __future__ import annotations
 
@@ -21,8 +18,41 @@ if TYPE_CHECKING:
     from seed.manifest import Route
 
 
+def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]) -> RouteRecord:
+    """Return the record of a seedable route whose bodies are kept under the given names."""
+    path = normalize_path(route.path)
+    rsc_headers = client_headers(route.pattern, route.path) if schema is KeySchema.V2 else {}
+    location = route.headers.get("location")
+    if location is not None:
+        rsc_headers["location"] = location
+    return RouteRecord(
+        revalidate_seconds=route.revalidate_seconds,
+        expire_seconds=route.expire_seconds,
+        tags=merge_tags(filter(is_valid_tag, (*path_tags(schema, path), *route.tags))),
+        status=route.response_status,
+        headers=route.headers,
+        rsc_headers=rsc_headers if Artifact.RSC in artifacts else {},
+        artifacts=artifacts,
+    )
+
+
+def artifact_files(route: Route, *, trailing_slash: bool) -> dict[Artifact, str]:
+    """Return the files that a route may have below `prerendered-routes/`, the required one first.
+
+    The rules are those of vinext's `utils/prerender-output-paths.js`. Raises ManifestError for a path that leaves the folder.
+    """
+    path = _safe(route.path)
+    if route.router == "metadata":
+        return {Artifact.ROUTE: f"{path}.route"}
+    if path == "":
+        return {Artifact.HTML: "index.html", Artifact.RSC: "index.rsc"}
+    is_folder = trailing_slash and route.path != NOT_FOUND_PATH
+    html = f"{path}/index.html" if is_folder else f"{path}.html"
+    return {Artifact.HTML: html, Artifact.RSC: f"{path}.rsc"}
+
+
 def client_headers(pattern: str, path: str) -> dict[str, str]:
-    """What vinext 1.4.0 sends with an RSC payload about the path that it is for."""
+    """Return the headers by which vinext 1.4.0 tells its client the path of an RSC payload."""
     headers = {"X-Vinext-Rendered-Path-And-Search": encode_uri_component(path)}
     parameters = route_parameters(pattern, path)
     if parameters:
@@ -32,7 +62,7 @@ def client_headers(pattern: str, path: str) -> dict[str, str]:
 
 
 def route_parameters(pattern: str, path: str) -> dict[str, str | list[str]]:
-    """The route's parameters, still percent-encoded as vinext keeps them.
+    """Return the route's parameters, still percent-encoded, as vinext keeps them.
 
     `:name` takes one segment, `:name+` one or more, `:name*` any number.
     """
@@ -50,46 +80,13 @@ def route_parameters(pattern: str, path: str) -> dict[str, str | list[str]]:
     return parameters
 
 
-def artifact_files(route: Route, *, trailing_slash: bool) -> dict[Artifact, str]:
-    """The files a route may have below `prerendered-routes/`, the one it cannot do without first.
-
-    The rules of vinext's `utils/prerender-output-paths.js`. Raises ManifestError where the path leaves the artifacts' folder.
-    """
-    path = _safe(route.path)
-    if route.router == "metadata":
-        return {Artifact.ROUTE: f"{path}.route"}
-    if path == "":
-        return {Artifact.HTML: "index.html", Artifact.RSC: "index.rsc"}
-    is_folder = trailing_slash and route.path != NOT_FOUND_PATH
-    html = f"{path}/index.html" if is_folder else f"{path}.html"
-    return {Artifact.HTML: html, Artifact.RSC: f"{path}.rsc"}
-
-
-def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]) -> RouteRecord:
-    """The record of a seedable route whose bodies are kept under the given names."""
-    path = normalize_path(route.path)
-    rsc_headers = client_headers(route.pattern, route.path) if schema is KeySchema.V2 else {}
-    location = route.headers.get("location")
-    if location is not None:
-        rsc_headers["location"] = location
-    return RouteRecord(
-        revalidate_seconds=route.revalidate_seconds,
-        expire_seconds=route.expire_seconds,
-        tags=merge_tags(filter(is_valid_tag, (*path_tags(schema, path), *route.tags))),
-        status=route.response_status,
-        headers=route.headers,
-        rsc_headers=rsc_headers if Artifact.RSC in artifacts else {},
-        artifacts=artifacts,
-    )
-
-
 def _safe(path: str) -> str:
-    """The path without its leading slash, refused where it could name a file elsewhere."""
+    """Return the path without its outer slashes; refuse one that could name a file elsewhere."""
     segments = path.strip("/").split("/")
     if "\\" in path or "\0" in path or has_dot_segment(path):
         message = f"the path {path!r} leaves the folder of the artifacts"
         raise ManifestError(message)
-    # `/index` and what is below it move down a folder, to leave `/` its own files.
+    # `/index` and the paths below it move down a folder, so that `/` keeps its own files.
     if segments[0] == "index":
         segments.insert(0, "index")
     return "/".join(segments)

@@ -1,4 +1,4 @@
-"""Lazy seeding: a build's page enters the cache when it is first asked for."""
+"""Lazy seeding: a build's page enters the cache with the first request for it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ _ARRIVAL_MS = 30_000
 
 
 class Seeder:
-    """Brings the artifacts of one build into a cache handler, each when it is wanted.
+    """The lazy seeding of a cache with the artifacts of one build, each when a request wants it.
 
-    What fails for the moment is tried again by a later request, a second later at the
-    earliest. What cannot succeed is remembered: an artifact that is missing, a page that has
-    expired. Without a build there is nothing to bring.
+    After a passing failure, a later request tries again, a second later at the earliest. A lasting one is remembered: an
+    artifact that is missing, a page that has expired. Without a build there is nothing to seed.
     """
 
     def __init__(self, source: Source | None, cache: EntryCache, runtime: Runtime) -> None:
@@ -39,11 +38,11 @@ class Seeder:
         self._log = runtime.log
         # Entries on their way into the handler: the next request need not fetch them again.
         self._arriving: dict[str, tuple[CacheEntry, int]] = {}
-        # Keys that are not seeded before this time; None is never.
+        # Keys that are not seeded before this time; None means never.
         self._resting: Recent[str, int | None] = Recent()
 
     async def record(self, path: str) -> RouteRecord | None:
-        """What the build says of a path, None where it says nothing or cannot be read."""
+        """Return the build's record of a path, None where there is none, or none that can be read."""
         source = self._source
         if source is None:
             return None
@@ -54,9 +53,9 @@ class Seeder:
             return None
 
     async def seed(self, key: str, path: str, artifact: Artifact) -> CacheEntry | None:
-        """The build's entry for an artifact of a path, kept under `key`; None where the build has none to give.
+        """Return the build's entry for an artifact of a path, and keep it under `key`; None where the build has no valid one.
 
-        Never raises: what goes wrong is logged, and the page is made by its handler.
+        Never raises: a failure is logged, and the page handler renders the page.
         """
         source = self._source
         if source is None:
@@ -75,7 +74,7 @@ class Seeder:
             if record is None or artifact not in record.artifacts:
                 return None
             if await self._is_invalidated(record.tags, build.built_at_ms) is not False:
-                # A handler says so too while its store fails, so this is not believed for ever.
+                # A cache handler answers True also while its store fails, so the answer does not hold for ever.
                 self._resting[key] = self._clock() + RETRY_MS
                 return None
             name = record.artifacts[artifact]
@@ -104,10 +103,10 @@ class Seeder:
         return entry if is_invalidated is False else None
 
     async def _is_invalidated(self, tags: tuple[str, ...], since_ms: int) -> bool | None:
-        """Whether one of the tags was invalidated since then; None where the handler cannot tell, which is logged."""
+        """Return whether one of the tags was invalidated since then; None where the cache fails, which is logged."""
         try:
             return await self._cache.has_invalidated(tags, since_ms)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+        except Exception as error:  # noqa: BLE001 - no error of a cache handler may fail a request
             self._log.event("error", "cache.read_failed", tags=tags, error=str(error))
             return None
 

@@ -1,9 +1,4 @@
-"""Reading a build's output out of the assets, in either of its two layouts.
-
-A build's output as vinext wrote it, read out of the assets.
-
-Finding the build in the assets, once for all requests.
-"""
+"""The build in the assets: opened once for all requests, and read in either of its two layouts."""
 
 from __future__ import annotations
 
@@ -36,6 +31,8 @@ if TYPE_CHECKING:
     from seed.build import Artifact
     from seed.manifest import Manifest
 
+RETRY_MS = 1000
+
 _SHARDS_KEPT = 128
 
 
@@ -43,34 +40,75 @@ class Assets(Protocol):
     """The files that are deployed with the Worker."""
 
     async def get(self, path: str) -> Buffer | None:
-        """The file at an absolute URL path, None for a 404. Raises AssetsError otherwise."""
+        """Return the file at an absolute URL path, None for a 404. Raises AssetsError for any other answer."""
 
 
 class Source(Protocol):
-    """One build's output. What the assets raise passes through."""
+    """The output of one build. Errors of the assets pass through."""
 
     build: Build
 
     async def record(self, path: str) -> RouteRecord | None:
-        """The record of a path (one of `normalize_path`), None where the build has none."""
+        """Return the record of a path from `normalize_path`, None where the build has none."""
 
     def lacks(self, path: str) -> bool:
-        """Whether it is known, without reading anything, that the build has no such path."""
+        """Return whether it is known, without reading anything, that the build has no such path."""
 
     def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
-        """Every path with its record, or with the reason why it has none. At most one shard is in memory at a time."""
+        """Yield every path with its record, or with the reason why it has none. At most one shard is in memory at a time."""
 
     async def body(self, name: str) -> Body | None:
-        """An artifact by the name its record gives, None where the file is missing."""
+        """Return an artifact by its name in the record, None where the file is missing."""
 
     def etag(self, name: str) -> str | None:
-        """The entity tag of an artifact, where its name tells one."""
+        """Return the entity tag of an artifact, None where its name gives none."""
+
+
+class BuildOpener:
+    """The build in the assets, opened with the first request for it.
+
+    The absence of a build is remembered. Where the assets fail or the manifest is unreadable, a later call tries again, a
+    second later at the earliest.
+    """
+
+    def __init__(self, assets: Assets, runtime: Runtime) -> None:
+        self._assets = assets
+        self._flight = runtime.flight
+        self._clock = runtime.clock
+        self._log = runtime.log
+        self._is_open = False
+        self._source: Source | None = None
+        self._again_at_ms = 0
+        self._failure = ""
+
+    async def open(self) -> Source | None:
+        """Return the build, None where there is none. Raises SeedError, whose reason was logged."""
+        if not self._is_open:
+            await self._flight.run("open build", self._try)
+        if not self._is_open:
+            raise SeedError(self._failure)
+        return self._source
+
+    async def _try(self) -> None:
+        now_ms = self._clock()
+        if self._is_open or now_ms < self._again_at_ms:
+            return
+        try:
+            self._source = await open_source(self._assets, self._flight)
+        except SeedError as error:
+            self._again_at_ms = now_ms + RETRY_MS
+            self._failure = str(error)
+            self._log.event("error", "seed.failed", error=self._failure)
+            return
+        self._is_open = True
+        if self._source is None:
+            self._log.event("info", "seed.nothing", reason="no build below /__prerender/")
 
 
 async def open_source(assets: Assets, flight: SingleFlight | None = None) -> Source | None:
-    """The build in the assets, None where there is none.
+    """Return the build in the assets, None where there is none.
 
-    Raises ManifestError where what is there cannot be read, AssetsError where it cannot be got.
+    Raises ManifestError for a build that cannot be read, and AssetsError where the assets fail.
     """
     where = f"/{PRERENDER_FOLDER}/{BUILD_FILE}"
     file = await assets.get(where)
@@ -84,7 +122,7 @@ async def open_source(assets: Assets, flight: SingleFlight | None = None) -> Sou
 
 
 class CopiedSource:
-    """The layout of `vinext-worker copy` (`seed.index`)."""
+    """A build in the layout of `vinext-worker copy` (`seed.build`)."""
 
     def __init__(self, assets: Assets, build: Build, flight: SingleFlight | None = None) -> None:
         self.build = build
@@ -147,11 +185,11 @@ class CopiedSource:
 
 
 class PlainSource:
-    """The manifest with the files beside it, as they are in a build's `dist/server`.
+    """A build as vinext leaves it in `dist/server`: the manifest with the files beside it.
 
-    Nothing in it tells the time of the build, so its pages count as made at the epoch: those
-    with a period are stale from the start, though never expired, and any invalidation holds
-    against them. It has no RSC headers either; vinext's client answers an RSC payload without them with a page load.
+    Nothing there states the time of the build, so its pages are dated at the epoch: those with a period are stale from the
+    start, though never expired, and any invalidation makes them invalid. There are no RSC headers either; vinext's client
+    answers an RSC payload without them with a page load.
     """
 
     def __init__(self, assets: Assets, manifest: Manifest) -> None:
@@ -204,47 +242,3 @@ def _records(manifest: Manifest) -> dict[str, RouteRecord]:
         record = record_of(route, manifest.schema, files)
         records[normalize_path(route.path)] = replace(record, expire_seconds=None)
     return records
-
-
-RETRY_MS = 1000
-
-
-class BuildOpener:
-    """Opens the build when it is first asked for.
-
-    That there is none is remembered. Where it cannot be told, because the assets fail or the
-    manifest is unreadable, a later call tries again, a second later at the earliest.
-    """
-
-    def __init__(self, assets: Assets, runtime: Runtime) -> None:
-        self._assets = assets
-        self._flight = runtime.flight
-        self._clock = runtime.clock
-        self._log = runtime.log
-        self._is_open = False
-        self._source: Source | None = None
-        self._again_at_ms = 0
-        self._failure = ""
-
-    async def open(self) -> Source | None:
-        """The build, None where there is none. Raises SeedError; the reason was logged."""
-        if not self._is_open:
-            await self._flight.run("open build", self._try)
-        if not self._is_open:
-            raise SeedError(self._failure)
-        return self._source
-
-    async def _try(self) -> None:
-        now_ms = self._clock()
-        if self._is_open or now_ms < self._again_at_ms:
-            return
-        try:
-            self._source = await open_source(self._assets, self._flight)
-        except SeedError as error:
-            self._again_at_ms = now_ms + RETRY_MS
-            self._failure = str(error)
-            self._log.event("error", "seed.failed", error=self._failure)
-            return
-        self._is_open = True
-        if self._source is None:
-            self._log.event("info", "seed.nothing", reason="no build below /__prerender/")

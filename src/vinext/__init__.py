@@ -1,6 +1,6 @@
-"""What the Python code of a site imports.
+"""The names that the Python code of a site imports.
 
-The Worker's other packages (`cache`, `datacache`, `seed`, `isr`, `pages`, `edge`) are its own business, and may change.
+The Worker's other packages (`cache`, `datacache`, `seed`, `isr`, `pages`, `edge`) are internal, and may change.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from tests.fakes.pages import FakePages
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 from tests.fakes.worker import NoImages, digest
 
+from cache.entry import CacheEntry
 from cache.kv import KVCacheHandler
 from cache.memory import MemoryCacheHandler
 from cache.tiered import TieredCacheHandler
@@ -29,7 +30,8 @@ from seed.sources import BuildOpener
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cache.handler import CacheHandler
+    from cache.entry import CacheValue
+    from cache.handler import CacheHandler, SetContext
     from isr.assemble import SiteServer
 
 PYTHON = {"VINEXT_PAGE_HANDLER": "site:render"}
@@ -77,23 +79,31 @@ async def test_the_cache_is_kv_with_memory_in_front_as_far_as_there_are_both(
     memory_bytes: int, expected: type, *, has_kv: bool
 ) -> None:
     site = await Bindings(has_kv=has_kv, settings=Settings(memory_bytes=memory_bytes)).assemble()
-    assert type(site.handler) is expected
+    assert type(site.entries) is expected
 
 
 async def test_a_cache_handler_of_the_site_s_own_is_used_even_one_that_is_false() -> None:
     class Empty(NoOpCacheHandler):
+        def __init__(self) -> None:
+            self.written: list[str] = []
+
         def __len__(self) -> int:
             return 0
 
+        async def set(self, key: str, value: CacheValue | None, context: SetContext | None = None) -> None:
+            self.written.append(key)
+
     own = Empty()
-    assert (await Bindings().assemble(own)).handler is own
+    entries = (await Bindings().assemble(own)).entries
+    await entries.write("k", CacheEntry(None, (), 0))
+    assert own.written == ["k"]
 
 
 @pytest.mark.parametrize("layout", ["vinext", "framed"])
 async def test_an_invalidation_is_noticed_after_the_time_of_the_setting(layout: str) -> None:
     settings = read_settings({"VINEXT_KV_LAYOUT": layout, "VINEXT_TAG_CACHE_MS": "5000"})
-    handler: Any = (await Bindings(settings=settings).assemble()).handler
-    assert handler._recheck_ms == (2500 if layout == "framed" else 4500)
+    entries: Any = (await Bindings(settings=settings).assemble()).entries
+    assert entries._recheck_ms == (2500 if layout == "framed" else 4500)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +131,7 @@ async def test_python_pages_have_a_data_cache_which_is_the_site_s(*, chosen_in_c
     context.run(site.enter_data)
     cache = context.run(current_data_cache)
     assert cache is not None
-    assert cache.handler is site.handler
+    assert cache.entries is site.entries
 
 
 async def test_pages_of_a_service_have_none() -> None:

@@ -49,7 +49,7 @@ async def test_a_handler_that_cannot_forget_is_a_line_in_the_log() -> None:
     def fail() -> None:
         raise OSError("down")
 
-    handler: Any = served.cache
-    handler.reset_request_cache = fail
+    entries: Any = served.cache
+    entries.forget_reads = fail
     served.store.forget_read()
     assert "cache.read_failed" in served.log.names()
