@@ -9,14 +9,13 @@ The entrypoint of a Worker: builds the application once, hands requests to it.
 
 from __future__ import annotations
 
-import asyncio
 import time
 import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyodide.ffi import JsProxy
-from workers import WorkerEntrypoint, rpc
+from workers import WorkerEntrypoint
 
 from cache.handler import get_cache_handler
 from cache.kv import KVCacheHandler
@@ -33,7 +32,7 @@ from edge.bindings.kv import KVBinding
 from edge.bindings.service import MissingService, ServicePages
 from edge.bodies import JsBuffer, StreamCopy, digest
 from edge.http import RequestReader, js_response
-from edge.loop import begin_at_once, enter_site_code
+from edge.loop import as_it_is, enter_site_code, raw_env, take_shortcuts
 from edge.python.pages import data_entrance, python_pages
 from edge.runtime import ConsoleLog, PromiseFlight, RequestBackground, enter_request, now_ms
 from isr.admin import Admin, AdminCache
@@ -181,10 +180,6 @@ ASSETS_BINDING = "ASSETS"
 
 IMAGES_BINDING = "IMAGES"
 
-# The SDK looks closely at everything that leaves Python but what a binding's wrapper holds. That is a fifteenth of an answer
-# from memory.
-_AS_IT_IS = getattr(rpc, "_BindingWrapper", lambda response: response)
-
 
 class Application:
     """Made once an isolate, at its first request, from the raw `env`.
@@ -206,6 +201,7 @@ class Application:
         except SettingError as error:
             self._fault = str(error)
             self._settings = Settings()
+        self.direct_await = self._settings.direct_await
         runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
         self._pages = page_handler(env, self._settings, runtime)
         self._pass_through = PassThrough(self._pages, log)
@@ -232,7 +228,7 @@ class Application:
             return js_response(await self._administer(request, raw_request))
         if self._settings.server_timing:
             return await self._timed(request)
-        return _AS_IT_IS(await self._answer(request))
+        return as_it_is(await self._answer(request))
 
     async def _answer(self, request: PageRequest) -> Any:
         if self._fault is not None:
@@ -306,22 +302,20 @@ _application: Application | None = None
 
 
 class Default(WorkerEntrypoint):
-    """Made anew for each request by the runtime, so what lasts is kept in the module."""
+    """The runtime makes one for each request, so the module keeps what lasts."""
 
     def fetch(self, request: Any) -> Awaitable[Any]:
         global _application  # noqa: PLW0603 - the isolate's one application
         enter_request(self.ctx)
-        if _application is None:
-            _application = Application(self.env._env)  # noqa: SLF001 - the raw bindings
-            if type(self) is Default and _application.is_own_code:
-                _begin_requests_at_once()
-        return _application.answer(request.js_object)
+        if _application is not None:
+            return _application.answer(request.js_object)
+        _application = Application(raw_env(self.env))
+        if not _application.direct_await:
+            return _application.answer(request.js_object)
+        return self._first_answer(_application, request.js_object)
 
-
-def _begin_requests_at_once() -> None:
-    """What the runtime runs this request in, it will run the others in."""
-    task = asyncio.current_task()
-    coroutine = None if task is None else task.get_coro()
-    code = getattr(coroutine, "cr_code", None)
-    if code is not None:
-        begin_at_once(code)
+    async def _first_answer(self, application: Application, raw_request: Any) -> Any:
+        reason = await take_shortcuts(self.env, begins_requests=type(self) is Default and application.is_own_code)
+        if reason is not None:
+            ConsoleLog().event("warning", "loop.fallback", reason=reason)
+        return await application.answer(raw_request)

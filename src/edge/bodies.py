@@ -16,7 +16,7 @@ from pyodide.ffi import JsException, to_js
 
 from cache.stored import size_bytes
 from core.errors import CorruptValueError
-from edge.loop import bind, binder, result_of
+from edge.promises import bind, binder, result_of
 from pages.handler import PageError
 
 if TYPE_CHECKING:

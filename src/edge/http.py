@@ -19,7 +19,7 @@ from pyodide.ffi import JsException, to_js
 
 from core.recent import Recent
 from edge.bodies import BodyStreams, JsStream, StreamCopy, body_to_js
-from edge.loop import bind
+from edge.promises import bind
 from isr.answer import CachedAnswer
 from isr.lookup import ALWAYS_READ
 from pages.handler import WholeResponse

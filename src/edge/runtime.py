@@ -20,7 +20,8 @@ import js
 from js import Promise
 
 from core.runtime import Cell, CellFlight
-from edge.loop import Deadline, begin, bind, is_site_code
+from edge.loop import begin, is_direct
+from edge.promises import Deadline, bind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -75,7 +76,7 @@ class RequestBackground:
 
     def run(self, work: Awaitable[object], what: str) -> None:
         # What is begun here inherits the request's variables; by itself it would be dropped with the answer.
-        if is_site_code():
+        if not is_direct():
             _context.get().waitUntil(asyncio.ensure_future(self._guarded(work, what)))
             return
         done = Promise.withResolvers()

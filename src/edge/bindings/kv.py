@@ -11,7 +11,7 @@ from pyodide.ffi import jsnull, to_js
 
 from cache.kv_namespace import KVListedKey, KVListPage, KVWhole
 from edge.bodies import JsBuffer, JsStream, joined
-from edge.loop import Deadline, bind, binder
+from edge.promises import Deadline, bind, binder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ from pyodide.ffi import JsException, jsnull, to_js
 from core.http import PAYLOAD_BYTES_HEADER
 from edge.bodies import JsBuffer
 from edge.http import ServiceResponse
-from edge.loop import Deadline, bind, result_of
+from edge.promises import Deadline, bind, result_of
 from pages.handler import PageError, WholeResponse
 from pages.request import NOT_FOR_KEPT_ANSWERS, WANTS_PAYLOAD_HEADER
 
