@@ -174,6 +174,7 @@ class _Trial:
     async def _settle(self) -> None:
         """Wait for a fulfilled promise and for a rejected one. Raises where a result is wrong."""
         task = asyncio.current_task()
+        asyncio._set_running_loop(asyncio.get_running_loop())  # noqa: SLF001 - in a callback its error would not be seen
         _trial.set(self)
         fulfilled, rejected = Promise.withResolvers(), Promise.withResolvers()
         fulfilled.resolve(_SAMPLE)
