@@ -44,7 +44,7 @@ class AssetsBinding:
 
 
 class NoAssets:
-    """What stands for the assets where the binding is missing."""
+    """No assets, where the binding is missing."""
 
     async def get(self, path: str) -> Buffer | None:
         del path

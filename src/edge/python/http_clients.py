@@ -1,10 +1,8 @@
-"""`XMLHttpRequest` for Python code that asks for it: pyodide-http makes `requests` and `urllib.request` run on it.
+"""HTTP requests of Python code, by the runtime's `fetch`.
 
-It is synchronous over the runtime's `fetch`, by switching stacks (`run_sync`): other requests go on meanwhile. The names are
-those of the standard (https://xhr.spec.whatwg.org/).
-
-
-HTTP requests by the runtime's `fetch` (the protocol of `datacache.fetched`).
+`fetch` is for `datacache.fetched`. `XMLHttpRequest` is for pyodide-http, which makes `requests` and `urllib.request` run on
+it: it is synchronous by switching stacks (`run_sync`), and other requests go on meanwhile. Its names are those of the standard
+(https://xhr.spec.whatwg.org/).
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ _BODILESS = frozenset({"GET", "HEAD"})
 
 
 class XMLHttpRequest:
-    """One request. Its errors are those that `requests` and `urllib.request` raise, because pyodide-http passes them on."""
+    """One request. Its errors are those of `requests` and `urllib.request`, because pyodide-http passes them on."""
 
     def __init__(self) -> None:
         self.readyState = _UNSENT
@@ -50,7 +48,7 @@ class XMLHttpRequest:
 
     @classmethod
     def new(cls) -> XMLHttpRequest:
-        """As JavaScript's `new`, which is how Python code makes objects of JavaScript's classes."""
+        """Make one as Python code makes objects of JavaScript's classes."""
         return cls()
 
     def open(self, method: str, url: str, is_async: bool = True, *_credentials: str | None) -> None:  # noqa: FBT001, FBT002
@@ -155,7 +153,7 @@ _TIMEOUT_MS = 30_000
 
 
 async def fetch(url: str, headers: Mapping[str, str]) -> FetchedResponse:
-    """GET a URL, redirects followed."""
+    """GET a URL and follow redirects. Raise FetchError where the server does not answer."""
     given = to_js(dict(headers), dict_converter=Object.fromEntries)
     try:
         response = await js.fetch(url, headers=given, signal=AbortSignal.timeout(_TIMEOUT_MS))
