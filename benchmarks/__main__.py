@@ -81,7 +81,7 @@ def main(  # noqa: PLR0913 - one for each option
             imported = imports(options, folder / "imports", rounds)
 
     about |= {"noise_after": round(machine.noise(), 2), "seconds": round(time.monotonic() - start)}
-    rows = target_rows(targets(), found, cold, imported)
+    rows = target_rows(targets(), found, cold)
     out = Console(width=130)
     out.print(*([series_table(found)] if found else []), *([import_table(imported)] if imported else []), target_table(rows))
     out.print(

@@ -6,7 +6,8 @@ Bodies are not part of the document that is read: they come detached, under the 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry, FetchValue, ImageValue, PagesValue, RedirectValue
 from cache.fields import Fields
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from cache.entry import CacheValue
     from core.body import Body, Detach
 
-T = TypeVar("T")
 
 Document: TypeAlias = "dict[str, object]"
 
@@ -73,11 +73,23 @@ def read_entry(document: object, bodies: Mapping[str, Body]) -> CacheEntry:
 
 
 def with_bodies(entry: CacheEntry, bodies: Mapping[str, Body]) -> CacheEntry:
-    """Give an entry with other bodies, named as in DETACH; the rest is that of `entry`, its memo too."""
-    if not bodies:
+    """Return an entry with other bodies, named as in DETACH; the rest is that of `entry`, its identity too."""
+    if not bodies or entry.value is None:
         return entry
-    attributes = {_BODY_ATTRIBUTES[name]: body for name, body in bodies.items()}
-    return _copy(entry, {"value": _copy(entry.value, attributes)})
+    return entry.with_value(_value_with_bodies(entry.value, bodies))
+
+
+def _value_with_bodies(value: CacheValue, bodies: Mapping[str, Body]) -> CacheValue:
+    match value:
+        case AppPageValue():
+            return replace(value, html=bodies.get("html", value.html), rsc_data=bodies.get("rscData", value.rsc_data))
+        case PagesValue():
+            return replace(value, html=bodies["html"])
+        case AppRouteValue():
+            return replace(value, body=bodies["body"])
+        case ImageValue():
+            return replace(value, buffer=bodies["buffer"])
+    return value
 
 
 def bodies_of(entry: CacheEntry) -> dict[str, Body]:
@@ -240,13 +252,6 @@ def _cache_control(entry: CacheEntry) -> Document | None:
         return None
     control = {"revalidate": entry.revalidate_seconds, "expire": entry.expire_seconds, "stale": entry.stale_seconds}
     return _present(control)
-
-
-def _copy(original: T, changed: Mapping[str, object]) -> T:
-    """`dataclasses.replace` without the constructor, which sets the fields of a frozen class one by one."""
-    copied = object.__new__(type(original))
-    vars(copied).update(vars(original), **changed)
-    return copied
 
 
 def _present(fields: Mapping[str, object]) -> Document:

@@ -13,7 +13,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from core.body import EMPTY_BODY
@@ -202,14 +202,26 @@ def size_bytes(value: CacheValue | None) -> int:
     return total
 
 
-class Freshness(Enum):
+class Freshness(StrEnum):
     """Whether an entry may be served: as it is, while it is made again, or not at all."""
 
     FRESH = "fresh"
     STALE = "stale"
     EXPIRED = "expired"
 
-    __hash__ = object.__hash__  # in C, where an enumeration's own is in Python
+
+class EntryIdentity:
+    """Tells one entry from another of the same content.
+
+    Readers that work something out of an entry again and again keep it by this: nothing of that may depend on the bytes of
+    a body. `tag_keys` are the KV keys of the entry's tags below `tag_keys_prefix`.
+    """
+
+    __slots__ = ("__weakref__", "tag_keys", "tag_keys_prefix")
+
+    def __init__(self) -> None:
+        self.tag_keys: tuple[str, ...] = ()
+        self.tag_keys_prefix: str | None = None
 
 
 @dataclass(frozen=True)
@@ -217,9 +229,8 @@ class CacheEntry:
     """What a cache gives back for a key; times are epoch milliseconds, periods are seconds.
 
     `value` None is a tombstone: known not to be cached. `revalidate_at_ms` None is never stale, `expire_at_ms` None
-    is never expired. `extra` keeps what a stored entry says beyond that, for writing it again. `memo` is for readers:
-    what they work out of an entry again and again is kept there as long as the entry. Entries that differ in nothing but
-    the bytes of their bodies may have one memo between them, so nothing in it is a body, or depends on one.
+    is never expired. `extra` keeps the fields of a stored entry that this version does not know. Copies that differ in
+    nothing but the bytes of their bodies share one `identity`.
     """
 
     value: CacheValue | None
@@ -231,7 +242,7 @@ class CacheEntry:
     expire_seconds: float | None = None
     stale_seconds: float | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
-    memo: dict[object, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    identity: EntryIdentity = field(default_factory=EntryIdentity, init=False, repr=False, compare=False)
 
     @classmethod
     def make(  # noqa: PLR0913, PLR0917 - what an entry consists of
@@ -256,6 +267,12 @@ class CacheEntry:
             expire_seconds=expire_seconds,
             stale_seconds=stale,
         )
+
+    def with_value(self, value: CacheValue) -> CacheEntry:
+        """Return this very entry, its identity too, with a value that differs in nothing but its bodies."""
+        copied = replace(self, value=value)
+        object.__setattr__(copied, "identity", self.identity)
+        return copied
 
 
 def freshness(entry: CacheEntry, now_ms: float) -> Freshness:

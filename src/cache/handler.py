@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from core.arguments import require_flag, require_milliseconds, require_period, require_tags
+from cache.entry import require_value
+from core.arguments import require_flag, require_key, require_milliseconds, require_period, require_tags
 from core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class GetContext:
     streamed: bool = False
 
 
-_NOTHING_ASKED = GetContext()
+DEFAULT_GET = GetContext()
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,16 @@ class SetContext:
     last_modified_ms: int | None = None
     stale: float | None = None
 
+    @classmethod
+    def of(cls, entry: CacheEntry) -> SetContext:
+        """Return the context with which `set` keeps `entry.value` as this very entry: its tags, periods and time."""
+        return cls(
+            tags=entry.tags,
+            revalidate=False if entry.revalidate_seconds is None else entry.revalidate_seconds,
+            expire=entry.expire_seconds,
+            last_modified_ms=entry.last_modified_ms,
+        )
+
 
 def require_set_context(context: SetContext | None) -> SetContext:
     """Give the context with its fields checked, or the default one for None; raises InvalidArgumentError."""
@@ -73,7 +85,7 @@ def require_set_context(context: SetContext | None) -> SetContext:
 def require_get_context(context: GetContext | None) -> GetContext:
     """Give the context with its fields checked, or the default one for None; raises InvalidArgumentError."""
     if context is None:
-        return _NOTHING_ASKED
+        return DEFAULT_GET
     checked = require_context(context, GetContext)
     require_period("context.revalidate_seconds", checked.revalidate_seconds)
     require_tags("context.soft_tags", checked.soft_tags)
@@ -84,7 +96,7 @@ def require_get_context(context: GetContext | None) -> GetContext:
 class CacheHandler(Protocol):
     """Keeps entries. A failure of the store never reaches a reader or a writer: it is a miss, or a lost write.
 
-    Wrong types and values are an InvalidArgumentError. Tags that are not valid are left out and logged once.
+    A wrong type or value raises InvalidArgumentError. Invalid tags are left out and logged once.
     """
 
     async def get(self, key: str, context: GetContext | None = None) -> CacheEntry | None:
@@ -102,7 +114,7 @@ class CacheHandler(Protocol):
     async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
         """Invalidate every entry that carries one of `tags`.
 
-        Entries are misses at once: `expire_seconds` is taken for Next.js's sake and shortens nothing, as in vinext's
+        Entries are misses at once: `expire_seconds` is there for Next.js's sake and shortens nothing, as in vinext's
         handler for KV. Raises InvalidationError with the tags that could not be written.
         """
         ...
@@ -115,12 +127,115 @@ class CacheHandler(Protocol):
         ...
 
     async def is_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Tell whether one of `tags` was invalidated at `since_ms` or later; True where that cannot be known."""
+        """Return whether one of `tags` was invalidated at `since_ms` or later; True where that cannot be known."""
         ...
 
     def reset_request_cache(self) -> None:
         """Forget what was remembered of the store, so that the next read asks it."""
         ...
+
+
+class EntryCache(ABC):
+    """A cache as the Worker uses it: entries are passed, and no argument is checked again.
+
+    A subclass gives the methods below. The methods of CacheHandler are made of them: they check what people's own code
+    passes, once.
+    """
+
+    @abstractmethod
+    async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
+        """Read an entry; see `CacheHandler.get`."""
+
+    @abstractmethod
+    async def write(self, key: str, entry: CacheEntry) -> None:
+        """Write an entry with the time it has; see `CacheHandler.set`. Invalid tags are left out."""
+
+    @abstractmethod
+    async def invalidate(self, tags: Iterable[str]) -> None:
+        """Invalidate every entry that carries one of `tags`; see `CacheHandler.revalidate_tag`."""
+
+    @abstractmethod
+    async def invalidate_below(self, prefix: str) -> None:
+        """Invalidate the page at a path and those below it; see `CacheHandler.revalidate_by_path_prefix`."""
+
+    @abstractmethod
+    async def has_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
+        """Return whether one of `tags` was invalidated at `since_ms` or later; see `CacheHandler.is_invalidated`."""
+
+    @abstractmethod
+    def forget_reads(self) -> None:
+        """Forget what was remembered of the store; see `CacheHandler.reset_request_cache`."""
+
+    @abstractmethod
+    async def set_new(self, key: str, value: CacheValue | None, context: SetContext) -> None:
+        """Date a value by `context` and write it; nothing where its period is 0."""
+
+    async def get(self, key: str, context: GetContext | None = None) -> CacheEntry | None:
+        """See CacheHandler."""
+        require_key(key)
+        return await self.read(key, require_get_context(context))
+
+    async def set(self, key: str, value: CacheValue | None, context: SetContext | None = None) -> None:
+        """See CacheHandler."""
+        require_key(key)
+        require_value(value)
+        await self.set_new(key, value, require_set_context(context))
+
+    async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
+        """See CacheHandler."""
+        require_period("expire_seconds", expire_seconds)
+        await self.invalidate(require_tags("tags", tags))
+
+    async def revalidate_by_path_prefix(self, prefix: str) -> None:
+        """See CacheHandler."""
+        await self.invalidate_below(prefix)
+
+    async def is_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
+        """See CacheHandler."""
+        require_milliseconds("since_ms", since_ms)
+        return await self.has_invalidated(require_tags("tags", tags), since_ms)
+
+    def reset_request_cache(self) -> None:
+        """See CacheHandler."""
+        self.forget_reads()
+
+
+class ForeignCache(EntryCache):
+    """A cache handler that a site brought along, used through the methods of CacheHandler alone."""
+
+    def __init__(self, handler: CacheHandler) -> None:
+        self._handler = handler
+
+    async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
+        return await self._handler.get(key, asked)
+
+    async def write(self, key: str, entry: CacheEntry) -> None:
+        await self._handler.set(key, entry.value, SetContext.of(entry))
+
+    async def invalidate(self, tags: Iterable[str]) -> None:
+        await self._handler.revalidate_tag(tuple(tags))
+
+    async def invalidate_below(self, prefix: str) -> None:
+        await self._handler.revalidate_by_path_prefix(prefix)
+
+    async def has_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
+        return await self._handler.is_invalidated(tags, since_ms)
+
+    def forget_reads(self) -> None:
+        self._handler.reset_request_cache()
+
+    async def set_new(self, key: str, value: CacheValue | None, context: SetContext) -> None:
+        await self._handler.set(key, value, context)
+
+
+def entry_cache(handler: CacheHandler) -> EntryCache:
+    """Return the handler as the Worker uses it: one of this package as it is, any other through its public methods."""
+    return handler if isinstance(handler, EntryCache) and not _has_own_methods(handler) else ForeignCache(handler)
+
+
+def _has_own_methods(handler: EntryCache) -> bool:
+    """Return whether a site has given a handler of this package public methods of its own, which then have to be called."""
+    return any(getattr(getattr(handler, name), "__func__", None) is not getattr(EntryCache, name) for name in _METHODS)
 
 
 class _Current:
@@ -135,7 +250,7 @@ def set_cache_handler(handler: CacheHandler | None) -> None:
 
 
 def get_cache_handler() -> CacheHandler | None:
-    """Give the handler that was set, or None."""
+    """Return the handler that was set, or None."""
     return _Current.handler
 
 

@@ -6,7 +6,7 @@ Two schemas: V1 is vinext 0.0.38, V2 is vinext 1.4.0; those between were not tri
 from __future__ import annotations
 
 import hashlib
-from enum import Enum
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -44,13 +44,11 @@ _FNV_PRIME = 16777619.0
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-class KeySchema(Enum):
+class KeySchema(StrEnum):
     """Which vinext builds the keys."""
 
     V1 = "v1"
     V2 = "v2"
-
-    __hash__ = object.__hash__  # in C, where an enumeration's own is in Python
 
 
 def page_key(schema: KeySchema, build_id: str | None, path: str, suffix: Suffix) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from cache.entry import Freshness, freshness, require_value, stale_after
-from cache.handler import require_get_context, require_set_context
+from cache.entry import Freshness, freshness, stale_after
+from cache.handler import DEFAULT_GET, EntryCache
 from cache.keys import KeySchema, kv_key, kv_last_invalidation_key, kv_tag_key
 from cache.kv_markers import KVMarkers
 from cache.kv_namespace import listed_tags
@@ -14,13 +13,13 @@ from cache.kv_record import TTLPolicy, kv_record
 from cache.markers import Stamper
 from cache.stored import Codec, Layout
 from cache.tags import TagFilter, is_valid_tag, merge_tags, prefix_tags
-from core.arguments import require_count, require_key, require_milliseconds, require_period, require_tags
+from core.arguments import require_count, require_text
 from core.errors import CorruptValueError, InvalidArgumentError, InvalidationError, ValueTooLargeError
 from core.log import SILENT_LOG
 from core.paths import normalize_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from cache.entry import CacheEntry, CacheValue
     from cache.handler import GetContext, SetContext
@@ -34,13 +33,11 @@ T = TypeVar("T")
 _MARKER_CAPACITY = 10_000
 
 
-class KVCacheHandler:
+class KVCacheHandler(EntryCache):
     """Keeps entries in a KV namespace that a vinext Worker may share.
 
-    `app_prefix` keeps the apps of one namespace apart; a function gives it anew for each call, such as by the host
-    of the request. Markers are remembered for `tag_cache_ms`. A read that takes longer than `read_timeout_ms` is a
-    miss, and so is one for which the namespace itself raises a TimeoutError. None sets no timer: Pyodide's event loop
-    keeps a cancelled timer until its time has come, so a Worker rather has its namespace give up in JavaScript.
+    `app_prefix` keeps the apps of one namespace apart. Markers are remembered for `tag_cache_ms`. Any exception of the
+    namespace, a TimeoutError too, makes a read a miss.
 
     With the framed layout, which only this project reads, nobody else is expected to invalidate anything: most markers are
     then not read, because nothing was invalidated at all (see KVMarkers).
@@ -52,12 +49,11 @@ class KVCacheHandler:
         *,
         clock: Clock,
         background: Background,
-        app_prefix: str | Callable[[], str] = "",
+        app_prefix: str = "",
         schema: KeySchema = KeySchema.V2,
         layout: Layout = Layout.VINEXT,
         ttl: TTLPolicy = TTLPolicy.THIRTY_DAYS,
         tag_cache_ms: int = 5000,
-        read_timeout_ms: int | None = None,
         log: Log = SILENT_LOG,
     ) -> None:
         for argument, value, kind in (("schema", schema, KeySchema), ("layout", layout, Layout), ("ttl", ttl, TTLPolicy)):
@@ -65,17 +61,14 @@ class KVCacheHandler:
                 allowed = ", ".join(str(member) for member in kind)
                 raise InvalidArgumentError(argument, value, allowed)
         require_count("tag_cache_ms", tag_cache_ms)
-        if read_timeout_ms is not None:
-            require_count("read_timeout_ms", read_timeout_ms, least=1)
-        if not isinstance(app_prefix, str) and not callable(app_prefix):
-            raise InvalidArgumentError("app_prefix", app_prefix, "a string or a function that gives one")
+        require_text("app_prefix", app_prefix)
         self._namespace = namespace
-        self._app_prefix = app_prefix
+        self._prefix = app_prefix
+        self._last_invalidation_key = kv_last_invalidation_key(app_prefix)
         self._schema = schema
         self._ttl = ttl
         self._codec = Codec(layout, schema)
         self._is_alone = layout is Layout.FRAMED
-        self._read_timeout_seconds = None if read_timeout_ms is None else read_timeout_ms / 1000
         self._clock = clock
         self._background = background
         self._log = log
@@ -83,28 +76,29 @@ class KVCacheHandler:
         self._markers = KVMarkers(namespace, clock, tag_cache_ms, _MARKER_CAPACITY)
         self._stamper = Stamper(clock, self._tags, lambda tags: self._markers.own.newest(self._tag_keys(tags)))
 
-    async def get(self, key: str, context: GetContext | None = None) -> CacheEntry | None:
-        """Read an entry; see CacheHandler."""
-        require_key(key)
-        asked = require_get_context(context)
-        prefix = self._prefix()
-        name = kv_key(key, prefix)
+    async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
+        """Read an entry; see EntryCache."""
+        name = kv_key(key, self._prefix)
         try:
-            entry = await self._in_time(self._read(name, prefix, asked))
+            entry = await self._read(name, asked)
         except Exception as error:  # noqa: BLE001 - a failure of the store, of whatever kind, is a miss
             self._failed("cache.read_failed", name, error)
             return None
         return None if entry is None else stale_after(entry, asked.revalidate_seconds)
 
-    async def set(self, key: str, value: CacheValue | None, context: SetContext | None = None) -> None:
-        """Write an entry; see CacheHandler."""
-        require_key(key)
-        require_value(value)
-        entry = self._stamper.entry(value, require_set_context(context))
-        if entry is None:
-            return
-        name = kv_key(key, self._prefix())
-        if self._markers.own.invalidate(self._tag_keys(entry.tags), entry.last_modified_ms):
+    async def set_new(self, key: str, value: CacheValue | None, context: SetContext) -> None:
+        """Write a value; see EntryCache."""
+        entry = self._stamper.entry(value, context)
+        if entry is not None:
+            await self._write(key, entry)
+
+    async def write(self, key: str, entry: CacheEntry) -> None:
+        """Write an entry; see EntryCache."""
+        await self._write(key, self._tags.with_valid_tags(entry))
+
+    async def _write(self, key: str, entry: CacheEntry) -> None:
+        name = kv_key(key, self._prefix)
+        if self._markers.own.has_invalidated(self._tag_keys(entry.tags), entry.last_modified_ms):
             self._log.event("debug", "cache.write_invalidated", key=name)
             return
         try:
@@ -113,14 +107,13 @@ class KVCacheHandler:
             limits = {"size_bytes": error.size_bytes, "limit_bytes": error.limit_bytes}
             self._log.event("warning", "cache.value_too_large", key=name, **limits)
             return
-        await self._background.finish(self._write(name, record), f"write {name}")
+        await self._background.finish(self._put(name, record), f"write {name}")
 
-    async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
-        """Invalidate by tags; see CacheHandler."""
-        require_period("expire_seconds", expire_seconds)
-        await self._invalidate(self._tags.valid(require_tags("tags", tags)))
+    async def invalidate(self, tags: Iterable[str]) -> None:
+        """Invalidate by tags; see EntryCache."""
+        await self._invalidate(self._tags.valid(tags))
 
-    async def revalidate_by_path_prefix(self, prefix: str) -> None:
+    async def invalidate_below(self, prefix: str) -> None:
         """Invalidate by the tags that pages below `prefix` carry, stored or not, then by those that a listing shows.
 
         Entries that carry none of the former are found by their metadata; those whose tags were too long for that are
@@ -130,32 +123,27 @@ class KVCacheHandler:
         await self._invalidate(self._tags.valid(written))
         try:
             known = frozenset(filter(is_valid_tag, written))
-            listed = await listed_tags(self._namespace, self._prefix(), prefix, known, self._tags_of)
+            listed = await listed_tags(self._namespace, self._prefix, prefix, known, self._tags_of)
         except Exception as error:
             raise InvalidationError(written, f"the entries below {prefix} could not be listed: {error}") from error
         await self._invalidate(listed)
 
-    async def is_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Tell whether a tag was invalidated; see CacheHandler."""
-        require_milliseconds("since_ms", since_ms)
-        names = require_tags("tags", tags)
+    async def has_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
+        """Return whether a tag was invalidated; see EntryCache."""
+        names = tuple(tags)
         try:
-            return await self._in_time(self._is_invalidated(names, since_ms))
+            if await self._has_settled(since_ms):
+                return False
+            return await self._has_invalidated(self._tag_keys(self._tags.valid(names)), since_ms)
         except Exception as error:  # noqa: BLE001 - what cannot be known must not be served
             self._failed("cache.markers_failed", ", ".join(names), error)
             return True
 
-    def reset_request_cache(self) -> None:
+    def forget_reads(self) -> None:
         """Forget what was remembered; see CacheHandler."""
         self._markers.forget_read()
 
-    async def _in_time(self, work: Coroutine[object, object, T]) -> T:
-        if self._read_timeout_seconds is None:
-            return await work  # entering and leaving a scope without a limit is not free
-        async with asyncio.timeout(self._read_timeout_seconds):
-            return await work
-
-    async def _read(self, name: str, prefix: str, asked: GetContext) -> CacheEntry | None:
+    async def _read(self, name: str, asked: GetContext) -> CacheEntry | None:
         try:
             entry = await self._stored(name, streamed=asked.streamed)
         except CorruptValueError as error:
@@ -165,16 +153,15 @@ class KVCacheHandler:
         if entry is None:
             return None
         since_ms = entry.last_modified_ms
-        if not await self._has_settled(since_ms, prefix):
-            tag_keys = _entry_tag_keys(entry, prefix)
-            soft_keys = _tag_keys(self._tags.valid(asked.soft_tags), prefix)
-            is_softly_invalid = await self._invalidated(soft_keys, since_ms, prefix)
-            if await self._invalidated(tag_keys, since_ms, prefix):
+        if not await self._has_settled(since_ms):
+            soft_keys = self._tag_keys(self._tags.valid(asked.soft_tags))
+            is_softly_invalid = await self._has_invalidated(soft_keys, since_ms)
+            if await self._has_invalidated(self._keys_of_tags(entry), since_ms):
                 self._log.event("debug", "cache.entry_invalidated", key=name)
                 self._delete(name)
                 return None
             # An invalidation of our own may have come while the other markers were read.
-            if is_softly_invalid or self._markers.own.invalidate(soft_keys, since_ms):
+            if is_softly_invalid or self._markers.own.has_invalidated(soft_keys, since_ms):
                 return None
         if freshness(entry, self._clock()) is Freshness.EXPIRED:
             self._delete(name)
@@ -186,7 +173,7 @@ class KVCacheHandler:
         found = await self._namespace.get(name, streamed=streamed and self._is_alone)
         return None if found is None else await self._codec.read_value(found)
 
-    async def _write(self, name: str, record: KVRecord) -> None:
+    async def _put(self, name: str, record: KVRecord) -> None:
         try:
             await self._namespace.put(name, record.parts, expiration_ttl=record.expiration_ttl, metadata=record.metadata)
         except Exception as error:  # noqa: BLE001 - a failure of the store, of whatever kind, loses the write
@@ -196,8 +183,7 @@ class KVCacheHandler:
         if not tags:
             return
         at_ms = self._stamper.invalidation_ms()
-        prefix = self._prefix()
-        keys, last = _tag_keys(tags, prefix), kv_last_invalidation_key(prefix)
+        keys, last = self._tag_keys(tags), self._last_invalidation_key
         self._markers.own.record((*keys, last), at_ms)
         failures = await self._background.finish(self._markers.write(keys, at_ms, last), f"invalidate {', '.join(tags)}")
         failed = tuple(tag for tag, failure in zip(tags, failures, strict=True) if failure is not None)
@@ -205,22 +191,16 @@ class KVCacheHandler:
             reason = next(str(failure) for failure in failures if failure is not None)
             raise InvalidationError(failed, reason)
 
-    async def _is_invalidated(self, tags: tuple[str, ...], since_ms: int) -> bool:
-        prefix = self._prefix()
-        if await self._has_settled(since_ms, prefix):
-            return False
-        return await self._invalidated(_tag_keys(self._tags.valid(tags), prefix), since_ms, prefix)
+    async def _has_settled(self, since_ms: int) -> bool:
+        return self._is_alone and await self._markers.has_settled(self._last_invalidation_key, since_ms)
 
-    async def _has_settled(self, since_ms: int, prefix: str) -> bool:
-        return self._is_alone and await self._markers.has_settled(kv_last_invalidation_key(prefix), since_ms)
-
-    async def _invalidated(self, tag_keys: Sequence[str], since_ms: int, prefix: str) -> bool:
+    async def _has_invalidated(self, tag_keys: Sequence[str], since_ms: int) -> bool:
         if not tag_keys:
             return False
         if not self._is_alone:
-            return await self._markers.invalidate(tag_keys, since_ms)
-        last = kv_last_invalidation_key(prefix)
-        is_invalidated = await self._markers.invalidate(tag_keys, since_ms, last)
+            return await self._markers.has_invalidated(tag_keys, since_ms)
+        last = self._last_invalidation_key
+        is_invalidated = await self._markers.has_invalidated(tag_keys, since_ms, last)
         if self._markers.is_missing(last):
             # Until there is one, nobody can tell that nothing was invalidated.
             now_ms = self._clock()
@@ -239,32 +219,15 @@ class KVCacheHandler:
     def _delete(self, name: str) -> None:
         self._background.run(self._namespace.delete(name), f"delete {name}")
 
-    def _prefix(self) -> str:
-        prefix = self._app_prefix if isinstance(self._app_prefix, str) else self._app_prefix()
-        if not isinstance(prefix, str):
-            raise InvalidArgumentError("app_prefix", prefix, "a string")
-        return prefix
-
     def _tag_keys(self, tags: Iterable[str]) -> tuple[str, ...]:
-        return _tag_keys(tags, self._prefix())
+        return tuple(kv_tag_key(tag, self._prefix) for tag in tags)
+
+    def _keys_of_tags(self, entry: CacheEntry) -> tuple[str, ...]:
+        """Return the keys of an entry's tags, worked out once for all its copies."""
+        identity = entry.identity
+        if identity.tag_keys_prefix != self._prefix:
+            identity.tag_keys, identity.tag_keys_prefix = self._tag_keys(filter(is_valid_tag, entry.tags)), self._prefix
+        return identity.tag_keys
 
     def _failed(self, event: str, key: str, error: Exception) -> None:
         self._log.event("error", event, key=key, error=f"{type(error).__name__}: {error}")
-
-
-def _tag_keys(tags: Iterable[str], prefix: str) -> tuple[str, ...]:
-    return tuple(kv_tag_key(tag, prefix) for tag in tags)
-
-
-class _TagKeys(NamedTuple):
-    """The keys of an entry's tags, as kept in its memo."""
-
-    prefix: str
-    keys: tuple[str, ...]
-
-
-def _entry_tag_keys(entry: CacheEntry, prefix: str) -> tuple[str, ...]:
-    kept = entry.memo.get(_TagKeys)
-    if not isinstance(kept, _TagKeys) or kept.prefix != prefix:
-        kept = entry.memo[_TagKeys] = _TagKeys(prefix, _tag_keys(filter(is_valid_tag, entry.tags), prefix))
-    return kept.keys

@@ -57,8 +57,8 @@ class KVMarkers:
             await self._ask(last, [])
         return since_ms > self._settled_ms(last)
 
-    async def invalidate(self, keys: Sequence[str], since_ms: int, last: str | None = None) -> bool:
-        """Tell whether one of `keys` was invalidated at `since_ms` or later; unknown markers are read together.
+    async def has_invalidated(self, keys: Sequence[str], since_ms: int, last: str | None = None) -> bool:
+        """Return whether one of `keys` was invalidated at `since_ms` or later; unknown markers are read together.
 
         `last` None: somebody else, who does not write that key, may have invalidated something.
         """
@@ -72,7 +72,7 @@ class KVMarkers:
         if unknown:
             newest = max(newest, await self._ask(None, unknown))
         remembered = (self._read[key][0] for key in keys if key in self._read)
-        return max(newest, max(remembered, default=-math.inf)) >= since_ms or self.own.invalidate(keys, since_ms)
+        return max(newest, max(remembered, default=-math.inf)) >= since_ms or self.own.has_invalidated(keys, since_ms)
 
     def is_missing(self, last: str) -> bool:
         """Tell whether KV has no time of a last invalidation, as far as is known."""

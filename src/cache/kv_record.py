@@ -6,7 +6,7 @@ What is written to KV for an entry: by the handler inside a Worker, and by whoev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cache.entry import size_bytes as value_size_bytes
@@ -25,7 +25,7 @@ THIRTY_DAYS_SECONDS = 30 * 24 * 3600
 _TIMES = 10
 
 
-class TTLPolicy(Enum):
+class TTLPolicy(StrEnum):
     """30 days, as vinext does; or ten times the period of the entry, as its older documentation has it."""
 
     THIRTY_DAYS = "30d"

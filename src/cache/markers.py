@@ -45,15 +45,15 @@ class TagMarkers:
             return None
         return max(self._markers[name] for name in names if name in self._markers)
 
-    def invalidate(self, names: Collection[str], since_ms: int) -> bool:
-        """Tell whether one of `names` is known to be invalidated at `since_ms` or later."""
+    def has_invalidated(self, names: Collection[str], since_ms: int) -> bool:
+        """Return whether one of `names` is known to be invalidated at `since_ms` or later."""
         newest_ms = self.newest(names)
         return newest_ms is not None and newest_ms >= since_ms
 
-    def may_invalidate(self, names: Collection[str], since_ms: int) -> bool:
-        """As `invalidate`, and also True where the marker may be one that was dropped."""
+    def may_have_invalidated(self, names: Collection[str], since_ms: int) -> bool:
+        """As `has_invalidated`, and also True where the marker may be one that was dropped."""
         if self.floor_ms is None or since_ms > self.floor_ms:
-            return self.invalidate(names, since_ms)
+            return self.has_invalidated(names, since_ms)
         return any(self._markers.get(name, self.floor_ms) >= since_ms for name in names)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cache.compression import Compression
-from cache.entry import Freshness, freshness, require_value, size_bytes, stale_after
+from cache.entry import Freshness, freshness, size_bytes, stale_after
 from cache.eviction import Eviction
-from cache.handler import require_get_context, require_set_context
+from cache.handler import DEFAULT_GET, EntryCache
 from cache.keys import KeySchema
 from cache.markers import Stamper, TagMarkers
 from cache.tags import TagFilter, encode_tag, is_tag_below, prefix_tags
-from core.arguments import require_count, require_key, require_milliseconds, require_period, require_tags
+from core.arguments import require_count
 from core.body import BytesBody
 from core.log import SILENT_LOG
 
@@ -39,14 +39,15 @@ _SHARE_AS_IT_CAME = 1 / 8
 _USES_TO_DECOMPRESS = 16
 
 
-class _Kept(NamedTuple):
+@dataclass(frozen=True)
+class _Kept:
     entry: CacheEntry
     names: tuple[str, ...]
     place: Eviction
     use: Use
 
 
-class MemoryCacheHandler:
+class MemoryCacheHandler(EntryCache):
     """Keeps entries until `capacity_bytes` are full; 0 keeps none.
 
     Then those that are worth least (`cache.eviction`) are compressed, and of the compressed ones those that are worth least
@@ -75,6 +76,7 @@ class MemoryCacheHandler:
         self._as_they_came = Eviction()
         self._compressed = Eviction()
         self._make_body = make_body
+        self._compression = Compression(capacity_bytes)
         self._markers = TagMarkers(marker_capacity)
         self._tags = TagFilter(log, None)
         self._stamper = Stamper(clock, self._tags, lambda tags: self._markers.newest(_names(tags)))
@@ -90,18 +92,16 @@ class MemoryCacheHandler:
     def __contains__(self, key: object) -> bool:
         return key in self._kept
 
-    async def get(self, key: str, context: GetContext | None = None) -> CacheEntry | None:
-        """Read an entry; see CacheHandler."""
-        require_key(key)
-        asked = require_get_context(context)
-        entry = self.look_up(key)
+    async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
+        """Read an entry; see EntryCache."""
+        entry = self.use(key)
         if entry is None:
             return None
-        if asked.soft_tags and self.invalidates(asked.soft_tags, entry.last_modified_ms):
+        if asked.soft_tags and self.may_have_invalidated(asked.soft_tags, entry.last_modified_ms):
             return None
         return stale_after(entry, asked.revalidate_seconds)
 
-    def look_up(self, key: str) -> CacheEntry | None:
+    def use(self, key: str) -> CacheEntry | None:
         """Give the entry under `key`, which counts as a use; an expired one is dropped."""
         kept = self._kept.get(key)
         if kept is None:
@@ -117,20 +117,22 @@ class MemoryCacheHandler:
     def still_has(self, key: str, entry: CacheEntry) -> bool:
         """Tell whether what is kept under `key` is that entry, compressed or not."""
         kept = self._kept.get(key)
-        return kept is not None and kept.entry.memo is entry.memo
+        return kept is not None and kept.entry.identity is entry.identity
 
-    async def set(self, key: str, value: CacheValue | None, context: SetContext | None = None) -> None:
-        """Write an entry; see CacheHandler."""
-        require_key(key)
-        require_value(value)
-        entry = self._stamper.entry(value, require_set_context(context))
+    async def write(self, key: str, entry: CacheEntry) -> None:
+        """Write an entry; see EntryCache."""
+        self.put(key, self._tags.with_valid_tags(entry))
+
+    async def set_new(self, key: str, value: CacheValue | None, context: SetContext) -> None:
+        """Write a value; see EntryCache."""
+        entry = self._stamper.entry(value, context)
         if entry is not None:
-            self.keep(key, entry)
+            self.put(key, entry)
 
-    def keep(self, key: str, entry: CacheEntry) -> None:
+    def put(self, key: str, entry: CacheEntry) -> None:
         """Keep an entry as it is, unless it is invalid already or larger than the whole memory."""
         names = _names(entry.tags)
-        if self._markers.may_invalidate(names, entry.last_modified_ms):
+        if self._markers.may_have_invalidated(names, entry.last_modified_ms):
             return
         before = self._kept.get(key)
         self.drop(key)
@@ -156,32 +158,26 @@ class MemoryCacheHandler:
             if not keys:
                 del self._keys_by_name[name]
 
-    async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
-        """Invalidate by tags; see CacheHandler."""
-        require_period("expire_seconds", expire_seconds)
-        self._invalidate(_names(self._tags.valid(require_tags("tags", tags))))
+    async def invalidate(self, tags: Iterable[str]) -> None:
+        """Invalidate by tags; see EntryCache."""
+        self._invalidate(_names(self._tags.valid(tags)))
 
-    async def revalidate_by_path_prefix(self, prefix: str) -> None:
-        """Invalidate a page and those below it; see CacheHandler."""
+    async def invalidate_below(self, prefix: str) -> None:
+        """Invalidate a page and those below it; see EntryCache."""
         written = prefix_tags(KeySchema.V2, prefix)
         below = {name for name in self._keys_by_name if is_tag_below(name, encode_tag(prefix))}
         self._invalidate((*below.difference(written), *self._tags.valid(written)))
 
-    async def is_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Tell whether a tag was invalidated; see CacheHandler."""
-        require_milliseconds("since_ms", since_ms)
-        return self.invalidates(require_tags("tags", tags), since_ms)
+    async def has_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
+        """Return whether a tag was invalidated; see EntryCache."""
+        return self.may_have_invalidated(tags, since_ms)
 
-    def invalidates(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Tell whether content of `since_ms` with one of `tags` is, or may be, invalid."""
-        return self._markers.may_invalidate(_names(self._tags.valid(tags)), since_ms)
+    def may_have_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
+        """Return whether content of `since_ms` with one of `tags` is, or may be, invalid."""
+        return self._markers.may_have_invalidated(_names(self._tags.valid(tags)), since_ms)
 
-    def reset_request_cache(self) -> None:
+    def forget_reads(self) -> None:
         """Do nothing: what is in memory is all there is."""
-
-    @cached_property
-    def _compression(self) -> Compression:
-        return Compression(self._capacity_bytes)
 
     def _make_room(self) -> None:
         while self.size_bytes > self._capacity_bytes:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import binascii
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -204,7 +204,7 @@ def _inline(body: Body) -> str:
     return binascii.b2a_base64(body.to_bytes(), newline=False).decode("ascii")
 
 
-class Layout(Enum):
+class Layout(StrEnum):
     """How entries are stored: as vinext's JSON, or as a head and a raw body."""
 
     VINEXT = "vinext"

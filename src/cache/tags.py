@@ -5,6 +5,7 @@ Next.js invalidates a path through tags that begin with `_N_T_`; a page carries 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,7 @@ from core.javascript import encode_uri_component, join_surrogates, utf16_length
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cache.entry import CacheEntry
     from core.log import Log
 
 _LOGGED_TAGS = 1000
@@ -43,6 +45,11 @@ class TagFilter:
                 self._logged.add(tag)
                 self._log.event("warning", "cache.tag_invalid", tag=tag[:300], allowed="1 to 256 characters, no control, \\ or :")
         return kept
+
+    def with_valid_tags(self, entry: CacheEntry) -> CacheEntry:
+        """Return the entry with its valid tags alone, as they are stored: itself where all of them are."""
+        tags = self.valid(entry.tags)
+        return entry if tags == entry.tags else replace(entry, tags=tags)
 
     def _is_valid(self, tag: str) -> bool:
         return is_valid_tag(tag) or (self._schema is None and is_valid_tag(encode_tag(tag)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness, stale_after
-from cache.handler import require_get_context, require_handler
+from cache.handler import DEFAULT_GET, EntryCache, entry_cache, require_handler
 from cache.memory import MemoryCacheHandler
-from core.arguments import require_count, require_key, require_tags
+from core.arguments import require_count
 from core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _SPARE_CHECKS = 1000
 _NEVER_MS = -(2**62)
 
 
-class TieredCacheHandler:
+class TieredCacheHandler(EntryCache):
     """Answers from `front` what it holds, and from `back` the rest.
 
     A copy in front is served for `recheck_ms`; then `back` is asked whether its tags were invalidated, and for a stale
@@ -35,16 +35,14 @@ class TieredCacheHandler:
         require_handler("back", back)
         require_count("recheck_ms", recheck_ms)
         self._front = front
-        self._back = back
+        self._back = entry_cache(back)
         self._clock = clock
         self._recheck_ms = recheck_ms
         self._checked_ms: dict[str, int] = {}
 
-    async def get(self, key: str, context: GetContext | None = None) -> CacheEntry | None:
-        """Read an entry; see CacheHandler."""
-        require_key(key)
-        asked = require_get_context(context)
-        entry = self._front.look_up(key)
+    async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
+        """Read an entry; see EntryCache."""
+        entry = self._front.use(key)
         now_ms = self._clock()
         is_checked = entry is not None and now_ms - self._checked_ms.get(key, _NEVER_MS) < self._recheck_ms
         if entry is None or not (is_checked or await self._holds(key, entry, now_ms)):
@@ -53,38 +51,44 @@ class TieredCacheHandler:
             return None
         return stale_after(entry, asked.revalidate_seconds)
 
-    async def set(self, key: str, value: CacheValue | None, context: SetContext | None = None) -> None:
-        """Write an entry; see CacheHandler."""
-        await self._front.set(key, value, context)
+    async def write(self, key: str, entry: CacheEntry) -> None:
+        """Write an entry; see EntryCache."""
+        await self._front.write(key, entry)
         self._checked(key, self._clock())
-        await self._back.set(key, value, context)
+        await self._back.write(key, entry)
 
-    async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
-        """Invalidate by tags; see CacheHandler."""
-        names = require_tags("tags", tags)
-        await self._front.revalidate_tag(names, expire_seconds=expire_seconds)
-        await self._back.revalidate_tag(names, expire_seconds=expire_seconds)
+    async def set_new(self, key: str, value: CacheValue | None, context: SetContext) -> None:
+        """Write a value; see EntryCache."""
+        await self._front.set_new(key, value, context)
+        self._checked(key, self._clock())
+        await self._back.set_new(key, value, context)
 
-    async def revalidate_by_path_prefix(self, prefix: str) -> None:
-        """Invalidate a page and those below it; see CacheHandler."""
-        await self._front.revalidate_by_path_prefix(prefix)
-        await self._back.revalidate_by_path_prefix(prefix)
+    async def invalidate(self, tags: Iterable[str]) -> None:
+        """Invalidate by tags; see EntryCache."""
+        names = tuple(tags)
+        await self._front.invalidate(names)
+        await self._back.invalidate(names)
 
-    async def is_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Tell whether a tag was invalidated; see CacheHandler."""
-        names = require_tags("tags", tags)
-        return await self._front.is_invalidated(names, since_ms) or await self._back.is_invalidated(names, since_ms)
+    async def invalidate_below(self, prefix: str) -> None:
+        """Invalidate a page and those below it; see EntryCache."""
+        await self._front.invalidate_below(prefix)
+        await self._back.invalidate_below(prefix)
 
-    def reset_request_cache(self) -> None:
-        """Forget what was remembered; see CacheHandler."""
+    async def has_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
+        """Return whether a tag was invalidated; see EntryCache."""
+        names = tuple(tags)
+        return self._front.may_have_invalidated(names, since_ms) or await self._back.has_invalidated(names, since_ms)
+
+    def forget_reads(self) -> None:
+        """Forget what was remembered; see EntryCache."""
         self._checked_ms.clear()
-        self._back.reset_request_cache()
+        self._back.forget_reads()
 
     async def _holds(self, key: str, entry: CacheEntry, now_ms: int) -> bool:
         """Tell whether the copy in front, whose check is too long ago, may still be served."""
         if freshness(entry, now_ms) is not Freshness.FRESH:
             return False
-        if await self._back.is_invalidated(entry.tags, entry.last_modified_ms):
+        if await self._back.has_invalidated(entry.tags, entry.last_modified_ms):
             return False
         if not self._front.still_has(key, entry):
             return False
@@ -94,20 +98,19 @@ class TieredCacheHandler:
     async def _fetch(self, key: str, copy: CacheEntry | None) -> CacheEntry | None:
         """Read from the back and keep that in front, unless something newer happened here in the meantime."""
         asked_ms = self._clock()
-        entry = await self._back.get(key)
-        current = self._front.look_up(key)
+        entry = await self._back.read(key)
+        current = self._front.use(key)
         if current is not None and (copy is None or not self._front.still_has(key, copy)):
             return current
-        if entry is None or self._front.invalidates(entry.tags, entry.last_modified_ms):
+        if entry is None or self._front.may_have_invalidated(entry.tags, entry.last_modified_ms):
             self._front.drop(key)
             return None
-        self._front.keep(key, entry)
+        self._front.put(key, entry)
         self._checked(key, asked_ms)
         return entry
 
     async def _softly_invalidated(self, soft_tags: tuple[str, ...], entry: CacheEntry) -> bool:
-        since_ms = entry.last_modified_ms
-        return self._front.invalidates(soft_tags, since_ms) or await self._back.is_invalidated(soft_tags, since_ms)
+        return await self.has_invalidated(soft_tags, entry.last_modified_ms)
 
     def _checked(self, key: str, at_ms: int) -> None:
         self._checked_ms[key] = at_ms

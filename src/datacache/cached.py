@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from cache.entry import FetchValue, Freshness, freshness
-from cache.handler import GetContext, SetContext
+from cache.entry import CacheEntry, FetchValue, Freshness, freshness
+from cache.handler import GetContext
 from cache.tags import merge_tags
 from core.body import parse_json
 from core.errors import CorruptValueError, InvalidArgumentError
@@ -24,7 +24,6 @@ from pages.policy import Rendering, current_rendering, rendering_as, require_per
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from cache.entry import CacheEntry
     from datacache.context import DataCache
     from pages.policy import Revalidate
 
@@ -193,9 +192,9 @@ class CachedFunction:
         return read_result(made.body)
 
     async def _find(self, cache: DataCache, key: str, page: Rendering | None) -> tuple[CacheEntry, object] | None:
-        context = GetContext(cache.soft_tags(page.path if page else None), self._seconds)
+        asked = GetContext(cache.soft_tags(page.path if page else None), self._seconds)
         try:
-            entry = await cache.handler.get(key, context)
+            entry = await cache.entries.read(key, asked)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
             cache.runtime.log.event("error", "cache.read_failed", key=key, error=str(error))
             return None
@@ -228,9 +227,9 @@ class CachedFunction:
         revalidate = False if made.seconds is None else made.seconds
         tags = cache.stored_tags(made.tags)
         value = FetchValue(headers={}, body=made.body, url=key, tags=tags, revalidate=revalidate)
-        context = SetContext(tags=tags, revalidate=revalidate, expire=made.expire, last_modified_ms=started_at_ms)
+        entry = CacheEntry.make(value, tags, started_at_ms, revalidate, made.expire)
         try:
-            await cache.handler.set(key, value, context)
+            await cache.entries.write(key, entry)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
             cache.runtime.log.event("error", "cache.write_failed", key=key, error=str(error))
         return made

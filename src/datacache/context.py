@@ -16,7 +16,7 @@ from core.paths import normalize_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cache.handler import CacheHandler
+    from cache.handler import EntryCache
     from core.runtime import Runtime
 
 _current: ContextVar[DataCache | None] = ContextVar("data cache", default=None)
@@ -26,7 +26,7 @@ _current: ContextVar[DataCache | None] = ContextVar("data cache", default=None)
 class DataCache:
     """A site's data in the cache handler that keeps its pages too."""
 
-    handler: CacheHandler
+    entries: EntryCache
     runtime: Runtime
     schema: KeySchema
 
@@ -75,10 +75,10 @@ async def revalidate_path_prefix(prefix: str) -> None:
     """
     cache = current_data_cache()
     if cache is not None:
-        await cache.handler.revalidate_by_path_prefix(prefix)
+        await cache.entries.revalidate_by_path_prefix(prefix)
 
 
 async def _invalidate(tags: Iterable[str]) -> None:
     cache = current_data_cache()
     if cache is not None:
-        await cache.handler.revalidate_tag(tuple(tags))
+        await cache.entries.revalidate_tag(tuple(tags))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pyodide.ffi import JsProxy
 from workers import WorkerEntrypoint
 
-from cache.handler import get_cache_handler
+from cache.handler import entry_cache, get_cache_handler
 from cache.kv import KVCacheHandler
 from cache.lease import KVLease, NoLease
 from cache.memory import MemoryCacheHandler
@@ -51,7 +51,7 @@ from seed.sources import BuildOpener
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from cache.handler import CacheHandler
+    from cache.handler import EntryCache
     from cache.kv_namespace import KVNamespace
     from isr.answer import CachedAnswer
     from isr.site import Site
@@ -105,7 +105,7 @@ class Tenant:
     """
 
     pages: PageCache
-    handler: CacheHandler
+    handler: EntryCache
     store: PageStore
     images: Images | None
     enter_data: Callable[[], None] | None
@@ -126,28 +126,27 @@ def make_tenant(parts: TenantParts, source: Source | None, prefix: str, runtime:
     """Put a site together: the build it shares with the others, and keys and memory of its own."""
     settings = parts.settings
     site = site_of(source.build if source else None, settings.build_id, settings.key_schema)
-    handler = get_cache_handler()
-    if handler is None:  # one that is empty may be false
-        handler = _cache_handler(parts.namespace, settings, prefix, site, runtime)
+    own = get_cache_handler()
+    handler = _cache_handler(parts.namespace, settings, prefix, site, runtime) if own is None else entry_cache(own)
     lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
     store = PageStore(site, handler, Seeder(source, handler, runtime), digest, runtime)
     pages = PageCache(site, store, parts.pages, Regeneration(site, store, parts.pages, lease, runtime), runtime)
     return Tenant(pages, handler, store, _images(parts, site, handler, runtime), _data_entrance(settings, site, handler, runtime))
 
 
-def _images(parts: TenantParts, site: Site, handler: CacheHandler, runtime: Runtime) -> Images | None:
+def _images(parts: TenantParts, site: Site, handler: EntryCache, runtime: Runtime) -> Images | None:
     if not has_images(parts.settings, has_binding=parts.images is not None):
         return None
     return images(parts, site, handler, runtime)
 
 
-def _data_entrance(settings: Settings, site: Site, handler: CacheHandler, runtime: Runtime) -> Callable[[], None] | None:
+def _data_entrance(settings: Settings, site: Site, handler: EntryCache, runtime: Runtime) -> Callable[[], None] | None:
     if not is_python(settings):
         return None
     return data_entrance(handler, runtime, site.schema)
 
 
-def _cache_handler(namespace: KVNamespace | None, settings: Settings, prefix: str, site: Site, runtime: Runtime) -> CacheHandler:
+def _cache_handler(namespace: KVNamespace | None, settings: Settings, prefix: str, site: Site, runtime: Runtime) -> EntryCache:
     memory_bytes = settings.memory_bytes // max(1, len(settings.tenants))
     memory = MemoryCacheHandler(memory_bytes, runtime.clock, log=runtime.log, make_body=JsBuffer.copy_of)
     if namespace is None:

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from cache.document import DETACH, read_entry
+from cache.handler import SetContext
 from cache.tags import is_valid_tag, merge_tags, revalidate_path_tag
 from core.body import BytesBody, parse_detached, parse_json
 from core.errors import CacheError
@@ -22,7 +23,6 @@ from core.javascript import json_text
 from core.paths import ADMIN_FOLDER, normalize_path
 from isr.answer import NOT_FOUND, CachedAnswer
 from pages.handler import PageError
-from seed.entries import set_context
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -201,7 +201,7 @@ async def _set(handler: CacheHandler, line: bytes) -> tuple[str | None, str | No
             return None, "a line is an object with a key, which is a string"
         key = found
         entry = read_entry(document, bodies)
-        await handler.set(key, entry.value, set_context(entry))
+        await handler.set(key, entry.value, SetContext.of(entry))
     except CacheError as error:
         return key, str(error)
     except Exception as error:  # noqa: BLE001 - a handler may be anybody's, and the other lines go on

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
-from cache.entry import Freshness
+from cache.entry import EntryIdentity, Freshness
 from cache.keys import KeySchema
 from core.http import (
     INNER_CACHE_HEADER,
@@ -23,7 +24,7 @@ from seed.build import Artifact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cache.entry import CacheEntry
+    from cache.entry import CacheEntry, EntryIdentity
     from core.body import Body
     from isr.store import Found
     from pages.handler import PageResponse
@@ -185,12 +186,16 @@ class _FixedPart:
         return tuple(item for item in self.headers if item[0].lower() not in _OF_THE_BODY)
 
 
+_fixed_parts: WeakKeyDictionary[EntryIdentity, dict[tuple[KeySchema, Artifact, Freshness], _FixedPart]] = WeakKeyDictionary()
+
+
 def _fixed_part(found: Found, schema: KeySchema) -> _FixedPart:
     """Worked out once: an entry answers many requests. Of the body it depends on the size, which may be in the ETag."""
-    memo, key = found.entry.memo, (schema, found.artifact, found.state)
-    kept = memo.get(key)
-    if not isinstance(kept, _FixedPart) or kept.body_bytes != found.body.size_bytes:
-        kept = memo[key] = _make_fixed_part(found, schema)
+    parts = _fixed_parts.setdefault(found.entry.identity, {})
+    key = (schema, found.artifact, found.state)
+    kept = parts.get(key)
+    if kept is None or kept.body_bytes != found.body.size_bytes:
+        kept = parts[key] = _make_fixed_part(found, schema)
     return kept
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 from cache.document import with_bodies
 from cache.entry import AppPageValue
@@ -19,7 +20,7 @@ from seed.routes import client_headers
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cache.entry import CacheEntry
+    from cache.entry import CacheEntry, EntryIdentity
     from isr.lookup import Lookup
     from isr.site import Site
 
@@ -34,13 +35,12 @@ def with_client_headers(found: Found, lookup: Lookup, site: Site) -> Found:
     kept = value.headers or {}
     if any(name.lower() == _COMPATIBILITY_HEADER for name in kept):
         return found
-    memo = found.entry.memo
-    completed = memo.get(_Completed)
-    if not isinstance(completed, _Completed) or completed.site is not site or completed.url_path != lookup.url_path:
+    completed = _completed.get(found.entry.identity)
+    if completed is None or completed.site is not site or completed.url_path != lookup.url_path:
         path = lookup.url_path.removeprefix(site.base_path).rstrip("/") or "/"
         headers = {**client_headers(route_pattern(path, found.entry.tags), path), **site.rsc_headers, **kept}
         entry = replace(found.entry, value=replace(value, html=EMPTY_BODY, rsc_data=None, headers=headers))
-        completed = memo[_Completed] = _Completed(site, lookup.url_path, entry)
+        completed = _completed[found.entry.identity] = _Completed(site, lookup.url_path, entry)
     entry = with_bodies(completed.entry, {"html": value.html, "rscData": found.body})
     return Found(entry, found.artifact, found.body, found.state)
 
@@ -52,6 +52,9 @@ class _Completed:
     site: Site
     url_path: str
     entry: CacheEntry
+
+
+_completed: WeakKeyDictionary[EntryIdentity, _Completed] = WeakKeyDictionary()
 
 
 def route_pattern(path: str, tags: Iterable[str]) -> str:

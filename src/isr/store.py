@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
 from cache.entry import AppPageValue, AppRouteValue, Freshness, freshness
 from cache.handler import GetContext, SetContext
@@ -19,7 +20,7 @@ from seed.entries import page_value
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from cache.entry import CacheEntry, CacheValue, Headers
+    from cache.entry import CacheEntry, CacheValue, EntryIdentity, Headers
     from cache.handler import CacheHandler
     from core.body import Body
     from core.runtime import Runtime
@@ -43,11 +44,14 @@ class Found(NamedTuple):
     state: Freshness
 
 
+_sendable: WeakKeyDictionary[EntryIdentity, bool] = WeakKeyDictionary()
+
+
 def is_sendable(entry: CacheEntry) -> bool:
     """Whether HTTP allows the headers that an entry keeps (RFC 9110, 5.1 and 5.5). Looked at once for each entry."""
-    known = entry.memo.get(is_sendable)
-    if not isinstance(known, bool):
-        known = entry.memo[is_sendable] = _are_sendable(getattr(entry.value, "headers", None) or {})
+    known = _sendable.get(entry.identity)
+    if known is None:
+        known = _sendable[entry.identity] = _are_sendable(getattr(entry.value, "headers", None) or {})
     return known
 
 

@@ -18,7 +18,7 @@ import json
 from binascii import crc32
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
@@ -43,14 +43,12 @@ ARTIFACTS_FOLDER = "prerendered-routes"
 MANIFEST_NAME = "vinext-prerender.json"
 
 
-class Artifact(Enum):
+class Artifact(StrEnum):
     """One stored form of a route. The value is the suffix of its cache key."""
 
     HTML = "html"
     RSC = "rsc"
     ROUTE = "route"
-
-    __hash__ = object.__hash__  # in C, where an enumeration's own is in Python
 
 
 @dataclass(frozen=True)

@@ -52,16 +52,6 @@ def page_value(artifact: Artifact, body: Body, headers: Mapping[str, str], statu
     return AppPageValue(html=body, headers=headers, status=status)
 
 
-def set_context(entry: CacheEntry) -> SetContext:
-    """The context with which a handler's `set` keeps `entry.value` as this very entry: its tags, periods and time."""
-    return SetContext(
-        tags=entry.tags,
-        revalidate=False if entry.revalidate_seconds is None else entry.revalidate_seconds,
-        expire=entry.expire_seconds,
-        last_modified_ms=entry.last_modified_ms,
-    )
-
-
 @dataclass(frozen=True)
 class SeedEntry:
     """An entry and the cache key it belongs under; `path` is one of `normalize_path`."""
@@ -74,7 +64,7 @@ class SeedEntry:
     @property
     def context(self) -> SetContext:
         """How the entry is given to a cache handler's `set`."""
-        return set_context(self.entry)
+        return SetContext.of(self.entry)
 
 
 SeedItem: TypeAlias = "SeedEntry | Skipped"

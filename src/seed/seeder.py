@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from cache.entry import Freshness, freshness
 from core.recent import Recent
 from seed.build import SeedError
-from seed.entries import entry_of, set_context
+from seed.entries import entry_of
 
 if TYPE_CHECKING:
     from cache.entry import CacheEntry
-    from cache.handler import CacheHandler
+    from cache.handler import EntryCache
     from core.runtime import Runtime
     from seed.build import Artifact, RouteRecord
     from seed.sources import Source
@@ -30,9 +30,9 @@ class Seeder:
     expired. Without a build there is nothing to bring.
     """
 
-    def __init__(self, source: Source | None, handler: CacheHandler, runtime: Runtime) -> None:
+    def __init__(self, source: Source | None, cache: EntryCache, runtime: Runtime) -> None:
         self._source = source
-        self._handler = handler
+        self._cache = cache
         self._flight = runtime.flight
         self._background = runtime.background
         self._clock = runtime.clock
@@ -106,14 +106,14 @@ class Seeder:
     async def _is_invalidated(self, tags: tuple[str, ...], since_ms: int) -> bool | None:
         """Whether one of the tags was invalidated since then; None where the handler cannot tell, which is logged."""
         try:
-            return await self._handler.is_invalidated(tags, since_ms)
+            return await self._cache.has_invalidated(tags, since_ms)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
             self._log.event("error", "cache.read_failed", tags=tags, error=str(error))
             return None
 
     async def _store(self, key: str, entry: CacheEntry) -> None:
         try:
-            await self._handler.set(key, entry.value, set_context(entry))
+            await self._cache.write(key, entry)
         finally:
             self._arriving.pop(key, None)
 

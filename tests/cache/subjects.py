@@ -71,7 +71,7 @@ SUBJECTS: dict[str, Callable[[FakeSubject], CacheHandler]] = {
     "kv-v1-framed": lambda subject: kv(subject, KeySchema.V1, Layout.FRAMED),
     "kv-v2-framed": lambda subject: kv(subject, layout=Layout.FRAMED),
     "kv-no-tag-cache": lambda subject: kv(subject, tag_cache_ms=0),
-    "kv-app-prefix": lambda subject: kv(subject, app_prefix=lambda: "shop"),
+    "kv-app-prefix": lambda subject: kv(subject, app_prefix="shop"),
     "tiered": tiered,
     "tiered-always-asking": lambda subject: tiered(subject, 0),
     "tiered-without-memory": lambda subject: TieredCacheHandler(

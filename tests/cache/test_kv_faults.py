@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -103,21 +102,6 @@ async def test_what_cannot_be_known_counts_as_invalidated() -> None:
     failing(subject, "get_texts")
     assert await subject.handler.is_invalidated(["t"], 0)
     assert subject.log.names() == ["cache.markers_failed"]
-
-
-@pytest.mark.parametrize("operation", ["get", "get_texts"])
-async def test_a_read_that_is_too_slow_is_a_miss(operation: str) -> None:
-    subject = FakeSubject(lambda subject: kv(subject, read_timeout_ms=20))
-    await subject.handler.set("k", PAGE, CONTEXT)
-
-    async def before(begun: str, key: str) -> None:
-        if begun == operation:
-            await asyncio.sleep(60)
-
-    subject.kv.before = before
-    assert await subject.handler.get("k") is None
-    assert await subject.handler.is_invalidated(["x"], 0) is (operation == "get_texts")
-    assert subject.log.names()[0] == "cache.read_failed"
 
 
 @pytest.mark.parametrize("name", SUBJECTS)

@@ -215,7 +215,7 @@ def test_what_is_read_again_differs_in_nothing_but_its_body(value: CacheValue, o
     entries = [CacheEntry.make(one, ("a",), 1000, 60) for one in (value, other, value)]
     found = [codec.read(BytesBody(joined(codec, entry))) for entry in entries]
     assert found == entries
-    assert found[0].memo is found[1].memo is found[2].memo
+    assert found[0].identity is found[1].identity is found[2].identity
 
 
 @pytest.mark.parametrize("layout", Layout)
@@ -232,7 +232,7 @@ def test_what_was_worked_out_of_an_entry_is_not_known_of_one_that_differs(layout
     ]
     found = [codec.read(BytesBody(joined(codec, entry))) for entry in entries]
     assert found == entries
-    assert len({id(entry.memo) for entry in found}) == len(entries)
+    assert len({id(entry.identity) for entry in found}) == len(entries)
 
 
 @pytest.mark.parametrize("layout", Layout)

@@ -47,7 +47,7 @@ class World:
     def __post_init__(self) -> None:
         self.kept: CacheHandler = self.handler or MemoryCacheHandler(1_000_000, self.clock)
         runtime = Runtime(FakeFlight(), self.background, self.clock, self.log)
-        self.cache = DataCache(self.kept, runtime, self.schema)
+        self.cache = DataCache(entry_cache(self.kept), runtime, self.schema)
         enter_data_cache(self.cache)
 
     async def entry(self, key: str) -> CacheEntry:

@@ -12,6 +12,7 @@ from tests.fakes.pages import FakePages, FakeResponse
 from tests.fakes.ports import START_MS, FakeBackground, FakeClock, FakeLog
 from tests.fakes.requests import request
 
+from cache.handler import entry_cache
 from cache.keys import KeySchema
 from cache.lease import NoLease
 from cache.memory import MemoryCacheHandler
@@ -108,7 +109,7 @@ class FakeWorker:
         memory = MemoryCacheHandler(100_000_000, self.clock, log=self.log)
         self.cache: CacheHandler = memory if self.handler is None else self.handler
         self.site = site_of(source.build if source else None, self.build_id, self.schema)
-        self.seeder = Seeder(source, self.cache, self.runtime)
+        self.seeder = Seeder(source, entry_cache(self.cache), self.runtime)
         self.store = PageStore(self.site, self.cache, self.seeder, digest, self.runtime)
         self.regeneration = Regeneration(self.site, self.store, self.pages, NoLease(), self.runtime)
         self.page_cache = PageCache(self.site, self.store, self.pages, self.regeneration, self.runtime)

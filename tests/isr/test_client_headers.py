@@ -68,8 +68,8 @@ def test_entries_with_one_memo_have_what_is_made_once_and_each_its_own_body() ->
         assert completed[-1].body is body
         assert body_of(completed[-1].entry, Artifact.RSC) is body
         assert body_of(again.entry, Artifact.RSC) is body
-    assert len({id(one.entry.memo) for one in completed}) == 1
-    assert first.entry.memo is not completed[0].entry.memo
+    assert len({id(one.entry.identity) for one in completed}) == 1
+    assert first.entry.identity is not completed[0].entry.identity
     assert completed[0].entry == completed[2].entry
     assert completed[0].body is first.body
 

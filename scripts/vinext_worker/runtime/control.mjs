@@ -20,18 +20,7 @@ export async function answerControl(request, { settings, bindings, boot, makeSna
 
 const actions = {
   async boot(_given, { boot }) {
-    const { bytecode } = await boot();
-    return Response.json({ compiled: bytecode?.compiled_count ?? 0 });
-  },
-
-  async bytecode(_given, { boot }) {
-    const { bytecode } = await boot();
-    const dumped = bytecode.dump();
-    try {
-      return new Response(dumped.toJs());
-    } finally {
-      dumped.destroy();
-    }
+    await boot();
   },
 
   async snapshot(_given, { makeSnapshot }) {

@@ -3,7 +3,7 @@
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
-import { StartCache } from "./cache.mjs";
+import { SnapshotFolder } from "./snapshots.mjs";
 import { CONTROL, DIRECT, minimalOptions, serviceNames, toMiniflareOptions, workerNames } from "./options.mjs";
 
 // miniflare lies in the project's node_modules, not beside this file.
@@ -38,24 +38,22 @@ function sharedOptions(config, onLog) {
   };
 }
 
-/** Start Python in each isolate, or throw with its traceback; return how many modules the first had to compile. */
+/** Start Python in each isolate, or throw with its traceback. */
 async function bootAll(instance, config) {
-  const [first] = await Promise.all(
+  await Promise.all(
     workerNames(config).map(async (name) => {
-      const { error, compiled } = await (await ask(instance, config, name, "boot")).json();
+      const { error } = await (await ask(instance, config, name, "boot")).json();
       if (error !== undefined) throw new BootError(error);
-      return compiled;
     }),
   );
-  return first;
 }
 
 class BootError extends Error {}
 
-async function ask(instance, { token }, name, action, signal) {
+async function ask(instance, { token }, name, action) {
   const url = await instance.unsafeGetDirectURL(name, CONTROL);
   const headers = { Authorization: `Bearer ${token}` };
-  return await fetch(url, { method: "POST", headers, body: JSON.stringify({ action }), signal });
+  return await fetch(url, { method: "POST", headers, body: JSON.stringify({ action }) });
 }
 
 async function urlsOf(instance, config) {
@@ -72,73 +70,47 @@ async function urlsOf(instance, config) {
 }
 
 /**
- * Return the name of the file with the heap of a started interpreter, made once for a release of Pyodide and this code. Starting
- * without it works too, only slower, so a failure is no more than a line in the log.
+ * Return the configuration with the name of the file that holds the heap of a started interpreter. The file is made once for each
+ * release of Pyodide and of this code. A start without it works too, only more slowly, so a failure is no more than a line in the log.
  */
-async function ensureSnapshot(config, cache) {
-  const name = cache.snapshotName;
-  if (cache.has(name)) return name;
+async function withSnapshot(config) {
+  const folder = await SnapshotFolder.open(config);
+  if (!config.usesSnapshot) return { ...config, snapshot: null };
+  if (folder.has()) return { ...config, snapshot: folder.name };
   const maker = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await minimalOptions(config)) });
   try {
     await maker.ready;
-    await cache.write(name, await download(maker, config, "snapshot"));
-    return name;
+    await folder.write(await takeSnapshot(maker, config));
+    return { ...config, snapshot: folder.name };
   } catch (error) {
     emit("log", { level: "warn", message: `no snapshot of Python was made, so it starts slowly: ${error.message}` });
-    return null;
+    return { ...config, snapshot: null };
   } finally {
     await maker.dispose();
   }
 }
 
-async function download(instance, config, action, signal) {
-  const response = await ask(instance, config, config.worker.name, action, signal);
+async function takeSnapshot(instance, config) {
+  const response = await ask(instance, config, config.worker.name, "snapshot");
   if (!response.ok) throw new Error((await response.json()).error);
   return Buffer.from(await response.arrayBuffer());
 }
 
-// Less than Python waits for the end of this process.
-const KEEPING_MILLISECONDS = 5000;
-
-let keeping = Promise.resolve();
-
-/** Keep what had to be compiled for the next start, while this one already serves. */
-function keepBytecode(instance, config, cache) {
-  keeping = keeping.then(async () => {
-    try {
-      const signal = AbortSignal.timeout(KEEPING_MILLISECONDS); // the Worker serves already, and may hang in a request
-      await cache.write(cache.bytecodeName(config), await download(instance, config, "bytecode", signal));
-    } catch (error) {
-      emit("log", { level: "warn", message: `no bytecode was kept, so the next start compiles again: ${error.message}` });
-    }
-  });
-}
-
-/** The configuration with the names of the files that earlier starts have left, and the cache they are in. */
-async function withCache(given) {
-  const cache = await StartCache.open(given);
-  const snapshot = given.usesSnapshot ? await ensureSnapshot(given, cache) : null;
-  const bytecode = given.usesBytecode ? await cache.bytecodeFor(given) : null;
-  return [{ ...given, snapshot, bytecode }, cache];
-}
-
-async function boot(config, cache) {
-  const compiled = await bootAll(miniflare, config);
+async function boot(config) {
+  await bootAll(miniflare, config);
   emit("ready", await urlsOf(miniflare, config));
-  if (config.usesBytecode && compiled > 0) keepBytecode(miniflare, config, cache);
 }
 
 async function start(given) {
-  const [config, cache] = await withCache(given);
+  const config = await withSnapshot(given);
   miniflare = new Miniflare({ ...sharedOptions(config, (line) => emit("log", line)), ...(await toMiniflareOptions(config)) });
   await miniflare.ready;
-  await boot(config, cache);
+  await boot(config);
 }
 
 /** Try the new sources in a runtime of their own first: until they start, the old ones go on serving. */
 async function reload(given) {
-  await keeping;
-  const [config, cache] = await withCache(given);
+  const config = await withSnapshot(given);
   const trial = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await minimalOptions(config)) });
   try {
     await trial.ready;
@@ -147,7 +119,7 @@ async function reload(given) {
     await trial.dispose();
   }
   await miniflare.setOptions({ ...sharedOptions(config, (line) => emit("log", line)), ...(await toMiniflareOptions(config)) });
-  await boot(config, cache);
+  await boot(config);
 }
 
 async function attempt(action) {
@@ -163,7 +135,6 @@ let stopping = false;
 async function stop() {
   if (stopping) return;
   stopping = true;
-  await keeping;
   await miniflare?.dispose().catch(() => {});
   process.exit(0);
 }

@@ -62,7 +62,7 @@ def describe_import_error() -> str:
     if isinstance(error, TopLevelError):
         return str(error)
     text = "".join(traceback.format_exception(error))
-    own = ('File "host.py"', 'File "bytecode.py"', "_cloudflare.py", 'File "<frozen importlib', 'importlib/__init__.py"')
+    own = ('File "host.py"', "_cloudflare.py", 'File "<frozen importlib', 'importlib/__init__.py"')
     lines, skip = [], False
     for line in text.splitlines():
         if line.startswith('  File "'):

@@ -11,9 +11,7 @@ _PLACES = (("/session/metadata/python_modules/", "python_modules/"), ("/session/
 _SAID_TWICE = re.compile(r"^(Uncaught exception: .*PythonError: Traceback|Uncaught \(in promise\) PythonError: Traceback)")
 # The frames of the runtime's own modules tell nothing about the project, nor do those of the import system, which Python shows
 # where a module of the runtime stands between them.
-_OWN_FRAMES = re.compile(
-    r'^  File "(?:host\.py|bytecode\.py|<frozen importlib\.\w+>)", line \d+, in .*\n(?:    .*\n)*', re.MULTILINE
-)
+_OWN_FRAMES = re.compile(r'^  File "(?:host\.py|<frozen importlib\.\w+>)", line \d+, in .*\n(?:    .*\n)*', re.MULTILINE)
 
 
 @dataclass(frozen=True)

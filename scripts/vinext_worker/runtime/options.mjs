@@ -97,8 +97,6 @@ async function pythonWorkers(config) {
       checkTopLevel: config.checkTopLevel,
       preloaded: PRELOADED,
       snapshot: config.snapshot ?? null,
-      usesBytecode: config.usesBytecode,
-      bytecode: config.bytecode ?? null,
       lockFileInfo: JSON.parse(await readFile(path.join(config.pyodide, "pyodide-lock.json"), "utf8")).info,
       faults: config.faults,
       compatibilityFlags: Object.fromEntries([...PYTHON_FLAGS, ...worker.compatibilityFlags].map((flag) => [flag, true])),
@@ -129,7 +127,7 @@ async function pythonWorkers(config) {
   }));
 }
 
-const OWN = ["worker.mjs", "control.mjs", "bytecode.py", "entropy.py", "host.py"];
+const OWN = ["worker.mjs", "control.mjs", "entropy.py", "host.py"];
 
 /** The files of this folder that run inside the Worker. */
 export const OWN_MODULES = [...OWN.map((name) => path.join(HERE, name)), fileURLToPath(import.meta.url)];

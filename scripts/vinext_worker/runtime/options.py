@@ -49,8 +49,6 @@ class RuntimeOptions:
     """Whether a module global that holds a JavaScript object fails the start, as it fails an upload."""
     snapshot: bool = True
     """Whether Python starts from the heap that an earlier start has kept; False: as a runtime without any, for measuring."""
-    bytecode: bool = True
-    """Whether modules that an earlier start has compiled are imported from that bytecode; False: compiled anew, for measuring."""
     vendored: Path | None = None
     """The folder of vendored packages; None: `python_modules` beside the configuration, else the project's."""
 
@@ -90,7 +88,6 @@ class RuntimeOptions:
             "front": self.log_requests,
             "checkTopLevel": self.check_top_level,
             "usesSnapshot": self.snapshot,
-            "usesBytecode": self.bytecode,
             "worker": {
                 "name": config.name,
                 "mainModule": self._main.stem,

@@ -8,7 +8,6 @@ import { loadPyodide } from "./pyodide.mjs";
 import createPyodideModule from "./pyodide.asm.mjs";
 import filesContents from "./files.bin";
 import filesIndex from "./files.mjs";
-import bytecodeSource from "./bytecode.py";
 import entropySource from "./entropy.py";
 import hostSource from "./host.py";
 import { answerControl, withFaults } from "./control.mjs";
@@ -71,16 +70,13 @@ async function makeSnapshot() {
   return pyodide.makeMemorySnapshot();
 }
 
-/** Import this folder's modules under names that no project has. */
+/** Import this folder's modules, under names that no project has. */
 function addOwnModules(pyodide) {
   writeEntropy(pyodide);
-  for (const [name, filename, source] of [
-    ["_vinext_host", "host.py", hostSource],
-    ["_vinext_bytecode", "bytecode.py", bytecodeSource],
-  ]) {
-    const module = pyodide.runPython(`import sys, types; sys.modules.setdefault("${name}", types.ModuleType("${name}"))`);
-    pyodide.runPython(source, { globals: module.__dict__, filename });
-  }
+  const module = pyodide.runPython(
+    'import sys, types; sys.modules.setdefault("_vinext_host", types.ModuleType("_vinext_host"))',
+  );
+  pyodide.runPython(hostSource, { globals: module.__dict__, filename: "host.py" });
 }
 
 /** For the lines of a traceback too: the heap of an earlier start has the module, but files are no part of a heap. */
@@ -89,10 +85,7 @@ function writeEntropy(pyodide) {
 }
 
 async function load() {
-  const [pyodide, kept] = await Promise.all([
-    startPython(settings.snapshot ? { _loadSnapshot: readFile(cacheFiles, settings.snapshot) } : {}),
-    settings.bytecode && readFile(cacheFiles, settings.bytecode).catch(withoutBytecode),
-  ]);
+  const pyodide = await startPython(settings.snapshot ? { _loadSnapshot: readFile(cacheFiles, settings.snapshot) } : {});
   if (settings.snapshot) writeEntropy(pyodide);
   else addOwnModules(pyodide);
   writeProject(pyodide.FS);
@@ -100,18 +93,14 @@ async function load() {
   pyodide.registerJsModule("_cloudflare_compat_flags", settings.compatibilityFlags);
 
   const host = pyodide.pyimport("_vinext_host");
-  const bytecode = settings.usesBytecode ? pyodide.pyimport("_vinext_bytecode").Bytecode() : null;
-  if (kept) takeUp(bytecode, pyodide.toPy(new Uint8Array(kept)));
-  bytecode?.install(CODE);
   host.prepare_import_path(CODE, VENDORED);
   try {
     await host.import_main.callPromising(settings.mainModule, CODE, VENDORED, settings.checkTopLevel);
   } catch (error) {
     throw new Error(host.describe_import_error(), { cause: error });
   }
-  bytecode?.finish();
-  // A proxy of the function, made once: each look at an attribute makes a new one.
-  return { answer: host.handle, bytecode };
+  // A proxy of the function, made once: each access to the attribute makes a new one.
+  return host.handle;
 }
 
 /** Write the project's files: the index has their names and sizes, in the order in which their bytes follow each other. */
@@ -126,20 +115,6 @@ function writeProject(FS) {
     FS.writeFile(target, new Uint8Array(filesContents, end, size), { canOwn: true });
     end += size;
   }
-}
-
-function takeUp(bytecode, kept) {
-  try {
-    bytecode.load(kept);
-  } catch (error) {
-    withoutBytecode(error);
-  } finally {
-    kept.destroy();
-  }
-}
-
-function withoutBytecode(error) {
-  console.warn(`the bytecode of an earlier start is not used: ${error.message.trim().split("\n").at(-1)}`);
 }
 
 /**
@@ -206,7 +181,7 @@ function entrypointHelper() {
 
 /** Answer one request: a new instance of the class `Default`, and its method `fetch`. */
 async function handle(request, context) {
-  const { answer } = await boot();
+  const answer = await boot();
   try {
     return await answer.callWithOptions({ relaxed: true, promising: true }, request, visibleEnv, context);
   } catch (error) {

@@ -32,7 +32,7 @@ from pages.selection import AsgiChoice, FunctionChoice, OwnChoice
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cache.handler import CacheHandler
+    from cache.handler import EntryCache
     from cache.keys import KeySchema
     from core.runtime import Runtime
     from pages.handler import PageHandler, PageResponse
@@ -177,7 +177,7 @@ def python_pages(choice: AsgiChoice | FunctionChoice | OwnChoice, env: Any, time
     return _SiteCode(TimedPages(pages, name, timeout_ms) if timeout_ms else pages)
 
 
-def data_entrance(handler: CacheHandler, runtime: Runtime, schema: KeySchema) -> Callable[[], None]:
+def data_entrance(handler: EntryCache, runtime: Runtime, schema: KeySchema) -> Callable[[], None]:
     """Return the function that lets a request keep its data in a cache handler."""
     return partial(enter_data_cache, DataCache(handler, runtime, schema))
 
