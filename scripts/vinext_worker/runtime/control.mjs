@@ -6,13 +6,13 @@ const faults = new Map();
 const HANG_MILLISECONDS = 600_000;
 
 /** Answer one request of the host; every answer is JSON, or a value's bytes. */
-export async function answerControl(request, { settings, bindings, boot, makeSnapshot }) {
+export async function answerControl(request, { settings, bindings, boot, makeSnapshot, linesThatRan }) {
   if (request.headers.get("Authorization") !== `Bearer ${settings.token}`) return new Response(null, { status: 403 });
   const { action, ...given } = await request.json();
   const perform = actions[action];
   if (perform === undefined) return Response.json({ error: `unknown action ${action}` }, { status: 400 });
   try {
-    return (await perform(given, { bindings, boot, makeSnapshot })) ?? Response.json({});
+    return (await perform(given, { bindings, boot, makeSnapshot, linesThatRan })) ?? Response.json({});
   } catch (error) {
     return Response.json({ error: error?.message ?? String(error) }, { status: 500 });
   }
@@ -21,6 +21,10 @@ export async function answerControl(request, { settings, bindings, boot, makeSna
 const actions = {
   async boot(_given, { boot }) {
     await boot();
+  },
+
+  lines(_given, { linesThatRan }) {
+    return new Response(linesThatRan?.() ?? "{}");
   },
 
   async snapshot(_given, { makeSnapshot }) {

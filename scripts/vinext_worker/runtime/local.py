@@ -14,9 +14,12 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Self
 
+import httpx2 as httpx
+
 from vinext_worker.errors import ImportFailedError, RuntimeStartError
 from vinext_worker.runtime.control import Control
 from vinext_worker.runtime.logs import LogLine, RequestLine, parse_log, readable
+from vinext_worker.runtime.options import COVERAGE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,6 +102,7 @@ class LocalRuntime:
         Raises ImportFailedError with the traceback where the new sources do not import; the old ones then go on serving.
         """
         options = options or self.options
+        self._write_lines()
         self._command("reload", options.to_wire(self._token))
         self.options = options
         return options
@@ -122,6 +126,8 @@ class LocalRuntime:
     def stop(self) -> None:
         """Stop everything; does nothing where nothing runs."""
         process, self._process = self._process, None
+        if process is not None:
+            self._write_lines()
         for control in self._controls:
             control.close()
         self._controls = ()
@@ -141,6 +147,16 @@ class LocalRuntime:
         self._reader.join()
         assert process.stdout is not None  # noqa: S101 - it was opened with PIPE
         process.stdout.close()
+
+    def _write_lines(self) -> None:
+        """Write the lines that ran, where they are counted; an isolate that does not answer any more has none."""
+        if COVERAGE_FOLDER not in os.environ:
+            return
+        folder = Path(os.environ[COVERAGE_FOLDER])
+        folder.mkdir(parents=True, exist_ok=True)
+        for control in self._controls:
+            with suppress(httpx.HTTPError):
+                (folder / f"{secrets.token_hex(8)}.json").write_text(json.dumps(control.ask("lines")))
 
     def __enter__(self) -> Self:
         return self.start()

@@ -95,6 +95,7 @@ async function pythonWorkers(config) {
       token: config.token,
       mainModule: worker.mainModule,
       checkTopLevel: config.checkTopLevel,
+      countsLines: config.countsLines,
       preloaded: PRELOADED,
       snapshot: config.snapshot ?? null,
       lockFileInfo: JSON.parse(await readFile(path.join(config.pyodide, "pyodide-lock.json"), "utf8")).info,
@@ -127,7 +128,7 @@ async function pythonWorkers(config) {
   }));
 }
 
-const OWN = ["worker.mjs", "control.mjs", "entropy.py", "host.py"];
+const OWN = ["worker.mjs", "control.mjs", "entropy.py", "host.py", "lines.py"];
 
 /** The files of this folder that run inside the Worker. */
 export const OWN_MODULES = [...OWN.map((name) => path.join(HERE, name)), fileURLToPath(import.meta.url)];

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 # What wrangler uploads from the folder of `main`, and what it leaves out of python_modules.
 UPLOADED_SUFFIXES = (".py", ".txt", ".bin", ".html", ".sql")
 _VENDORED = "python_modules"
+
+COVERAGE_FOLDER = "VINEXT_WORKER_COVERAGE"
+"""The environment variable that names a folder for the lines that each isolate has run."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class RuntimeOptions:
             "faults": self.faults,
             "front": self.log_requests,
             "checkTopLevel": self.check_top_level,
+            "countsLines": COVERAGE_FOLDER in os.environ,
             "usesSnapshot": self.snapshot,
             "worker": {
                 "name": config.name,

@@ -10,6 +10,7 @@ import filesContents from "./files.bin";
 import filesIndex from "./files.mjs";
 import entropySource from "./entropy.py";
 import hostSource from "./host.py";
+import linesSource from "./lines.py";
 import { answerControl, withFaults } from "./control.mjs";
 
 const CODE = "/session/metadata";
@@ -92,6 +93,7 @@ async function load() {
   pyodide.registerJsModule("_pyodide_entrypoint_helper", entrypointHelper());
   pyodide.registerJsModule("_cloudflare_compat_flags", settings.compatibilityFlags);
 
+  if (settings.countsLines) countLines(pyodide);
   const host = pyodide.pyimport("_vinext_host");
   host.prepare_import_path(CODE, VENDORED);
   try {
@@ -101,6 +103,16 @@ async function load() {
   }
   // A proxy of the function, made once: each access to the attribute makes a new one.
   return host.handle;
+}
+
+/** Return what ran, as JSON; undefined where lines are not counted. */
+let linesThatRan;
+
+function countLines(pyodide) {
+  const lines = pyodide.toPy({ __name__: "_vinext_lines" });
+  pyodide.runPython(linesSource, { globals: lines, filename: "lines.py" });
+  lines.get("count_lines")(CODE);
+  linesThatRan = lines.get("lines_that_ran");
 }
 
 /** Write the project's files: the index has their names and sizes, in the order in which their bytes follow each other. */
@@ -204,6 +216,6 @@ export class Direct extends cloudflareWorkers.WorkerEntrypoint {
 /** The host's own door: starts Python, reads and writes the key-value store, and makes bindings fail. */
 export class Control extends cloudflareWorkers.WorkerEntrypoint {
   fetch(request) {
-    return answerControl(request, { settings, bindings, boot, makeSnapshot });
+    return answerControl(request, { settings, bindings, boot, makeSnapshot, linesThatRan });
   }
 }
