@@ -157,6 +157,7 @@ class _Trial:
                 if self._is_over:
                     return None if self._error is None else _described(self._error)
                 await asyncio.sleep(0)
+        self._is_over = True
         _abandoned.append(task)
         return "a task did not resume when its promise settled" if self._is_begun else "an eager task did not begin"
 
@@ -165,7 +166,7 @@ class _Trial:
         try:
             await self._settle()
             self.has_settled = True
-            if requests is not None:
+            if requests is not None and not self._is_over:
                 await requests.begin_sample()
         except Exception as error:  # noqa: BLE001 - the reason
             self._error = error
