@@ -6,13 +6,13 @@ import click
 
 from core.errors import VinextWorkerError
 from vinext_worker.check.command import check
-from vinext_worker.copy_command import copy
+from vinext_worker.copy.command import copy
 from vinext_worker.deploy.command import deploy
-from vinext_worker.dev import dev
+from vinext_worker.dev.command import dev
 from vinext_worker.populate.command import populate
-from vinext_worker.prerender_command import prerender
+from vinext_worker.prerender.command import prerender
 from vinext_worker.prune.command import prune
-from vinext_worker.revalidate_command import revalidate
+from vinext_worker.revalidate.command import revalidate
 from vinext_worker.tpr.command import tpr
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from cache.keys import KeySchema
 from core.paths import normalize_path
 from seed.build import Artifact, Build, RouteRecord
-from vinext_worker.check.expectation import Checked, Request, faults
-from vinext_worker.check.page import html_page
-from vinext_worker.page_url import page_url
+from vinext_worker.check.expectation import CheckedAnswer, Request, faults
+from vinext_worker.check.report import html_page
+from vinext_worker.check.run import page_url
 
 if TYPE_CHECKING:
     from tests.fakes.deployments import CommandLine
@@ -104,8 +104,8 @@ def test_urls(path: str, trailing_slash: bool, base_path: str, url: str) -> None
 
 def test_the_page_shows_faults_first_and_escapes_what_it_shows() -> None:
     rows = [
-        Checked(Request("/good", Artifact.HTML, record()), 200, "HIT", "s-maxage=60", 1.0, ()),
-        Checked(Request("/<bad>", Artifact.RSC, record()), None, "", "", None, ("no answer: <script>",)),
+        CheckedAnswer(Request("/good", Artifact.HTML, record()), 200, "HIT", "s-maxage=60", 1.0, ()),
+        CheckedAnswer(Request("/<bad>", Artifact.RSC, record()), None, "", "", None, ("no answer: <script>",)),
     ]
     page = html_page("https://example.com/?<x>", rows)
     assert page.index("&lt;bad&gt;") < page.index("/good")
@@ -123,8 +123,8 @@ def test_what_is_no_url_is_refused(url: str, command_line: CommandLine, tmp_path
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        pytest.param("example.com", "is no URL", id="no URL"),
-        pytest.param("http://example.com", "in the clear", id="no encryption"),
+        pytest.param("example.com", "is not the URL of a Worker", id="no URL"),
+        pytest.param("http://example.com", "unencrypted", id="no encryption"),
     ],
 )
 def test_the_token_is_sent_nowhere_it_could_be_read(url: str, message: str, command_line: CommandLine) -> None:

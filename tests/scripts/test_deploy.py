@@ -11,8 +11,8 @@ import pytest
 from tests.fakes.deployments import FakeDeployment
 
 from vinext_worker.deploy import command
-from vinext_worker.deploy.runner import Finished, ProgramRunner
 from vinext_worker.deploy.steps import Step, run_steps
+from vinext_worker.deploy.wrangler import Finished, ProgramRunner
 from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.fakes.cloudflare import FakeCloudflare
     from tests.fakes.deployments import CommandLine
 
-    from vinext_worker.built_site import BuiltSite
+    from vinext_worker.sites.site_build import SiteBuild
 
 URL = "https://front.example.workers.dev"
 
@@ -65,16 +65,16 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeploymen
     deployment = FakeDeployment.of_pages(tmp_path, {"/": b"<p>", "/a": b"<p>"})
     server = tmp_path / "site" / "dist" / "server"
     (server / "wrangler.json").write_text('{"name": "pages"}')
-    built: list[BuiltSite] = []
+    built: list[SiteBuild] = []
 
-    def site_of(_folder: Path, *_more: object) -> BuiltSite:
+    def site_of(_folder: Path, *_more: object) -> SiteBuild:
         from tests.fakes.builds import built_site  # noqa: PLC0415 - here alone
 
         built.append(built_site(tmp_path / "site", server / "prerendered-routes"))
         return built[-1]
 
-    monkeypatch.setattr(command, "prepare", site_of)
-    monkeypatch.setattr(command, "built_site", site_of)
+    monkeypatch.setattr(command, "build_vinext_site", site_of)
+    monkeypatch.setattr(command, "find_build", site_of)
     return deployment
 
 

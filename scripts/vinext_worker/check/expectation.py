@@ -45,7 +45,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedAnswer:
     """What came back; `faults` is empty where all is well. `first_byte_ms` is None where nothing came."""
 
     request: Request
@@ -69,27 +69,27 @@ class Checked:
 
 def faults(request: Request, build: Build, status: int, headers: Mapping[str, str]) -> tuple[str, ...]:
     """What is not as expected. `headers` looks names up without regard to case."""
-    found: list[str] = []
+    reasons: list[str] = []
     if status != request.expected_status:
-        found.append(f"status {status}, expected {request.expected_status}")
+        reasons.append(f"status {status}, expected {request.expected_status}")
     state = headers.get("X-Vinext-Cache") or ""
     if state not in _STATES:
-        found.append(f"X-Vinext-Cache is {state or 'missing'}, expected HIT or STALE")
+        reasons.append(f"X-Vinext-Cache is {state or 'missing'}, expected HIT or STALE")
     else:
         entry = CacheEntry.make(None, (), 0, request.record.revalidate_seconds, request.record.expire_seconds)
         expected = cached_cache_control(entry, _STATES[state])
         given = headers.get("Cache-Control") or ""
         if given != expected:
-            found.append(f"Cache-Control is {given!r}, expected {expected!r}")
+            reasons.append(f"Cache-Control is {given!r}, expected {expected!r}")
     content_type = (headers.get("Content-Type") or "").lower()
     if request.artifact is Artifact.RSC:
         if not content_type.startswith("text/x-component"):
-            found.append(f"Content-Type is {content_type or 'missing'}, expected text/x-component")
+            reasons.append(f"Content-Type is {content_type or 'missing'}, expected text/x-component")
         wanted = build.rsc_headers.get(_COMPATIBILITY)
         if wanted is not None and headers.get(_COMPATIBILITY) != wanted:
-            found.append(
+            reasons.append(
                 f"{_COMPATIBILITY} is {headers.get(_COMPATIBILITY)!r}, expected {wanted!r}: clients reload the whole page"
             )
     elif request.artifact is Artifact.HTML and not content_type.startswith("text/html"):
-        found.append(f"Content-Type is {content_type or 'missing'}, expected text/html")
-    return tuple(found)
+        reasons.append(f"Content-Type is {content_type or 'missing'}, expected text/html")
+    return tuple(reasons)

@@ -14,7 +14,7 @@ from vinext_worker.errors import RemoteError, UserError
 if TYPE_CHECKING:
     from vinext_worker.cloudflare.client import Cloudflare
 
-MOST_PATHS = 10_000
+MAX_PATHS = 10_000
 """The most rows that one query gives."""
 
 _QUERY = """
@@ -72,14 +72,14 @@ async def find_zone(cloudflare: Cloudflare, host: str) -> str:
 async def paths_asked_for(
     cloudflare: Cloudflare, zone: str, host: str, hours: int, now: datetime | None = None
 ) -> list[PathCount]:
-    """The paths of the last hours, the most wanted first, at most `MOST_PATHS`."""
+    """The paths of the last hours, the most wanted first, at most `MAX_PATHS`."""
     end = now or datetime.now(UTC)
     variables = {
         "zone": zone,
         "host": host,
         "from": (end - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "to": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "limit": MOST_PATHS,
+        "limit": MAX_PATHS,
     }
     what = f"asking for the traffic of {host}"
     answer = await cloudflare.ask("POST", "/graphql", what, body={"query": _QUERY, "variables": variables})

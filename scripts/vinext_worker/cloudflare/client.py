@@ -5,15 +5,15 @@ import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
+from vinext_worker.cloudflare.retrying_client import RetryingClient
 from vinext_worker.errors import RemoteError, UserError
-from vinext_worker.retrying_client import RetryingClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import httpx2 as httpx
 
-    from vinext_worker.wrangler_config import WranglerConfig
+    from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 
 TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - a name, not a token
 ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
@@ -97,5 +97,5 @@ async def find_account(cloudflare: Cloudflare, config: WranglerConfig, environme
     accounts = [account["id"] for account in answer.get("result") or ()]
     if len(accounts) == 1:
         return str(accounts[0])
-    found = "several accounts" if accounts else "no account"
-    raise UserError(f"the token can see {found}; set {ACCOUNT_VARIABLE}, or account_id in {config.path}")
+    visible = "several accounts" if accounts else "no account"
+    raise UserError(f"the token can see {visible}; set {ACCOUNT_VARIABLE}, or account_id in {config.path}")

@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from vinext_worker.cloudflare.client import Cloudflare
-    from vinext_worker.wrangler_config import WranglerConfig
+    from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 
 CACHE_BINDING = "VINEXT_CACHE"
-MOST_BULK_KEYS = 10_000
-MOST_BULK_BYTES = 95 * 1000 * 1000
+MAX_BULK_KEYS = 10_000
+MAX_BULK_BYTES = 95 * 1000 * 1000
 _NAMESPACE_ID = re.compile(r"[0-9a-f]{32}")
 _UNSET_ID = "0" * 32
 
 
 def namespace_id(config: WranglerConfig) -> str:
     """The id of the namespace that keeps the pages; raises ConfigurationError where the configuration has none."""
-    found = config.kv_namespaces.get(CACHE_BINDING)
+    namespace = config.kv_namespaces.get(CACHE_BINDING)
     where = f"{config.path}{f' (environment {config.environment})' if config.environment else ''}"
-    if found is None:
+    if namespace is None:
         raise ConfigurationError(f"{where} has no KV namespace bound as {CACHE_BINDING}; add [[kv_namespaces]] with that binding")
-    if not _NAMESPACE_ID.fullmatch(found) or found == _UNSET_ID:
+    if not _NAMESPACE_ID.fullmatch(namespace) or namespace == _UNSET_ID:
         raise ConfigurationError(
-            f"{where}: the id of {CACHE_BINDING} is no namespace's ({found!r}); "
+            f"{where}: the id of {CACHE_BINDING} is no namespace's ({namespace!r}); "
             f"make one with `npx wrangler kv namespace create {CACHE_BINDING}` and put its id there"
         )
-    return found
+    return namespace
 
 
 class RemoteNamespace:

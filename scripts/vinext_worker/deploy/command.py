@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from vinext_worker.configuration import Deployment, configuration_options, json_option
-from vinext_worker.copying import copy_build
-from vinext_worker.deploy.runner import ProgramRunner
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.deploy.steps import Step, run_steps
-from vinext_worker.deploy.wrangler import Wrangler
+from vinext_worker.deploy.wrangler import ProgramRunner, Wrangler
 from vinext_worker.errors import UserError
-from vinext_worker.output import Output
-from vinext_worker.python_site import PythonSite
-from vinext_worker.site import built_site, prepare
+from vinext_worker.sites.python_project import PythonProject
+from vinext_worker.sites.site_build import build_vinext_site, find_build
+from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
-    from vinext_worker.built_site import BuiltSite
-    from vinext_worker.deploy.runner import Runner
     from vinext_worker.deploy.steps import StepResult
+    from vinext_worker.deploy.wrangler import Runner
+    from vinext_worker.sites.site_build import SiteBuild
 
 _STYLES = {"done": "green", "skipped": "dim", "failed": "red", "not done": "yellow"}
 
@@ -81,12 +80,12 @@ def deploy(  # noqa: PLR0913 - the command line
         # The app's own build reads it.
         os.environ["CLOUDFLARE_ENV"] = environment
     output = Output(as_json)
-    python_site = PythonSite.find(site.resolve())
-    path = config_path or (python_site.config.path if python_site else None)
+    python_project = PythonProject.find(site.resolve())
+    path = config_path or (python_project.config.path if python_project else None)
     deployment = Deployment.read(path, environment)
     options = DeployOptions(dry_run, skip_build, not no_populate_kv, with_tpr, not no_check, sample, url)
     runner = ProgramRunner(lambda line: output.line(f"  {line}", "dim"))
-    results = Deploy(site, python_site, deployment, options, output, runner).run()
+    results = Deploy(site, python_project, deployment, options, output, runner).run()
     output.document({"dryRun": dry_run, "complete": all(result.state != "failed" for result in results), "steps": _rows(results)})
     failed = next((result for result in results if result.state == "failed"), None)
     if failed is not None:
@@ -99,20 +98,20 @@ class Deploy:
     def __init__(  # noqa: PLR0913, PLR0917 - what a deploy consists of
         self,
         site: Path,
-        python_site: PythonSite | None,
+        python_project: PythonProject | None,
         deployment: Deployment,
         options: DeployOptions,
         output: Output,
         runner: Runner,
     ) -> None:
         self._site = site
-        self._python_site = python_site
+        self._python_project = python_project
         self._deployment = deployment
         self._options = options
         self._output = output
         # What the steps say in documents of their own is no part of this one.
         self._quiet = Output(as_json=False, console=output.console) if not output.as_json else _silent(output)
-        self._wrangler = Wrangler(deployment.project, runner, dry_run=options.dry_run)
+        self._wrangler = Wrangler(deployment.checkout, runner, dry_run=options.dry_run)
         self._urls: list[str] = []
 
     def run(self) -> list[StepResult]:
@@ -139,12 +138,12 @@ class Deploy:
         ]
 
     def _build(self) -> str:
-        if self._python_site is None:
-            built = prepare(self._site, self._deployment.project, self._output.console)
+        if self._python_project is None:
+            built = build_vinext_site(self._site, self._deployment.checkout, self._output.console)
             return f"vinext {built.vinext_version} in {built.root}"
-        from vinext_worker.prerender_command import run_prerender  # noqa: PLC0415 - brings the local runtime with it
+        from vinext_worker.prerender.command import run_prerender  # noqa: PLC0415 - brings the local runtime with it
 
-        report = run_prerender(self._python_site, self._deployment.project, self._quiet, may_be_empty=True)
+        report = run_prerender(self._python_project, self._deployment.checkout, self._quiet, may_be_empty=True)
         if report.failed:
             path, reason = report.failed[0]
             raise UserError(
@@ -152,11 +151,11 @@ class Deploy:
             )
         return f"{report.rendered} pages made, {len(report.skipped)} left to their first visitor"
 
-    def _built(self) -> BuiltSite:
-        return built_site(self._site)
+    def _site_build(self) -> SiteBuild:
+        return find_build(self._site)
 
     def _copy(self) -> str:
-        report = copy_build(self._built(), self._deployment.assets_directory)
+        report = copy_build(self._site_build(), self._deployment.assets_directory)
         return f"build {report.build_id}: {report.routes} pages, {report.skipped_routes} not served from the build"
 
     def _populate(self) -> str:
@@ -184,10 +183,10 @@ class Deploy:
         return f"{report.written} entries written"
 
     def _no_pages(self) -> str:
-        return "a Python site makes its pages in the Worker itself" if self._python_site is not None else ""
+        return "a Python site makes its pages in the Worker itself" if self._python_project is not None else ""
 
     def _deploy_pages(self) -> str:
-        self._wrangler.deploy(self._built().server_config, None)
+        self._wrangler.deploy(self._site_build().server_config, None)
         return "a dry run: not deployed" if self._options.dry_run else "live"
 
     def _deploy_worker(self) -> str:

@@ -1,31 +1,78 @@
-"""`wrangler deploy`, with the Node.js of the toolchain."""
+"""`wrangler deploy`, run with the pinned Node.js."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vinext_worker.errors import ToolError
 
 if TYPE_CHECKING:
-    from vinext_worker.deploy.runner import Runner
-    from vinext_worker.toolchain import Project
+    from collections.abc import Callable, Mapping, Sequence
+
+    from vinext_worker.checkout import Checkout
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a program ended, and the last of what it said."""
+
+    status: int
+    output: str
+
+
+class Runner(Protocol):
+    """Runs a program to its end."""
+
+    def run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str | None]) -> Finished:
+        """Run in a folder; `variables` are over this process's environment, None takes one away."""
+
+
+class ProgramRunner:
+    """Runs programs for real, and hands on each line they say."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+
+    def run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str | None]) -> Finished:
+        environment = {name: value for name, value in os.environ.items() if name not in variables}
+        environment |= {name: value for name, value in variables.items() if value is not None}
+        lines: list[str] = []
+        with subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            assert process.stdout is not None  # noqa: S101 - it was opened with PIPE
+            for line in process.stdout:
+                lines.append(line.rstrip())
+                self._on_line(line.rstrip())
+        return Finished(process.returncode, "\n".join(lines[-40:]))
 
 
 class Wrangler:
     """Deploys one Worker after the other."""
 
-    def __init__(self, project: Project, runner: Runner, *, dry_run: bool) -> None:
-        self._project = project
+    def __init__(self, checkout: Checkout, runner: Runner, *, dry_run: bool) -> None:
+        self._checkout = checkout
         self._runner = runner
         self._dry_run = dry_run
 
     def deploy(self, config: Path, environment: str | None) -> list[str]:
         """Deploy the Worker of a configuration; gives the URLs that wrangler names. Raises ToolError where it fails."""
-        script = self._project.node_modules / "wrangler" / "bin" / "wrangler.js"
-        command = [str(self._project.node), str(script), "deploy", "--config", str(config)]
+        script = self._checkout.node_modules / "wrangler" / "bin" / "wrangler.js"
+        command = [str(self._checkout.node), str(script), "deploy", "--config", str(config)]
         command += ["--env", environment] if environment else []
         with tempfile.TemporaryDirectory(prefix="vinext-deploy-") as folder:
             if self._dry_run:

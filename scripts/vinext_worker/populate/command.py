@@ -11,15 +11,14 @@ import click
 from seed.build import Skipped
 from seed.entries import seed_entries
 from seed.from_directory import open_directory
-from vinext_worker.configuration import Deployment, configuration_options, json_option
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.errors import UserError
-from vinext_worker.output import Output
 from vinext_worker.populate.journal import Journal
-from vinext_worker.populate.populator import Destination
-from vinext_worker.populate.registry import find_populator, populator_names
+from vinext_worker.populate.populator import Destination, find_populator, populator_names
 from vinext_worker.populate.report import PopulateReport
 from vinext_worker.populate.run import RunOptions
 from vinext_worker.populate.run import populate as run_populate
+from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -134,7 +133,7 @@ async def populate_items(  # noqa: PLR0913, PLR0917 - what a run consists of
 ) -> PopulateReport:
     """Populate with entries of a build wherever they come from, and show what came of it. Raises UserError."""
     destination = Destination(
-        deployment.project,
+        deployment.checkout,
         deployment.config,
         deployment.settings,
         deployment.schema_of(build),

@@ -17,7 +17,7 @@ from core.errors import CorruptValueError, InvalidArgumentError, ValueTooLargeEr
 from core.javascript import json_text
 from core.log import SILENT_LOG
 from vinext_worker.cloudflare.client import Cloudflare, find_account
-from vinext_worker.cloudflare.kv_namespace import MOST_BULK_BYTES, MOST_BULK_KEYS, RemoteNamespace, namespace_id
+from vinext_worker.cloudflare.kv_namespace import MAX_BULK_BYTES, MAX_BULK_KEYS, RemoteNamespace, namespace_id
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def value_bytes(record: KVRecord) -> bytes:
 class KVPopulator:
     """The namespace that the wrangler configuration binds as VINEXT_CACHE."""
 
-    limits = Limits(MOST_BULK_KEYS, MOST_BULK_BYTES, _BATCH_BYTES)
+    limits = Limits(MAX_BULK_KEYS, MAX_BULK_BYTES, _BATCH_BYTES)
 
     def __init__(self, destination: Destination) -> None:
         self._config = destination.config
@@ -108,15 +108,15 @@ class KVPopulator:
         for turn in range(_READS):
             # A read may come from a place that a write reaches later.
             await asyncio.sleep(_READ_AGAIN_SECONDS if turn else 0)
-            found = await self._namespace.get(parcel.key)
-            if found is None:
+            stored = await self._namespace.get(parcel.key)
+            if stored is None:
                 wrong = "it is not there"
                 continue
-            metadata = None if found.metadata is None else json.loads(found.metadata)
-            if found.buffer.to_bytes() == wanted and metadata == sent.get("metadata"):
+            metadata = None if stored.metadata is None else json.loads(stored.metadata)
+            if stored.buffer.to_bytes() == wanted and metadata == sent.get("metadata"):
                 return None
             try:
-                await self._encoder.codec.read_value(found)
+                await self._encoder.codec.read_value(stored)
             except CorruptValueError as error:
                 wrong = f"what is there is no entry: {error}"
             else:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-MOST_SHOWN = 1000
+MAX_SHOWN = 1000
 
 
 @dataclass
@@ -14,7 +14,7 @@ class Faults:
 
     def add(self, name: str, reason: str) -> None:
         self.count += 1
-        if len(self.first) < MOST_SHOWN:
+        if len(self.first) < MAX_SHOWN:
             self.first.append((name, reason))
 
     def to_document(self) -> dict[str, object]:

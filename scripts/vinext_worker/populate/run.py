@@ -81,8 +81,8 @@ class _Run:
         self._report = report
         self._options = options
         self._on_progress = on_progress
-        self._most_parcels = min(limits.most_parcels, options.batch_entries or limits.most_parcels)
-        self._most_bytes = min(limits.most_bytes, limits.batch_bytes)
+        self._max_parcels = min(limits.max_parcels, options.batch_entries or limits.max_parcels)
+        self._max_bytes = min(limits.max_bytes, limits.batch_bytes)
         # A batch of one large entry may be larger than usual; then fewer are under way.
         self._budget = limits.in_flight * limits.batch_bytes
         self._in_flight = limits.in_flight
@@ -115,7 +115,7 @@ class _Run:
                     continue
                 # The commas and brackets around a pair count too.
                 parcel_size = len(parcel.payload) + 2
-                if batch and (len(batch) >= self._most_parcels or size + parcel_size > self._most_bytes):
+                if batch and (len(batch) >= self._max_parcels or size + parcel_size > self._max_bytes):
                     await self._start(batch, size)
                     batch, size, now = [], 0, time.time()
                 batch.append(parcel)

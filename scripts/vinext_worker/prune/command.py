@@ -11,10 +11,9 @@ from cache.keys import kv_entry_prefix
 from cache.stored import Codec
 from core.errors import CorruptValueError
 from seed.from_directory import open_directory
-from vinext_worker.configuration import Deployment, configuration_options, json_option
-from vinext_worker.output import Output
-from vinext_worker.prune.key_build import key_build
-from vinext_worker.prune.plan import StoredBuild, plan_prune
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.prune.plan import StoredBuild, key_build, plan_prune
+from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -123,13 +122,13 @@ async def _named(remote: RemoteNamespace, prefixes: list[str]) -> AsyncIterator[
 
 
 async def _remove(remote: RemoteNamespace, prefixes: list[str], build_ids: set[str]) -> None:
-    from vinext_worker.cloudflare.kv_namespace import MOST_BULK_KEYS  # noqa: PLC0415 - see above
+    from vinext_worker.cloudflare.kv_namespace import MAX_BULK_KEYS  # noqa: PLC0415 - see above
 
     batch: list[str] = []
     async for name, build_id in _named(remote, prefixes):
         if build_id in build_ids:
             batch.append(name)
-        if len(batch) == MOST_BULK_KEYS:
+        if len(batch) == MAX_BULK_KEYS:
             await remote.delete_bulk(batch)
             batch = []
     if batch:

@@ -10,11 +10,11 @@ import click
 
 from isr.site import site_of
 from seed.from_directory import open_directory
-from vinext_worker.configuration import Deployment, configuration_options, json_option
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.errors import UserError
-from vinext_worker.output import Output
 from vinext_worker.populate.command import PopulateOptions, populate_items
 from vinext_worker.populate.run import RunOptions
+from vinext_worker.terminal.output import Output, json_option
 from vinext_worker.tpr.selection import select
 
 if TYPE_CHECKING:
@@ -142,19 +142,19 @@ def _server(site: Path | None, from_url: str | None) -> Iterator[str]:
     if from_url is not None or site is None:
         yield from_url or ""
         return
-    from vinext_worker.python_site import PythonSite  # noqa: PLC0415 - only where it is needed
-    from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions  # noqa: PLC0415 - only where it is needed
-    from vinext_worker.site import built_site  # noqa: PLC0415 - likewise
-    from vinext_worker.toolchain import Project  # noqa: PLC0415 - likewise
-    from vinext_worker.wrangler_config import WranglerConfig  # noqa: PLC0415 - likewise
+    from vinext_worker.checkout import Checkout  # noqa: PLC0415 - likewise
+    from vinext_worker.cloudflare.wrangler_config import WranglerConfig  # noqa: PLC0415 - likewise
+    from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions  # noqa: PLC0415 - only where it is needed
+    from vinext_worker.sites.python_project import PythonProject  # noqa: PLC0415 - only where it is needed
+    from vinext_worker.sites.site_build import find_build  # noqa: PLC0415 - likewise
 
-    if PythonSite.find(site.resolve()) is not None:
+    if PythonProject.find(site.resolve()) is not None:
         raise UserError(f"{site} is a Python site: run it, such as with `vinext-worker dev`, and name its address with --from")
-    project = Project.find()
-    built = built_site(site)
+    checkout = Checkout.find()
+    built = find_build(site)
     service = BuildService(built.server_config)
-    config = WranglerConfig.read(project.configuration)
-    with LocalRuntime(RuntimeOptions(config=config, project=project, services={"PAGES": service})) as runtime:
+    config = WranglerConfig.read(checkout.configuration)
+    with LocalRuntime(RuntimeOptions(config=config, checkout=checkout, services={"PAGES": service})) as runtime:
         yield runtime.service_urls["PAGES"]
 
 

@@ -48,27 +48,27 @@ class Selection:
         return sum(candidate.requests for candidate in self.chosen) / self.requests if self.requests else 0.0
 
 
-def select(paths: Iterable[PathCount], site: Site, coverage: float, most_pages: int) -> Selection:
+def select(paths: Iterable[PathCount], site: Site, coverage: float, max_pages: int) -> Selection:
     """Choose pages until they cover a share of all requests for pages; `coverage` is from 0 to 1."""
     counts: Counter[str] = Counter()
     lookups: dict[str, Lookup] = {}
     skipped: list[tuple[str, str]] = []
     for row in paths:
-        found = _page(row.path, site)
-        if isinstance(found, str):
-            skipped.append((row.path, found))
+        lookup = _page(row.path, site)
+        if isinstance(lookup, str):
+            skipped.append((row.path, lookup))
             continue
         # One page in several spellings, or with and without its slash, is one page.
-        counts[found.path] += row.requests
-        lookups.setdefault(found.path, found)
+        counts[lookup.path] += row.requests
+        lookups.setdefault(lookup.path, lookup)
     requests = counts.total()
     chosen: list[Candidate] = []
     reached = 0
     for path, count in counts.most_common():
         if reached >= coverage * requests:
             skipped.append((path, "the coverage is reached without it"))
-        elif len(chosen) >= most_pages:
-            skipped.append((path, f"there are {most_pages} pages already (--limit)"))
+        elif len(chosen) >= max_pages:
+            skipped.append((path, f"there are {max_pages} pages already (--limit)"))
         else:
             chosen.append(Candidate(lookups[path], count))
             reached += count
@@ -85,8 +85,8 @@ def _page(path: str, site: Site) -> Lookup | str:
     elif site.trailing_slash and not path.endswith("/"):
         path = f"{path}/"
     match look_up(PageRequest("GET", "", path, "", {}), site):
-        case Lookup() as found:
-            return found
+        case Lookup() as lookup:
+            return lookup
         case PassBy(reason):
             return reason
         case Hidden():
