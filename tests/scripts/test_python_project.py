@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+from importlib.metadata import distributions
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,8 +62,9 @@ def test_a_wrong_main_is_named(folder: Path, main: str, message: str) -> None:
 
 def test_a_module_with_a_name_of_the_workers_is_refused(folder: Path) -> None:
     names = worker_names(PROJECT)
-    assert {"cache", "pages", "edge", "isr", "vinext"} <= names
-    assert "entry" not in names
+    assert {path.name for path in (PROJECT.root / "src").iterdir() if path.is_dir() and path.name != "__pycache__"} <= names
+    assert {"workers", "asgi"} <= names
+    assert not {name for name in names if "." in name or "-" in name or name == "entry"}
     found(folder).require_own_names(names)
     (folder / "src" / "pages").mkdir()
     with pytest.raises(UserError, match="is hidden by the Worker's own package pages"):
@@ -83,11 +86,78 @@ def test_the_workers_packages_are_installed_and_kept_up_to_date(folder: Path) ->
     assert not (packages / "left_over.py").exists()
 
 
+def wheel(folder: Path, name: str, *files: str, version: str = "1.0") -> None:
+    """Write a wheel that has these files and nothing in them."""
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        for file in files:
+            archive.writestr(file, "")
+        metadata = f"{name}-{version}.dist-info"
+        archive.writestr(f"{metadata}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        archive.writestr(f"{metadata}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{metadata}/RECORD", "")
+
+
+def require(folder: Path, wheels: Path, *names: str) -> None:
+    (folder / "requirements.txt").write_text("\n".join(("--no-index", f"--find-links {wheels}", *names)))
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        pytest.param("cache/__init__.py", "cache", id="a folder"),
+        pytest.param("cache/deep/module.py", "cache", id="a folder without __init__"),
+        pytest.param("cache.py", "cache", id="a single module"),
+        pytest.param("cache.cpython-311-x86_64-linux-gnu.so", "cache", id="a native module"),
+        pytest.param("seed/__init__.py", "seed", id="another folder"),
+        pytest.param("vinext/extra.py", "vinext", id="a part of what sites import"),
+        pytest.param("workers/extra.py", "workers", id="the SDK"),
+        pytest.param("asgi.py", "asgi", id="a single module of the SDK"),
+    ],
+)
+def test_a_package_with_a_name_of_the_workers_is_refused(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, file: str, name: str
+) -> None:
+    wheels = tmp_path_factory.mktemp("wheels")
+    wheel(wheels, "harmless", "harmless/__init__.py", "bin/cache", "tests/cache.py")
+    wheel(wheels, "tiny_store", "tiny_store/cache.py", file)
+    require(folder, wheels, "harmless", "tiny-store")
+    for _ in range(2):
+        with pytest.raises(UserError) as failure:
+            install_python_packages(found(folder), PROJECT, QUIET)
+        assert str(failure.value) == (
+            f"{folder / 'requirements.txt'}: the package tiny_store has `{name}` at its top level, and so has the Worker "
+            "itself; remove the package from that file, or replace it with one that uses other names"
+        )
+    assert not (folder / "python_modules").exists()
+
+
+def test_a_package_may_have_such_names_below_its_own(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    wheels = tmp_path_factory.mktemp("wheels")
+    wheel(wheels, "tiny", "tiny/cache.py", "tiny/workers/__init__.py", "bin/cache", "tests/cache.py", "cache-stubs/__init__.pyi")
+    require(folder, wheels, "tiny")
+    install_python_packages(found(folder), PROJECT, QUIET)
+    assert (folder / "python_modules" / "tiny" / "cache.py").is_file()
+
+
+@pytest.mark.parametrize("is_same", [True, False], ids=["the same release", "another release"])
+def test_the_workers_own_packages_may_be_required_in_the_same_release(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, *, is_same: bool
+) -> None:
+    [own] = distributions(name="pyodide-http", path=[str(PROJECT.root / "python_modules")])
+    wheels = tmp_path_factory.mktemp("wheels")
+    wheel(wheels, "pyodide_http", "pyodide_http/__init__.py", version=own.version if is_same else "0.0.1")
+    require(folder, wheels, "pyodide-http")
+    if is_same:
+        install_python_packages(found(folder), PROJECT, QUIET)
+    else:
+        with pytest.raises(UserError, match="the package pyodide_http has `pyodide_http` at its top level"):
+            install_python_packages(found(folder), PROJECT, QUIET)
+
+
 def test_native_code_of_this_machine_is_left_out(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    package = tmp_path_factory.mktemp("wheel")
-    (package / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "build"\nbackend-path = ["."]\n')
-    (package / "build.py").write_text(BACKEND)
-    (folder / "requirements.txt").write_text(f"{package}\n")
+    wheels = tmp_path_factory.mktemp("wheels")
+    wheel(wheels, "tiny", "tiny.py", "tiny_native.so")
+    require(folder, wheels, "tiny")
     install_python_packages(found(folder), PROJECT, QUIET)
     assert (folder / "python_modules" / "tiny.py").is_file()
     assert not (folder / "python_modules" / "tiny_native.so").exists()
@@ -103,19 +173,3 @@ def test_pip_that_fails_is_told_with_its_words(folder: Path, capsys: pytest.Capt
 def test_a_site_that_is_not_pre_rendered_says_so(folder: Path) -> None:
     with pytest.raises(UserError, match="run `vinext-worker prerender"):
         find_build(folder)
-
-
-BACKEND = """
-import zipfile
-
-
-def build_wheel(directory, *_):
-    name = "tiny-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(f"{directory}/{name}", "w") as wheel:
-        wheel.writestr("tiny.py", "")
-        wheel.writestr("tiny_native.so", "")
-        wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: tiny\\nVersion: 1.0\\n")
-        wheel.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
-    return name
-"""
