@@ -118,23 +118,3 @@ def test_the_page_shows_faults_first_and_escapes_what_it_shows() -> None:
 def test_what_is_no_url_is_refused(url: str, command_line: CommandLine, tmp_path: object) -> None:
     said = command_line.run("check", url, "--from", tmp_path)
     assert (said.status, "is no URL" in said.err) == (1, True)
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        pytest.param("example.com", "is not the URL of a Worker", id="no URL"),
-        pytest.param("http://example.com", "unencrypted", id="no encryption"),
-    ],
-)
-def test_the_token_is_sent_nowhere_it_could_be_read(url: str, message: str, command_line: CommandLine) -> None:
-    command_line.set({"VINEXT_ADMIN_TOKEN": "secret-of-the-worker"})
-    said = command_line.run("revalidate", url, "--tag", "a")
-    assert (said.status, message in said.err) == (1, True)
-    assert "secret-of-the-worker" not in said.err
-
-
-def test_without_a_token_revalidate_says_what_to_do(command_line: CommandLine) -> None:
-    said = command_line.run("revalidate", "https://example.com", "--tag", "a")
-    assert (said.status, "wrangler secret put VINEXT_ADMIN_TOKEN" in said.err) == (1, True)
-    assert command_line.run("revalidate", "https://example.com").status == 2

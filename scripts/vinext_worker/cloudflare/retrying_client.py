@@ -164,7 +164,7 @@ def _retry_after(value: str | None) -> float | None:
     """Seconds or a date; None for neither."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.strip().isascii() and value.strip().isdigit():
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
