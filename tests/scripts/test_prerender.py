@@ -31,7 +31,7 @@ def test_pages_that_failed_end_it_with_1(site: Path, monkeypatch: pytest.MonkeyP
     done = CliRunner().invoke(cli, ["prerender", str(site)])
     assert done.exit_code == 1
     assert [line.strip() for line in done.output.splitlines()] == [
-        "build b1: 2 pages made",
+        "build b1: 2 pages rendered",
         "skipped: 1",
         "/a: no period",
         "failed: 1",

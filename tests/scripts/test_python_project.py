@@ -51,7 +51,7 @@ def test_other_folders_are_none(folder: Path, text: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("main", "message"), [("src/missing.py", "does not exist"), ("entry.py", "must lie in a folder of its own")]
+    ("main", "message"), [("src/missing.py", "does not exist"), ("entry.py", "must be in a folder of its own")]
 )
 def test_a_wrong_main_is_named(folder: Path, main: str, message: str) -> None:
     (folder / "entry.py").write_text("")

@@ -86,10 +86,10 @@ def test_local_secrets_come_over_the_variables(tmp_path: Path) -> None:
     [
         pytest.param("name = ", "does not parse", id="not toml"),
         pytest.param('name = "a"', "compatibility_date is missing", id="no date"),
-        pytest.param("compatibility_date = 2026", "compatibility_date must be a text, not 2026", id="a date of the wrong type"),
+        pytest.param("compatibility_date = 2026", "compatibility_date must be a string, not 2026", id="a date of the wrong type"),
         pytest.param('compatibility_date = "d"\nvars = 3', "vars must be a table", id="vars"),
         pytest.param(
-            'compatibility_date = "d"\ncompatibility_flags = "x"', "compatibility_flags must be a list of texts", id="flags"
+            'compatibility_date = "d"\ncompatibility_flags = "x"', "compatibility_flags must be a list of strings", id="flags"
         ),
         pytest.param('compatibility_date = "d"\nservices = ["x"]', "services must be a list of tables", id="services"),
         pytest.param(
@@ -115,7 +115,7 @@ def test_a_missing_file_and_one_without_a_table_are_named(tmp_path: Path) -> Non
     with pytest.raises(ConfigurationError, match="cannot be read"):
         WranglerConfig.read(tmp_path / "wrangler.toml")
     (tmp_path / "wrangler.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="must hold a table of settings"):
+    with pytest.raises(ConfigurationError, match="must contain a table of settings"):
         WranglerConfig.read(tmp_path / "wrangler.json")
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A folder of copied pages, or a build's dist/server.  [default: the configuration's assets]",
 )
-@click.option("--sample", type=click.IntRange(1), metavar="N", help="So many pages, drawn at random.  [default: all]")
-@click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write one page to look at.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Check N random pages.  [default: all]")
+@click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the result as an HTML page.")
 @json_option
 def check(  # noqa: PLR0913 - the command line
     *,
@@ -39,9 +39,9 @@ def check(  # noqa: PLR0913 - the command line
     html_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Ask the app at URL for the build's pages, HTML and RSC, and say what does not come from its cache as it should.
+    """Request the build's pages from the app at URL, as HTML and RSC, and check that they come from its cache.
 
-    Ends with 1 where something is not as expected.
+    The command exits with 1 if an answer is not as expected.
 
     \b
     Examples:
@@ -56,7 +56,7 @@ def check(  # noqa: PLR0913 - the command line
 
 
 def run_check(url: str, folder: Path, sample: int | None, html_file: Path | None, output: Output) -> list[CheckedAnswer]:
-    """Check, and show what came of it. Raises UserError for what is no URL, and where there is nothing to check."""
+    """Check, and show the result; raise UserError if `url` is no URL, or if there is nothing to check."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UserError(f"{url!r} is no URL; write it as https://HOST")

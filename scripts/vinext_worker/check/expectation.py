@@ -1,4 +1,4 @@
-"""What an answer must be, and what of it is not so. No I/O."""
+"""The expected answer to a request, and how an answer differs from it. No I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STATES = {"HIT": Freshness.FRESH, "STALE": Freshness.STALE}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One form of a page, and what the build says of it."""
+    """A request for one form of a page, with the build's record of the page."""
 
     url_path: str
     artifact: Artifact
@@ -29,24 +29,24 @@ class Request:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Those that ask for this form."""
+        """The headers that request this form."""
         return {"RSC": "1", "Accept": "text/x-component"} if self.artifact is Artifact.RSC else {"Accept": "text/html,*/*;q=0.8"}
 
     @property
     def expected_status(self) -> int:
-        """What the build recorded; a redirect's payload tells vinext's client itself where to go, so it is a 200."""
+        """The recorded status, but 200 for a redirect's payload, which itself tells vinext's client where to go."""
         is_payload = self.artifact is Artifact.RSC and self.record.status in REDIRECTS
         return 200 if is_payload else self.record.status
 
     @property
     def target(self) -> str:
-        """Path and query."""
+        """The path and query."""
         return f"{self.url_path}?_rsc" if self.artifact is Artifact.RSC else self.url_path
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedAnswer:
-    """What came back; `faults` is empty where all is well. `first_byte_ms` is None where nothing came."""
+    """An answer; `faults` is empty if all is well. `status` and `first_byte_ms` are None if there was no answer."""
 
     request: Request
     status: int | None
@@ -68,7 +68,7 @@ class CheckedAnswer:
 
 
 def faults(request: Request, build: Build, status: int, headers: Mapping[str, str]) -> tuple[str, ...]:
-    """What is not as expected. `headers` looks names up without regard to case."""
+    """Return how an answer differs from the expected one. `headers` looks names up regardless of case."""
     reasons: list[str] = []
     if status != request.expected_status:
         reasons.append(f"status {status}, expected {request.expected_status}")

@@ -1,4 +1,4 @@
-"""Asking a deployed app for its pages."""
+"""Requesting a deployed app's pages."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 6
 _TIMEOUT_SECONDS = 30
-# `normalize_path` leaves the delimiters encoded, and encodes the percent sign of what would look like one.
+# `normalize_path` leaves delimiters encoded, and encodes the percent sign of text that would look like an encoded delimiter.
 _LITERAL_PERCENT = re.compile(r"%(?!(?:25)*(?:2f|23|3f|5c))", re.IGNORECASE)
 _UNQUOTED = "/%:@!$&'()*+,;=~-._[]"
 
 
 def page_url(path: str, build: Build) -> str:
-    """The URL path of a page, from its path as in the index (one of `cache.keys.normalize_path`)."""
+    """Return the URL path of a page; `path` is normalized, as in the index (`core.paths.normalize_path`)."""
     encoded = quote(_LITERAL_PERCENT.sub("%25", path), safe=_UNQUOTED).replace("[", "%5B").replace("]", "%5D")
     if build.trailing_slash and encoded != "/" and "." not in encoded.rpartition("/")[2] and path != "/404":
         encoded += "/"
@@ -38,10 +38,10 @@ def page_url(path: str, build: Build) -> str:
 
 
 async def requests_of(source: Source, sample: int | None) -> list[Request]:
-    """Every form of every page of a build, or of so many pages drawn at random."""
+    """Return a request for every form of every page of a build, or of `sample` random pages."""
     chosen: list[tuple[Request, ...]] = []
     seen = 0
-    # Not for secrets: which pages are asked for.
+    # Not for secrets: it chooses pages.
     draw = random.Random()  # noqa: S311
     async for path, record in source.routes():
         if isinstance(record, Skipped):
@@ -58,7 +58,7 @@ async def requests_of(source: Source, sample: int | None) -> list[Request]:
 async def check_all(
     url: str, requests: list[Request], build: Build, on_checked: Callable[[CheckedAnswer], None] = lambda _: None
 ) -> list[CheckedAnswer]:
-    """Send every request, several at a time; what came of each, in order."""
+    """Send every request, several at a time; return the answers in order."""
     limit = asyncio.Semaphore(_AT_ONCE)
     async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, follow_redirects=False) as client:
 

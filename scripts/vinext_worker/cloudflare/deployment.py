@@ -1,4 +1,4 @@
-"""The options that say which Worker a command is about, and what they lead to."""
+"""The Worker that a command works on, and the options that choose it."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ F = TypeVar("F", bound="Callable[..., object]")
 
 @dataclass(frozen=True)
 class Deployment:
-    """A Worker as its wrangler configuration describes it."""
+    """A Worker, as its wrangler configuration describes it."""
 
     checkout: Checkout
     config: WranglerConfig
     settings: Settings
-    """Those it has once it is deployed; what .dev.vars says is for this machine alone."""
+    """The settings of the deployed Worker, so without .dev.vars, which is for this machine only."""
 
     @classmethod
     def read(cls, path: Path | None, environment: str | None) -> Deployment:
-        """Read the configuration; None takes the project's own. Raises ConfigurationError."""
+        """Read the configuration at `path`, by default the one in this checkout; raise ConfigurationError."""
         checkout = Checkout.find()
         config = WranglerConfig.read(path or checkout.configuration, environment)
         return cls(checkout, config, settings_of(config, config.deployed_variables))
 
     @property
     def assets_directory(self) -> Path:
-        """The folder that is deployed as assets; raises ConfigurationError where the configuration names none."""
+        """The folder that is deployed as assets; raises ConfigurationError if the configuration names none."""
         if self.config.assets is None:
-            raise ConfigurationError(f"{self.config.path} has no [assets], where a build's pages are; add it with a directory")
+            raise ConfigurationError(f"{self.config.path} has no [assets], which hold a build's pages; add it with a directory")
         return self.config.assets.directory
 
     def schema_of(self, build: Build) -> KeySchema:
-        """The schema of the keys."""
+        """Return the schema of the keys: the setting if there is one, else the build's."""
         return self.settings.key_schema or build.schema
 
     def build_id_of(self, build: Build) -> str:
-        """The build ID in the keys."""
+        """Return the build ID in the keys: the setting if there is one, else the build's."""
         return self.settings.build_id or build.build_id
 
 
 def settings_of(config: WranglerConfig, variables: Mapping[str, object]) -> Settings:
-    """Read the Worker's settings as it will itself; raises ConfigurationError with the name and what is allowed."""
+    """Read the settings as the Worker does; raise ConfigurationError, which names the setting and the allowed values."""
     texts = {name: str(value) for name, value in variables.items() if isinstance(value, str | int | float)}
     try:
         return read_settings(texts)
@@ -65,12 +65,14 @@ def settings_of(config: WranglerConfig, variables: Mapping[str, object]) -> Sett
 
 
 def configuration_options(command: F) -> F:
-    """Give a command `--config` and `--env`."""
+    """Add the options `--config` and `--env` to a command."""
     config = click.option(
         "--config",
         "config_path",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         help="The Worker's wrangler.toml, .json or .jsonc.  [default: the project's]",
     )
-    environment = click.option("--env", "environment", envvar="CLOUDFLARE_ENV", help="The environment in it, such as staging.")
+    environment = click.option(
+        "--env", "environment", envvar="CLOUDFLARE_ENV", help="An environment of the configuration, such as staging."
+    )
     return config(environment(command))

@@ -1,4 +1,4 @@
-"""Requests to a server that is far away: tried again where that can help, and without a secret in any message."""
+"""Requests to a remote server: retried if that can help, and with no secret in any message."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _CHUNK_BYTES = 256 * 1024
 _SHOWN_CHARACTERS = 300
 _MAX_RETRY_AFTER_SECONDS = 300.0
 
-# Its own hook writes to standard error through `logging`; what is of interest is told by `on_retry`.
+# stamina's own hook logs to standard error; here `on_retry` reports a retry.
 stamina.instrumentation.set_on_retry_hooks([])
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often a request is tried and how long it is waited in between, where the server does not say how long."""
+    """The number of attempts, and the time between them if the server does not name one."""
 
     attempts: int = 8
     first_wait_seconds: float = 0.5
@@ -36,7 +36,7 @@ class RetryPolicy:
 
 
 class _TransientError(Exception):
-    """Trying again may help; `retry_after_seconds` is what the server asks for."""
+    """A retry may help; `retry_after_seconds` is the time that the server asks for."""
 
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
         self.retry_after_seconds = retry_after_seconds
@@ -46,8 +46,8 @@ class _TransientError(Exception):
 class RetryingClient:
     """An HTTP client for one server and one bearer token.
 
-    429, 5xx, broken connections and time-outs are tried again, after `Retry-After` where the server says so (RFC 9110, 10.2.3).
-    Requests must be such that doing them twice does no harm.
+    It retries 429, 5xx, broken connections and timeouts, and waits as long as `Retry-After` says (RFC 9110, 10.2.3). A request
+    must do no harm if it is made twice.
     """
 
     def __init__(  # noqa: PLR0913 - settings, each by its name
@@ -61,7 +61,7 @@ class RetryingClient:
         on_retry: Callable[[str], None] = lambda _: None,
     ) -> None:
         if not token.isascii() or not token.isprintable() or " " in token:
-            raise UserError(f"{token_name} is no token: it has blanks or characters that a header cannot carry; set it anew")
+            raise UserError(f"{token_name} is no token: it has spaces, or characters that a header cannot carry; set it again")
         self._server = server
         self._token = token
         self._retry = retry or RetryPolicy()
@@ -87,9 +87,9 @@ class RetryingClient:
         parts: Sequence[bytes] = (),
         content_type: str = "application/json",
     ) -> httpx.Response:
-        """Send a request and give the answer, whatever its status but 429 and 5xx; `parts` are the body, not joined in memory.
+        """Send a request and return the answer, whose status is neither 429 nor 5xx. `parts` are the body, not joined in memory.
 
-        Raises RemoteError where no attempt got an answer.
+        Raises RemoteError if no attempt gets such an answer.
         """
         headers = {}
         if parts:
@@ -107,14 +107,12 @@ class RetryingClient:
                 with attempt:
                     return await self._once(method, path, parameters, headers, parts)
         except _TransientError as error:
-            message = (
-                f"{self._server} failed {policy.attempts} times: {error}; run the command again, it goes on where it stopped"
-            )
+            message = f"{self._server} failed {policy.attempts} times: {error}; run the command again to continue"
             raise RemoteError(message) from None
         raise AssertionError  # retry_context ends with an answer or an error
 
     def scrub(self, text: str) -> str:
-        """Text for a person, without the token and not too long."""
+        """Return the text for a message: without the token, and not too long."""
         return text.replace(self._token, "***")[:_SHOWN_CHARACTERS]
 
     async def _once(
@@ -129,7 +127,7 @@ class RetryingClient:
         except httpx.TransportError as error:
             raise _TransientError(self.scrub(str(error) or type(error).__name__)) from error
         except httpx.HTTPError as error:
-            raise RemoteError(f"{self._server} cannot be asked: {self.scrub(str(error))}") from None
+            raise RemoteError(f"{self._server} cannot be reached: {self.scrub(str(error))}") from None
         status = response.status_code
         if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             said = self.scrub(response.text.strip())
@@ -147,7 +145,7 @@ class RetryingClient:
 
 
 async def _chunks(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
-    """Parts together in pieces of a size that is worth a system call."""
+    """Join parts into chunks that are large enough for a system call each."""
     group: list[bytes] = []
     size = 0
     for part in parts:
@@ -161,7 +159,7 @@ async def _chunks(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds or a date; None for neither."""
+    """Return the seconds that a `Retry-After` header asks for, as a number or a date; None if it is neither."""
     if value is None:
         return None
     if value.strip().isascii() and value.strip().isdigit():

@@ -26,7 +26,7 @@ Variables = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class AssetsConfig:
-    """`[assets]`: the static files and who is asked first.
+    """`[assets]`: the static files, and whether the Worker or the files come first.
 
     Source: https://developers.cloudflare.com/workers/static-assets/ and wrangler's own translation for local development.
     """
@@ -39,20 +39,20 @@ class AssetsConfig:
 
     @property
     def worker_first(self) -> tuple[str, ...]:
-        """The paths for which the Worker is asked before the files."""
+        """The paths for which the Worker comes before the files."""
         rules = self.run_worker_first
         return () if isinstance(rules, bool) else tuple(rule for rule in rules if not rule.startswith("!"))
 
     @property
     def assets_first(self) -> tuple[str, ...]:
-        """The exceptions among them: rules that begin with `!`."""
+        """The exceptions from these paths: rules that begin with `!`."""
         rules = self.run_worker_first
         return () if isinstance(rules, bool) else tuple(rule[1:] for rule in rules if rule.startswith("!"))
 
 
 @dataclass(frozen=True)
 class WranglerConfig:
-    """What wrangler.toml (or .json, .jsonc) says about one Worker; relative paths are resolved against the file's folder."""
+    """One Worker in wrangler.toml (or .json, .jsonc). Relative paths are resolved against the file's folder."""
 
     path: Path
     name: str
@@ -66,18 +66,18 @@ class WranglerConfig:
     assets: AssetsConfig | None = None
     images_binding: str | None = None
     variables: Variables = field(default_factory=dict)
-    """`[vars]`, and over them what `.dev.vars` beside the file has: local secrets are kept there."""
+    """`[vars]`, overridden by `.dev.vars` next to the file, which holds local secrets."""
     durable_objects: Mapping[str, str] = field(default_factory=dict)
     """Binding to class name."""
     module_rules: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """`[[rules]]`: a module's type and the globs of the files that are modules of that type."""
+    """`[[rules]]`: a module type, and the globs of the files that are modules of that type."""
     account_id: str | None = None
     domains: tuple[str, ...] = ()
-    """The hosts of `route` and `routes`, wildcards taken off, in order."""
+    """The hosts of `route` and `routes`, without wildcards, in order."""
     deployed_variables: Variables = field(default_factory=dict)
-    """`[vars]` alone: what the deployed Worker has."""
+    """`[vars]` only, as in the deployed Worker."""
     environment: str | None = None
-    """The environment whose settings these are; None: the top of the file."""
+    """The environment that was read, None for the top level of the file."""
 
     @property
     def folder(self) -> Path:
@@ -86,7 +86,7 @@ class WranglerConfig:
 
     @classmethod
     def read(cls, path: Path | str, environment: str | None = None) -> WranglerConfig:
-        """Read the file, as it holds for an environment; raises ConfigurationError with the file's name and what is wrong."""
+        """Read the file for an environment; raise ConfigurationError, which names the file and what is wrong."""
         file = Path(path).resolve()
         table = _Table(file, _parse(file))
         if environment:
@@ -122,12 +122,12 @@ def _parse(file: Path) -> dict[str, Any]:
     except ValueError as error:  # both parsers' errors are ValueErrors
         raise ConfigurationError(f"{file} does not parse: {error}") from error
     if not isinstance(parsed, dict):
-        raise ConfigurationError(f"{file} must hold a table of settings, not a {type(parsed).__name__}")
+        raise ConfigurationError(f"{file} must contain a table of settings, not a {type(parsed).__name__}")
     return parsed
 
 
 def _in_environment(table: _Table, name: str) -> _Table:
-    """The settings of `[env.NAME]` over those at the top, of which bindings and variables are not inherited."""
+    """Return the settings of `[env.NAME]` with those of the top level, except bindings and variables, which are not inherited."""
     environments = table.mapping("env")
     if name not in environments:
         known = ", ".join(environments) or "there are none"
@@ -153,7 +153,7 @@ def _read_domains(table: _Table) -> tuple[str, ...]:
 def _dev_variables(file: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
-    # A name without `=` has no value, and wrangler leaves it out too.
+    # A name without `=` has no value. wrangler omits it too.
     return {name: value for name, value in dotenv_values(file, interpolate=False).items() if value is not None}
 
 
@@ -172,7 +172,7 @@ def _read_assets(table: _Table) -> AssetsConfig | None:
 
 
 def _read_kv_namespaces(table: _Table) -> dict[str, str]:
-    # wrangler makes an id of its own where there is none yet.
+    # wrangler makes up an id if there is none yet.
     return {(name := row.required("binding")): row.text("id", None) or name for row in table.rows("kv_namespaces")}
 
 
@@ -183,7 +183,7 @@ def _read_durable_objects(table: _Table) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Table:
-    """One table of the file, whose values are read with their types checked."""
+    """A table of the file; reading a value checks its type."""
 
     file: Path
     values: Mapping[str, Any]
@@ -192,7 +192,7 @@ class _Table:
     def text(self, key: str, default: str | None) -> str | None:
         value = self.values.get(key, default)
         if value is not None and not isinstance(value, str):
-            raise self._wrong(key, "a text")
+            raise self._wrong(key, "a string")
         return value
 
     def required(self, key: str) -> str:
@@ -204,7 +204,7 @@ class _Table:
     def texts(self, key: str) -> list[str]:
         value = self.values.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self._wrong(key, "a list of texts")
+            raise self._wrong(key, "a list of strings")
         return value
 
     def mapping(self, key: str) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
-"""A build's pages and static files into the folder that is deployed as assets.
+"""Copying a build's pages and static files to the folder that is deployed as assets.
 
-The layout is that of `seed.index`. Artifacts are written first and `build.json` last, so that a
-run that is cut off leaves the build that was there before.
+The layout is that of `seed.build`. Artifacts are written first and `build.json` last, so that an interrupted run leaves the
+previous build in place.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _NAME_CHARACTERS = 40
 
 @dataclass(frozen=True)
 class CopyReport:
-    """What a copy did.
+    """The result of a copy.
 
-    `skipped` pairs the first thousand paths that are not served from the build with the reasons, `skipped_routes` counts all.
+    `skipped` has the first thousand paths that are not served from the build, with the reasons; `skipped_routes` counts all.
     """
 
     build_id: str
@@ -51,10 +51,10 @@ class CopyReport:
 
 
 def copy_build(built: SiteBuild, destination: Path) -> CopyReport:
-    """Copy a build. Only what changed is written; what an earlier build left is removed.
+    """Copy a build: write only files that have changed, and remove files of earlier builds.
 
-    Goes from route to route, so memory does not grow with the site but for the names of its files. Raises UserError where the
-    manifest cannot be read or the destination cannot be written.
+    The copy takes one route at a time, so memory grows only by the names of the files. Raises UserError if the manifest cannot
+    be read or the destination cannot be written.
     """
     try:
         manifest = ManifestFile(built.manifest)
@@ -67,7 +67,7 @@ def copy_build(built: SiteBuild, destination: Path) -> CopyReport:
 
 
 class _Copy:
-    """One run over the routes of a manifest."""
+    """One pass over the routes of a manifest."""
 
     def __init__(self, built: SiteBuild, manifest: ManifestFile, folder: Path) -> None:
         self._artifacts = built.artifacts_directory
@@ -83,7 +83,7 @@ class _Copy:
 
     def run(self) -> CopyReport:
         head = self._manifest.head
-        # Routes that turn out not to be copied leave their shards a little emptier.
+        # Routes that turn out to be unusable leave their shards a little emptier.
         shards = shard_count(sum(1 for _ in self._seedable()))
         self._skipped.clear()
         self._skipped_routes = 0
@@ -145,7 +145,7 @@ class _Copy:
                 continue
             content = source.read_bytes()
             if len(content) > MAX_ARTIFACT_BYTES:
-                raise ManifestError(f"{file} has {len(content)} bytes, assets may have {MAX_ARTIFACT_BYTES}")
+                raise ManifestError(f"{file} has {len(content)} bytes, but an asset may have at most {MAX_ARTIFACT_BYTES}")
             names[artifact] = self._copy_artifact(content)
             if artifact is Artifact.HTML:
                 self._clues.learn(content)
@@ -155,7 +155,7 @@ class _Copy:
         name = hashlib.sha256(content).hexdigest()[:_NAME_CHARACTERS]
         file = artifact_file(name)
         path = self._folder / file
-        # The name is the content's, so a file of that size is that file.
+        # The name is the content's hash, so a file with that name and size is the same file.
         if file in self._kept or (path.is_file() and path.stat().st_size == len(content)):
             self._unchanged += file not in self._kept
             self._kept.add(file)
@@ -172,11 +172,11 @@ class _Copy:
 
 
 def _with_static_files(report: CopyReport, client: Path, destination: Path) -> CopyReport:
-    """Mirror the client's files beside the pages, so that they are served without any Worker."""
+    """Copy the static files next to the pages, so that they are served without any Worker."""
     written = unchanged = 0
     files = {path.relative_to(client).as_posix() for path in client.rglob("*") if path.is_file()}
     files = {name for name in files if name.partition("/")[0] != PRERENDER_FOLDER}
-    # First, because a file that goes may stand where a folder comes.
+    # Remove first: an old file may be where a new folder has to be.
     removed = remove_others(destination, (files | {PRERENDER_FOLDER}).__contains__)
     for name in files:
         source, target = client / name, destination / name

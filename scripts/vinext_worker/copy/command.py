@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 @click.option("--to", "destination", type=click.Path(path_type=Path), help="The folder.  [default: the configuration's assets]")
 @json_option
 def copy(*, site: Path, config_path: Path | None, environment: str | None, destination: Path | None, as_json: bool) -> None:
-    """Copy the pages and static files of SITE's build to where the Worker finds them.
+    """Copy the pages and static files of SITE's build to the folder that is deployed as assets.
 
-    SITE is a vinext app that is built. Only what changed is written, and what an earlier build left is removed.
+    SITE is a vinext app or a Python site that is built. The command writes only files that have changed, and removes files of
+    earlier builds.
 
     \b
     Examples:
@@ -37,7 +38,7 @@ def copy(*, site: Path, config_path: Path | None, environment: str | None, desti
 
 
 def show_copy(report: CopyReport, target: Path, output: Output) -> None:
-    """Say what was copied."""
+    """Show what was copied."""
     skipped = [{"path": path, "reason": reason} for path, reason in report.skipped]
     output.document(asdict(report) | {"folder": str(target), "skipped": skipped})
     output.line(

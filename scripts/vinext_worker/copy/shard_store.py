@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class ShardStore:
-    """Records of an index on their way into their shards, on disk, so that a site of any size fits."""
+    """Sorts the records of an index into shards, on disk, so that memory does not grow with the site."""
 
     def __init__(self, shards: int) -> None:
         self._shards = shards
-        # An empty name is a temporary file, which SQLite removes itself.
+        # An empty name stands for a temporary file, which SQLite removes itself.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA journal_mode=OFF")
         self._database.execute("PRAGMA synchronous=OFF")
@@ -30,12 +30,12 @@ class ShardStore:
         return count
 
     def add(self, path: str, record: RouteRecord) -> None:
-        """Add the record of a path; a second one for the same path takes its place."""
+        """Add the record of a path, or replace it."""
         row = (shard_of(path, self._shards), path.encode("utf-8", "surrogatepass"), json.dumps(record.to_document()))
         self._database.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", row)
 
     def shards(self) -> Iterator[str]:
-        """The text of each shard, in order."""
+        """Yield the text of each shard, in order."""
         for number in range(self._shards):
             rows = self._database.execute("SELECT path, text FROM record WHERE shard = ? ORDER BY path", (number,))
             yield shard_to_json(

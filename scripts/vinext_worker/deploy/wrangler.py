@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finished:
-    """How a program ended, and the last of what it said."""
+    """A program's exit status, and its last lines."""
 
     status: int
     output: str
 
 
 class Runner(Protocol):
-    """Runs a program to its end."""
+    """Runs programs; tests replace it."""
 
     def run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str | None]) -> Finished:
-        """Run in a folder; `variables` are over this process's environment, None takes one away."""
+        """Run a program in a folder until it ends. `variables` override this process's environment; None removes one."""
 
 
 class ProgramRunner:
-    """Runs programs for real, and hands on each line they say."""
+    """Runs programs, and passes on each line that they print."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
@@ -62,7 +62,7 @@ class ProgramRunner:
 
 
 class Wrangler:
-    """Deploys one Worker after the other."""
+    """Deploys Workers, one at a time."""
 
     def __init__(self, checkout: Checkout, runner: Runner, *, dry_run: bool) -> None:
         self._checkout = checkout
@@ -70,7 +70,7 @@ class Wrangler:
         self._dry_run = dry_run
 
     def deploy(self, config: Path, environment: str | None) -> list[str]:
-        """Deploy the Worker of a configuration; gives the URLs that wrangler names. Raises ToolError where it fails."""
+        """Deploy the Worker of a configuration; return the URLs that wrangler names. Raises ToolError if it fails."""
         script = self._checkout.node_modules / "wrangler" / "bin" / "wrangler.js"
         command = [str(self._checkout.node), str(script), "deploy", "--config", str(config)]
         command += ["--env", environment] if environment else []
@@ -78,13 +78,13 @@ class Wrangler:
             if self._dry_run:
                 command += ["--dry-run", "--outdir", str(Path(folder) / "out")]
             log = Path(folder) / "wrangler.ndjson"
-            # A configuration that a build wrote has no environments: the one that is asked for is in it already.
+            # A configuration that a build wrote has no environments: it was built for one.
             variables = {"WRANGLER_OUTPUT_FILE_PATH": str(log), "CLOUDFLARE_ENV": None, "WRANGLER_SEND_METRICS": "false"}
             finished = self._runner.run(command, config.parent, variables)
             if finished.status != 0:
-                last = next((line for line in reversed(finished.output.splitlines()) if line.strip()), "it said nothing")
+                last = next((line for line in reversed(finished.output.splitlines()) if line.strip()), "it printed nothing")
                 raise ToolError(
-                    f"`wrangler deploy` of {config} ended with {finished.status}: {last.strip()}; mend that, then deploy again"
+                    f"`wrangler deploy` of {config} exited with {finished.status}: {last.strip()}; fix that, then deploy again"
                 )
             return _targets(log)
 

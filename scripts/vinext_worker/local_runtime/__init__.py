@@ -1,8 +1,8 @@
-"""The embedded local runtime: the Worker's code, unchanged, in the real workerd, from npm packages alone.
+"""The embedded local runtime: it runs the Worker's code, unchanged, in the real workerd, from npm packages alone.
 
-`wrangler dev` downloads the runtime's own Pyodide at the first start. This runs the same Pyodide release from npm inside workerd
-instead (`worker.mjs`), with miniflare's key-value store, assets and service bindings (`host.mjs`). The rules of the top level,
-which only production enforces, are checked when the code is imported (`host.py`).
+`wrangler dev` downloads workerd's own Pyodide at the first start. The local runtime runs the same Pyodide release from npm inside
+workerd instead (`worker.mjs`), with miniflare's key-value store, assets and service bindings (`host.mjs`). When it imports the
+code, it checks the rules for the top level, which otherwise only production enforces (`host.py`).
 """
 
 from vinext_worker.local_runtime.control import Control, Fault, KvNamespace

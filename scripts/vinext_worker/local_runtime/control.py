@@ -12,15 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Fault = Literal["throw", "hang", "break"] | int
-"""An error, no answer, a value of KV that breaks off while it is streamed; a number: an answer with that status."""
-"""What a failing method does: reject, never settle, or (for `fetch`) answer with that status."""
+"""How a method fails: it rejects, never settles, returns a KV value that breaks off, or (`fetch`) answers with a status."""
 
 _TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class KvKey:
-    """One row of a namespace's listing; `expiration` is in epoch seconds."""
+    """A row of a namespace's listing; `expiration` is in epoch seconds."""
 
     name: str
     expiration: int | None
@@ -28,7 +27,7 @@ class KvKey:
 
 
 class Control:
-    """The host's door into one isolate: it reads and writes the stores behind the bindings, and makes bindings fail."""
+    """Controls one isolate from outside: reads and writes the stores behind its bindings, and makes bindings fail."""
 
     def __init__(self, url: str, token: str) -> None:
         self._client = httpx.Client(
@@ -36,14 +35,14 @@ class Control:
         )
 
     def ask(self, action: str, **given: Any) -> dict[str, Any]:
-        """Perform an action of `control.mjs`; raises VinextWorkerError with the runtime's message."""
+        """Perform an action of `control.mjs`; raise VinextWorkerError with the runtime's message."""
         answer: dict[str, Any] = self._client.post("/", json={"action": action, **given}).json()
         if "error" in answer:
             raise VinextWorkerError(f"{action}: {answer['error']}")
         return answer
 
     def kv(self, binding: str) -> KvNamespace:
-        """The namespace behind a binding."""
+        """Return the namespace behind a binding."""
         return KvNamespace(self, binding)
 
     def fail(self, binding: str, method: str, fault: Fault) -> None:
@@ -51,7 +50,7 @@ class Control:
         self.ask("fail", binding=binding, method=method, fault=fault)
 
     def heal(self) -> None:
-        """Let every binding work again."""
+        """Make every binding work again."""
         self.ask("heal")
 
     def close(self) -> None:
@@ -61,27 +60,27 @@ class Control:
 
 @dataclass(frozen=True)
 class KvNamespace:
-    """A key-value namespace, read and written past the Worker's code but through the real binding."""
+    """A key-value namespace, read and written without the Worker's code, but through the real binding."""
 
     control: Control
     binding: str
 
     def rows(self, prefix: str = "") -> list[KvKey]:
-        """Every key with the prefix, in order."""
+        """Return every key with a prefix, in order."""
         rows = self.control.ask("kv.list", binding=self.binding, prefix=prefix)["keys"]
         return [KvKey(row["name"], row.get("expiration"), row.get("metadata")) for row in rows]
 
     def names(self, prefix: str = "") -> list[str]:
-        """The names alone."""
+        """Return the names of every key with a prefix."""
         return [key.name for key in self.rows(prefix)]
 
     def get(self, key: str) -> bytes | None:
-        """The value, None where there is none."""
+        """Return a value, None if there is none."""
         value = self.control.ask("kv.get", binding=self.binding, key=key)["value"]
         return None if value is None else b64decode(value)
 
     def metadata(self, key: str) -> Any:
-        """The metadata, None where there is none."""
+        """Return a value's metadata, None if there is none."""
         return self.control.ask("kv.get", binding=self.binding, key=key)["metadata"]
 
     def put(self, key: str, value: bytes | str, options: Mapping[str, Any] | None = None) -> None:

@@ -1,8 +1,8 @@
-"""No randomness while modules are imported: mounted in Pyodide as the runtime's package `_cloudflare`.
+"""Forbids randomness while modules are imported; mounted in Pyodide as the package `_cloudflare` of the Workers runtime.
 
-The heap after the imports is kept as a snapshot, so each isolate would draw the same numbers; production refuses the upload.
-Packages that need a number all the same (for a hash seed, say) are let through by the SDK, which patches their import with the
-functions here: `_cloudflare.allow_entropy` and `_cloudflare.import_patch_manager` are the names it knows them by.
+The heap after the imports is kept as a snapshot, so every isolate would draw the same numbers, and production refuses the upload.
+Some packages need a random number anyway, for example for a hash seed. The SDK lets them through: it patches their import with
+the functions here, which it knows as `_cloudflare.allow_entropy` and `_cloudflare.import_patch_manager`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-__path__: list[str] = []  # a package without files: its submodules are the two names below
+__path__: list[str] = []  # a package without files, whose submodules are the two names below
 sys.modules[f"{__name__}.allow_entropy"] = sys.modules[f"{__name__}.import_patch_manager"] = sys.modules[__name__]
 
 _RANDOM_NAMES = [name for name in dir(random) if not name.startswith("_") and not name[0].isupper()]
@@ -39,7 +39,7 @@ _after_top_level: dict[str, list[Callable[[ModuleType], None]]] = {}
 
 @contextmanager
 def top_level() -> Iterator[None]:
-    """Let every source of randomness raise within the context, then seed `random` anew, as the runtime does."""
+    """Make every source of randomness raise within the context, then seed `random` again, as the Workers runtime does."""
     urandom, seed = os.urandom, random.Random.seed
     functions = {name: value for name in _RANDOM_NAMES if callable(value := getattr(random, name))}
 
@@ -48,7 +48,7 @@ def top_level() -> Iterator[None]:
             _check("random.Random()")
         seed(self, a, version)
 
-    # `secrets` and `SystemRandom` have the name under which `random` imported it.
+    # `secrets` and `SystemRandom` use the name under which `random` imported it.
     os.urandom = random._urandom = _guard("os.urandom", urandom)  # type: ignore[attr-defined]
     random.Random.seed = seed_with_a_value  # type: ignore[method-assign]
     for name, function in functions.items():
@@ -72,7 +72,7 @@ def top_level() -> Iterator[None]:
 
 def _guard(name: str, function: Any) -> Any:
     def guarded(*arguments: Any, **named: Any) -> Any:
-        # `from random import choice` keeps the guard for ever, so it has to work once requests are served.
+        # `from random import choice` keeps the guard forever, so the guard must work while requests are served.
         _check(name)
         return function(*arguments, **named)
 
@@ -88,7 +88,7 @@ def _check(name: str) -> None:
 
 @contextmanager
 def allow_bad_entropy_calls(_count: int) -> Iterator[None]:
-    """Allow randomness within the context. The runtime counts the calls; here they are not counted."""
+    """Allow randomness within the context. The Workers runtime counts the calls; this does not."""
     _State.exceptions += 1
     try:
         yield
@@ -97,12 +97,12 @@ def allow_bad_entropy_calls(_count: int) -> Iterator[None]:
 
 
 def register_exec_patch(name: str, patch: Any = None) -> Any:
-    """Run the module `name` within the context that `patch(module)` makes; without a patch, return a decorator."""
+    """Run the module `name` in the context `patch(module)`; without a patch, return a decorator."""
     return _register(_exec_patches, name, patch)
 
 
 def register_create_patch(name: str, patch: Any = None) -> Any:
-    """Create the module `name` within the context that `patch(spec)` makes; without a patch, return a decorator."""
+    """Create the module `name` in the context `patch(spec)`; without a patch, return a decorator."""
     return _register(_create_patches, name, patch)
 
 
@@ -114,7 +114,7 @@ def _register(patches: dict[str, Any], name: str, patch: Any) -> Any:
 
 
 def register_before_first_request(name: str, handler: Any = None) -> Any:
-    """Call `handler(module)` after the imports where the module `name` is among them; without a handler, return a decorator."""
+    """Call `handler(module)` after the imports if they include the module `name`; without a handler, return a decorator."""
     if handler is None:
         return partial(register_before_first_request, name)
     _after_top_level.setdefault(name, []).append(handler)
@@ -125,11 +125,11 @@ register_after_snapshot = register_before_first_request
 
 
 def block_calls(_module: ModuleType, *, allowlist: tuple[str, ...] = ()) -> None:
-    """Nothing: a package's own generator of random numbers is not watched here."""
+    """Do nothing: a package's own random number generator is not watched here."""
 
 
 class _PatchFinder:
-    """Finds the modules that have patches, before the ordinary finders do."""
+    """Finds modules that have patches, before the ordinary finders do."""
 
     @classmethod
     def find_spec(cls, name: str, _path: object, _target: object = None) -> ModuleSpec | None:
@@ -146,7 +146,7 @@ class _PatchFinder:
 
 
 class _PatchLoader:
-    """Creates and runs a module within its patches."""
+    """Creates and runs a module in the contexts of its patches."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader

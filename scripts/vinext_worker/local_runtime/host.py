@@ -1,6 +1,6 @@
-"""The Python side of the embedded runtime: runs inside Pyodide, before and around the project's code.
+"""The Python side of the local runtime: it runs inside Pyodide, before and around the project's code.
 
-Stands in for what the Workers runtime does in Python: the import path, the rules of the top level, the call of the entrypoint.
+It stands in for the Python code of the Workers runtime: the import path, the rules for the top level, the call of the entrypoint.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pyodide.ffi import JsDoubleProxy, JsProxy
 
 
 class _State:
-    """What one isolate keeps: the main module and the SDK, or why they did not import."""
+    """The state of an isolate: the main module and the SDK, or the error of their import."""
 
     main: Any
     sdk: Any
@@ -35,7 +35,7 @@ class _State:
 
 
 def prepare_import_path(code: str, vendored: str) -> None:
-    """Order `sys.path` as the runtime does: standard library, vendored packages, site-packages, then the uploaded code."""
+    """Order `sys.path` as the Workers runtime does: standard library, vendored packages, site-packages, uploaded code."""
     sys.path[:] = [path for path in sys.path if path not in {"", code, vendored}]
     first = next(index for index, path in enumerate(sys.path) if path.endswith("site-packages"))
     sys.path.insert(first, vendored)
@@ -44,7 +44,7 @@ def prepare_import_path(code: str, vendored: str) -> None:
 
 
 def import_main(name: str, code: str, vendored: str, check: bool) -> None:  # noqa: FBT001 - called from JavaScript
-    """Import the main module as the runtime does when it takes its snapshot, and check the rules of the top level."""
+    """Import the main module as the Workers runtime does for its snapshot, and check the rules for the top level."""
     try:
         with _cloudflare.top_level():
             _State.main = import_module(name)
@@ -75,18 +75,18 @@ def describe_import_error() -> str:
 
 
 async def handle(request: Any, env: Any, context: Any) -> Any:
-    """Answer one request with a new `Default(ctx, env)`; the request and the answer are wrapped and unwrapped as RPC values."""
+    """Answer a request with a new `Default(ctx, env)`. The request is unwrapped from an RPC value, and the answer wrapped."""
     sdk = _State.sdk
     result = _State.main.Default(context, env).fetch(sdk.python_from_rpc(request))
     return sdk.python_to_rpc(await result if isawaitable(result) else result)
 
 
 class TopLevelError(Exception):
-    """The code does at module level what the runtime allows in a request only."""
+    """The code does something at module level that the Workers runtime allows only in a request."""
 
 
 def check_globals(code: str, vendored: str) -> None:
-    """Raise TopLevelError where a global of the project's modules holds a JavaScript object; the snapshot could not keep it."""
+    """Raise TopLevelError if a global of the project's modules holds a JavaScript object, which a snapshot cannot contain."""
     own = _project_modules(code, vendored)
     seen = {id(module) for module in sys.modules.values()} | {id(vars(builtins))}
     plain = set(_PLAIN)
@@ -99,12 +99,12 @@ def check_globals(code: str, vendored: str) -> None:
 
 
 def _project_modules(code: str, vendored: str) -> dict[str, str]:
-    """Module name to file, of the modules that are neither the runtime's nor vendored."""
+    """Return module name to file, for the modules that belong neither to the runtime nor to vendored packages."""
     files = {name: getattr(module, "__file__", None) or "" for name, module in list(sys.modules.items())}
     return {name: file for name, file in files.items() if file.startswith(f"{code}/") and not file.startswith(f"{vendored}/")}
 
 
-# Most of what a module holds; none of them leads to a JavaScript object. Exactly these types, no subclasses.
+# The types of most values in a module. None of them leads to a JavaScript object. Subclasses do not count.
 _PLAIN: frozenset[type] = frozenset(
     {
         *(bool, bytes, float, int, str, NoneType, ModuleType, BuiltinFunctionType, FunctionType),
@@ -116,14 +116,15 @@ _SEQUENCES = (list, tuple, set, frozenset)
 
 
 def _way_to_js_object(value: Any, own: dict[str, str], seen: set[int], plain: set[type]) -> str | None:
-    """How to get from a value to the first JavaScript object in it, as `[0].name`; None where there is none.
+    """Return the path from a value to the first JavaScript object in it, such as `[0].name`; None if there is none.
 
-    `plain` gets every type whose values lead to none, so that the next ones need not be looked at: that is most of the time.
+    Types whose values lead to no JavaScript object are added to `plain`, so that their other values are skipped. This saves most
+    of the time.
     """
     if id(value) in seen:
         return None
     if isinstance(value, JsProxy):
-        # Classes and functions of the global scope are found again by name; everything else is lost with the snapshot.
+        # Classes and functions of the global scope are found again by name. Everything else is lost with the snapshot.
         is_class = not isinstance(value, JsDoubleProxy) and value.typeof == "function"
         return None if is_class else ""
     seen.add(id(value))

@@ -5,25 +5,24 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-# Where the code lies inside the Worker, and what a person knows it as.
+# Folders inside the Worker, and their names in the project.
 _PLACES = (("/session/metadata/python_modules/", "python_modules/"), ("/session/metadata/", "src/"))
-# workerd says once more what the Worker has logged as a traceback.
+# workerd repeats an error that the Worker has logged with its traceback.
 _SAID_TWICE = re.compile(r"^(Uncaught exception: .*PythonError: Traceback|Uncaught \(in promise\) PythonError: Traceback)")
-# The frames of the runtime's own modules tell nothing about the project, nor do those of the import system, which Python shows
-# where a module of the runtime stands between them.
+# Frames of the runtime's own modules and of the import system say nothing about the project.
 _OWN_FRAMES = re.compile(r'^  File "(?:host\.py|<frozen importlib\.\w+>)", line \d+, in .*\n(?:    .*\n)*', re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """What the Worker logged at once; `message` may have several lines, and is JSON where the Worker logs an event."""
+    """A message that the Worker logged. It may have several lines; the message of an event is JSON."""
 
     level: str
     message: str
 
     @property
     def event(self) -> dict[str, Any] | None:
-        """The structured event, where the message is a JSON object."""
+        """The event, if the message is a JSON object."""
         try:
             parsed = json.loads(self.message)
         except ValueError:
@@ -33,7 +32,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class RequestLine:
-    """One request as the Worker in front saw it; `cache` is its X-Vinext-Cache state, None where it has none."""
+    """A request to the Worker; `cache` is the answer's X-Vinext-Cache, None if it has none."""
 
     method: str
     path: str
@@ -43,7 +42,7 @@ class RequestLine:
 
 
 def parse_log(level: str, message: str) -> LogLine | RequestLine | None:
-    """Return what a line of the runtime says; None where it only repeats another."""
+    """Return the message or request in a line of the runtime; None if the line only repeats another one."""
     if _SAID_TWICE.match(message):
         return None
     if message.startswith('{"vinextRequest":'):
@@ -52,7 +51,7 @@ def parse_log(level: str, message: str) -> LogLine | RequestLine | None:
 
 
 def readable(text: str) -> str:
-    """Name files as they are named in the project, and leave out the runtime's own frames of a traceback."""
+    """Name files as in the project, and remove the runtime's own frames from a traceback."""
     for inside, outside in _PLACES:
         text = text.replace(inside, outside)
     return _OWN_FRAMES.sub("", text)

@@ -14,47 +14,47 @@ if TYPE_CHECKING:
     from vinext_worker.cloudflare.wrangler_config import Variables, WranglerConfig
     from vinext_worker.local_runtime.services import Service
 
-# What wrangler uploads from the folder of `main`, and what it leaves out of python_modules.
+# The files that wrangler uploads from the folder of `main`.
 UPLOADED_SUFFIXES = (".py", ".txt", ".bin", ".html", ".sql")
 _VENDORED = "python_modules"
 
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """What to run. Everything not named here is as the wrangler configuration says."""
+    """The Worker to run. Everything that is not set here follows the wrangler configuration."""
 
     config: WranglerConfig
     checkout: Checkout = field(default_factory=Checkout.find)
-    """Where the npm tools and python_modules are."""
+    """The checkout with the npm tools and python_modules."""
     host: str = "127.0.0.1"
     port: int = 0
-    """0: any free port."""
+    """0 means any free port."""
     state: Path | None = None
-    """Where the key-value store is kept; None: in memory, until the runtime stops."""
+    """The folder of the key-value store; None keeps it in memory until the runtime stops."""
     services: Mapping[str, Service] = field(default_factory=dict)
-    """Binding to the service behind it; a service named like the assets' binding takes its place."""
+    """Binding to the service behind it; a service with the name of the assets' binding replaces the assets."""
     without: frozenset[str] = frozenset()
-    """Bindings that the configuration has and this run has not."""
+    """Bindings of the configuration to leave out."""
     assets_directory: Path | None = None
-    """Instead of the configuration's."""
+    """Replaces the configuration's."""
     variables: Variables = field(default_factory=dict)
-    """Over the configuration's."""
+    """Override the configuration's."""
     isolates: int = 1
-    """How many times the Worker runs: each has its own heap and URL, all share the key-value store."""
+    """The number of isolates of the Worker: each has its own heap and URL, and they share the key-value store."""
     faults: bool = False
-    """Whether bindings can be made to fail; it costs a little on every call."""
+    """Whether bindings can be made to fail, which costs a little time on every call."""
     log_requests: bool = False
-    """Whether a Worker in front reports each request of the first isolate."""
+    """Whether a Worker in front of the first isolate reports each request."""
     check_top_level: bool = True
-    """Whether a module global that holds a JavaScript object fails the start, as it fails an upload."""
+    """Whether a module global that holds a JavaScript object makes the start fail, as it makes an upload fail."""
     snapshot: bool = True
-    """Whether Python starts from the heap that an earlier start has kept; False: as a runtime without any, for measuring."""
+    """Whether Python starts from a snapshot of its heap; False is for measuring."""
     vendored: Path | None = None
-    """The folder of vendored packages; None: `python_modules` beside the configuration, else the project's."""
+    """The folder of vendored packages; None means `python_modules` next to the configuration, else the checkout's."""
 
     @property
     def source_root(self) -> Path:
-        """The folder of `main`: what lies under it is the Worker's code."""
+        """The folder of `main`, which holds the Worker's code."""
         return self._main.parent
 
     @property
@@ -73,7 +73,7 @@ class RuntimeOptions:
         raise ToolError(f"the Worker's packages are not installed in {candidates[0]}; run ./scripts/setup")
 
     def to_wire(self, token: str) -> dict[str, Any]:
-        """Return the configuration for `host.mjs`; read anew each time, so that a reload sees changed files."""
+        """Return the configuration for `host.mjs`. Files are read each time, so that a reload sees changes."""
         config, vendored = self.config, self._vendored
         assets = self._assets()
         return {
@@ -116,7 +116,7 @@ class RuntimeOptions:
         return wire | {"directory": str(self.assets_directory)} if self.assets_directory else wire
 
     def _files(self, vendored: Path) -> list[list[str]]:
-        """Path in the Worker and path here, of the code and of the vendored packages."""
+        """Return the path in the Worker and the path here of each file of the code and of the vendored packages."""
         root = self.source_root
         own = [path for path in root.rglob("*") if path.suffix in UPLOADED_SUFFIXES]
         packages = [path for path in vendored.rglob("*") if path.suffix != ".pyc"]

@@ -32,20 +32,20 @@ OnLog = Callable[[LogLine | RequestLine], None]
 
 
 class LocalRuntime:
-    """A workerd with the Worker and its services, from `start` to `stop`; a context manager does both."""
+    """A workerd that runs the Worker and its services. As a context manager it starts and stops them."""
 
     def __init__(self, options: RuntimeOptions, on_log: OnLog | None = None) -> None:
         self.options = options
         self.logs: list[LogLine] = []
-        """What the Worker logged so far."""
+        """The Worker's log so far."""
         self.requests: list[RequestLine] = []
-        """The requests so far, with RuntimeOptions.log_requests."""
+        """The requests so far, if RuntimeOptions.log_requests is set."""
         self.urls: tuple[str, ...] = ()
-        """Each isolate's address: assets are served from there too, as `run_worker_first` says."""
+        """The address of each isolate, which also serves the assets, as `run_worker_first` says."""
         self.direct_urls: tuple[str, ...] = ()
-        """Each isolate's address without anything before it: neither assets nor request log."""
+        """The address of each isolate with nothing in front of it: no assets and no request log."""
         self.service_urls: Mapping[str, str] = {}
-        """Binding to the address of the service behind it."""
+        """Binding to the address of its service."""
         self._on_log = on_log
         self._token = secrets.token_urlsafe(32)
         self._process: subprocess.Popen[str] | None = None
@@ -55,18 +55,18 @@ class LocalRuntime:
 
     @property
     def url(self) -> str:
-        """The address of the Worker (of its first isolate)."""
+        """The address of the first isolate."""
         return self.urls[0]
 
     @property
     def direct_url(self) -> str:
-        """The same without anything before it."""
+        """The address of the first isolate with nothing in front of it."""
         return self.direct_urls[0]
 
     def start(self) -> Self:
         """Start everything, and return once Python has imported the Worker's code.
 
-        Raises RuntimeStartError where the port is taken or workerd does not start, ImportFailedError with the traceback where the
+        Raises RuntimeStartError if the port is in use or workerd does not start, and ImportFailedError with the traceback if the
         code does not import.
         """
         _require_free(self.options.host, self.options.port)
@@ -79,9 +79,9 @@ class LocalRuntime:
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
-            # Ctrl-C is for this process; the host ends when its stdin is closed, and workerd with it.
+            # Ctrl-C is for this process. The host ends when its stdin is closed, and workerd ends with it.
             start_new_session=True,
-            # Node.js keeps what it has compiled there: miniflare is large.
+            # Node.js keeps compiled code there, because miniflare is large.
             env={**os.environ, "NODE_COMPILE_CACHE": str(checkout.local / "cache" / "node")},
         )
         self._reader = Thread(target=self._read, args=[self._process], daemon=True, name="vinext-runtime")
@@ -94,9 +94,9 @@ class LocalRuntime:
         return self
 
     def reload(self, options: RuntimeOptions | None = None) -> RuntimeOptions:
-        """Read the sources anew, with new options where given, and swap them in; return the options that are served now.
+        """Read the sources again, by default with the same options, and serve them; return the options.
 
-        Raises ImportFailedError with the traceback where the new sources do not import; the old ones then go on serving.
+        Raises ImportFailedError with the traceback if the new sources do not import. The old ones then go on serving.
         """
         options = options or self.options
         self._command("reload", options.to_wire(self._token))
@@ -105,22 +105,22 @@ class LocalRuntime:
 
     @property
     def host_pid(self) -> int:
-        """The process whose child is workerd, for whoever counts what that costs."""
+        """The process whose child is workerd, for measurements."""
         assert self._process is not None  # noqa: S101 - asked for while it runs
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Whether the host process lives."""
+        """Whether the host process is alive."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def last_words(self) -> str:
-        """What the host process said when it ended by itself, else nothing."""
+        """The last output of the host process if it ended unexpectedly, else an empty string."""
         return self._last_words
 
     def stop(self) -> None:
-        """Stop everything; does nothing where nothing runs."""
+        """Stop everything; do nothing if nothing runs."""
         process, self._process = self._process, None
         for control in self._controls:
             control.close()
@@ -135,7 +135,7 @@ class LocalRuntime:
             process.kill()
             process.wait()
         if process.returncode != 0:
-            # The host was killed, and workerd may still be there: both are in the host's own process group.
+            # The host was killed, so workerd may still run. Both are in the host's own process group.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         self._reader.join()
@@ -149,11 +149,11 @@ class LocalRuntime:
         self.stop()
 
     def control(self, isolate: int = 0) -> Control:
-        """The host's door into an isolate."""
+        """Return the control of an isolate."""
         return self._controls[isolate]
 
     def kv(self, binding: str = "VINEXT_CACHE") -> KvNamespace:
-        """The namespace behind a binding; the isolates share it."""
+        """Return the namespace behind a binding, which the isolates share."""
         return self.control().kv(binding)
 
     def fail(self, binding: str, method: str, fault: Fault = "throw") -> None:
@@ -162,12 +162,12 @@ class LocalRuntime:
             control.fail(binding, method, fault)
 
     def heal(self) -> None:
-        """Let every binding work again."""
+        """Make every binding work again."""
         for control in self._controls:
             control.heal()
 
     def wait_for_log(self, text: str, seconds: float = 5) -> LogLine:
-        """Return the first line that has the text, once it has been logged; raises TimeoutError."""
+        """Wait for a log line that contains the text, and return the first; raise TimeoutError."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for line in list(self.logs):
@@ -225,7 +225,7 @@ class LocalRuntime:
 
 
 def _require_free(host: str, port: int) -> None:
-    """Raise RuntimeStartError where something listens already: workerd would only say that it did not start."""
+    """Raise RuntimeStartError if the port is in use; workerd would only say that it did not start."""
     if port == 0:
         return
     with socket.socket() as probe:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from vinext_worker.cloudflare.wrangler_config import AssetsConfig, Variables
 
-# What wrangler takes for modules where a configuration has no rules of its own.
+# wrangler's rules for modules if a configuration has none.
 _DEFAULT_RULES = (
     ("ESModule", ("*.js", "*.mjs")),
     ("CompiledWasm", ("*.wasm",)),
@@ -23,25 +23,25 @@ _DEFAULT_RULES = (
 
 @dataclass(frozen=True)
 class ScriptService:
-    """A Worker in one JavaScript module, given as its source: for stubs in tests."""
+    """A Worker in one JavaScript module, given as source: for stubs in tests."""
 
     source: str
     variables: Variables = field(default_factory=dict)
 
     def to_wire(self, _assets: dict[str, Any] | None) -> dict[str, Any]:
-        """Return what the host needs; it has no assets."""
+        """Return the host's configuration of the service, which has no assets."""
         return {"script": self.source, "variables": dict(self.variables)}
 
 
 @dataclass(frozen=True)
 class BuildService:
-    """A built Worker: `configuration` is the wrangler.json that the build wrote, such as vinext's dist/server/wrangler.json."""
+    """A built Worker; `configuration` is the wrangler.json of the build, such as vinext's dist/server/wrangler.json."""
 
     configuration: Path
     variables: Variables = field(default_factory=dict)
 
     def to_wire(self, assets: dict[str, Any] | None) -> dict[str, Any]:
-        """Return what the host needs; `assets` are the files of the Worker in front, where the build's own have been copied."""
+        """Return the host's configuration of the service; `assets` are the Worker's, to which the build was copied."""
         config = WranglerConfig.read(self.configuration)
         if config.main is None or not config.main.is_file():
             raise ConfigurationError(f"{config.path} names no module that exists as main ({config.main}); build the site first")
@@ -54,13 +54,13 @@ class BuildService:
             "variables": {**config.variables, **self.variables},
             "kvNamespaces": dict(config.kv_namespaces),
             "durableObjects": dict(config.durable_objects),
-            # A Worker that is bound to itself, as vinext is for its own revalidation.
+            # A Worker may be bound to itself, as vinext is for its own revalidation.
             "selfBindings": [binding for binding, name in config.services.items() if name == config.name],
         }
         if config.images_binding is not None:
             wire["images"] = config.images_binding
         if config.assets is not None and config.assets.binding is not None and assets is not None:
-            # Both Workers get the same folder: miniflare has one storage for assets, and a second folder would replace the first.
+            # Both Workers get the same folder: miniflare has one storage for assets, so a second folder would replace the first.
             wire["assets"] = assets_to_wire(config.assets) | {"directory": assets["directory"]}
         return wire
 
@@ -69,7 +69,7 @@ Service = ScriptService | BuildService
 
 
 def assets_to_wire(assets: AssetsConfig) -> dict[str, Any]:
-    """Return miniflare's options for `[assets]`, translated as wrangler does for `wrangler dev`."""
+    """Return miniflare's options for `[assets]`, translated as `wrangler dev` does."""
     router: dict[str, Any] = {"has_user_worker": True, "invoke_user_worker_ahead_of_assets": assets.run_worker_first is True}
     if assets.worker_first:
         router["static_routing"] = {"user_worker": list(assets.worker_first), "asset_worker": list(assets.assets_first)}
@@ -82,7 +82,7 @@ def assets_to_wire(assets: AssetsConfig) -> dict[str, Any]:
 
 
 def _modules(main: Path, rules: tuple[tuple[str, tuple[str, ...]], ...]) -> list[tuple[str, Path]]:
-    """The main module first, as workerd takes the first for the entry, then whatever a rule's glob matches."""
+    """Return the main module first, because workerd takes the first as the entry, then all files that a rule's glob matches."""
     modules = [("ESModule", main)]
     for path in sorted(main.parent.rglob("*")):
         if path == main or not path.is_file():

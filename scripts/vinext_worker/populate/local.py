@@ -1,4 +1,4 @@
-"""The key-value store that `vinext-worker dev` keeps on disk."""
+"""Populating the key-value store that `vinext-worker dev` keeps on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_PAGES = "export default { fetch() { return new Response('no pages here', { s
 
 
 class LocalPopulator:
-    """The local runtime's KV. Nothing else may use its state meanwhile: stop `vinext-worker dev` first."""
+    """Writes to the local runtime's KV. Nothing else may use its state at the time: stop `vinext-worker dev` first."""
 
     limits = Limits(max_parcels=500, max_bytes=64 * 1024 * 1024, batch_bytes=8 * 1024 * 1024, in_flight=1)
 
@@ -60,7 +60,7 @@ class LocalPopulator:
         namespace = self._runtime.kv(CACHE_BINDING)
         value = await asyncio.to_thread(namespace.get, parcel.key)
         if value is None:
-            return "it is not there"
+            return "it is missing"
         options, _, wanted = parcel.payload.partition(b"\n")
         metadata = await asyncio.to_thread(namespace.metadata, parcel.key)
         is_same = value == wanted and metadata == json.loads(options).get("metadata")

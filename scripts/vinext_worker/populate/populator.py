@@ -82,7 +82,7 @@ class CannotEncodeError(Exception):
 
 
 class Populator(Protocol):
-    """Put entries into a cache.
+    """Puts entries into a cache.
 
     A function of a `Destination` makes one; it may raise UserError. All calls happen inside the populator's own async context.
     """

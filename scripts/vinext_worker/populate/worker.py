@@ -1,4 +1,4 @@
-"""Any cache handler, through the deployed Worker's own endpoint, which calls the handler's `set`."""
+"""Populating any cache handler through the deployed Worker's own endpoint, which calls the handler's `set`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MEBIBYTE = 1024 * 1024
 
 
 class WorkerPopulator:
-    """The Worker at --url. It says which lines it took; whether its store keeps them is for its store to say."""
+    """Sends entries to the Worker at --url, which says which of them it accepted. Whether its store keeps them is not known."""
 
     limits = Limits(max_parcels=MOST_LINES, max_bytes=MOST_BODY_BYTES, batch_bytes=2 * _MEBIBYTE)
 
@@ -47,7 +47,7 @@ class WorkerPopulator:
             raise CannotEncodeError(str(error)) from error
         line = b'{"key":%b,%b\n' % (json_text(seed.key).encode(), entry[1:])
         if len(line) > self.limits.max_bytes:
-            raise CannotEncodeError(f"it has {len(line)} bytes, the endpoint takes {self.limits.max_bytes}")
+            raise CannotEncodeError(f"it has {len(line)} bytes, but the endpoint takes at most {self.limits.max_bytes}")
         return [Parcel(seed.key, line, None)]
 
     async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
@@ -59,7 +59,7 @@ class WorkerPopulator:
             rows = response.json()["refused"]
             return {str(row["key"]): self._client.scrub(str(row["error"])) for row in rows}
         except (ValueError, KeyError, TypeError) as error:
-            raise RemoteError(f"{self._url} answered what is no report; is it this project's Worker?") from error
+            raise RemoteError(f"the answer of {self._url} is no report; is it this project's Worker?") from error
 
     async def verify(self, parcel: Parcel) -> str | None:  # noqa: ARG002 - the protocol
         raise UserError("--verify cannot read a cache behind a Worker; use `vinext-worker check` once the build is live")

@@ -24,16 +24,18 @@ CONCURRENCY = 8
     "--paths",
     "paths_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A file with one path a line.  [default: the site's static_paths()]",
+    help="A file with one path per line.  [default: the site's static_paths()]",
 )
-@click.option("--concurrency", type=click.IntRange(1, 64), default=CONCURRENCY, show_default=True, help="Pages made at a time.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 64), default=CONCURRENCY, show_default=True, help="Pages rendered at a time."
+)
 @json_option
 def prerender(*, site: Path, paths_file: Path | None, concurrency: int, as_json: bool) -> None:
-    """Make the pages of a Python site in the local runtime, and write them as a build.
+    """Render the pages of a Python site in the local runtime, and write them as a build.
 
-    SITE has a wrangler.toml whose `main` is a Python module. The build lies in its folder dist; copy, populate and deploy take it
-    from there. A page is pre-rendered where the cache would keep it, and skipped with the reason where not. Ends with 1 where a
-    page failed.
+    SITE has a wrangler.toml whose `main` is a Python module. The command writes the build to SITE's folder dist, where copy,
+    populate and deploy find it. It skips pages that the cache would not keep, and lists them with the reasons. It exits with 1
+    if a page failed.
 
     \b
     Examples:
@@ -49,14 +51,14 @@ def prerender(*, site: Path, paths_file: Path | None, concurrency: int, as_json:
 
 
 def require_python_project(folder: Path) -> PythonProject:
-    """The Python site in a folder; raises UserError where there is none."""
+    """Return the Python site in a folder; raise UserError if there is none."""
     project = PythonProject.find(folder.resolve())
     if project is None:
         raise UserError(f"{folder} is no Python site: it has no wrangler.toml that names a Python module as main")
     return project
 
 
-def run_prerender(  # noqa: PLR0913 - what a run is given
+def run_prerender(  # noqa: PLR0913 - the parameters of a run
     project: PythonProject,
     checkout: Checkout,
     output: Output,
@@ -65,7 +67,7 @@ def run_prerender(  # noqa: PLR0913 - what a run is given
     *,
     may_be_empty: bool = False,
 ) -> PrerenderReport:
-    """Install what is missing, make the pages, show how far it is."""
+    """Install the site's packages, render its pages, and show progress."""
     install_python_packages(project, checkout, output.console)
     paths = None if paths_file is None else _read_paths(paths_file)
     with output.progress("pages") as progress:
@@ -81,7 +83,7 @@ def run_prerender(  # noqa: PLR0913 - what a run is given
 
 
 def show_prerender(report: PrerenderReport, output: Output) -> None:
-    """Say what was made."""
+    """Show the result."""
     output.document(
         {
             "build_id": report.build_id,
@@ -90,7 +92,7 @@ def show_prerender(report: PrerenderReport, output: Output) -> None:
             "failed": [{"path": path, "reason": reason} for path, reason in report.failed],
         }
     )
-    output.line(f"build {report.build_id}: {report.rendered} pages made")
+    output.line(f"build {report.build_id}: {report.rendered} pages rendered")
     output.reasons("skipped", list(report.skipped), len(report.skipped), "yellow")
     output.reasons("failed", list(report.failed), len(report.failed), "red")
 
@@ -100,5 +102,5 @@ def _read_paths(file: Path) -> list[str]:
     paths = [line for line in lines if line and not line.startswith("#")]
     wrong = next((path for path in paths if not path.startswith("/")), None)
     if wrong is not None:
-        raise UserError(f"{file}: {wrong!r} is no path; a line is a path that begins with /, or a comment that begins with #")
+        raise UserError(f"{file}: {wrong!r} is no path; write a path that begins with /, or a comment that begins with #")
     return paths

@@ -1,4 +1,4 @@
-"""A Python site's pages, made in the local runtime and written as a build: the manifest and artifacts that vinext writes."""
+"""Rendering a Python site's pages in the local runtime, and writing them as a build with vinext's manifest and artifacts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ROUTERS = {Artifact.HTML.value: "app", Artifact.ROUTE.value: "metadata"}
 
 @dataclass(frozen=True)
 class PrerenderReport:
-    """What came of it; `skipped` and `failed` pair paths with the reasons."""
+    """The result of a run; `skipped` and `failed` pair paths with the reasons."""
 
     build_id: str
     rendered: int
@@ -42,7 +42,7 @@ class PrerenderReport:
     failed: tuple[tuple[str, str], ...]
 
 
-def prerender_site(  # noqa: PLR0913 - what a run is given, each by its name
+def prerender_site(  # noqa: PLR0913 - the parameters of a run, each by its name
     project: PythonProject,
     checkout: Checkout,
     *,
@@ -52,10 +52,10 @@ def prerender_site(  # noqa: PLR0913 - what a run is given, each by its name
     on_log: OnLog | None = None,
     may_be_empty: bool = False,
 ) -> PrerenderReport:
-    """Make the pages at `paths`, by default those of the site's `static_paths()`, and write them below the site's `dist`.
+    """Render the pages at `paths`, by default those of the site's `static_paths()`, and write them below the site's `dist`.
 
-    `may_be_empty` takes a site without that function for one without such pages. Raises UserError where the site does not start
-    or the paths cannot be listed. A page that fails is in the report.
+    With `may_be_empty` a site without that function has no such pages; otherwise it is an error. Raises UserError if the site
+    does not start, or if the paths cannot be listed. A page that fails is in the report.
     """
     if project.config.assets is not None:
         project.config.assets.directory.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def prerender_site(  # noqa: PLR0913 - what a run is given, each by its name
         checkout=checkout,
         variables={"VINEXT_PRERENDER": "on"},
         vendored=project.packages,
-        # Nothing is kept from one run to the next, nor shared with the site that is being served.
+        # No state is kept from one run to the next, or shared with the site that is being served.
         state=None,
     )
     with LocalRuntime(options, on_log=on_log) as runtime:
@@ -72,13 +72,13 @@ def prerender_site(  # noqa: PLR0913 - what a run is given, each by its name
 
 
 class PrerenderRun:
-    """Makes a site's pages in a Worker at `url` that runs with VINEXT_PRERENDER on."""
+    """Renders a site's pages in a Worker at `url`, which runs with VINEXT_PRERENDER on."""
 
     def __init__(
         self, project: PythonProject, url: str, concurrency: int, on_page: Callable[[str], object], *, may_be_empty: bool
     ) -> None:
         self._folder = project.build_directory
-        self._where = project.root
+        self._root = project.root
         self._url = url
         self._turn = asyncio.Semaphore(concurrency)
         self._on_page = on_page
@@ -98,7 +98,7 @@ class PrerenderRun:
             "routes": rows,
             "pregeneratedConcretePaths": rendered,
         }
-        # The manifest last: a run that is cut off leaves the one that was there, and artifacts that are only unread.
+        # The manifest last: an interrupted run leaves the previous manifest in place, and artifacts that nothing names yet.
         write_atomically(self._folder / MANIFEST_NAME, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
         remove_others(self._folder / ARTIFACTS_FOLDER, self._kept.__contains__)
         return PrerenderReport(build_id, len(rendered), _reasons(rows, "skipped", "reason"), _reasons(rows, "error", "error"))
@@ -109,7 +109,7 @@ class PrerenderRun:
             return []
         reason = outcome.get("error") or outcome.get("skipped")
         if reason:
-            raise UserError(f"the pages of {self._where} are not known: {reason}; mend it, or list the paths with --paths FILE")
+            raise UserError(f"the pages of {self._root} are not known: {reason}; fix that, or list the paths with --paths FILE")
         listed: list[str] = json.loads(body)
         return listed
 
@@ -148,7 +148,7 @@ class PrerenderRun:
 
 async def _ask(client: httpx.AsyncClient, path: str) -> tuple[dict[str, Any], bytes]:
     try:
-        # As it is: the client's own idea of a URL would encode it again.
+        # Raw, because the client would encode the path again.
         answer = await client.get(httpx.URL(client.base_url, raw_path=path.encode()))
     except httpx.HTTPError as error:
         return {"error": f"{type(error).__name__}: {error}"}, b""

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.command
 @click.argument("url")
 @configuration_options
-@click.option("--tag", "tags", multiple=True, help="Every page that carries this tag.")
+@click.option("--tag", "tags", multiple=True, help="Every page with this tag.")
 @click.option("--path", "paths", multiple=True, help="The page at a path.")
 @click.option("--layout", "layouts", multiple=True, metavar="PATH", help="Every page under a layout; / is the whole site.")
-@click.option("--prefix", "prefixes", multiple=True, metavar="PATH", help="The page at a path and those below it.")
+@click.option("--prefix", "prefixes", multiple=True, metavar="PATH", help="The page at a path, and the pages below it.")
 @json_option
 def revalidate(  # noqa: PLR0913 - the command line
     *,
@@ -35,7 +35,7 @@ def revalidate(  # noqa: PLR0913 - the command line
     prefixes: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Invalidate pages of the deployed app at URL, so that they are made again when they are next asked for.
+    """Invalidate pages of the deployed app at URL. Their next request regenerates them.
 
     Needs the Worker's secret in VINEXT_ADMIN_TOKEN.
 
@@ -75,4 +75,4 @@ async def _revalidate(url: str, variables: Mapping[str, object], wanted: Mapping
             document = response.json()
             return {name: [str(item) for item in document[name]] for name in ("tags", "prefixes")}
         except (ValueError, KeyError, TypeError) as error:
-            raise RemoteError(f"{url} answered what is no report; is it this project's Worker?") from error
+            raise RemoteError(f"the answer of {url} is no report; is it this project's Worker?") from error

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writing files atomically, and removing files that are no longer wanted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def write_atomically(path: Path, content: bytes) -> bool:
-    """Write a file in one step, unless it has that content already; whether it was written."""
+    """Write a file so that it is never seen half-written, unless it has that content already; return whether it was written."""
     if path.is_file() and path.read_bytes() == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -20,7 +20,7 @@ def write_atomically(path: Path, content: bytes) -> bool:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-        # mkstemp lets only its maker read the file; other programs serve this one.
+        # mkstemp makes the file readable for its owner only, but other programs serve it.
         os.chmod(name, 0o644)  # noqa: PTH101 - mkstemp gives a name
         os.replace(name, path)  # noqa: PTH105 - likewise
     except BaseException:
@@ -30,12 +30,12 @@ def write_atomically(path: Path, content: bytes) -> bool:
 
 
 def remove_others(folder: Path, is_kept: Callable[[str], bool]) -> int:
-    """Remove every file below `folder` whose path from there is not kept, and folders left empty; how many files."""
+    """Remove each file below `folder` whose relative path is not kept, and empty folders; return the number of files removed."""
     return _remove(str(folder), "", is_kept)[0] if folder.is_dir() else 0
 
 
 def _remove(folder: str, prefix: str, is_kept: Callable[[str], bool]) -> tuple[int, bool]:
-    """How many files were removed, and whether anything is left."""
+    """Return the number of files removed, and whether anything is left."""
     removed = 0
     is_left = False
     with os.scandir(folder) as items:
@@ -49,7 +49,7 @@ def _remove(folder: str, prefix: str, is_kept: Callable[[str], bool]) -> tuple[i
                 if is_below_left:
                     is_left = True
                 else:
-                    os.rmdir(item.path)  # noqa: PTH106 - a Path for each of a hundred thousand files is what this avoids
+                    os.rmdir(item.path)  # noqa: PTH106 - this avoids a Path for each of a hundred thousand files
             else:
                 os.unlink(item.path)  # noqa: PTH108 - likewise
                 removed += 1

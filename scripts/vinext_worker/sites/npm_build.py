@@ -32,10 +32,9 @@ class NodeToolchain(Protocol):
 
 
 def install_npm_packages(project: VinextProject, node: Path, console: Console) -> None:
-    """Install the site's npm packages, where they are missing or older than package.json or npm's lock file; raises UserError.
+    """Install the site's npm packages if they are missing, or older than package.json or npm's lock file; raise UserError.
 
-    Packages that something else than a lock file of npm's governs (another package manager, a workspace further up) are only
-    looked for.
+    If another package manager or a workspace further up manages the packages, only look whether they are there.
     """
     if project.lock is None:
         if project.installed_version() is not None:
@@ -51,14 +50,14 @@ def install_npm_packages(project: VinextProject, node: Path, console: Console) -
     arguments = (*command, "--no-audit", "--no-fund", "--include=dev")
     _run_npm(arguments, project, node, console, what="installing the npm packages")
     if project.installed_version() is None:
-        raise UserError(f"npm installed no vinext in {project.root}; run `npm install` there and look at what it says")
+        raise UserError(f"npm installed no vinext in {project.root}; run `npm install` there and read its output")
 
 
 def run_npm_build(project: VinextProject, node: Path, console: Console) -> None:
-    """Build the project, where its output is older than its sources; raises UserError.
+    """Build the site if its sources have changed since the last build; raise UserError.
 
-    The output keeps the fingerprint of the sources it was made from. It is written last, so that a build that was
-    interrupted, or failed, is made again.
+    The fingerprint of the sources is kept in the output. It is written last, so that a build that failed or was interrupted is
+    repeated.
     """
     stamp = project.root / "dist" / ".vinext-worker-build"
     sources = vinext_fingerprint(project)
@@ -67,7 +66,7 @@ def run_npm_build(project: VinextProject, node: Path, console: Console) -> None:
     stamp.unlink(missing_ok=True)
     _run_npm(project.build_command(), project, node, console, what="building the site")
     if not stamp.parent.is_dir():
-        raise UserError(f"the build of {project.root} left no folder dist; leave vinext's output where it is by default")
+        raise UserError(f"the build of {project.root} left no folder dist; leave vinext's output in its default folder")
     stamp.write_text(sources)
 
 
@@ -92,23 +91,21 @@ def _run_npm(arguments: tuple[str, ...], project: VinextProject, node: Path, con
     if finished.returncode != 0:
         console.print(Text("\n".join(finished.stdout.rstrip().splitlines()[-_SHOWN_LINES:])))
         command = " ".join(("npm", *arguments))
-        raise UserError(
-            f"{what} failed in {project.root}; see the last lines of `{command}` above, fix that, then run this again"
-        )
+        raise UserError(f"{what} failed in {project.root}; see the last lines of `{command}` above, fix that and run this again")
     console.print(Text(f"{what}: {project.root}, {time.monotonic() - start:.0f} s"))
 
 
 def _environment(node: Path) -> dict[str, str]:
-    """Return the environment of npm and of the build: our Node.js first, and nothing that makes it another kind of build."""
+    """Return the environment for npm and the build: our Node.js first, and nothing that changes the kind of build."""
     environment = {name: value for name, value in os.environ.items() if name not in _UNWANTED_VARIABLES}
     path = os.pathsep.join(part for part in (str(node.parent), environment.get("PATH")) if part)
     return environment | {"PATH": path, "NO_COLOR": "1", "CI": "1"}
 
 
 def _modified(file: Path) -> int:
-    """Return when a file was last changed, in nanoseconds; 0 where there is none.
+    """Return a file's modification time in nanoseconds, 0 if there is no file.
 
-    Npm writes node_modules/.package-lock.json when it has installed everything, so an interrupted installation is repeated.
+    npm writes node_modules/.package-lock.json once it has installed everything, so an interrupted installation is repeated.
     """
     try:
         return file.stat().st_mtime_ns

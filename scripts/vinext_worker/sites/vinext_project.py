@@ -16,16 +16,16 @@ _FOREIGN_LOCKS = {"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lock": "bu
 
 @dataclass(frozen=True)
 class VinextProject:
-    """A vinext app as its package.json describes it: what to install and how to build it."""
+    """A vinext app as its package.json describes it: its packages and the command that builds it."""
 
     root: Path
     scripts: dict[str, str]
     linked_folders: tuple[Path, ...]
-    """The `file:` dependencies: folders that belong to the site's sources although they lie elsewhere."""
+    """The `file:` dependencies: folders elsewhere that belong to the site's sources."""
 
     @classmethod
     def read(cls, root: Path) -> VinextProject:
-        """Read `root`/package.json; raises UserError where that is no vinext app."""
+        """Read `root`/package.json; raise UserError if the folder holds no vinext app."""
         path = root / "package.json"
         try:
             package: dict[str, Any] = json.loads(path.read_bytes())
@@ -34,7 +34,7 @@ class VinextProject:
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{root} is no vinext project: it has no package.json; name a vinext app with --site") from None
         except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise UserError(f"{path} cannot be read as a package.json ({error}); mend it") from error
+            raise UserError(f"{path} cannot be read as a package.json ({error}); fix it") from error
         if "vinext" not in dependencies:
             raise UserError(f"{root} is no vinext project: its package.json does not name vinext; name a vinext app with --site")
         linked = (str(version).removeprefix("file:") for version in dependencies.values() if str(version).startswith("file:"))
@@ -42,18 +42,18 @@ class VinextProject:
 
     @property
     def lock(self) -> Path | None:
-        """The lock file of npm, where there is one."""
+        """npm's lock file, if there is one."""
         return next((path for name in ("npm-shrinkwrap.json", "package-lock.json") if (path := self.root / name).is_file()), None)
 
     @property
     def foreign_package_manager(self) -> str | None:
-        """The package manager other than npm whose lock file the site has; None where it has npm's, or none."""
+        """The package manager other than npm whose lock file the site has; None if it has npm's lock file, or none."""
         if self.lock is not None:
             return None
         return next((manager for name, manager in _FOREIGN_LOCKS.items() if (self.root / name).is_file()), None)
 
     def installed_version(self) -> str | None:
-        """Return the version of vinext that Node.js finds from here (a workspace may keep it further up); None without one."""
+        """Return the version of vinext that Node.js finds from here, also further up as in a workspace; None if there is none."""
         for folder in (self.root, *self.root.parents):
             manifest = folder / "node_modules" / "vinext" / "package.json"
             if manifest.is_file():
@@ -62,11 +62,11 @@ class VinextProject:
         return None
 
     def build_command(self) -> tuple[str, ...]:
-        """Return the arguments with which npm builds the site, pre-rendering switched on.
+        """Return npm's arguments for building the site with pre-rendering.
 
-        That is the app's own script that runs `vinext build` or `vite build` (`build:vinext`, which `vinext init` writes, before
-        `build`), else the tool itself. Before 1.0 vinext pre-renders only where `--prerender-all` says so; from then on its
-        configuration does.
+        They name the app's own script if it runs `vinext build` or `vite build`: `build:vinext`, which `vinext init` writes, or
+        else `build`. If there is no such script, they name the tool itself. vinext pre-renders before 1.0 if it is given
+        `--prerender-all`, and from 1.0 on if its configuration says so.
         """
         before_1_0 = (self.installed_version() or "").startswith("0.")
         for name in ("build:vinext", "build"):

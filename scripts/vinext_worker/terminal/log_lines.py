@@ -17,7 +17,7 @@ _SERVER_ERROR = 500
 
 
 def show_line(line: LogLine | RequestLine, console: Console) -> None:
-    """Print a request or what the Worker logged, each in one line (a traceback in several)."""
+    """Print a request, or a message that the Worker logged, in one line; a traceback takes several."""
     console.print(_request(line) if isinstance(line, RequestLine) else _log(line))
 
 
@@ -37,7 +37,7 @@ def _log(line: LogLine) -> Text:
     event = line.event
     if event is None:
         return Text(line.message, style=style)
-    # The Worker logs one JSON object an event; a person reads its name first, then the rest.
+    # The Worker logs each event as a JSON object. A person reads the event's name first, then the other fields.
     name = event.pop("event", None) or event.pop("message", "")
     rest = " ".join(f"{key}={value}" for key, value in event.items())
     return Text(f"{line.level:<6}{name}  {rest}", style=style)

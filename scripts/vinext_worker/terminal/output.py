@@ -1,4 +1,4 @@
-"""What commands say: to a person at a terminal, to a log, or to a program."""
+"""The output of commands: for a person at a terminal, for a log, or for a program."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _SHOWN_ROWS = 20
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead, for machines.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
 
 
 @dataclass(frozen=True)
 class Output:
-    """Results go to standard output, progress to standard error and only where that is a terminal."""
+    """Print results to standard output. Show progress on standard error if that is a terminal."""
 
     as_json: bool = False
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
@@ -30,11 +30,11 @@ class Output:
 
     @property
     def shows_progress(self) -> bool:
-        """Whether somebody watches."""
+        """Whether a person watches standard error."""
         return self.progress_console.is_terminal and not self.as_json
 
     def progress(self, unit: str) -> Progress:
-        """A bar with rate and remaining time, which shows nothing where nobody watches."""
+        """Return a progress bar with rate and remaining time; it shows nothing if no person watches."""
         return Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -48,18 +48,18 @@ class Output:
         )
 
     def line(self, text: str, style: str = "") -> None:
-        """One line for a person."""
+        """Print a line for a person."""
         if not self.as_json:
             self.console.print(Text(text, style=style))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Text]]) -> None:
-        """A table for a person; where nobody watches, a line a row with tabs between the cells."""
+        """Print a table for a person. If standard output is not a terminal, print rows as lines, with tabs between the cells."""
         if self.as_json:
             return
         if not self.console.is_terminal:
             for row in rows:
                 if not self.console.quiet:
-                    # The console would make blanks of the tabs.
+                    # The console would turn the tabs into spaces.
                     self.console.file.write("\t".join(cell.plain.replace("\n", "; ") for cell in row) + "\n")
             return
         table = Table(*columns)
@@ -68,12 +68,12 @@ class Output:
         self.console.print(table)
 
     def document(self, document: object) -> None:
-        """The document for a program."""
+        """Print the JSON document for a program."""
         if self.as_json:
             click.echo(json.dumps(document, ensure_ascii=False, indent=2))
 
     def reasons(self, title: str, rows: list[tuple[str, str]], count: int, style: str = "") -> None:
-        """The first of many pages with reasons."""
+        """Print how many pages have a reason, and the first of them with their reasons."""
         if not count:
             return
         self.line(f"{title}: {count}", style)
