@@ -16,14 +16,14 @@ from cache.keys import KeySchema
 from cache.tags import path_tags
 from core.paths import PRERENDER_FOLDER
 from seed.build import BUILD_FILE, Artifact, Build, RouteRecord, artifact_file, shard_count, shard_file, shard_of, shard_to_json
-from vinext_worker.runtime import LocalRuntime, LogLine
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from vinext_worker.runtime import RequestLine, RuntimeOptions
+    from vinext_worker.local_runtime import RequestLine, RuntimeOptions
 
 WITHOUT_SNAPSHOT, FROM_SNAPSHOT = "without a snapshot", "from a snapshot of Python"
 # Each way to start, and whether it uses a snapshot.

@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
+from vinext_worker.checkout import Checkout
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ImportFailedError
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
-from vinext_worker.toolchain import Project
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
 
@@ -43,19 +43,19 @@ def fail():
 
 
 @pytest.fixture(scope="module")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout with a snapshot of its own."""
     root = tmp_path_factory.mktemp("tools")
-    real = Project.find()
+    real = Checkout.find()
     (root / "node_modules").symlink_to(real.node_modules)
     (root / "python_modules").symlink_to(real.root / "python_modules")
-    return Project(root)
+    return Checkout(root)
 
 
 class Site:
     """A project whose sources change between starts."""
 
-    def __init__(self, folder: Path, tools: Project) -> None:
+    def __init__(self, folder: Path, tools: Checkout) -> None:
         shutil.copytree(FIXTURE, folder)
         self.folder = folder
         self.tools = tools
@@ -67,7 +67,7 @@ class Site:
 
     def runtime(self, **changes: object) -> LocalRuntime:
         config = WranglerConfig.read(self.folder / "wrangler.toml")
-        return LocalRuntime(RuntimeOptions(config=config, project=self.tools, **changes))  # type: ignore[arg-type]
+        return LocalRuntime(RuntimeOptions(config=config, checkout=self.tools, **changes))  # type: ignore[arg-type]
 
     def start_and_stop(self, **changes: object) -> str:
         """Return what a start serves."""
@@ -83,7 +83,7 @@ def answer(runtime: LocalRuntime) -> str:
 
 
 @pytest.fixture
-def site(tmp_path: Path, tools: Project) -> Site:
+def site(tmp_path: Path, tools: Checkout) -> Site:
     return Site(tmp_path / "site", tools)
 
 
