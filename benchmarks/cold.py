@@ -16,25 +16,25 @@ from cache.keys import KeySchema
 from cache.tags import path_tags
 from core.paths import PRERENDER_FOLDER
 from seed.build import BUILD_FILE, Artifact, Build, RouteRecord, artifact_file, shard_count, shard_file, shard_of, shard_to_json
-from vinext_worker.runtime import LocalRuntime, LogLine
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from vinext_worker.runtime import RequestLine, RuntimeOptions
+    from vinext_worker.local_runtime import RequestLine, RuntimeOptions
 
-WITHOUT_SNAPSHOT, KEPT, FIRST = "without a snapshot", "from snapshot and bytecode", "from snapshot, compiled anew"
-# Of each way to start, whether there is a snapshot and whether there is bytecode.
-_WAYS = {WITHOUT_SNAPSHOT: (False, False), KEPT: (True, True), FIRST: (True, False)}
+WITHOUT_SNAPSHOT, FROM_SNAPSHOT = "without a snapshot", "from a snapshot of Python"
+# Each way to start, and whether it uses a snapshot.
+_WAYS = {WITHOUT_SNAPSHOT: False, FROM_SNAPSHOT: True}
 
 _PAGE = b"<!DOCTYPE html><title>p</title>" + b"<p>a paragraph of a page</p>" * 290
 _BEGIN, _END = "the Worker's imports begin", "the Worker's imports end"
 _ENTRY = f"""import workers
 
 print("{_BEGIN}")
-from edge.entrypoint import Default
+from own_entry import Default
 print("{_END}")
 """
 
@@ -50,14 +50,14 @@ class FirstAnswer:
 
 @dataclass(frozen=True)
 class Imports:
-    """What the Worker's imports cost, above those of an empty entry, which has the SDK.
+    """The cost of the Worker's imports, above those of an empty entry, which has the SDK.
 
-    Processor time of the thread that imports, of all threads of workerd (V8's others optimize meanwhile what is run often), and
-    the time until the Worker was ready, with all that comes before its imports.
+    Processor time of the thread that imports, of all threads of workerd (V8's other threads optimize hot code meanwhile), and the
+    time until the Worker was ready, which includes everything before its imports.
 
-    `way`: `WITHOUT_SNAPSHOT`, Python starts from nothing and every module comes from its source; `KEPT`, from the heap of a
-    started interpreter and from what an earlier start has compiled, as the local runtime does but the first time; `FIRST`, from
-    such a heap, but from sources. The heap has Python and the standard library, and nothing of the Worker.
+    `way`: with `WITHOUT_SNAPSHOT` Python starts from nothing; with `FROM_SNAPSHOT`, as the local runtime does, it starts from the
+    heap of a started interpreter, which has Python and the standard library and nothing of the Worker. Either way each module of
+    the Worker is compiled from its source. In production the imports are part of the snapshot, and cost a request nothing.
     """
 
     way: str
@@ -68,7 +68,7 @@ class Imports:
 
 def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, rounds: int) -> list[FirstAnswer]:
     """Ask a new isolate for one page of a build of so many routes, in turn and repeatedly."""
-    found = {size: FirstAnswer(size, [], []) for size in sizes}
+    answers = {size: FirstAnswer(size, [], []) for size in sizes}
     contenders = {size: ours("framed", replace(options, assets_directory=_build(folder / str(size), size))) for size in sizes}
     for _ in range(rounds):
         for size, contender in contenders.items():
@@ -78,9 +78,9 @@ def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, r
                     body = response.read()
                 wall_ms = (time.perf_counter() - start) * 1000
                 assert body == _PAGE  # noqa: S101 - else it is no figure
-                found[size].cpu_ms.append((running.meter.cpu_seconds() - before) * 1000)
-                found[size].wall_ms.append(wall_ms)
-    return list(found.values())
+                answers[size].cpu_ms.append((running.meter.cpu_seconds() - before) * 1000)
+                answers[size].wall_ms.append(wall_ms)
+    return list(answers.values())
 
 
 def imports(options: RuntimeOptions, folder: Path, rounds: int) -> list[Imports]:
@@ -90,19 +90,20 @@ def imports(options: RuntimeOptions, folder: Path, rounds: int) -> list[Imports]
     """
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(options.source_root, folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "src" / "entry.py").rename(folder / "src" / "own_entry.py")
     (folder / "src" / "entry.py").write_text(_ENTRY)
     configuration = folder / "wrangler.toml"
     configuration.write_text(options.config.path.read_text())
     options = replace(options, config=WranglerConfig.read(configuration), check_top_level=False)
-    found = {way: Imports(way) for way in _WAYS}
-    _start(options, Imports(""))  # it leaves a snapshot and bytecode for the others
+    measured = {way: Imports(way) for way in _WAYS}
+    _start(options, Imports(""))  # it leaves a snapshot for the others
     for _ in range(rounds):
-        for way, (snapshot, bytecode) in _WAYS.items():
-            _start(replace(options, snapshot=snapshot, bytecode=bytecode), found[way])
-    return list(found.values())
+        for way, snapshot in _WAYS.items():
+            _start(replace(options, snapshot=snapshot), measured[way])
+    return list(measured.values())
 
 
-def _start(options: RuntimeOptions, found: Imports) -> None:
+def _start(options: RuntimeOptions, measured: Imports) -> None:
     marks: dict[str, tuple[float, float]] = {}
 
     def mark(line: LogLine | RequestLine) -> None:
@@ -113,9 +114,9 @@ def _start(options: RuntimeOptions, found: Imports) -> None:
     begin = time.perf_counter()
     runtime = LocalRuntime(options, mark)
     with runtime:
-        found.ready_ms.append((time.perf_counter() - begin) * 1000)
+        measured.ready_ms.append((time.perf_counter() - begin) * 1000)
         runtime.wait_for_log(_END)
-    for series, before, after in zip((found.thread_ms, found.cpu_ms), marks[_BEGIN], marks[_END], strict=True):
+    for series, before, after in zip((measured.thread_ms, measured.cpu_ms), marks[_BEGIN], marks[_END], strict=True):
         series.append((after - before) * 1000)
 
 

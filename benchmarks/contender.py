@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Literal
 
 from benchmarks.process import Meter
 from cache.keys import kv_last_invalidation_key
-from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from vinext_worker.runtime import Service
-    from vinext_worker.site import BuiltSite
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
+    from vinext_worker.local_runtime import Service
+    from vinext_worker.sites.site_build import SiteBuild
 
 _SERVE = Path(__file__).with_name("serve.mjs")
 _WORKERD = "workerd"
@@ -49,7 +49,7 @@ class Contender:
     start: Callable[[], AbstractContextManager[Running]] = field(repr=False)
 
 
-def vinext(built: BuiltSite, project: Project) -> Contender:
+def vinext(built: SiteBuild, project: Checkout) -> Contender:
     """vinext's own Worker with its own cache in KV."""
 
     @contextmanager
@@ -78,7 +78,7 @@ def ours(store: Store, options: RuntimeOptions, name: str | None = None) -> Cont
     return Contender(name or f"ours, {store}", start)
 
 
-def our_options(checkout: Path, built: BuiltSite | None, assets: Path | None) -> RuntimeOptions:
+def our_options(checkout: Path, built: SiteBuild | None, assets: Path | None) -> RuntimeOptions:
     """This Worker out of a checkout, in front of a built site whose pages have been copied to `assets`."""
     services: dict[str, Service] = {}
     if built is not None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
 
 CONNECTIONS = 4
 
@@ -67,7 +67,7 @@ class Load:
 class LoadGenerator:
     """A Node.js process that asks; a context manager."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Checkout) -> None:
         self._command = [project.node, _SCRIPT]
 
     def __enter__(self) -> Self:

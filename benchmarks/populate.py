@@ -21,7 +21,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from vinext_worker.toolchain import Project
+from vinext_worker.checkout import Checkout
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMESPACE = "b" * 32
@@ -127,7 +127,7 @@ def wrangler(folder: Path, environment: dict[str, str], routes: int, runs: int) 
     file = folder / "bulk.json"
     file.write_text(json.dumps(pairs))
     command = [
-        str(Project.find().node),
+        str(Checkout.find().node),
         str(ROOT / "node_modules" / "wrangler" / "bin" / "wrangler.js"),
         "kv",
         "bulk",

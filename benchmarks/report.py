@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from benchmarks.cold import FIRST
 from benchmarks.rounds import pairs, ratios
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from benchmarks.rounds import Series
 
 COLD_AT_MOST = 1.3
-IMPORT_AT_MOST_MS = 120
 
 
 def series_table(found: list[Series]) -> Table:
@@ -41,9 +39,7 @@ def series_table(found: list[Series]) -> Table:
     return table
 
 
-def target_rows(
-    wanted: list[Target], found: list[Series], answers: list[FirstAnswer], imported: list[Imports]
-) -> list[dict[str, Any]]:
+def target_rows(wanted: list[Target], found: list[Series], answers: list[FirstAnswer]) -> list[dict[str, Any]]:
     """Each target that was measured: its ratio in this run and the quartiles over the rounds."""
     by_name = {(series.case, series.contender): series for series in found}
     rows = []
@@ -55,12 +51,6 @@ def target_rows(
         small, large = answers[0], answers[-1]
         shares = [one / other for one, other in zip(large.cpu_ms, small.cpu_ms, strict=True)]
         rows.append(_row(f"cold isolate, {large.routes:,} routes against {small.routes}", shares, COLD_AT_MOST))
-    # What is compiled anew although there is a snapshot happens once, and is shown without a target.
-    rows.extend(
-        _row(f"the Worker's own imports, {imports.way}, ms", imports.thread_ms, IMPORT_AT_MOST_MS)
-        for imports in imported
-        if imports.way != FIRST
-    )
     return rows
 
 
@@ -81,10 +71,9 @@ def target_table(rows: list[dict[str, Any]]) -> Table:
     """A row a target."""
     table = Table("what", "measured", "quartiles", "target", "")
     for row in rows:
-        digits = 0 if row["median"] > 10 else 3  # noqa: PLR2004 - milliseconds want none
         low, high = row["quartiles"]
         verdict = "met" if row["is_met"] else "missed"
-        measured, quartiles = f"{row['median']:.{digits}f}", f"{low:.{digits}f}-{high:.{digits}f}"
+        measured, quartiles = f"{row['median']:.3f}", f"{low:.3f}-{high:.3f}"
         table.add_row(row["name"], measured, quartiles, f"{row['at_most']:.3g}", verdict)
     return table
 

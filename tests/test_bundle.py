@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vinext_worker.toolchain import Project
+from vinext_worker.checkout import Checkout
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROJECT = Project.find()
+PROJECT = Checkout.find()
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,1 @@
-"""The commands of vinext-worker, and the local runtime they start."""
+"""The commands of vinext-worker, and the local runtime that they start."""

@@ -6,13 +6,13 @@ import click
 
 from core.errors import VinextWorkerError
 from vinext_worker.check.command import check
-from vinext_worker.copy_command import copy
+from vinext_worker.copy.command import copy
 from vinext_worker.deploy.command import deploy
-from vinext_worker.dev import dev
+from vinext_worker.dev.command import dev
 from vinext_worker.populate.command import populate
-from vinext_worker.prerender_command import prerender
+from vinext_worker.prerender.command import prerender
 from vinext_worker.prune.command import prune
-from vinext_worker.revalidate_command import revalidate
+from vinext_worker.revalidate.command import revalidate
 from vinext_worker.tpr.command import tpr
 
 
@@ -27,7 +27,7 @@ for command in (dev, prerender, copy, populate, prune, tpr, deploy, check, reval
 
 
 def main() -> None:
-    """Run the command line: an error is one line and exit code 1, a wrong argument exit code 2, Ctrl-C 130."""
+    """Run the command line: print an error as one line and exit with 1; exit with 2 for a wrong argument, with 130 for Ctrl-C."""
     try:
         status = cli.main(prog_name="vinext-worker", standalone_mode=False)
     except click.ClickException as error:

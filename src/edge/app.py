@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
 from pyodide.ffi import JsProxy
-from workers import WorkerEntrypoint, rpc
+from workers import WorkerEntrypoint
 
 from cache.handler import get_cache_handler
 from core.log import QuietLog
@@ -20,7 +19,7 @@ from edge.bindings.kv import KVBinding
 from edge.bindings.service import ServicePages
 from edge.bodies import JsBuffer, StreamCopy, digest
 from edge.http import RequestReader, js_response
-from edge.loop import begin_at_once, enter_site_code
+from edge.loop import as_it_is, enter_site_code, raw_env, take_shortcuts
 from edge.python.pages import python_pages
 from edge.runtime import ConsoleLog, PromiseFlight, RequestBackground, enter_request, now_ms
 from isr.admin import Admin, AdminCache
@@ -71,10 +70,6 @@ ASSETS_BINDING = "ASSETS"
 
 IMAGES_BINDING = "IMAGES"
 
-# The SDK inspects everything that leaves Python except the object in a binding's wrapper. That takes a fifteenth of the time
-# of an answer from memory.
-_AS_IT_IS = getattr(rpc, "_BindingWrapper", lambda response: response)
-
 
 class Application:
     """Everything in an isolate that outlives a request, built at the first one from the raw `env`.
@@ -94,6 +89,7 @@ class Application:
         except SettingError as error:
             self._fault = str(error)
             self._settings = Settings()
+        self.direct_await = self._settings.direct_await
         runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
         self._page_handler = page_handler(env, self._settings, runtime)
         self._pass_through = PassThrough(self._page_handler, log)
@@ -123,7 +119,7 @@ class Application:
             return js_response(await self._administer(request, raw_request))
         if self._settings.server_timing:
             return await self._timed(request)
-        return _AS_IT_IS(await self._answer(request))
+        return as_it_is(await self._answer(request))
 
     async def _answer(self, request: PageRequest) -> Any:
         if self._fault is not None:
@@ -202,18 +198,15 @@ class Default(WorkerEntrypoint):
     def fetch(self, request: Any) -> Awaitable[Any]:
         global _application  # noqa: PLW0603 - the isolate's one application
         enter_request(self.ctx)
-        if _application is None:
-            _application = Application(self.env._env)  # noqa: SLF001 - the raw bindings
-            if type(self) is Default and _application.has_default_cache:
-                # A cache handler of the site's own is called before its pages are, and may switch stacks.
-                _begin_requests_at_once()
-        return _application.answer(request.js_object)
+        if _application is not None:
+            return _application.answer(request.js_object)
+        _application = Application(raw_env(self.env))
+        if not _application.direct_await:
+            return _application.answer(request.js_object)
+        return self._first_answer(_application, request.js_object)
 
-
-def _begin_requests_at_once() -> None:
-    """Begin later requests at once: the runtime runs them in the same coroutine function as this one."""
-    task = asyncio.current_task()
-    coroutine = None if task is None else task.get_coro()
-    code = getattr(coroutine, "cr_code", None)
-    if code is not None:
-        begin_at_once(code)
+    async def _first_answer(self, application: Application, raw_request: Any) -> Any:
+        reason = await take_shortcuts(self.env, begins_requests=type(self) is Default and application.has_default_cache)
+        if reason is not None:
+            ConsoleLog().event("warning", "loop.fallback", reason=reason)
+        return await application.answer(raw_request)

@@ -1,9 +1,4 @@
-"""Bytes in JavaScript's memory: a page passes through without ever entering Python's.
-
-Large bodies on their way out, as streams of `Blob`s.
-
-Names for contents.
-"""
+"""Bodies in JavaScript's memory: a page passes through without ever entering Python's."""
 
 from __future__ import annotations
 
@@ -16,7 +11,7 @@ from pyodide.ffi import JsException, to_js
 
 from cache.stored import size_bytes
 from core.errors import CorruptValueError
-from edge.loop import bind, binder, result_of
+from edge.promises import bind, binder, result_of
 from pages.handler import PageError
 
 if TYPE_CHECKING:
@@ -54,10 +49,10 @@ class StreamCopy:
 
 
 class JsBuffer:
-    """A `Uint8Array` as a body and as a stored value (the protocols of `cache.body`).
+    """A `Uint8Array` as a body and as a stored value (the protocols of `core.body`).
 
-    To get hold of a JavaScript object costs Python more than what is done with it here: none is made before it is needed.
-    `was_sent` tells that an answer had it as its body.
+    A JavaScript object costs Python more than the work with it, so none is made before it is needed. `was_sent`: an answer
+    had it as its body.
     """
 
     __slots__ = ("_array", "_whole", "size_bytes", "was_sent")
@@ -71,9 +66,9 @@ class JsBuffer:
     @classmethod
     def of(cls, array_buffer: Any) -> JsBuffer:
         """Wrap a whole `ArrayBuffer`; nothing is copied."""
-        made = cls(None, array_buffer.byteLength)
-        made._whole = array_buffer
-        return made
+        buffer = cls(None, array_buffer.byteLength)
+        buffer._whole = array_buffer
+        return buffer
 
     @classmethod
     def copy_of(cls, data: bytes) -> JsBuffer:
@@ -129,12 +124,12 @@ class JsStream:
 
 
 def body_to_js(body: Body) -> Any:
-    """A body as JavaScript takes it: itself where it is JavaScript's, else a copy."""
+    """Return a body as JavaScript takes it: itself where it is JavaScript's, else a copy."""
     return body.js if isinstance(body, JsBuffer) else to_js(body.to_bytes())
 
 
 def joined(parts: Sequence[bytes | Body]) -> Any:
-    """One `Uint8Array` of parts, joined in JavaScript; a single one is not copied."""
+    """Return one `Uint8Array` of parts, joined in JavaScript; a single part is not copied."""
     arrays = [to_js(part) if isinstance(part, bytes) else body_to_js(part) for part in parts]
     if len(arrays) == 1:
         return arrays[0]
@@ -147,7 +142,7 @@ def joined(parts: Sequence[bytes | Body]) -> Any:
 
 
 class _Json:
-    """Reads JSON texts without their large fields. Its tools are made once: that takes as long as reading a page."""
+    """A reader of JSON texts without their large fields. Its tools are made once: that takes as long as reading a page."""
 
     def __init__(self) -> None:
         self._array_from = Array.from_
@@ -172,7 +167,7 @@ class _Json:
         self._wrapped = bind(js.Reflect.construct, js.Reflect, String)
 
     def read(self, data: Any, detach: Detach) -> tuple[str, Mapping[str, Body]]:
-        """The text without the fields that `detach` names, and these; raises JsException, too."""
+        """Return the text without the fields that `detach` names, and those fields. Raise JsException, CorruptValueError."""
         texts = self._array_from(self._once, self._bind_decode(data, None))
         document = self._array_from(texts, self._parse)[0]
         value = getattr(document, "value", None)
@@ -197,7 +192,7 @@ class _Json:
     def _converted(self, field: Any, encoding: Encoding) -> Any:
         if encoding == "text":
             return self._encode(field)
-        # `fromBase64` also takes white space, and does without padding; `cache.body.decode_base64` does not.
+        # `fromBase64` also takes white space, and does without padding; `core.body.decode_base64` does not.
         length = self._wrapped(field).length
         if length % 4 or self._has_space(field):
             raise CorruptValueError(f"not base64: {length} characters, with white space or not a multiple of 4")
@@ -210,33 +205,33 @@ _json = cache(_Json)
 class BodyStreams:
     """Streams of bodies, each by way of a `Blob`, which is a copy.
 
-    The copies lie about until JavaScript collects its garbage, and each is memory that the system has to clear first. So
-    the `Blob` of a body that is sent again is kept, of at most `most_bytes` together: those that were sent last.
+    The copies stay until JavaScript collects its garbage, and each is memory that the system has to clear first. So the
+    `Blob`s of bodies that are sent again are kept: those sent last, of at most `max_bytes` together.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._kept: dict[JsBuffer, Any] = {}
         self._kept_bytes = 0
 
     def stream(self, body: Body) -> Any:
-        """A `ReadableStream` that knows its length."""
+        """Return a `ReadableStream` that knows its length."""
         if not isinstance(body, JsBuffer):
             return _blob(body).stream()
         kept = self._kept.pop(body, None)
         if kept is not None:
             self._kept[body] = kept  # the last one now
             return kept.stream()
-        made = _blob(body)
-        if body.was_sent and body.size_bytes <= self._most_bytes:
-            self._keep(body, made)
+        blob = _blob(body)
+        if body.was_sent and body.size_bytes <= self._max_bytes:
+            self._keep(body, blob)
         body.was_sent = True
-        return made.stream()
+        return blob.stream()
 
     def _keep(self, body: JsBuffer, blob: Any) -> None:
         self._kept[body] = blob
         self._kept_bytes += body.size_bytes
-        while self._kept_bytes > self._most_bytes:
+        while self._kept_bytes > self._max_bytes:
             oldest = next(iter(self._kept))
             del self._kept[oldest]
             self._kept_bytes -= oldest.size_bytes
@@ -246,12 +241,12 @@ def _blob(body: Body) -> Any:
     return Blob.new(Array.of(body_to_js(body)))
 
 
-_CHARACTERS = 32
+_DIGEST_CHARACTERS = 32
 
 
 async def digest(body: Body) -> str:
-    """The first half of the body's SHA-256, in hexadecimal."""
+    """Return the first half of the body's SHA-256, in hexadecimal."""
     subtle = js.crypto.subtle
-    found = await result_of(bind(subtle.digest, subtle, "SHA-256", body_to_js(body)))
-    data: bytes = Uint8Array.new(found).to_bytes()
-    return data.hex()[:_CHARACTERS]
+    sha256 = await result_of(bind(subtle.digest, subtle, "SHA-256", body_to_js(body)))
+    data: bytes = Uint8Array.new(sha256).to_bytes()
+    return data.hex()[:_DIGEST_CHARACTERS]

@@ -1,9 +1,4 @@
-"""Headers, into JavaScript and out of it.
-
-The runtime's `Request`, as a page request.
-
-Answers, as the runtime's `Response`.
-"""
+"""HTTP between the runtime and the Worker: requests, answers and their headers."""
 
 from __future__ import annotations
 
@@ -19,7 +14,7 @@ from pyodide.ffi import JsException, to_js
 
 from core.recent import Recent
 from edge.bodies import BodyStreams, JsStream, StreamCopy, body_to_js
-from edge.loop import bind
+from edge.promises import bind
 from isr.answer import CachedAnswer
 from isr.lookup import ALWAYS_READ
 from pages.handler import WholeResponse
@@ -72,15 +67,15 @@ class ServiceResponse:
 
 
 def js_headers(items: Iterable[tuple[str, str]]) -> Any:
-    """`Headers` of pairs; a name may come more than once, as `Set-Cookie` does."""
+    """Return `Headers` of pairs; a name may come more than once, as `Set-Cookie` does."""
     return Headers.new(to_js(list(items)))
 
 
 def response_options(status: int, items: Sequence[tuple[str, str]]) -> Any:
-    """`{status, headers}` as `new Response()` takes them, to be used at once: it copies them, and the next call may change them.
+    """Return `{status, headers}` for `new Response()`, which copies them. Use them at once: the next call may change them.
 
-    Answers of a site have headers of the same names, and most have the same values: to set those that differ takes a tenth of
-    the time that making all of them does.
+    The answers of a site have headers of the same names, and mostly the same values. To set the values that differ takes a
+    tenth of the time of making all headers.
     """
     names, values = zip(*items, strict=True) if items else ((), ())
     shared = _shared.get((status, names))
@@ -102,7 +97,7 @@ def response_options(status: int, items: Sequence[tuple[str, str]]) -> Any:
 
 
 class _Shared:
-    """The options of the last answer with a status and headers of some names: their values, and what sets another."""
+    """The options of the last answer with a status and these names of headers: the values, and the function that sets one."""
 
     __slots__ = ("options", "set", "values")
 
@@ -120,13 +115,13 @@ def _options(status: int, headers: Any) -> Any:
 
 
 def header_pairs(headers: Any) -> tuple[tuple[str, str], ...]:
-    """The pairs of `Headers`, names in lower case; of several cookies that are set, the last."""
-    found: dict[str, str] = Object.fromEntries(headers).to_py()
-    return tuple(found.items())
+    """Return the pairs of `Headers`, names in lower case; of several cookies that are set, the last."""
+    values: dict[str, str] = Object.fromEntries(headers).to_py()
+    return tuple(values.items())
 
 
 class RequestReader:
-    """Describes requests. The headers that every answer depends on come into Python together, as one text."""
+    """A reader of requests. The headers that every answer depends on come into Python together, as one text."""
 
     def __init__(self) -> None:
         self._get_each = bind(Array.prototype.map, to_js(ALWAYS_READ))
@@ -149,7 +144,7 @@ class RequestReader:
 
 
 class RequestHeaders:
-    """The headers of a request; those that are not known yet are looked up one by one, because few are wanted."""
+    """The headers of a request. Those that are not known yet are looked up one by one, because few are wanted."""
 
     __slots__ = ("_headers", "_known")
 
@@ -166,25 +161,25 @@ class RequestHeaders:
 
 _SWITCHING_PROTOCOLS = 101
 
-# From here on a stream costs less than copies.
-_STREAMED_BYTES = 64 * 1024
+# From this size on a stream costs less than copies.
+_MIN_STREAMED_BYTES = 64 * 1024
 
-# Beside what memory holds, of 128 MB that an isolate has.
+# Beside the cache in memory; an isolate has 128 MB.
 _streams = BodyStreams(4 * 1024 * 1024)
 
 
 def js_response(answer: Answer) -> Any:
-    """The raw `Response`: the SDK's own costs more and gives nothing here."""
+    """Return the raw `Response`: the SDK's own costs more and gives nothing here."""
     if isinstance(answer, CachedAnswer):
         return Response.new(None if answer.body is None else _sent(answer.body), response_options(answer.status, answer.headers))
     return _passed(answer)
 
 
 def _sent(body: Body) -> Any:
-    """A body as a `Response` takes it: bytes, of which it makes a copy, or a stream that knows its length."""
+    """Return a body as a `Response` takes it: bytes, which it copies, or a stream that knows its length."""
     if isinstance(body, JsStream):
         return body.js
-    return body_to_js(body) if body.size_bytes < _STREAMED_BYTES else _streams.stream(body)
+    return body_to_js(body) if body.size_bytes < _MIN_STREAMED_BYTES else _streams.stream(body)
 
 
 def _passed(answer: PassedAnswer) -> Any:

@@ -1,28 +1,44 @@
-"""The steps of a request, taken at once instead of through Pyodide's event loop.
+"""The event loop, and the steps of a request that do without it.
 
-The loop runs each callback in a JavaScript task of its own, on a stack that can be switched (`run_sync`). A coroutine that
-never waits goes through three of them, and a promise it waits for costs four more: that is most of what an answer from the
-cache would cost. So a request begins as soon as it is there, goes on in the very moment its promise is settled, and hands out
-its answer likewise.
+Pyodide's loop runs each callback in a JavaScript task of its own, on a stack that can be switched (`run_sync`). A coroutine
+that never waits takes three of these tasks, and each promise it waits for takes four more: most of the cost of an answer from
+the cache. So a request begins as soon as the runtime calls it, resumes as soon as its promise settles, and answers as soon as
+it ends.
 
-Nothing in such a step may switch stacks. That is why a site's own code is entered by `enter_site_code`: from there on
-everything goes through the loop as usual.
+Such a step must not switch stacks. So `enter_site_code` comes before a site's own code: from there on the request uses the
+loop as usual.
 
+Only this module knows names that Python, Pyodide and the SDK keep private, and production pins none of the three. The first
+request tries each name, and where one is not as it was, the Worker goes on without it: ordinary `await`, ordinary tasks, the
+plain response. The names, as read off Python 3.14.2, Pyodide 314.0.6 and workers-runtime-sdk 1.9.5:
 
-JavaScript functions made of others: a Worker may not compile JavaScript, and what stays there need not cross into Python.
-
-Promises that are not waited for without end.
+- `asyncio._set_running_loop(loop)` sets the running loop of the current thread state. Pyodide's `WebLoop` calls it before
+  each callback, and `_Settling` is in the place of one. Without it: ordinary `await`.
+- `_asyncio_future_blocking`, an attribute, tells a task that an awaited object is a future (`asyncio.isfuture`,
+  `Task.__step`). Without it: ordinary `await`.
+- `asyncio.Task(…, eager_start=True)` runs a coroutine up to its first wait. Public since Python 3.12, but Pyodide's
+  `WebLoop.create_task` drops the option. Without it: ordinary tasks.
+- `loop.create_task`, replaced on Pyodide's loop. Pyodide passes every coroutine that JavaScript waits for to it, by way of
+  `asyncio.ensure_future`, and then calls `add_done_callback` and `result` alone. A task factory would be the public way, but
+  `WebLoop.create_task` then calls `asyncio.tasks._set_task_name`, which Python 3.14 has no more. Without it: ordinary tasks.
+- The coroutine of the task that the first request runs in. The runtime runs each request in a coroutine of the same code.
+  Without it: ordinary tasks.
+- `workers.rpc._BindingWrapper` holds a JavaScript object that `python_to_rpc` takes out as it is; it looks closely at
+  everything else that leaves Python, which is a fifteenth of an answer from memory. Without it: the plain response.
+- `_env`, an attribute of the SDK's wrapper of the bindings, holds the raw bindings. Without it: the bindings that
+  `import_from_javascript` gives.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from contextvars import ContextVar
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import js
-from js import Array, Function, Promise
+import workers
+from js import Object, Promise
+from pyodide.ffi import JsProxy, create_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -32,59 +48,218 @@ if TYPE_CHECKING:
 _is_site_code: ContextVar[bool] = ContextVar("site code", default=False)
 
 
-def begin_at_once(code: CodeType) -> None:
-    """Begin every coroutine of `code` that JavaScript calls as soon as it is called, and answer JavaScript as soon as it ends."""
-    loop = asyncio.get_running_loop()
-    create_task = loop.create_task
+class _Shortcuts:
+    """The private names in use: none of them before the first request has tried them."""
 
-    def begin(coroutine: Coroutine[Any, Any, Any], **options: Any) -> Any:
-        if getattr(coroutine, "cr_code", None) is code and asyncio.current_task(loop) is None:
-            return _Begun(coroutine, loop)
-        return create_task(coroutine, **options)
+    is_direct = False
+    wrap_response: Callable[[Any], Any] | None = None
 
-    # A task factory would be the way, but Pyodide 314 calls a function for it that Python 3.14 has no more.
-    loop.create_task = begin  # type: ignore[assignment, method-assign]
+
+def is_direct() -> bool:
+    """Return whether the running code takes its steps without the loop."""
+    return _Shortcuts.is_direct and not _is_site_code.get()
 
 
 def settled(promise: Any) -> Awaitable[Any]:
-    """What a JavaScript promise gives; raises what it is rejected with.
+    """Return the value of a JavaScript promise; raise its rejection.
 
-    The promise is an attribute or an item of a JavaScript object: of one that a function returns, Pyodide makes a future.
+    The promise is an attribute or an item of a JavaScript object: Pyodide makes a future of one that a function returns.
     """
-    if _is_site_code.get():
-        ordinary: Awaitable[Any] = promise
-        return ordinary
-    return _Settling(promise)
+    return _Settling(promise) if _Shortcuts.is_direct and not _is_site_code.get() else promise
 
 
-def begin(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Begin work beside what runs now. Nothing is raised in here, and nobody waits for its end."""
-    asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)  # type: ignore[call-arg]  # since 3.12
-
-
-def is_site_code() -> bool:
-    """Whether a site's own code has been entered."""
-    return _is_site_code.get()
+def begin(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Begin work beside the running code, which must be direct. The work raises nothing, and nobody waits for its end."""
+    return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)  # type: ignore[call-arg]  # since 3.12
 
 
 async def enter_site_code() -> None:
-    """Go on in a step of the event loop, where stacks can be switched, and stay with the loop from here on."""
+    """Go on in a step of the loop, where stacks can be switched, and use the loop from here on."""
     if not _is_site_code.get():
         _is_site_code.set(True)
         await asyncio.sleep(0)
 
 
+def as_it_is(response: Any) -> Any:
+    """Return a raw response in the form that leaves Python soonest."""
+    return response if _Shortcuts.wrap_response is None else _Shortcuts.wrap_response(response)
+
+
+def raw_env(env: Any) -> Any:
+    """Return the raw bindings out of the SDK's wrapper."""
+    raw = getattr(env, "_env", None)
+    return raw if isinstance(raw, JsProxy) else workers.import_from_javascript("cloudflare:workers").env
+
+
+async def take_shortcuts(env: Any, *, begins_requests: bool) -> str | None:
+    """Use every private name that passes its trial; return what is wrong with the others, None where all pass.
+
+    Called in the first request. With `begins_requests`, later requests begin as soon as the runtime calls them.
+    """
+    reasons = [_try_env(env), _try_wrapper(), await _try_steps(begins_requests=begins_requests)]
+    return "; ".join(filter(None, reasons)) or None
+
+
+def _try_env(env: Any) -> str | None:
+    return None if isinstance(getattr(env, "_env", None), JsProxy) else "the SDK's bindings have no _env"
+
+
+def _try_wrapper() -> str | None:
+    try:
+        wrapper = workers.rpc._BindingWrapper  # noqa: SLF001 - this module's subject
+        sample = Object.new()
+        if workers.python_to_rpc(wrapper(sample)) is not sample:
+            return "the SDK does not pass on what its _BindingWrapper holds"
+    except Exception as error:  # noqa: BLE001 - whatever it is, the plain response works
+        return _described(error)
+    _Shortcuts.wrap_response = wrapper
+    return None
+
+
+async def _try_steps(*, begins_requests: bool) -> str | None:
+    requests: _Requests | None = None
+    reason: str | None = None
+    if begins_requests:
+        try:
+            requests = _Requests(asyncio.get_running_loop(), asyncio.current_task())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the loop works
+            reason = _described(error)
+    trial = _Trial()
+    reason = await trial.reason(requests) or reason
+    _Shortcuts.is_direct = trial.has_settled
+    if requests is not None and reason is not None:
+        requests.stop()
+    return reason
+
+
+class _Trial:
+    """A run of steps without the loop, which may fail in any way, and may never end."""
+
+    _MAX_TURNS = 50
+
+    def __init__(self) -> None:
+        self.has_settled = False
+        self._is_begun = False
+        self._is_over = False
+        self._error: Exception | None = None
+
+    async def reason(self, requests: _Requests | None) -> str | None:
+        """Return why the trial failed, None where it passed."""
+        run = self._run(requests)
+        try:
+            task = begin(run)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the loop works
+            run.close()
+            return _described(error)
+        if self._is_begun:
+            # A trial that passes takes microtasks alone, and they all run before the loop's next turn or two.
+            for _ in range(self._MAX_TURNS):
+                if self._is_over:
+                    return None if self._error is None else _described(self._error)
+                await asyncio.sleep(0)
+        self._is_over = True
+        _abandoned.append(task)
+        return "a task did not resume when its promise settled" if self._is_begun else "an eager task did not begin"
+
+    async def _run(self, requests: _Requests | None) -> None:
+        self._is_begun = True
+        try:
+            await self._settle()
+            self.has_settled = True
+            if requests is not None and not self._is_over:
+                await requests.begin_sample()
+        except Exception as error:  # noqa: BLE001 - the reason
+            self._error = error
+        self._is_over = True
+
+    async def _settle(self) -> None:
+        """Wait for a fulfilled promise and for a rejected one. Raises where a result is wrong."""
+        task = asyncio.current_task()
+        asyncio._set_running_loop(asyncio.get_running_loop())  # noqa: SLF001 - in a callback its error would not be seen
+        _trial.set(self)
+        fulfilled, rejected = Promise.withResolvers(), Promise.withResolvers()
+        fulfilled.resolve(_SAMPLE)
+        rejected.reject(_SAMPLE)
+        _require_sample(await _Settling(fulfilled.promise))
+        try:
+            await _Settling(rejected.promise)
+        except RuntimeError as error:
+            if str(_SAMPLE) not in str(error):
+                raise
+        else:
+            raise RuntimeError("a rejected promise raised nothing")
+        if asyncio.current_task() is not task or _trial.get(None) is not self:
+            raise RuntimeError("a task resumed outside itself")
+
+
+_SAMPLE = 5_104_230
+
+_trial: ContextVar[_Trial | None] = ContextVar("trial")
+
+_abandoned: list[asyncio.Task[Any]] = []
+"""Tasks that do not end, kept because asyncio complains of one that is collected."""
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _require_sample(value: object) -> None:
+    if value != _SAMPLE:
+        raise RuntimeError(f"a promise of {_SAMPLE} gave {value!r}")
+
+
+async def _sample() -> int:
+    """Stand for a request."""
+    return _SAMPLE
+
+
+class _Requests:
+    """The loop's `create_task` that begins the coroutines of requests as soon as JavaScript calls them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, task: Any) -> None:
+        """Take the task of a request: the runtime runs the others in coroutines of the same code."""
+        self._loop = loop
+        self._create_task = loop.create_task
+        self._code: CodeType = task.get_coro().cr_code
+        self._has_begun = False
+
+    async def begin_sample(self) -> None:
+        """Begin now, and let JavaScript wait for a sample. Raises where that is not as it was."""
+        code, self._code = self._code, _sample.__code__
+        self._loop.create_task = self._begin  # type: ignore[assignment, method-assign]
+        waiting = Promise.withResolvers()
+        sample = create_proxy(_sample())
+        waiting.resolve(sample)
+        _require_sample(await _Settling(waiting.promise))
+        sample.destroy()
+        if not self._has_begun:
+            raise RuntimeError("the loop's create_task is not called")
+        self._code = code
+
+    def stop(self) -> None:
+        """Leave all coroutines to the loop again."""
+        with suppress(AttributeError):
+            del self._loop.create_task  # the class has one, too
+
+    def _begin(self, coroutine: Coroutine[Any, Any, Any], **options: Any) -> Any:
+        if getattr(coroutine, "cr_code", None) is self._code and asyncio.current_task(self._loop) is None:
+            self._has_begun = True
+            return _Begun(coroutine)
+        return self._create_task(coroutine, **options)
+
+
 class _Begun:
-    """A coroutine that has begun, as a future for Pyodide: its callbacks are called by the step that ends it."""
+    """A coroutine that has begun, as a future for Pyodide: the step that ends the coroutine calls the callbacks."""
 
     __slots__ = ("_callbacks", "_error", "_is_done", "_result", "_task")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._callbacks: list[Callable[[_Begun], object]] = []
         self._is_done = False
         self._result: Any = None
         self._error: BaseException | None = None
-        self._task = asyncio.Task(self._run(coroutine), loop=loop, eager_start=True)  # type: ignore[call-arg]  # since 3.12
+        self._task = begin(self._run(coroutine))
 
     def add_done_callback(self, callback: Callable[[_Begun], object]) -> None:
         if self._is_done:
@@ -109,14 +284,14 @@ class _Begun:
 
 
 class _Settling:
-    """A promise as a task waits for a future: the task goes on within the promise's own callback."""
+    """A promise as a task waits for a future: the task resumes within the promise's own callback."""
 
     __slots__ = ("_asyncio_future_blocking", "_context", "_error", "_loop", "_promise", "_result", "_wake_up")
 
     def __init__(self, promise: Any) -> None:
         self._promise = promise
         self._loop = asyncio.get_running_loop()
-        self._asyncio_future_blocking = False  # how a task tells a future from anything else
+        self._asyncio_future_blocking = False
         self._result: Any = None
         self._error: BaseException | None = None
 
@@ -134,7 +309,7 @@ class _Settling:
         self._promise.then(self._fulfilled, self._rejected)
 
     def cancel(self, msg: object = None) -> bool:
-        """Not at once: the task is cancelled when the promise is settled."""
+        """Return False: the task is cancelled when the promise settles, not at once."""
         del msg
         return False
 
@@ -145,67 +320,13 @@ class _Settling:
 
     def _fulfilled(self, result: Any) -> None:
         self._result = result
-        self._go_on()
+        self._resume()
 
     def _rejected(self, error: object) -> None:
         self._error = error if isinstance(error, BaseException) else RuntimeError(f"rejected with {error}")
-        self._go_on()
+        self._resume()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         # Stack switching gives each call a thread state of its own, which may not know the loop yet.
-        asyncio._set_running_loop(self._loop)  # noqa: SLF001 - for event loops, and this is in the place of one
+        asyncio._set_running_loop(self._loop)  # noqa: SLF001 - this module's subject
         self._context.run(self._wake_up, self)
-
-
-def bind(function: Any, this: Any, *arguments: Any) -> Any:
-    """`function.bind(this, ...arguments)`."""
-    return Function.prototype.bind.call(function, this, *arguments)
-
-
-def binder(function: Any, this: Any) -> Any:
-    """`(...arguments) => function.bind(this, ...arguments)`."""
-    return bind(Function.prototype.bind, function, this)
-
-
-def results_of(*functions: Any) -> Any:
-    """`functions.map(f => f())`: what they return stays in a JavaScript array, where promises are not made futures of."""
-    return Array.from_(Array.of(*functions), call())
-
-
-def result_of(function: Any) -> Awaitable[Any]:
-    """What the promise gives that a bound function returns."""
-    return settled(results_of(function)[0])
-
-
-@cache
-def call() -> Any:
-    """`f => f()`."""
-    return bind(Function.prototype.call, Function.prototype.call)
-
-
-class Deadline:
-    """Gives up on a promise after a time, with a TimeoutError that begins with `failure`.
-
-    The timer is JavaScript's and goes with the request; one of Pyodide's event loop would stay until its time has come,
-    cancelled or not.
-    """
-
-    def __init__(self, timeout_ms: int, failure: str) -> None:
-        self._timeout_ms = timeout_ms
-        self._failure = failure
-        self._wait = bind(js.scheduler.wait, js.scheduler, timeout_ms)
-        self._race = bind(Promise.race, Promise)
-        # Looked up once: that takes longer than calling them.
-        self._array_of, self._array_from, self._call = Array.of, Array.from_, call()
-
-    async def value(self, function: Any) -> Any:
-        """What the promise gives that a bound function returns; it must not be undefined, as the timer's value is."""
-        both = self._array_from(self._array_of(function, self._wait), self._call)
-        found = await settled(self._array_from(self._array_of(both), self._race)[0])
-        if found is None:
-            raise TimeoutError(f"{self._failure} within {self._timeout_ms} ms")
-        return found
-
-    async def done(self, function: Any) -> None:
-        """Wait for the promise that a bound function returns, whatever it gives."""
-        await self.value(bind(Promise.all, Promise, results_of(function)))

@@ -1,8 +1,4 @@
-"""One structured line an event, on the console's level for it.
-
-Work that outlives the answer of the request that began it.
-
-Single flight across the requests of an isolate.
+"""The Worker's clock, log, background work and single flight (the protocols of `core.log` and `core.runtime`).
 
 A request must not await a task, future or lock of another request: the runtime ends it. A
 JavaScript promise that both await is safe, and each resumes in its own request.
@@ -20,7 +16,8 @@ import js
 from js import Promise
 
 from core.runtime import Cell, CellFlight
-from edge.loop import Deadline, begin, bind, is_site_code
+from edge.loop import begin, is_direct
+from edge.promises import Deadline, bind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -29,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def now_ms() -> int:
-    """Epoch milliseconds."""
+    """Return epoch milliseconds."""
     return int(time.time() * 1000)
 
 
 class ConsoleLog:
-    """The log of the Worker (the protocol of `cache.ports`)."""
+    """The log of the Worker: one structured line an event, on the console's level for it (the protocol of `core.log`)."""
 
     def event(self, level: Level, event: str, **fields: object) -> None:
         line = json.dumps({"event": event, **fields}, ensure_ascii=False, default=str)
@@ -68,14 +65,14 @@ def keep_alive_until(promise: Any) -> None:
 
 
 class RequestBackground:
-    """Background work by `waitUntil` (the protocol of `cache.ports`)."""
+    """Background work by `waitUntil` (the protocol of `core.runtime`)."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
 
     def run(self, work: Awaitable[object], what: str) -> None:
-        # What is begun here inherits the request's variables; by itself it would be dropped with the answer.
-        if is_site_code():
+        # The work inherits the request's variables; without `waitUntil` it would be dropped with the answer.
+        if not is_direct():
             _context.get().waitUntil(asyncio.ensure_future(self._guarded(work, what)))
             return
         done = Promise.withResolvers()
@@ -104,7 +101,7 @@ class RequestBackground:
 
 
 # A request that was cancelled may never release its claim.
-WAIT_MS = 10_000
+MAX_WAIT_MS = 10_000
 
 
 class _PromiseCell(Cell):
@@ -119,11 +116,11 @@ class _PromiseCell(Cell):
         self._resolve(1)
 
     async def released(self) -> None:
-        await Deadline(WAIT_MS, "nobody released the work").value(bind(Promise.resolve, Promise, self._promise))
+        await Deadline(MAX_WAIT_MS, "nobody released the work").value(bind(Promise.resolve, Promise, self._promise))
 
 
 class PromiseFlight(CellFlight):
-    """Single flight by promises."""
+    """Single flight by promises (the protocol of `core.runtime`)."""
 
     def _make_cell(self, key: str) -> Cell:
         return _PromiseCell(self.cells, key)

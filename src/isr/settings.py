@@ -48,8 +48,9 @@ class ImagesSwitch(StrEnum):
 class Settings:
     """The settings. Each field is the variable of its name, in capitals, after `VINEXT_`.
 
-    `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to prefixes. `prerender` is on while
-    pages are rendered for a build. With `admin_token` None the endpoints below `/__vinext/` do not exist.
+    `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to prefixes. With `direct_await` off
+    every step goes through Pyodide's event loop. `prerender` is on while pages are rendered for a build. With `admin_token`
+    None the endpoints below `/__vinext/` do not exist.
     """
 
     app_prefix: str = ""
@@ -64,6 +65,7 @@ class Settings:
     tenants: Mapping[str, str] = field(default_factory=dict)
     server_timing: bool = False
     prerender: bool = False
+    direct_await: bool = True
     images: ImagesSwitch = ImagesSwitch.AUTO
     image_rules: ImageRules = _IMAGE_RULES
     admin_token: str | None = None
@@ -89,6 +91,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         tenants=_read(variables, "VINEXT_TENANTS", default.tenants, _tenants),
         server_timing=_read(variables, "VINEXT_SERVER_TIMING", default.server_timing, _switch),
         prerender=_read(variables, "VINEXT_PRERENDER", default.prerender, _switch),
+        direct_await=_read(variables, "VINEXT_DIRECT_AWAIT", default.direct_await, _switch),
         images=_read(variables, "VINEXT_IMAGES", default.images, _one_of(ImagesSwitch)),
         image_rules=ImageRules(
             widths=_read(variables, "VINEXT_IMAGE_WIDTHS", _IMAGE_RULES.widths, _numbers(10_000)),

@@ -10,13 +10,13 @@ import httpx2
 import pytest
 from rich.console import Console
 
-from vinext_worker.site import prepare
-from vinext_worker.toolchain import Project
+from vinext_worker.checkout import Checkout
+from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vinext_worker.site import BuiltSite
+    from vinext_worker.sites.site_build import SiteBuild
 
 SERVE = Path(__file__).with_name("serve.mjs")
 
@@ -35,17 +35,17 @@ class PagesWorker:
 
 
 @pytest.fixture(scope="session")
-def project() -> Project:
-    return Project.find()
+def project() -> Checkout:
+    return Checkout.find()
 
 
 @pytest.fixture(scope="session")
-def example(project: Project) -> BuiltSite:
-    return prepare(project.root / "examples" / "vinext", project, Console(stderr=True))
+def example(project: Checkout) -> SiteBuild:
+    return build_vinext_site(project.root / "examples" / "vinext", project, Console(stderr=True))
 
 
 @pytest.fixture(scope="session")
-def pages(project: Project, example: BuiltSite) -> Iterator[PagesWorker]:
+def pages(project: Checkout, example: SiteBuild) -> Iterator[PagesWorker]:
     command = [project.node, SERVE, project.node_modules, example.server_config]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from cache.keys import kv_last_invalidation_key, kv_tag_key
 
 if TYPE_CHECKING:
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
 
 HERE = Path(__file__).parent
 TAGS = ["products", "/blog/héllo wörld", "日本語", "x" * 505, "x" * 506, "x" * 507, "é" * 252, "é" * 253, "🎉" * 200]
 PREFIXES = ["", "shop", "s" * 200, "s" * 489, "s" * 490, "ü" * 300]
 
 
-def test_the_adapter_by_itself(project: Project) -> None:
+def test_the_adapter_by_itself(project: Checkout) -> None:
     finished = node(project, "--test", "--test-reporter=tap", str(HERE / "adapter.test.mjs"))
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "# pass 0" not in finished.stdout
 
 
-def test_what_it_writes_has_the_keys_that_the_worker_reads(project: Project) -> None:
+def test_what_it_writes_has_the_keys_that_the_worker_reads(project: Checkout) -> None:
     cases = [(tag, prefix) for tag in TAGS for prefix in PREFIXES]
     module = (project.root / "adapters" / "vinext" / "keys.js").as_uri()
     script = f"""
@@ -34,5 +34,5 @@ def test_what_it_writes_has_the_keys_that_the_worker_reads(project: Project) -> 
     assert json.loads(finished.stdout) == [*markers, *map(kv_last_invalidation_key, PREFIXES)], finished.stderr
 
 
-def node(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
+def node(project: Checkout, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([project.node, *arguments], capture_output=True, text=True, check=False)

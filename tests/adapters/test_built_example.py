@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import httpx2
     from tests.adapters.conftest import PagesWorker
 
-    from vinext_worker.site import BuiltSite
+    from vinext_worker.sites.site_build import SiteBuild
 
 YEAR = 31_536_000
 STATIC = "s-maxage=31536000, stale-while-revalidate"
@@ -145,7 +145,7 @@ def test_what_a_response_carries_is_not_written_to_kv(pages: PagesWorker) -> Non
     assert "__tag:carried" not in pages.markers()
 
 
-def test_the_build_pre_rendered_the_static_routes(example: BuiltSite) -> None:
+def test_the_build_pre_rendered_the_static_routes(example: SiteBuild) -> None:
     manifest = json.loads(example.manifest.read_bytes())
     rendered = {route.get("path", route["route"]): route for route in manifest["routes"] if route["status"] == "rendered"}
     posts = {f"/blog/{quote(slug, safe='')}" for slug in SLUGS}
@@ -161,7 +161,7 @@ def test_the_build_pre_rendered_the_static_routes(example: BuiltSite) -> None:
     assert (example.artifacts_directory / "big.html").stat().st_size > 300_000
 
 
-def test_the_ids_that_a_cached_payload_needs_can_be_read_from_the_build(pages: PagesWorker, example: BuiltSite) -> None:
+def test_the_ids_that_a_cached_payload_needs_can_be_read_from_the_build(pages: PagesWorker, example: SiteBuild) -> None:
     live: Mapping[str, str] = pages.client.get("/about.rsc").headers
     document = (example.artifacts_directory / "about.html").read_text()
     compatibility_id = re.search(r'compatibilityId:"([^"]+)"', document)

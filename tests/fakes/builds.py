@@ -15,8 +15,8 @@ from tests.fakes.assets import FakeAssets
 from cache.keys import KeySchema
 from core.paths import PRERENDER_FOLDER
 from seed.manifest import parse_manifest, skip_reason
-from vinext_worker.built_site import BuiltSite
-from vinext_worker.copying import copy_build
+from vinext_worker.copy.build_copy import copy_build
+from vinext_worker.sites.site_build import SiteBuild
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ def file_of(version: str, name: str) -> bytes:
     return (VINEXT / version / "prerendered-routes" / name).read_bytes()
 
 
-def real_build(version: str, root: Path) -> BuiltSite:
+def real_build(version: str, root: Path) -> SiteBuild:
     """A build's folders, with the artifacts where they are."""
     server = root / "dist" / "server"
     client = root / "dist" / "client"
@@ -61,7 +61,7 @@ def real_build(version: str, root: Path) -> BuiltSite:
     return built_site(root, VINEXT / version / "prerendered-routes")
 
 
-def written_build(root: Path, document: Mapping[str, object] | bytes, artifacts: Mapping[str, bytes]) -> BuiltSite:
+def written_build(root: Path, document: Mapping[str, object] | bytes, artifacts: Mapping[str, bytes]) -> SiteBuild:
     """A build with a manifest and artifacts of a test."""
     folder = root / "dist" / "server" / "prerendered-routes"
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,9 +75,9 @@ def written_build(root: Path, document: Mapping[str, object] | bytes, artifacts:
     return built_site(root, folder)
 
 
-def built_site(root: Path, artifacts: Path) -> BuiltSite:
+def built_site(root: Path, artifacts: Path) -> SiteBuild:
     server = root / "dist" / "server"
-    return BuiltSite(
+    return SiteBuild(
         root, "1.4.0", server / "wrangler.json", root / "dist" / "client", server / "vinext-prerender.json", artifacts
     )
 

@@ -12,7 +12,7 @@ from tests.fakes.builds import BUILT_AT_MS, real_build, set_built_at, written_bu
 from tests.fakes.cloudflare import NAMESPACE
 
 from vinext_worker import main
-from vinext_worker.copying import copy_build
+from vinext_worker.copy.build_copy import copy_build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from vinext_worker.python_packages import install_packages
-from vinext_worker.python_site import PythonSite
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
-from vinext_worker.toolchain import Project
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.checkout import Checkout
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
+from vinext_worker.sites.python_packages import install_python_packages
+from vinext_worker.sites.python_project import PythonProject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "python"
-PROJECT = Project.find()
+PROJECT = Checkout.find()
 
 
 def fixture_packages() -> Path:
     """The fixture's packages, installed where they are not yet."""
-    site = PythonSite.find(FIXTURE)
+    site = PythonProject.find(FIXTURE)
     assert site is not None
-    install_packages(site, PROJECT, Console(quiet=True))
+    install_python_packages(site, PROJECT, Console(quiet=True))
     return site.packages
 
 
@@ -34,7 +34,7 @@ def python_worker(variables: Mapping[str, str] | None = None, **options: Any) ->
     return LocalRuntime(
         RuntimeOptions(
             config=WranglerConfig.read(options.pop("folder", FIXTURE) / "wrangler.toml"),
-            project=PROJECT,
+            checkout=PROJECT,
             assets_directory=options.pop("assets_directory", FIXTURE / "assets"),
             vendored=fixture_packages(),
             variables=variables or {},

@@ -42,6 +42,8 @@ def test_without_variables_everything_has_its_default() -> None:
         ("VINEXT_TENANTS", "a.example=shop-a, B.example = shop-b,", {"a.example": "shop-a", "b.example": "shop-b"}),
         ("VINEXT_SERVER_TIMING", "on", True),
         ("VINEXT_SERVER_TIMING", "off", False),
+        ("VINEXT_DIRECT_AWAIT", "on", True),
+        ("VINEXT_DIRECT_AWAIT", "off", False),
     ],
 )
 def test_a_variable_sets_the_setting_of_its_name(variable: str, text: str, expected: Any) -> None:
@@ -69,6 +71,7 @@ def test_a_variable_sets_the_setting_of_its_name(variable: str, text: str, expec
         ("VINEXT_TENANTS", "=shop", "HOST=PREFIX pairs with commas between them, each host once"),
         ("VINEXT_TENANTS", "a.example=x,A.example=y", "HOST=PREFIX pairs with commas between them, each host once"),
         ("VINEXT_SERVER_TIMING", "yes", "on, off"),
+        ("VINEXT_DIRECT_AWAIT", "no", "on, off"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(variable: str, text: str, allowed: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.cloudflare import FakeCloudflare
 from tests.fakes.deployments import CommandLine
 
-from vinext_worker import retrying_client
+from vinext_worker.cloudflare import retrying_client
 from vinext_worker.populate import run
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are short, so that faults cost a test no time."""
     policy = retrying_client.RetryPolicy
-    quick = replace(policy(), attempts=4, first_wait_seconds=0.01, most_wait_seconds=0.05, timeout_seconds=30)
+    quick = replace(policy(), attempts=4, first_wait_seconds=0.01, max_wait_seconds=0.05, timeout_seconds=30)
     monkeypatch.setattr(retrying_client, "RetryPolicy", lambda: quick)
     monkeypatch.setattr(run, "_ROUND_WAIT_SECONDS", 0.01)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from cache.keys import KeySchema
 from core.paths import normalize_path
 from seed.build import Artifact, Build, RouteRecord
-from vinext_worker.check.expectation import Checked, Request, faults
-from vinext_worker.check.page import html_page
-from vinext_worker.page_url import page_url
+from vinext_worker.check.expectation import CheckedAnswer, Request, faults
+from vinext_worker.check.report import html_page
+from vinext_worker.check.run import page_url
 
 if TYPE_CHECKING:
     from tests.fakes.deployments import CommandLine
@@ -104,8 +104,8 @@ def test_urls(path: str, trailing_slash: bool, base_path: str, url: str) -> None
 
 def test_the_page_shows_faults_first_and_escapes_what_it_shows() -> None:
     rows = [
-        Checked(Request("/good", Artifact.HTML, record()), 200, "HIT", "s-maxage=60", 1.0, ()),
-        Checked(Request("/<bad>", Artifact.RSC, record()), None, "", "", None, ("no answer: <script>",)),
+        CheckedAnswer(Request("/good", Artifact.HTML, record()), 200, "HIT", "s-maxage=60", 1.0, ()),
+        CheckedAnswer(Request("/<bad>", Artifact.RSC, record()), None, "", "", None, ("no answer: <script>",)),
     ]
     page = html_page("https://example.com/?<x>", rows)
     assert page.index("&lt;bad&gt;") < page.index("/good")
@@ -118,23 +118,3 @@ def test_the_page_shows_faults_first_and_escapes_what_it_shows() -> None:
 def test_what_is_no_url_is_refused(url: str, command_line: CommandLine, tmp_path: object) -> None:
     said = command_line.run("check", url, "--from", tmp_path)
     assert (said.status, "is no URL" in said.err) == (1, True)
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        pytest.param("example.com", "is no URL", id="no URL"),
-        pytest.param("http://example.com", "in the clear", id="no encryption"),
-    ],
-)
-def test_the_token_is_sent_nowhere_it_could_be_read(url: str, message: str, command_line: CommandLine) -> None:
-    command_line.set({"VINEXT_ADMIN_TOKEN": "secret-of-the-worker"})
-    said = command_line.run("revalidate", url, "--tag", "a")
-    assert (said.status, message in said.err) == (1, True)
-    assert "secret-of-the-worker" not in said.err
-
-
-def test_without_a_token_revalidate_says_what_to_do(command_line: CommandLine) -> None:
-    said = command_line.run("revalidate", "https://example.com", "--tag", "a")
-    assert (said.status, "wrangler secret put VINEXT_ADMIN_TOKEN" in said.err) == (1, True)
-    assert command_line.run("revalidate", "https://example.com").status == 2

@@ -11,8 +11,8 @@ import pytest
 from tests.fakes.deployments import FakeDeployment
 
 from vinext_worker.deploy import command
-from vinext_worker.deploy.runner import Finished, ProgramRunner
 from vinext_worker.deploy.steps import Step, run_steps
+from vinext_worker.deploy.wrangler import Finished, ProgramRunner
 from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.fakes.cloudflare import FakeCloudflare
     from tests.fakes.deployments import CommandLine
 
-    from vinext_worker.built_site import BuiltSite
+    from vinext_worker.sites.site_build import SiteBuild
 
 URL = "https://front.example.workers.dev"
 
@@ -65,16 +65,16 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeploymen
     deployment = FakeDeployment.of_pages(tmp_path, {"/": b"<p>", "/a": b"<p>"})
     server = tmp_path / "site" / "dist" / "server"
     (server / "wrangler.json").write_text('{"name": "pages"}')
-    built: list[BuiltSite] = []
+    built: list[SiteBuild] = []
 
-    def site_of(_folder: Path, *_more: object) -> BuiltSite:
+    def site_of(_folder: Path, *_more: object) -> SiteBuild:
         from tests.fakes.builds import built_site  # noqa: PLC0415 - here alone
 
         built.append(built_site(tmp_path / "site", server / "prerendered-routes"))
         return built[-1]
 
-    monkeypatch.setattr(command, "prepare", site_of)
-    monkeypatch.setattr(command, "built_site", site_of)
+    monkeypatch.setattr(command, "build_vinext_site", site_of)
+    monkeypatch.setattr(command, "find_build", site_of)
     return deployment
 
 
@@ -144,8 +144,8 @@ def test_an_environment_is_handed_on(
 
 
 FAILURES = {
-    "the page handler": ("site/dist/server", "what is live is as before; not done: deploy the Worker, check"),
-    "the Worker": ("wrangler.toml", "live since: deploy the page handler; not done: check"),
+    "the page handler": ("site/dist/server", "the live app is unchanged; not done: deploy the Worker, check"),
+    "the Worker": ("wrangler.toml", "already live: deploy the page handler; not done: check"),
 }
 
 
@@ -162,7 +162,7 @@ def test_a_deploy_that_fails_says_what_is_live(  # noqa: PLR0913, PLR0917 - fixt
     said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config)
     assert said.status == 1
     assert len(said.err.strip().splitlines()) == 1
-    assert "ended with 1: Authentication error [code: 10000]" in said.err
+    assert "exited with 1: Authentication error [code: 10000]" in said.err
     assert message in said.err
 
 
@@ -174,7 +174,7 @@ def test_populating_that_fails_stops_before_anything_goes_live(
     assert (said.status, programs.commands) == (1, [])
     assert states(said.document)["populate"] == "failed"
     assert states(said.document)["deploy the Worker"] == "not done"
-    assert "what is live is as before" in said.err
+    assert "the live app is unchanged" in said.err
 
 
 def test_a_check_that_fails_is_a_failure(
@@ -184,7 +184,7 @@ def test_a_check_that_fails_is_a_failure(
     said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config)
     assert said.status == 1
     assert "2 of 2 answers of http://127.0.0.1:1 are not as expected" in said.err
-    assert "live since: deploy the page handler, deploy the Worker" in said.err
+    assert "already live: deploy the page handler, deploy the Worker" in said.err
 
 
 def test_nobody_says_where_it_is(

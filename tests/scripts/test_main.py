@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from vinext_worker import dev, main
+from vinext_worker import main
+from vinext_worker.checkout import Checkout
+from vinext_worker.dev import command as dev
 from vinext_worker.errors import UserError
-from vinext_worker.toolchain import Project
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
 
@@ -53,13 +54,13 @@ def test_an_error_is_one_line_and_no_traceback(monkeypatch: pytest.MonkeyPatch, 
     def fail(*_: object) -> Path:
         raise UserError("what was wrong; what to do")
 
-    monkeypatch.setattr(dev, "_prepare", fail)
+    monkeypatch.setattr(dev, "prepare_vinext_site", fail)
     assert run(monkeypatch, "dev") == 1
     assert capsys.readouterr().err == "vinext-worker: what was wrong; what to do\n"
 
 
 def test_a_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(dev, "_prepare", lambda *_: FIXTURE / "wrangler.toml")
+    monkeypatch.setattr(dev, "prepare_vinext_site", lambda *_: FIXTURE / "wrangler.toml")
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -75,10 +76,10 @@ def test_wrangler_gets_both_configurations(monkeypatch: pytest.MonkeyPatch) -> N
         raise SystemExit(" ".join(command))
 
     monkeypatch.setattr(os, "execv", become)
-    monkeypatch.setattr(dev, "_prepare", lambda *_: FIXTURE / "wrangler.toml")
+    monkeypatch.setattr(dev, "prepare_vinext_site", lambda *_: FIXTURE / "wrangler.toml")
     monkeypatch.setattr(sys, "argv", ["vinext-worker", "dev", "--runtime", "wrangler", "--", "--log-level", "debug"])
     with pytest.raises(SystemExit) as ended:
         main.main()
-    root = Project.find().root
+    root = Checkout.find().root
     assert f"wrangler.js dev -c {root}/wrangler.toml -c {FIXTURE}/wrangler.toml --port 8787" in str(ended.value.code)
     assert str(ended.value.code).endswith("--log-level debug")

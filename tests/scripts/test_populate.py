@@ -26,7 +26,7 @@ from core.body import BytesBody
 from core.javascript import json_text
 from seed.entries import SeedEntry, seed_entries
 from seed.from_directory import open_directory
-from vinext_worker import retrying_client
+from vinext_worker.cloudflare import retrying_client
 from vinext_worker.populate import kv as kv_populator
 
 if TYPE_CHECKING:
@@ -350,7 +350,7 @@ def test_batches_stay_within_the_limits(
     assert said.document["written"] == 10_050
     assert sorted(pairs for pairs, _ in cloudflare.bulk_sizes) == [50, 10_000]
     limits = kv_populator.KVPopulator.limits
-    assert limits.most_bytes <= 95_000_000
+    assert limits.max_bytes <= 95_000_000
     monkeypatch.setattr(kv_populator.KVPopulator, "limits", type(limits)(10_000, 5000, 3000, 2))
     cloudflare.bulk_sizes.clear()
     deployment.build(PAGES)

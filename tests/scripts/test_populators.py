@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import pytest
 from tests.fakes.deployments import FakeDeployment
 
-from vinext_worker.populate import registry
+from vinext_worker.checkout import Checkout
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
+from vinext_worker.populate import populator
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
-from vinext_worker.toolchain import Project
-from vinext_worker.wrangler_config import WranglerConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class ListPopulator:
     """As a package of its own would have it."""
 
     kept: ClassVar[dict[str, bytes]] = {}
-    limits = Limits(most_parcels=2, most_bytes=1000, batch_bytes=1000)
+    limits = Limits(max_parcels=2, max_bytes=1000, batch_bytes=1000)
 
     def __init__(self, destination: Destination) -> None:
         self.target = f"a list called {destination.options['name']}"
@@ -57,12 +57,12 @@ class ListPopulator:
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     points = EntryPoints(
         [
-            EntryPoint("list", f"{__name__}:ListPopulator", registry.ENTRY_POINTS),
-            EntryPoint("broken", "no_such_package:Populator", registry.ENTRY_POINTS),
-            EntryPoint("kv", "no_such_package:Populator", registry.ENTRY_POINTS),
+            EntryPoint("list", f"{__name__}:ListPopulator", populator.ENTRY_POINTS),
+            EntryPoint("broken", "no_such_package:Populator", populator.ENTRY_POINTS),
+            EntryPoint("kv", "no_such_package:Populator", populator.ENTRY_POINTS),
         ]
     )
-    monkeypatch.setattr(registry, "entry_points", points.select)
+    monkeypatch.setattr(populator, "entry_points", points.select)
     monkeypatch.setattr(EntryPoint, "load", load)
 
 
@@ -83,14 +83,14 @@ def test_a_packages_own_populator_is_found_by_its_name(registered: None, tmp_pat
 
 
 def test_names_are_known_and_ours_come_first(registered: None) -> None:
-    assert registry.populator_names() == ["kv", "worker", "local", "broken", "list"]
-    assert registry.find_populator("kv").__name__ == "KVPopulator"
+    assert populator.populator_names() == ["kv", "worker", "local", "broken", "list"]
+    assert populator.find_populator("kv").__name__ == "KVPopulator"
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        pytest.param("redis", "no populator is called 'redis', known are kv, worker, local", id="unknown"),
+        pytest.param("redis", "there is no populator 'redis', only kv, worker, local", id="unknown"),
         pytest.param("broken", "does not import", id="broken"),
         pytest.param("worker", "name it with --url", id="no URL"),
     ],
@@ -120,8 +120,8 @@ def test_help_has_examples_and_every_command_speaks_to_programs(command: str, co
 
 
 def test_the_local_runtimes_store_is_filled(tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = Project.find()
-    monkeypatch.setattr(Project, "local", property(lambda _self: tmp_path / "local"))
+    project = Checkout.find()
+    monkeypatch.setattr(Checkout, "local", property(lambda _self: tmp_path / "local"))
     pages = {f"/{number}": b"<p>page</p>" for number in range(5)}
     deployment = FakeDeployment.of_pages(tmp_path, pages, namespace="local")
     (tmp_path / "src").mkdir()
@@ -130,7 +130,7 @@ def test_the_local_runtimes_store_is_filled(tmp_path: Path, command_line: Comman
     said = command_line.run("populate", "--config", deployment.config, "--into", "local", "--verify", "5", "--json")
     assert (said.status, said.document["written"], said.document["wrong"]["count"]) == (0, 5, 0)
     config = WranglerConfig.read(deployment.config)
-    with LocalRuntime(RuntimeOptions(config=config, project=project, state=tmp_path / "local" / "state")) as runtime:
+    with LocalRuntime(RuntimeOptions(config=config, checkout=project, state=tmp_path / "local" / "state")) as runtime:
         assert len(runtime.kv().names("cache:app:v2:b1:/")) == 5
         assert runtime.kv().metadata("cache:app:v2:b1:/0:html")["tags"][0] == "/0"
 
@@ -146,7 +146,7 @@ class Default(WorkerEntrypoint):
 
 
 def test_copy_says_what_it_did(tmp_path: Path, command_line: CommandLine) -> None:
-    project = Project.find()
+    project = Checkout.find()
     example = project.root / "examples" / "vinext"
     if not (example / "dist").is_dir():
         pytest.skip("the example is not built")

@@ -16,8 +16,7 @@ from cache.kv_record import TTLPolicy, kv_record
 from cache.stored import Codec, Layout
 from core.body import text_body
 from vinext_worker.populate.kv import value_bytes
-from vinext_worker.prune.key_build import key_build
-from vinext_worker.prune.plan import StoredBuild, plan_prune
+from vinext_worker.prune.plan import StoredBuild, key_build, plan_prune
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -47,9 +47,9 @@ SKIPPED = {
     "/api/time": "a route handler below /api/",
     "/__vinext/seed": "the Worker's own endpoint",
     "/cdn-cgi/trace": "Cloudflare's own",
-    "/about.rsc": "an RSC payload; it is made together with its page",
+    "/about.rsc": "an RSC payload; it is rendered together with its page",
     "/__prerender/build.json": "a file",
-    "/%5F_prerender/x": "below a folder that nobody may see",
+    "/%5F_prerender/x": "below a hidden folder",
     "wp-login": "not a path",
     "/a//b": "a path that is not canonical",
 }
@@ -139,7 +139,7 @@ def test_hot_pages_are_rendered_and_populated_with_the_right_keys_tags_and_perio
     assert "cache-control" not in headers
     reasons = {row["name"]: row["reason"] for row in said.document["skipped"]["first"]}
     assert reasons == {
-        "/in-build": "the build has it, so it is populated with the build",
+        "/in-build": "the build pre-rendered it, so it is populated with the build",
         "/private": "no-store",
         "/gone": "status 500",
     }

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vinext_worker.checkout import Checkout
+from vinext_worker.cloudflare.wrangler_config import AssetsConfig, WranglerConfig
 from vinext_worker.errors import ConfigurationError
-from vinext_worker.runtime.services import assets_to_wire
-from vinext_worker.toolchain import Project
-from vinext_worker.wrangler_config import AssetsConfig, WranglerConfig
+from vinext_worker.local_runtime.services import assets_to_wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,10 +86,10 @@ def test_local_secrets_come_over_the_variables(tmp_path: Path) -> None:
     [
         pytest.param("name = ", "does not parse", id="not toml"),
         pytest.param('name = "a"', "compatibility_date is missing", id="no date"),
-        pytest.param("compatibility_date = 2026", "compatibility_date must be a text, not 2026", id="a date of the wrong type"),
+        pytest.param("compatibility_date = 2026", "compatibility_date must be a string, not 2026", id="a date of the wrong type"),
         pytest.param('compatibility_date = "d"\nvars = 3', "vars must be a table", id="vars"),
         pytest.param(
-            'compatibility_date = "d"\ncompatibility_flags = "x"', "compatibility_flags must be a list of texts", id="flags"
+            'compatibility_date = "d"\ncompatibility_flags = "x"', "compatibility_flags must be a list of strings", id="flags"
         ),
         pytest.param('compatibility_date = "d"\nservices = ["x"]', "services must be a list of tables", id="services"),
         pytest.param(
@@ -115,7 +115,7 @@ def test_a_missing_file_and_one_without_a_table_are_named(tmp_path: Path) -> Non
     with pytest.raises(ConfigurationError, match="cannot be read"):
         WranglerConfig.read(tmp_path / "wrangler.toml")
     (tmp_path / "wrangler.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="must hold a table of settings"):
+    with pytest.raises(ConfigurationError, match="must contain a table of settings"):
         WranglerConfig.read(tmp_path / "wrangler.json")
 
 
@@ -140,7 +140,7 @@ def test_who_is_asked_first_is_translated_as_wrangler_does(tmp_path: Path, first
 
 
 def test_this_projects_worker_keeps_prerendered_pages_private() -> None:
-    config = WranglerConfig.read(Project.find().configuration)
+    config = WranglerConfig.read(Checkout.find().configuration)
     assert config.compatibility_flags == ("python_workers",)
     assert config.assets is not None
     assert (config.assets.html_handling, config.assets.not_found_handling) == ("none", "none")

@@ -13,7 +13,7 @@ from cache.memory import MemoryCacheHandler
 from seed.build import AssetsError, ManifestError
 from seed.entries import SeedEntry, seed_entries
 from seed.from_directory import DirectoryAssets, open_directory, seed_from_directory
-from vinext_worker.copying import copy_build
+from vinext_worker.copy.build_copy import copy_build
 
 if TYPE_CHECKING:
     from pathlib import Path

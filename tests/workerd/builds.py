@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from vinext_worker.copying import copy_build
-from vinext_worker.site import BuiltSite
+from vinext_worker.copy.build_copy import copy_build
+from vinext_worker.sites.site_build import SiteBuild
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _numbers = count(1)
 
 
-def copy_as_built_now(built: BuiltSite, folder: Path) -> Path:
+def copy_as_built_now(built: SiteBuild, folder: Path) -> Path:
     """Copy a build whose time is that of its manifest, as if it had been built just now; return the assets' folder."""
     server = folder / "server"
     server.mkdir(parents=True, exist_ok=True)
@@ -29,10 +29,10 @@ def copy_as_built_now(built: BuiltSite, folder: Path) -> Path:
     return folder / "assets"
 
 
-def recorded_build(folder: Path, version: str) -> BuiltSite:
+def recorded_build(folder: Path, version: str) -> SiteBuild:
     """A build that was kept as a fixture; it has no static files."""
     client = folder / "no-client"
-    return BuiltSite(
+    return SiteBuild(
         folder, version, folder / "wrangler.json", client, folder / "vinext-prerender.json", folder / "prerendered-routes"
     )
 

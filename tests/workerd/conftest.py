@@ -7,33 +7,33 @@ from rich.console import Console
 from tests.workerd.example import ServedExample
 from tests.workerd.worker_pool import WorkerPool
 
-from vinext_worker.site import prepare
-from vinext_worker.toolchain import Project
+from vinext_worker.checkout import Checkout
+from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.workerd.worker_pool import ColdWorker
 
-    from vinext_worker.site import BuiltSite
+    from vinext_worker.sites.site_build import SiteBuild
 
 STORES = {"memory": frozenset({"VINEXT_CACHE"}), "kv": frozenset[str]()}
 """Where entries are kept, and which bindings the Worker then has not."""
 
 
 @pytest.fixture(scope="session")
-def project() -> Project:
-    return Project.find()
+def project() -> Checkout:
+    return Checkout.find()
 
 
 @pytest.fixture(scope="session")
-def example_build(project: Project) -> BuiltSite:
-    return prepare(project.root / "examples" / "vinext", project, Console(stderr=True))
+def example_build(project: Checkout) -> SiteBuild:
+    return build_vinext_site(project.root / "examples" / "vinext", project, Console(stderr=True))
 
 
 @pytest.fixture(scope="session", params=STORES)
 def example(
-    request: pytest.FixtureRequest, project: Project, example_build: BuiltSite, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, project: Checkout, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServedExample]:
     """The example, built just now, behind the Worker; its page handler is watched."""
     folder = tmp_path_factory.mktemp(f"example-{request.param}")
@@ -42,7 +42,7 @@ def example(
 
 
 @pytest.fixture(scope="session")
-def kv_pool(project: Project) -> Iterator[WorkerPool]:
+def kv_pool(project: Checkout) -> Iterator[WorkerPool]:
     pool = WorkerPool(project)
     yield pool
     pool.stop()
@@ -55,7 +55,7 @@ def worker(kv_pool: WorkerPool) -> ColdWorker:
 
 
 @pytest.fixture(scope="session")
-def memory_pool(project: Project) -> Iterator[WorkerPool]:
+def memory_pool(project: Checkout) -> Iterator[WorkerPool]:
     pool = WorkerPool(project, without=STORES["memory"], isolates=3)
     yield pool
     pool.stop()

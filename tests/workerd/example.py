@@ -9,22 +9,22 @@ from tests.workerd.builds import copy_as_built_now
 from tests.workerd.stubs import PagesStub, events, watched_build
 from tests.workerd.visitor import Visitor
 
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from vinext_worker.site import BuiltSite
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
+    from vinext_worker.sites.site_build import SiteBuild
 
 
 @dataclass(frozen=True)
 class ServedExample:
     """The example behind the Worker, in two isolates, with the page handler watched."""
 
-    built: BuiltSite
+    built: SiteBuild
     runtime: LocalRuntime
     visitor: Visitor
     pages: PagesStub
@@ -32,10 +32,10 @@ class ServedExample:
 
     @classmethod
     @contextmanager
-    def start(cls, project: Project, built: BuiltSite, folder: Path, without: frozenset[str]) -> Iterator[ServedExample]:
+    def start(cls, project: Checkout, built: SiteBuild, folder: Path, without: frozenset[str]) -> Iterator[ServedExample]:
         options = RuntimeOptions(
             config=WranglerConfig.read(project.configuration),
-            project=project,
+            checkout=project,
             services={"PAGES": watched_build(built, folder / "pages")},
             assets_directory=copy_as_built_now(built, folder),
             without=without,

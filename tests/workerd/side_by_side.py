@@ -13,15 +13,15 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import httpx2 as httpx
 
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "side_by_side"
 PACKAGES = ("package.json", "package-lock.json", ".npmrc")
@@ -31,7 +31,7 @@ VINEXT = {"v1": "vinext@0.0.38", "v2": "@vinext/cloudflare@1.0.0-beta.7"}
 _apps = count(1)
 
 
-def install(project: Project) -> Path:
+def install(project: Checkout) -> Path:
     """Install the pinned packages in a folder that git ignores, where that was not done; return the folder."""
     folder = project.local / "side_by_side"
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def install(project: Project) -> Path:
     return folder
 
 
-def bundle(project: Project, schema: str, folder: Path) -> BuildService:
+def bundle(project: Checkout, schema: str, folder: Path) -> BuildService:
     """Make a Worker of one of vinext's handlers."""
     packages = install(project)
     for source in FIXTURE.glob("*.js"):
@@ -72,7 +72,7 @@ def bundle(project: Project, schema: str, folder: Path) -> BuildService:
 
 
 @contextmanager
-def started(project: Project, folder: Path) -> Iterator[LocalRuntime]:
+def started(project: Checkout, folder: Path) -> Iterator[LocalRuntime]:
     """All of the Workers in one workerd."""
     ours = folder / "ours"
     shutil.copytree(FIXTURE / "src", ours / "src")
@@ -80,7 +80,7 @@ def started(project: Project, folder: Path) -> Iterator[LocalRuntime]:
     for package in ("core", "cache", "pages", "edge"):
         shutil.copytree(project.root / "src" / package, ours / "src" / package)
     services = {schema.upper(): bundle(project, schema, folder) for schema in VINEXT}
-    options = RuntimeOptions(config=WranglerConfig.read(ours / "wrangler.toml"), project=project, services=services)
+    options = RuntimeOptions(config=WranglerConfig.read(ours / "wrangler.toml"), checkout=project, services=services)
     with LocalRuntime(options) as runtime:
         yield runtime
 

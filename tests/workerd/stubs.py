@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2 as httpx
 
-from vinext_worker.runtime import BuildService, ScriptService
+from vinext_worker.local_runtime import BuildService, ScriptService
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from vinext_worker.runtime import LocalRuntime
-    from vinext_worker.site import BuiltSite
+    from vinext_worker.local_runtime import LocalRuntime
+    from vinext_worker.sites.site_build import SiteBuild
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 _PAGES = (FIXTURES / "pages" / "pages.mjs").read_text()
@@ -33,7 +33,7 @@ def pages_service() -> ScriptService:
     return ScriptService(f"const inner = undefined;\n{_PAGES}")
 
 
-def watched_build(built: BuiltSite, folder: Path) -> BuildService:
+def watched_build(built: SiteBuild, folder: Path) -> BuildService:
     """The real built Worker, with the stub around it."""
     shutil.copytree(built.server_config.parent, folder, ignore=shutil.ignore_patterns("prerendered-routes", "*.map"))
     config = json.loads(built.server_config.read_text())

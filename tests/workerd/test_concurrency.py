@@ -12,15 +12,15 @@ from tests.workerd.patience import eventually
 from tests.workerd.stubs import PagesStub, pages_service
 from tests.workerd.visitor import Visitor
 
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.workerd.visitor import Answer
 
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
 
 TOGETHER = 50
 INVALIDATE = "/invalidate"
@@ -49,10 +49,10 @@ class TwoIsolates:
 
 
 @pytest.fixture(scope="module")
-def isolates(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoIsolates]:
+def isolates(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoIsolates]:
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        project=project,
+        checkout=project,
         services={"PAGES": pages_service()},
         assets_directory=tmp_path_factory.mktemp("no-assets"),
         variables={"VINEXT_TAG_CACHE_MS": "0"},
@@ -152,10 +152,10 @@ def test_a_stale_page_that_is_asked_for_in_two_isolates_at_once_is_made_at_most_
         isolates.pages.hold()
 
 
-def test_without_leases_stale_pages_are_still_made_again(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_without_leases_stale_pages_are_still_made_again(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> None:
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        project=project,
+        checkout=project,
         services={"PAGES": pages_service()},
         assets_directory=tmp_path_factory.mktemp("no-assets"),
         faults=True,

@@ -21,13 +21,13 @@ from tests.cache.vectors import rows
 from tests.conformance import cache_handler, kv_namespace
 
 from core.body import MAX_DEPTH
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
 
 TESTS = Path(__file__).parents[1]
 SUBJECTS = (
@@ -47,14 +47,14 @@ SUBJECTS = (
 
 
 @pytest.fixture(scope="module")
-def runtime(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
+def runtime(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     folder = tmp_path_factory.mktemp("conformance") / "worker"
     shutil.copytree(TESTS / "fixtures" / "conformance", folder)
     for package in ("core", "cache", "pages", "edge"):
         shutil.copytree(project.root / "src" / package, folder / "src" / package)
     shutil.copytree(TESTS / "conformance", folder / "src" / "conformance")
     with LocalRuntime(
-        RuntimeOptions(config=WranglerConfig.read(folder / "wrangler.toml"), project=project, faults=True)
+        RuntimeOptions(config=WranglerConfig.read(folder / "wrangler.toml"), checkout=project, faults=True)
     ) as started:
         yield started
 

@@ -25,9 +25,9 @@ import signal
 import sys
 from pathlib import Path
 from rich.console import Console
-from vinext_worker.dev import serve
-from vinext_worker.runtime import RuntimeOptions
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.dev.serve import serve
+from vinext_worker.local_runtime import RuntimeOptions
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 
 # As in a terminal; what runs the tests in the background may ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

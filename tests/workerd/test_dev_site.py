@@ -11,15 +11,15 @@ import pytest
 from rich.console import Console
 from tests.workerd.patience import eventually
 
-from vinext_worker import dev
-from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions
-from vinext_worker.toolchain import Project
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.checkout import Checkout
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.dev.preparation import pages_binding, prepare_vinext_site
+from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHECKOUT = Project.find()
+CHECKOUT = Checkout.find()
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     for name in ("node_modules", "python_modules", "src"):
         (root / name).symlink_to(CHECKOUT.root / name)
     shutil.copy(CHECKOUT.configuration, root)
-    project = Project(root)
+    project = Checkout(root)
     config = WranglerConfig.read(project.configuration)
     output = io.StringIO()
-    build = dev._prepare(CHECKOUT.root / "examples" / "vinext", project, config, Console(file=output, width=200))
+    build = prepare_vinext_site(CHECKOUT.root / "examples" / "vinext", project, config, Console(file=output, width=200))
     assert "pre-rendered pages of" in output.getvalue()
-    assert "made on request: " in output.getvalue()
-    services = {dev._pages_binding(config, build): BuildService(build)}
-    options = RuntimeOptions(config=config, project=project, services=services, state=root / "state", log_requests=True)
+    assert "rendered on request: " in output.getvalue()
+    services = {pages_binding(config, build): BuildService(build)}
+    options = RuntimeOptions(config=config, checkout=project, services=services, state=root / "state", log_requests=True)
     with LocalRuntime(options) as runtime:
         yield runtime
 

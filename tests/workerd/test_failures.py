@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.workerd.worker_pool import ColdWorker
 
-    from vinext_worker.runtime import Fault
+    from vinext_worker.local_runtime import Fault
 
 KEPT = {"headers": {"Cache-Control": "s-maxage=600"}}
 # The page handler has a cache of its own, and says neither that a page may be kept nor that it may not.

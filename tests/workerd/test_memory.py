@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from tests.workerd.stubs import PagesStub, pages_service
 from tests.workerd.visitor import Visitor
 
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 
 if TYPE_CHECKING:
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
 
 PAGES = 60
 LARGE = 7
@@ -28,11 +28,11 @@ def headers(number: int) -> dict[str, str]:
     return own if number % 3 else {**own, "X-Third": "yes"}
 
 
-def in_memory(project: Project, **variables: str) -> LocalRuntime:
+def in_memory(project: Checkout, **variables: str) -> LocalRuntime:
     return LocalRuntime(
         RuntimeOptions(
             config=WranglerConfig.read(project.configuration),
-            project=project,
+            checkout=project,
             services={"PAGES": pages_service()},
             without=frozenset({"VINEXT_CACHE", "ASSETS"}),
             variables=variables,
@@ -40,7 +40,7 @@ def in_memory(project: Project, **variables: str) -> LocalRuntime:
     )
 
 
-def test_large_pages_are_sent_again_and_again_each_as_it_was_made(project: Project) -> None:
+def test_large_pages_are_sent_again_and_again_each_as_it_was_made(project: Checkout) -> None:
     """More of them, and larger ones, than the Worker has ready to be sent."""
     texts = {f"/{number}": f"<p>größer {number}</p>" * (40_000 if number else 300_000) for number in range(12)}
     with in_memory(project) as runtime:
@@ -56,7 +56,7 @@ def test_large_pages_are_sent_again_and_again_each_as_it_was_made(project: Proje
         assert [answer.text for answer in together] == [texts["/2"], texts["/3"]] * 4
 
 
-def test_compressed_pages_are_answered_as_they_were_made_each_with_its_own_headers(project: Project) -> None:
+def test_compressed_pages_are_answered_as_they_were_made_each_with_its_own_headers(project: Checkout) -> None:
     with in_memory(project, VINEXT_MEMORY_BYTES=str(MEMORY_BYTES)) as runtime:
         pages, visitor = PagesStub(runtime), Visitor(runtime.url)
         pages.plan_for({f"/{number}": {"headers": headers(number), "body": body(number)} for number in range(PAGES)})

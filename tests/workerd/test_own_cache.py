@@ -15,16 +15,16 @@ from tests.workerd.patience import eventually
 from tests.workerd.stubs import PagesStub, watched_build
 from tests.workerd.visitor import Visitor
 
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
-from vinext_worker.site import prepare
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
+from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.workerd.visitor import Answer
 
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
 
 SITES = ("vinext-1.4.0", "vinext-0.0.38")
 CLIENT_HEADERS = (
@@ -49,12 +49,12 @@ class SharedCache:
 
 
 @pytest.fixture(scope="module", params=SITES)
-def shared(request: pytest.FixtureRequest, project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCache]:
-    built = prepare(project.root / "tests" / "fixtures" / "sites" / request.param, project, Console(stderr=True))
+def shared(request: pytest.FixtureRequest, project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCache]:
+    built = build_vinext_site(project.root / "tests" / "fixtures" / "sites" / request.param, project, Console(stderr=True))
     folder = tmp_path_factory.mktemp(request.param)
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        project=project,
+        checkout=project,
         services={"PAGES": watched_build(built, folder / "pages")},
         assets_directory=copy_as_built_now(built, folder),
         variables={"VINEXT_APP_PREFIX": "own", "VINEXT_TAG_CACHE_MS": "0", "VINEXT_ADMIN_TOKEN": TOKEN},

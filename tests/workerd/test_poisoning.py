@@ -15,8 +15,8 @@ from tests.workerd.patience import eventually
 from tests.workerd.stubs import FIXTURES
 from tests.workerd.visitor import Visitor
 
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions, ScriptService
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions, ScriptService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.workerd.visitor import Answer
 
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
 
 HTML = "text/html; charset=utf-8"
 RSC = {"RSC": "1", "Accept": "text/x-component"}
@@ -49,10 +49,10 @@ class Attacked:
         return [name for name in self.runtime.kv().names() if f":{path}:" in name]
 
 
-def start(project: Project, assets: Path, **variables: str) -> LocalRuntime:
+def start(project: Checkout, assets: Path, **variables: str) -> LocalRuntime:
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        project=project,
+        checkout=project,
         services={"PAGES": ScriptService((FIXTURES / "pages" / "echo.mjs").read_text())},
         assets_directory=assets,
         variables=variables,
@@ -61,7 +61,7 @@ def start(project: Project, assets: Path, **variables: str) -> LocalRuntime:
 
 
 @pytest.fixture(scope="module")
-def attacked(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+def attacked(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     with start(project, tmp_path_factory.mktemp("no-assets")) as runtime:
         yield Attacked(runtime, Visitor(runtime.url))
 
@@ -309,7 +309,7 @@ TOKEN = "token-of-the-test"
 
 
 @pytest.fixture(scope="module")
-def tenants(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+def tenants(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     folder = tmp_path_factory.mktemp("no-assets-of-tenants")
     with start(project, folder, VINEXT_TENANTS=TENANTS, VINEXT_ADMIN_TOKEN=TOKEN, VINEXT_TAG_CACHE_MS="0") as runtime:
         yield Attacked(runtime, Visitor(runtime.url))

@@ -13,7 +13,7 @@ from tests.fakes.websocket import Closed, WebSocketClient
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vinext_worker.runtime import LocalRuntime
+    from vinext_worker.local_runtime import LocalRuntime
 
 
 @pytest.fixture(scope="module")

@@ -15,17 +15,17 @@ import pytest
 from rich.console import Console
 from tests.fakes.python_worker import FIXTURE, PROJECT, python_worker
 
-from vinext_worker.runtime import BuildService
-from vinext_worker.site_build import install
-from vinext_worker.site_project import SiteProject
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import BuildService
+from vinext_worker.sites.npm_build import install_npm_packages
+from vinext_worker.sites.vinext_project import VinextProject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_httpserver import HTTPServer
 
-    from vinext_worker.runtime import LocalRuntime
+    from vinext_worker.local_runtime import LocalRuntime
 
 SITE = PROJECT.root / "tests" / "fixtures" / "sites" / "vinext-1.4.0"
 
@@ -33,7 +33,7 @@ SITE = PROJECT.root / "tests" / "fixtures" / "sites" / "vinext-1.4.0"
 @pytest.fixture(scope="module")
 def vinext(tmp_path_factory: pytest.TempPathFactory) -> BuildService:
     """The bundle of tests/fixtures/python/vinext_data.js with the packages of vinext."""
-    install(SiteProject.read(SITE), PROJECT.node, Console(stderr=True))
+    install_npm_packages(VinextProject.read(SITE), PROJECT.node, Console(stderr=True))
     folder = tmp_path_factory.mktemp("vinext")
     source = SITE / "node_modules" / ".vinext_data.js"
     shutil.copyfile(FIXTURE / "vinext_data.js", source)

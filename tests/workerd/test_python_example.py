@@ -13,10 +13,11 @@ import pytest
 from rich.console import Console
 from tests.fakes.python_worker import PROJECT
 
+from vinext_worker.dev.preparation import prepare_python_site
 from vinext_worker.errors import ConfigurationError
-from vinext_worker.python_dev import prepare_python_site
-from vinext_worker.python_site import PythonSite
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
+from vinext_worker.sites.python_project import PythonProject
+from vinext_worker.sites.site_build import python_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,18 +27,18 @@ EXAMPLE = PROJECT.root / "examples" / "starlette"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> PythonSite:
+def site(tmp_path_factory: pytest.TempPathFactory) -> PythonProject:
     folder = tmp_path_factory.mktemp("starlette") / "site"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("dist", "state", "assets", "python_modules"))
-    site = PythonSite.find(folder)
+    site = PythonProject.find(folder)
     assert site is not None
     prepare_python_site(site, PROJECT, Console(quiet=True))
     return site
 
 
 @pytest.fixture(scope="module")
-def client(site: PythonSite) -> Iterator[httpx.Client]:
-    options = RuntimeOptions(config=site.config, project=PROJECT, vendored=site.packages)
+def client(site: PythonProject) -> Iterator[httpx.Client]:
+    options = RuntimeOptions(config=site.config, checkout=PROJECT, vendored=site.packages)
     with LocalRuntime(options) as runtime, httpx.Client(base_url=runtime.url, trust_env=False, timeout=20) as connected:
         yield connected
 
@@ -77,16 +78,16 @@ def test_images_static_files_and_missing_pages(client: httpx.Client) -> None:
     assert (missing.status_code, "There is no such page" in missing.text) == (404, True)
 
 
-def test_nothing_is_made_again_where_nothing_changed(site: PythonSite) -> None:
-    manifest = site.built().manifest.read_bytes()
+def test_nothing_is_made_again_where_nothing_changed(site: PythonProject) -> None:
+    manifest = python_build(site).manifest.read_bytes()
     prepare_python_site(site, PROJECT, Console(quiet=True))
-    assert site.built().manifest.read_bytes() == manifest
+    assert python_build(site).manifest.read_bytes() == manifest
     (site.sources / "posts.py").write_text((site.sources / "posts.py").read_text() + "\n")
     prepare_python_site(site, PROJECT, Console(quiet=True))
-    assert site.built().manifest.read_bytes() != manifest
+    assert python_build(site).manifest.read_bytes() != manifest
 
 
-def test_its_upload_has_the_app_the_worker_and_the_packages(site: PythonSite, tmp_path: Path) -> None:
+def test_its_upload_has_the_app_the_worker_and_the_packages(site: PythonProject, tmp_path: Path) -> None:
     wrangler = PROJECT.node_modules / "wrangler" / "bin" / "wrangler.js"
     environment = {**os.environ, "WRANGLER_SEND_METRICS": "false", "CI": "1", "WRANGLER_LOG_PATH": str(tmp_path / "logs")}
     command: list[str | Path] = [PROJECT.node, wrangler, "deploy", "--dry-run", "--outdir", tmp_path / "out"]
@@ -101,12 +102,12 @@ def test_its_upload_has_the_app_the_worker_and_the_packages(site: PythonSite, tm
     } <= uploaded
 
 
-def test_a_site_without_assets_says_what_is_missing(site: PythonSite, tmp_path: Path) -> None:
+def test_a_site_without_assets_says_what_is_missing(site: PythonProject, tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "entry.py").write_text("")
     text = site.config.path.read_text()
     (tmp_path / "wrangler.toml").write_text(text.replace("[assets]", "[unused]"))
-    bare = PythonSite.find(tmp_path)
+    bare = PythonProject.find(tmp_path)
     assert bare is not None
     with pytest.raises(ConfigurationError, match=r"has no \[assets\]"):
         prepare_python_site(bare, PROJECT, Console(quiet=True))

@@ -11,13 +11,13 @@ import httpx2 as httpx
 import pytest
 from tests.fakes.python_worker import FIXTURE, python_worker
 
-from vinext_worker.runtime import ScriptService
+from vinext_worker.local_runtime import ScriptService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vinext_worker.runtime import LocalRuntime
+    from vinext_worker.local_runtime import LocalRuntime
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_httpserver import HTTPServer
     from werkzeug import Request
 
-    from vinext_worker.runtime import LocalRuntime
+    from vinext_worker.local_runtime import LocalRuntime
 
 LIBRARIES = ["requests", "urllib.request", "urllib3"]
 EVERY_BYTE = bytes(range(256)) * 100

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_httpserver import HTTPServer
 
-    from vinext_worker.runtime import LocalRuntime
+    from vinext_worker.local_runtime import LocalRuntime
 
 FILES = FIXTURE / "assets" / "images"
 ALL = "image/avif,image/webp,*/*"

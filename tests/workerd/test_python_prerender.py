@@ -14,29 +14,30 @@ import pytest
 from click.testing import CliRunner
 from tests.fakes.python_worker import FIXTURE, fixture_packages, python_worker
 
-from vinext_worker.copying import copy_build
+from vinext_worker.checkout import Checkout
+from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.errors import UserError
 from vinext_worker.main import cli
-from vinext_worker.prerendering import PrerenderRun
-from vinext_worker.python_site import PythonSite
-from vinext_worker.toolchain import Project
+from vinext_worker.prerender.run import PrerenderRun
+from vinext_worker.sites.python_project import PythonProject
+from vinext_worker.sites.site_build import python_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from vinext_worker.prerendering import PrerenderReport
+    from vinext_worker.prerender.run import PrerenderReport
 
-PROJECT = Project.find()
+PROJECT = Checkout.find()
 
 
-def site_in(folder: Path, handler: str = "asgi:asgi_app:app") -> PythonSite:
+def site_in(folder: Path, handler: str = "asgi:asgi_app:app") -> PythonProject:
     shutil.copytree(FIXTURE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("python_modules", ".vinext", "dist"))
     (folder / "python_modules").symlink_to(fixture_packages())
     configuration = folder / "wrangler.toml"
     text = configuration.read_text().replace("asgi:asgi_app:app", handler)
     configuration.write_text(text)
-    site = PythonSite.find(folder)
+    site = PythonProject.find(folder)
     assert site is not None
     return site
 
@@ -45,7 +46,7 @@ def site_in(folder: Path, handler: str = "asgi:asgi_app:app") -> PythonSite:
 class Making:
     """A site and the Worker that makes its pages."""
 
-    site: PythonSite
+    site: PythonProject
     url: str
 
     def run(self, paths: Sequence[str] | None = None, *, may_be_empty: bool = False) -> tuple[PrerenderReport, list[str]]:
@@ -98,7 +99,7 @@ def test_pages_with_a_period_are_made_and_others_named(report: PrerenderReport) 
 
 
 def test_the_build_is_served_from_the_first_request_on(asgi: Making, report: PrerenderReport, tmp_path: Path) -> None:
-    copied = copy_build(asgi.site.built(), tmp_path)
+    copied = copy_build(python_build(asgi.site), tmp_path)
     assert copied.routes == 4
     with python_worker(assets_directory=tmp_path) as runtime:
         answer = httpx.get(f"{runtime.url}/kept", trust_env=False)
@@ -112,8 +113,8 @@ def test_a_later_run_removes_what_is_gone(asgi: Making, report: PrerenderReport)
     site = asgi.site
     again, _ = asgi.run(["/forever", "/forever"])
     assert (again.rendered, again.build_id == report.build_id) == (1, False)
-    assert [path.name for path in site.built().artifacts_directory.rglob("*.html")] == ["forever.html"]
-    manifest = json.loads(site.built().manifest.read_bytes())
+    assert [path.name for path in python_build(site).artifacts_directory.rglob("*.html")] == ["forever.html"]
+    manifest = json.loads(python_build(site).manifest.read_bytes())
     assert manifest["pregeneratedConcretePaths"] == ["/forever"]
     assert manifest["routes"][0]["revalidate"] is False
 
@@ -129,7 +130,7 @@ def test_periods_tags_and_statuses_are_in_the_manifest(function: Making) -> None
     site = function.site
     report, _ = function.run(["/page", "/json", "/gone", "/wrong"])
     assert (report.rendered, [path for path, _ in report.failed]) == (3, ["/wrong"])
-    rows = {row["path"]: row for row in json.loads(site.built().manifest.read_bytes())["routes"]}
+    rows = {row["path"]: row for row in json.loads(python_build(site).manifest.read_bytes())["routes"]}
     assert (rows["/page"]["revalidate"], rows["/page"]["expire"], rows["/page"]["tags"]) == (60, 120, ["posts"])
     assert (rows["/json"]["router"], rows["/gone"]["responseStatus"]) == ("metadata", 410)
 

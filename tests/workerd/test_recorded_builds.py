@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.workerd.visitor import Answer
     from tests.workerd.worker_pool import ColdWorker, WorkerPool
 
-    from vinext_worker.site import BuiltSite
+    from vinext_worker.sites.site_build import SiteBuild
 
 # The first is in the pages of the recorded build of 1.4.0, which is not the build whose answers were recorded. The second is what
 # those have; the recorded build has no file that tells it.
@@ -33,7 +33,7 @@ class ServedRecord:
     """A recorded build behind a Worker whose page handler answers nothing of use."""
 
     version: str
-    built: BuiltSite
+    built: SiteBuild
     worker: ColdWorker
 
     @property

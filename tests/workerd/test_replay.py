@@ -11,15 +11,15 @@ from tests.workerd.example import ServedExample
 from tests.workerd.replay import NO_STORE, PERIOD, Differs, Replay
 from tests.workerd.visitor import Visitor
 
-from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions
-from vinext_worker.site import prepare
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions
+from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vinext_worker.built_site import BuiltSite
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
+    from vinext_worker.sites.site_build import SiteBuild
 
 HTML = "text/html; charset=utf-8"
 NEVER_STALE = "s-maxage=31536000, stale-while-revalidate"
@@ -227,11 +227,11 @@ V1 = Replay(
 
 
 @pytest.fixture(scope="module")
-def v1_answers(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
-    built = prepare(project.root / "tests" / "fixtures" / "sites" / "vinext-0.0.38", project, Console(stderr=True))
+def v1_answers(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    built = build_vinext_site(project.root / "tests" / "fixtures" / "sites" / "vinext-0.0.38", project, Console(stderr=True))
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        project=project,
+        checkout=project,
         services={"PAGES": BuildService(built.server_config)},
         assets_directory=copy_as_built_now(built, tmp_path_factory.mktemp("replay-v1")),
         variables={"VINEXT_APP_PREFIX": "own", "VINEXT_TAG_CACHE_MS": "0"},
@@ -242,7 +242,7 @@ def v1_answers(project: Project, tmp_path_factory: pytest.TempPathFactory) -> di
 
 @pytest.fixture(scope="module")
 def v2_answers(
-    project: Project, example_build: BuiltSite, tmp_path_factory: pytest.TempPathFactory
+    project: Checkout, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, object]]:
     with ServedExample.start(project, example_build, tmp_path_factory.mktemp("replay"), frozenset()) as served:
         return V2.run(served.visitor)

@@ -10,26 +10,28 @@ from tests.workerd.builds import SmallBuild
 from tests.workerd.stubs import AssetsStub, PagesStub, assets_service, events, pages_service
 from tests.workerd.visitor import Visitor
 
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ImportFailedError
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
 
 
-def options(project: Project, **variables: str) -> RuntimeOptions:
+def options(project: Checkout, **variables: str) -> RuntimeOptions:
     return RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        project=project,
+        checkout=project,
         services={"PAGES": pages_service(), "ASSETS": assets_service()},
         variables=variables,
     )
 
 
-def test_with_a_wrong_setting_the_page_handler_answers_and_the_log_says_what_is_allowed(project: Project, tmp_path: Path) -> None:
+def test_with_a_wrong_setting_the_page_handler_answers_and_the_log_says_what_is_allowed(
+    project: Checkout, tmp_path: Path
+) -> None:
     build = SmallBuild(tmp_path)
     build.page("/page")
     with LocalRuntime(options(project, VINEXT_KV_LAYOUT="x")) as runtime:
@@ -47,7 +49,7 @@ def test_with_a_wrong_setting_the_page_handler_answers_and_the_log_says_what_is_
 
 
 def test_without_the_page_handler_s_binding_the_build_s_pages_are_served_and_others_say_what_is_missing(
-    project: Project, tmp_path: Path
+    project: Checkout, tmp_path: Path
 ) -> None:
     build = SmallBuild(tmp_path)
     build.page("/page")
@@ -64,7 +66,7 @@ def test_without_the_page_handler_s_binding_the_build_s_pages_are_served_and_oth
         assert "wrangler.toml" in event["error"]
 
 
-def test_the_worker_s_code_obeys_the_rules_of_the_top_level(project: Project, tmp_path: Path) -> None:
+def test_the_worker_s_code_obeys_the_rules_of_the_top_level(project: Checkout, tmp_path: Path) -> None:
     copied = tmp_path / "worker"
     copied.mkdir()
     shutil.copy(project.configuration, copied)
@@ -74,4 +76,4 @@ def test_the_worker_s_code_obeys_the_rules_of_the_top_level(project: Project, tm
     with (copied / "src" / "edge" / "bodies.py").open("a") as module:
         module.write("\nKEPT = js.Headers.new()\n")
     with pytest.raises(ImportFailedError, match=r"src/edge/bodies\.py: the global 'KEPT' holds a JavaScript object"):
-        LocalRuntime(RuntimeOptions(config=config, project=project, without=frozenset({"PAGES", "ASSETS"}))).start()
+        LocalRuntime(RuntimeOptions(config=config, checkout=project, without=frozenset({"PAGES", "ASSETS"}))).start()

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from tests.workerd.side_by_side import Party
 
-    from vinext_worker.runtime import LocalRuntime
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
+    from vinext_worker.local_runtime import LocalRuntime
 
 EXAMPLES = int(__import__("os").environ.get("EX", "60"))
 DAY = 24 * 3600
@@ -34,7 +34,7 @@ SCHEMAS = ("v1", "v2")
 
 
 @pytest.fixture(scope="module")
-def runtime(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
+def runtime(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     with started(project, tmp_path_factory.mktemp("side_by_side")) as runtime:
         yield runtime
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vinext_worker.runtime import LocalRuntime
+    from vinext_worker.local_runtime import LocalRuntime
 
 PAGES = """
 import js

@@ -14,23 +14,23 @@ from cache.entry import AppPageValue, CacheEntry
 from cache.keys import KeySchema, kv_key, page_key
 from cache.stored import write_framed
 from core.body import text_body
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
 
 LARGE = "".join(f"<p>{number} é" for number in range(100_000))
 KEPT = {"headers": {"Cache-Control": "s-maxage=60", "Content-Type": "text/html"}}
 
 
 @pytest.fixture(scope="module")
-def runtime(project: Project) -> Iterator[LocalRuntime]:
+def runtime(project: Checkout) -> Iterator[LocalRuntime]:
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        project=project,
+        checkout=project,
         services={"PAGES": pages_service(), "ASSETS": assets_service()},
         variables={"VINEXT_KV_LAYOUT": "framed", "VINEXT_MEMORY_BYTES": "0"},
         faults=True,

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from tests.workerd.stubs import AssetsStub, PagesStub, assets_service, events, pages_service
 from tests.workerd.visitor import Visitor
 
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions
-from vinext_worker.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from vinext_worker.toolchain import Project
+    from vinext_worker.checkout import Checkout
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class ColdWorker:
 class WorkerPool:
     """Gives isolates that have answered nothing yet. One start makes several: that is cheaper than a start for each."""
 
-    def __init__(self, project: Project, *, without: frozenset[str] = frozenset(), isolates: int = 6) -> None:
+    def __init__(self, project: Checkout, *, without: frozenset[str] = frozenset(), isolates: int = 6) -> None:
         self._options = RuntimeOptions(
             config=WranglerConfig.read(project.configuration),
-            project=project,
+            checkout=project,
             services={"PAGES": pages_service(), "ASSETS": assets_service()},
             without=without,
             isolates=isolates,

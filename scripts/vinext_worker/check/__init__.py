@@ -1,1 +1,1 @@
-"""Whether a deployed app serves the build's pages from its cache."""
+"""Checking that a deployed app serves the build's pages from its cache."""

@@ -2,24 +2,19 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
-from rich.text import Text
 
 from seed.from_directory import open_directory
-from vinext_worker.configuration import Deployment, configuration_options, json_option
+from vinext_worker.check.report import html_page, show_answers
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.errors import UserError
-from vinext_worker.output import Output
+from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vinext_worker.check.expectation import Checked
-
-_STYLES = {"HIT": "green", "STALE": "yellow"}
+    from vinext_worker.check.expectation import CheckedAnswer
 
 
 @click.command
@@ -31,8 +26,8 @@ _STYLES = {"HIT": "green", "STALE": "yellow"}
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A folder of copied pages, or a build's dist/server.  [default: the configuration's assets]",
 )
-@click.option("--sample", type=click.IntRange(1), metavar="N", help="So many pages, drawn at random.  [default: all]")
-@click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write one page to look at.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Check N random pages.  [default: all]")
+@click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the result as an HTML page.")
 @json_option
 def check(  # noqa: PLR0913 - the command line
     *,
@@ -44,9 +39,9 @@ def check(  # noqa: PLR0913 - the command line
     html_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Ask the app at URL for the build's pages, HTML and RSC, and say what does not come from its cache as it should.
+    """Request the build's pages from the app at URL, as HTML and RSC, and check that they come from its cache.
 
-    Ends with 1 where something is not as expected.
+    The command exits with 1 if an answer is not as expected.
 
     \b
     Examples:
@@ -60,8 +55,8 @@ def check(  # noqa: PLR0913 - the command line
     return 1 if any(row.faults for row in checked) else 0
 
 
-def run_check(url: str, folder: Path, sample: int | None, html_file: Path | None, output: Output) -> list[Checked]:
-    """Check, and show what came of it. Raises UserError for what is no URL, and where there is nothing to check."""
+def run_check(url: str, folder: Path, sample: int | None, html_file: Path | None, output: Output) -> list[CheckedAnswer]:
+    """Check, and show the result; raise UserError if `url` is no URL, or if there is nothing to check."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UserError(f"{url!r} is no URL; write it as https://HOST")
@@ -69,16 +64,14 @@ def run_check(url: str, folder: Path, sample: int | None, html_file: Path | None
     if not checked:
         raise UserError(f"the build in {folder} has no pre-rendered page, so there is nothing to check")
     if html_file is not None:
-        from vinext_worker.check.page import html_page  # noqa: PLC0415 - rarely wanted
-
         html_file.write_text(html_page(url, checked), encoding="utf-8")
     wrong = sum(bool(row.faults) for row in checked)
     output.document({"url": url, "checked": len(checked), "wrong": wrong, "answers": [row.to_document() for row in checked]})
-    _show(checked, wrong, output)
+    show_answers(checked, output)
     return checked
 
 
-async def _check(url: str, folder: Path, sample: int | None, output: Output) -> list[Checked]:
+async def _check(url: str, folder: Path, sample: int | None, output: Output) -> list[CheckedAnswer]:
     from vinext_worker.check.run import check_all, requests_of  # noqa: PLC0415 - brings an HTTP client with it
 
     source = await open_directory(folder)
@@ -86,28 +79,3 @@ async def _check(url: str, folder: Path, sample: int | None, output: Output) -> 
     with output.progress("answers") as bar:
         task = bar.add_task("checking", total=len(requests), rate=0.0)
         return await check_all(url, requests, source.build, lambda _: bar.advance(task))
-
-
-def _show(checked: Sequence[Checked], wrong: int, output: Output) -> None:
-    columns = ("path", "form", "status", "cache", "Cache-Control", "first byte")
-    output.table(columns, map(_row, checked))
-    times = [row.first_byte_ms for row in checked if row.first_byte_ms is not None]
-    middle = f"; first byte after {median(times):.0f} ms in the middle" if times else ""
-    if wrong:
-        output.line(f"{wrong} of {len(checked)} answers are not as expected{middle}", "red")
-    else:
-        output.line(f"all {len(checked)} answers are as expected{middle}", "green")
-
-
-def _row(checked: Checked) -> list[Text]:
-    path = Text(checked.request.url_path)
-    for fault in checked.faults:
-        path.append(f"\n{fault}", style="red")
-    return [
-        path,
-        Text(checked.request.artifact.value),
-        Text(str(checked.status or "-")),
-        Text(checked.state or "-", style=_STYLES.get(checked.state, "red")),
-        Text(checked.cache_control),
-        Text("" if checked.first_byte_ms is None else f"{checked.first_byte_ms:.0f} ms"),
-    ]

@@ -1,4 +1,4 @@
-"""What an answer must be, and what of it is not so. No I/O."""
+"""The expected answer to a request, and how an answer differs from it. No I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STATES = {"HIT": Freshness.FRESH, "STALE": Freshness.STALE}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One form of a page, and what the build says of it."""
+    """A request for one form of a page, with the build's record of the page."""
 
     url_path: str
     artifact: Artifact
@@ -29,24 +29,24 @@ class Request:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Those that ask for this form."""
+        """The headers that request this form."""
         return {"RSC": "1", "Accept": "text/x-component"} if self.artifact is Artifact.RSC else {"Accept": "text/html,*/*;q=0.8"}
 
     @property
     def expected_status(self) -> int:
-        """What the build recorded; a redirect's payload tells vinext's client itself where to go, so it is a 200."""
+        """The recorded status, but 200 for a redirect's payload, which itself tells vinext's client where to go."""
         is_payload = self.artifact is Artifact.RSC and self.record.status in REDIRECTS
         return 200 if is_payload else self.record.status
 
     @property
     def target(self) -> str:
-        """Path and query."""
+        """The path and query."""
         return f"{self.url_path}?_rsc" if self.artifact is Artifact.RSC else self.url_path
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What came back; `faults` is empty where all is well. `first_byte_ms` is None where nothing came."""
+class CheckedAnswer:
+    """An answer; `faults` is empty if all is well. `status` and `first_byte_ms` are None if there was no answer."""
 
     request: Request
     status: int | None
@@ -68,28 +68,28 @@ class Checked:
 
 
 def faults(request: Request, build: Build, status: int, headers: Mapping[str, str]) -> tuple[str, ...]:
-    """What is not as expected. `headers` looks names up without regard to case."""
-    found: list[str] = []
+    """Return how an answer differs from the expected one. `headers` looks names up regardless of case."""
+    reasons: list[str] = []
     if status != request.expected_status:
-        found.append(f"status {status}, expected {request.expected_status}")
+        reasons.append(f"status {status}, expected {request.expected_status}")
     state = headers.get("X-Vinext-Cache") or ""
     if state not in _STATES:
-        found.append(f"X-Vinext-Cache is {state or 'missing'}, expected HIT or STALE")
+        reasons.append(f"X-Vinext-Cache is {state or 'missing'}, expected HIT or STALE")
     else:
         entry = CacheEntry.make(None, (), 0, request.record.revalidate_seconds, request.record.expire_seconds)
         expected = cached_cache_control(entry, _STATES[state])
         given = headers.get("Cache-Control") or ""
         if given != expected:
-            found.append(f"Cache-Control is {given!r}, expected {expected!r}")
+            reasons.append(f"Cache-Control is {given!r}, expected {expected!r}")
     content_type = (headers.get("Content-Type") or "").lower()
     if request.artifact is Artifact.RSC:
         if not content_type.startswith("text/x-component"):
-            found.append(f"Content-Type is {content_type or 'missing'}, expected text/x-component")
+            reasons.append(f"Content-Type is {content_type or 'missing'}, expected text/x-component")
         wanted = build.rsc_headers.get(_COMPATIBILITY)
         if wanted is not None and headers.get(_COMPATIBILITY) != wanted:
-            found.append(
+            reasons.append(
                 f"{_COMPATIBILITY} is {headers.get(_COMPATIBILITY)!r}, expected {wanted!r}: clients reload the whole page"
             )
     elif request.artifact is Artifact.HTML and not content_type.startswith("text/html"):
-        found.append(f"Content-Type is {content_type or 'missing'}, expected text/html")
-    return tuple(found)
+        reasons.append(f"Content-Type is {content_type or 'missing'}, expected text/html")
+    return tuple(reasons)

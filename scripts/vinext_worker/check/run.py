@@ -1,17 +1,18 @@
-"""Asking a deployed app for its pages."""
+"""Requesting a deployed app's pages."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import httpx2 as httpx
 
 from seed.build import Skipped
-from vinext_worker.check.expectation import Checked, Request, faults
-from vinext_worker.page_url import page_url
+from vinext_worker.check.expectation import CheckedAnswer, Request, faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,13 +22,26 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 6
 _TIMEOUT_SECONDS = 30
+# `normalize_path` leaves delimiters encoded, and encodes the percent sign of text that would look like an encoded delimiter.
+_LITERAL_PERCENT = re.compile(r"%(?!(?:25)*(?:2f|23|3f|5c))", re.IGNORECASE)
+_UNQUOTED = "/%:@!$&'()*+,;=~-._[]"
+
+
+def page_url(path: str, build: Build) -> str:
+    """Return the URL path of a page; `path` is normalized, as in the index (`core.paths.normalize_path`)."""
+    encoded = quote(_LITERAL_PERCENT.sub("%25", path), safe=_UNQUOTED).replace("[", "%5B").replace("]", "%5D")
+    if build.trailing_slash and encoded != "/" and "." not in encoded.rpartition("/")[2] and path != "/404":
+        encoded += "/"
+    if encoded == "/" and build.base_path and not build.trailing_slash:
+        return build.base_path
+    return build.base_path + encoded
 
 
 async def requests_of(source: Source, sample: int | None) -> list[Request]:
-    """Every form of every page of a build, or of so many pages drawn at random."""
+    """Return a request for every form of every page of a build, or of `sample` random pages."""
     chosen: list[tuple[Request, ...]] = []
     seen = 0
-    # Not for secrets: which pages are asked for.
+    # Not for secrets: it chooses pages.
     draw = random.Random()  # noqa: S311
     async for path, record in source.routes():
         if isinstance(record, Skipped):
@@ -42,13 +56,13 @@ async def requests_of(source: Source, sample: int | None) -> list[Request]:
 
 
 async def check_all(
-    url: str, requests: list[Request], build: Build, on_checked: Callable[[Checked], None] = lambda _: None
-) -> list[Checked]:
-    """Send every request, several at a time; what came of each, in order."""
+    url: str, requests: list[Request], build: Build, on_checked: Callable[[CheckedAnswer], None] = lambda _: None
+) -> list[CheckedAnswer]:
+    """Send every request, several at a time; return the answers in order."""
     limit = asyncio.Semaphore(_AT_ONCE)
     async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, follow_redirects=False) as client:
 
-        async def one(request: Request) -> Checked:
+        async def one(request: Request) -> CheckedAnswer:
             async with limit:
                 checked = await _check(client, request, build)
             on_checked(checked)
@@ -57,7 +71,7 @@ async def check_all(
         return list(await asyncio.gather(*map(one, requests)))
 
 
-async def _check(client: httpx.AsyncClient, request: Request, build: Build) -> Checked:
+async def _check(client: httpx.AsyncClient, request: Request, build: Build) -> CheckedAnswer:
     started = time.perf_counter()
     try:
         async with client.stream("GET", request.target, headers=request.headers) as response:
@@ -67,9 +81,9 @@ async def _check(client: httpx.AsyncClient, request: Request, build: Build) -> C
             async for part in body:
                 size += len(part)
     except httpx.HTTPError as error:
-        return Checked(request, None, "", "", None, (f"no answer: {str(error) or type(error).__name__}",))
-    found = faults(request, build, response.status_code, response.headers)
+        return CheckedAnswer(request, None, "", "", None, (f"no answer: {str(error) or type(error).__name__}",))
+    reasons = faults(request, build, response.status_code, response.headers)
     if size == 0 and not response.has_redirect_location:
-        found = (*found, "the body is empty")
+        reasons = (*reasons, "the body is empty")
     state = response.headers.get("X-Vinext-Cache", "")
-    return Checked(request, response.status_code, state, response.headers.get("Cache-Control", ""), first_byte_ms, found)
+    return CheckedAnswer(request, response.status_code, state, response.headers.get("Cache-Control", ""), first_byte_ms, reasons)

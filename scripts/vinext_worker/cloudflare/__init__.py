@@ -1,1 +1,1 @@
-"""Cloudflare's REST and GraphQL interfaces, as much of them as the commands need."""
+"""Cloudflare: its REST and GraphQL interfaces, wrangler's configuration, and the deployed Worker's own endpoints."""

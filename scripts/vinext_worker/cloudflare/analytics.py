@@ -1,4 +1,4 @@
-"""Which paths of a site visitors ask for, as Cloudflare counts them.
+"""The paths that visitors request, as Cloudflare counts them.
 
 Source: https://developers.cloudflare.com/analytics/graphql-api/, node `httpRequestsAdaptiveGroups`.
 """
@@ -14,8 +14,8 @@ from vinext_worker.errors import RemoteError, UserError
 if TYPE_CHECKING:
     from vinext_worker.cloudflare.client import Cloudflare
 
-MOST_PATHS = 10_000
-"""The most rows that one query gives."""
+MAX_PATHS = 10_000
+"""The maximum number of rows of a query's result."""
 
 _QUERY = """
 query Paths($zone: string!, $host: string!, $from: Time!, $to: Time!, $limit: uint64!) {
@@ -43,23 +43,23 @@ query Paths($zone: string!, $host: string!, $from: Time!, $to: Time!, $limit: ui
 
 @dataclass(frozen=True, slots=True)
 class PathCount:
-    """How often a path was asked for."""
+    """A path, and how often it was requested."""
 
     path: str
     requests: int
 
 
 def zone_candidates(host: str) -> list[str]:
-    """The names under which a host's zone may be known: itself, then without its first label, and so on, down to two."""
+    """Return the possible names of a host's zone: the host, then without its first label, and so on, down to two labels."""
     labels = host.lower().strip(".").split(".")
     return [".".join(labels[start:]) for start in range(max(1, len(labels) - 1))]
 
 
 async def find_zone(cloudflare: Cloudflare, host: str) -> str:
-    """The id of the zone that a host belongs to; raises UserError where the token sees none."""
+    """Return the id of the zone that a host belongs to; raise UserError if the token can see none."""
     candidates = zone_candidates(host)
     for name in candidates:
-        answer = await cloudflare.ask("GET", "/zones", "looking the zone up", parameters={"name": name})
+        answer = await cloudflare.ask("GET", "/zones", "looking up the zone", parameters={"name": name})
         rows = answer.get("result") or ()
         if rows:
             return str(rows[0]["id"])
@@ -72,16 +72,16 @@ async def find_zone(cloudflare: Cloudflare, host: str) -> str:
 async def paths_asked_for(
     cloudflare: Cloudflare, zone: str, host: str, hours: int, now: datetime | None = None
 ) -> list[PathCount]:
-    """The paths of the last hours, the most wanted first, at most `MOST_PATHS`."""
+    """Return the paths of the last hours, the most requested first, at most `MAX_PATHS`."""
     end = now or datetime.now(UTC)
     variables = {
         "zone": zone,
         "host": host,
         "from": (end - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "to": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "limit": MOST_PATHS,
+        "limit": MAX_PATHS,
     }
-    what = f"asking for the traffic of {host}"
+    what = f"reading the traffic of {host}"
     answer = await cloudflare.ask("POST", "/graphql", what, body={"query": _QUERY, "variables": variables})
     errors = answer.get("errors")
     if errors:
@@ -92,5 +92,5 @@ async def paths_asked_for(
         return [PathCount(str(row["dimensions"]["clientRequestPath"]), int(row["count"])) for row in groups]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise RemoteError(
-            f"{what}: Cloudflare's answer is not understood ({error!r}); is there a newer version of this tool?"
+            f"{what}: Cloudflare's answer has an unknown form ({error!r}); is there a newer version of this tool?"
         ) from error

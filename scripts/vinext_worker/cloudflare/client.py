@@ -5,15 +5,15 @@ import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
+from vinext_worker.cloudflare.retrying_client import RetryingClient
 from vinext_worker.errors import RemoteError, UserError
-from vinext_worker.retrying_client import RetryingClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import httpx2 as httpx
 
-    from vinext_worker.wrangler_config import WranglerConfig
+    from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 
 TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - a name, not a token
 ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
@@ -23,19 +23,19 @@ _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class Cloudflare:
-    """The interface at api.cloudflare.com, for the holder of a token."""
+    """A client of Cloudflare's interface at api.cloudflare.com, with a token."""
 
     def __init__(self, client: RetryingClient) -> None:
         self._client = client
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Cloudflare:
-        """With the token of CLOUDFLARE_API_TOKEN; raises UserError without one."""
+        """Return a client with the token in CLOUDFLARE_API_TOKEN; raise UserError without a token."""
         variables = os.environ if environment is None else environment
         token = variables.get(TOKEN_VARIABLE, "").strip()
         if not token:
             raise UserError(
-                f"{TOKEN_VARIABLE} is not set; make a token at https://dash.cloudflare.com/profile/api-tokens and set it"
+                f"{TOKEN_VARIABLE} is not set; create a token at https://dash.cloudflare.com/profile/api-tokens and set it"
             )
         url = variables.get(BASE_URL_VARIABLE) or _BASE_URL
         return cls(RetryingClient(url, token, server="Cloudflare", token_name=TOKEN_VARIABLE))
@@ -49,18 +49,18 @@ class Cloudflare:
     async def ask(
         self, method: str, path: str, what: str, *, parameters: Mapping[str, str] | None = None, body: object = None
     ) -> dict[str, Any]:
-        """Send JSON and give the answer's document, whose `success` is true; raises RemoteError, with `what` was wanted."""
+        """Send JSON and return the document of a successful answer; raise RemoteError, whose message begins with `what`."""
         parts = () if body is None else (json.dumps(body, ensure_ascii=False).encode(),)
         return self.document(await self.send(method, path, parameters=parameters, parts=parts), what)
 
     async def send(
         self, method: str, path: str, *, parameters: Mapping[str, str] | None = None, parts: Sequence[bytes] = ()
     ) -> httpx.Response:
-        """Send a body in parts and give the raw answer; raises RemoteError where there is none."""
+        """Send a body in parts and return the raw answer; raise RemoteError if there is none."""
         return await self._client.request(method, path, parameters=parameters, parts=parts)
 
     def document(self, response: httpx.Response, what: str) -> dict[str, Any]:
-        """The document of an answer; raises RemoteError for one that is a refusal."""
+        """Return the document of an answer; raise RemoteError if it is a refusal."""
         try:
             document = response.json()
         except ValueError:
@@ -72,12 +72,12 @@ class Cloudflare:
         raise self.refusal(response.status_code, document, what)
 
     def refusal(self, status: int, document: Mapping[str, Any], what: str) -> RemoteError:
-        """The error that a refusal amounts to, in Cloudflare's words, with what to do."""
+        """Return the error for a refusal, in Cloudflare's words, with what to do."""
         errors = document.get("errors")
         said = "; ".join(
             f"{error.get('message')} (code {error.get('code')})" for error in errors or () if isinstance(error, dict)
         )
-        advice = "look the code up in Cloudflare's documentation"
+        advice = "look up the code in Cloudflare's documentation"
         if status in _REFUSED:
             advice = f"check {TOKEN_VARIABLE}, its permissions and the account"
         elif status == HTTPStatus.NOT_FOUND:
@@ -88,14 +88,14 @@ class Cloudflare:
 
 
 async def find_account(cloudflare: Cloudflare, config: WranglerConfig, environment: Mapping[str, str] | None = None) -> str:
-    """The account: `account_id` of the configuration, else CLOUDFLARE_ACCOUNT_ID, else the only one that the token can see."""
+    """Return the account: the configuration's `account_id`, else CLOUDFLARE_ACCOUNT_ID, else the only one the token can see."""
     variables = os.environ if environment is None else environment
     named = config.account_id or variables.get(ACCOUNT_VARIABLE, "").strip()
     if named:
         return named
-    answer = await cloudflare.ask("GET", "/accounts", "looking the account up", parameters={"per_page": "2"})
+    answer = await cloudflare.ask("GET", "/accounts", "looking up the account", parameters={"per_page": "2"})
     accounts = [account["id"] for account in answer.get("result") or ()]
     if len(accounts) == 1:
         return str(accounts[0])
-    found = "several accounts" if accounts else "no account"
-    raise UserError(f"the token can see {found}; set {ACCOUNT_VARIABLE}, or account_id in {config.path}")
+    visible = "several accounts" if accounts else "no account"
+    raise UserError(f"the token can see {visible}; set {ACCOUNT_VARIABLE}, or account_id in {config.path}")

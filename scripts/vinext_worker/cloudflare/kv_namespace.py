@@ -14,31 +14,31 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from vinext_worker.cloudflare.client import Cloudflare
-    from vinext_worker.wrangler_config import WranglerConfig
+    from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 
 CACHE_BINDING = "VINEXT_CACHE"
-MOST_BULK_KEYS = 10_000
-MOST_BULK_BYTES = 95 * 1000 * 1000
+MAX_BULK_KEYS = 10_000
+MAX_BULK_BYTES = 95 * 1000 * 1000
 _NAMESPACE_ID = re.compile(r"[0-9a-f]{32}")
 _UNSET_ID = "0" * 32
 
 
 def namespace_id(config: WranglerConfig) -> str:
-    """The id of the namespace that keeps the pages; raises ConfigurationError where the configuration has none."""
-    found = config.kv_namespaces.get(CACHE_BINDING)
+    """Return the id of the namespace that keeps the pages; raise ConfigurationError if the configuration has none."""
+    namespace = config.kv_namespaces.get(CACHE_BINDING)
     where = f"{config.path}{f' (environment {config.environment})' if config.environment else ''}"
-    if found is None:
+    if namespace is None:
         raise ConfigurationError(f"{where} has no KV namespace bound as {CACHE_BINDING}; add [[kv_namespaces]] with that binding")
-    if not _NAMESPACE_ID.fullmatch(found) or found == _UNSET_ID:
+    if not _NAMESPACE_ID.fullmatch(namespace) or namespace == _UNSET_ID:
         raise ConfigurationError(
-            f"{where}: the id of {CACHE_BINDING} is no namespace's ({found!r}); "
-            f"make one with `npx wrangler kv namespace create {CACHE_BINDING}` and put its id there"
+            f"{where}: {namespace!r} is not the id of a namespace, for {CACHE_BINDING}; "
+            f"create one with `npx wrangler kv namespace create {CACHE_BINDING}` and put its id there"
         )
-    return found
+    return namespace
 
 
 class RemoteNamespace:
-    """A namespace of Workers KV through the REST interface.
+    """A namespace of Workers KV, through the REST interface.
 
     Source: https://developers.cloudflare.com/api/resources/kv/subresources/namespaces/
     """
@@ -49,7 +49,7 @@ class RemoteNamespace:
         self.name = f"namespace {namespace} of account {account}"
 
     async def put_bulk(self, pairs: Sequence[bytes]) -> list[str]:
-        """Write at most 10,000 pairs, each the JSON of its object; gives the keys that were not written, to be sent again."""
+        """Write at most 10,000 pairs, each as JSON; return the keys that were not written, to be sent again."""
         parts = [b"[", pairs[0]]
         for pair in pairs[1:]:
             parts += (b",", pair)
@@ -60,15 +60,15 @@ class RemoteNamespace:
             return []
         unsuccessful = result.get("unsuccessful_keys") or []
         if not isinstance(unsuccessful, list):
-            raise RemoteError(f"writing to {self.name}: Cloudflare's answer is not understood; nothing of it is taken as written")
+            raise RemoteError(f"writing to {self.name}: Cloudflare's answer has an unknown form, so nothing counts as written")
         return [str(key) for key in unsuccessful]
 
     async def delete_bulk(self, keys: Sequence[str]) -> None:
-        """Delete at most 10,000 keys, whether they are there or not."""
+        """Delete at most 10,000 keys, whether they exist or not."""
         await self._cloudflare.ask("POST", f"{self._path}/bulk/delete", f"deleting from {self.name}", body=list(keys))
 
     async def names(self, prefix: str) -> AsyncIterator[str]:
-        """Every key with a prefix, in order."""
+        """Yield every key with a prefix, in order."""
         parameters = {"prefix": prefix, "limit": "1000"}
         while True:
             answer = await self._cloudflare.ask("GET", f"{self._path}/keys", f"listing {self.name}", parameters=parameters)
@@ -80,7 +80,7 @@ class RemoteNamespace:
             parameters = {**parameters, "cursor": cursor}
 
     async def get(self, key: str) -> KVWhole | None:
-        """A value with its metadata, None where there is none."""
+        """Return a value with its metadata, None if there is none."""
         value = await self._value(key)
         if value is None:
             return None

@@ -1,1 +1,1 @@
-"""Build, copy, populate, deploy, check: in the order in which nothing live is ever without its pages."""
+"""Building, copying, populating, deploying and checking, in an order that never leaves the live app without its pages."""

@@ -8,27 +8,26 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from vinext_worker.configuration import Deployment, configuration_options, json_option
-from vinext_worker.copying import copy_build
-from vinext_worker.deploy.runner import ProgramRunner
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.deploy.steps import Step, run_steps
-from vinext_worker.deploy.wrangler import Wrangler
+from vinext_worker.deploy.wrangler import ProgramRunner, Wrangler
 from vinext_worker.errors import UserError
-from vinext_worker.output import Output
-from vinext_worker.python_site import PythonSite
-from vinext_worker.site import built_site, prepare
+from vinext_worker.sites.python_project import PythonProject
+from vinext_worker.sites.site_build import build_vinext_site, find_build
+from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
-    from vinext_worker.built_site import BuiltSite
-    from vinext_worker.deploy.runner import Runner
     from vinext_worker.deploy.steps import StepResult
+    from vinext_worker.deploy.wrangler import Runner
+    from vinext_worker.sites.site_build import SiteBuild
 
 _STYLES = {"done": "green", "skipped": "dim", "failed": "red", "not done": "yellow"}
 
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """What the command line says."""
+    """The options of the command line."""
 
     dry_run: bool = False
     skip_build: bool = False
@@ -42,15 +41,15 @@ class DeployOptions:
 @click.command
 @click.argument("site", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @configuration_options
-@click.option("--dry-run", is_flag=True, help="Build and copy, then `wrangler deploy --dry-run`; nothing leaves this machine.")
-@click.option("--skip-build", is_flag=True, help="Take SITE's build as it is.")
 @click.option(
-    "--no-populate-kv", is_flag=True, help="Leave Workers KV alone; pages are then seeded when they are first asked for."
+    "--dry-run", is_flag=True, help="Build and copy, then run `wrangler deploy --dry-run`; nothing leaves this machine."
 )
-@click.option("--tpr", "with_tpr", is_flag=True, help="Also pre-render the pages that visitors ask for most.")
-@click.option("--no-check", is_flag=True, help="Do not ask the deployed app for its pages.")
-@click.option("--sample", type=click.IntRange(1), default=100, show_default=True, help="So many pages are checked.")
-@click.option("--url", help="Where to check.  [default: the first of the routes, else what wrangler says]")
+@click.option("--skip-build", is_flag=True, help="Use SITE's build as it is.")
+@click.option("--no-populate-kv", is_flag=True, help="Do not write to Workers KV; pages are then seeded on their first request.")
+@click.option("--tpr", "with_tpr", is_flag=True, help="Also pre-render the pages that visitors request most.")
+@click.option("--no-check", is_flag=True, help="Do not check the deployed app's pages.")
+@click.option("--sample", type=click.IntRange(1), default=100, show_default=True, help="The number of pages to check.")
+@click.option("--url", help="The URL to check.  [default: the first of the routes, else the one that wrangler prints]")
 @json_option
 def deploy(  # noqa: PLR0913 - the command line
     *,
@@ -68,8 +67,8 @@ def deploy(  # noqa: PLR0913 - the command line
 ) -> None:
     """Build SITE, put its pages into the cache, deploy its page handler and the Worker in front, and check them.
 
-    SITE is a vinext app or a Python site. A step that fails ends it, and what was not done is said. Populating comes before
-    deploying: keys carry the new build's ID, so what is live is not touched until then.
+    SITE is a vinext app or a Python site. If a step fails, the command stops and lists the steps that were not done. It populates
+    before it deploys: keys contain the new build's ID, so the live app is not touched until then.
 
     \b
     Examples:
@@ -81,12 +80,12 @@ def deploy(  # noqa: PLR0913 - the command line
         # The app's own build reads it.
         os.environ["CLOUDFLARE_ENV"] = environment
     output = Output(as_json)
-    python_site = PythonSite.find(site.resolve())
-    path = config_path or (python_site.config.path if python_site else None)
+    python_project = PythonProject.find(site.resolve())
+    path = config_path or (python_project.config.path if python_project else None)
     deployment = Deployment.read(path, environment)
     options = DeployOptions(dry_run, skip_build, not no_populate_kv, with_tpr, not no_check, sample, url)
     runner = ProgramRunner(lambda line: output.line(f"  {line}", "dim"))
-    results = Deploy(site, python_site, deployment, options, output, runner).run()
+    results = Deploy(site, python_project, deployment, options, output, runner).run()
     output.document({"dryRun": dry_run, "complete": all(result.state != "failed" for result in results), "steps": _rows(results)})
     failed = next((result for result in results if result.state == "failed"), None)
     if failed is not None:
@@ -94,33 +93,33 @@ def deploy(  # noqa: PLR0913 - the command line
 
 
 class Deploy:
-    """One deploy; what a step finds out is there for those after it."""
+    """One deploy; a step can use the results of the steps before it."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a deploy consists of
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a deploy
         self,
         site: Path,
-        python_site: PythonSite | None,
+        python_project: PythonProject | None,
         deployment: Deployment,
         options: DeployOptions,
         output: Output,
         runner: Runner,
     ) -> None:
         self._site = site
-        self._python_site = python_site
+        self._python_project = python_project
         self._deployment = deployment
         self._options = options
         self._output = output
-        # What the steps say in documents of their own is no part of this one.
+        # The documents of the single steps are no part of this command's document.
         self._quiet = Output(as_json=False, console=output.console) if not output.as_json else _silent(output)
-        self._wrangler = Wrangler(deployment.project, runner, dry_run=options.dry_run)
+        self._wrangler = Wrangler(deployment.checkout, runner, dry_run=options.dry_run)
         self._urls: list[str] = []
 
     def run(self) -> list[StepResult]:
-        """Do it, as far as it goes."""
+        """Run the steps, until one fails."""
         return run_steps(self.steps(), lambda step: self._output.line(f"{step.name} …", "bold"), self._show)
 
     def steps(self) -> list[Step]:
-        """All steps in their order."""
+        """Return all steps in order."""
         options = self._options
         namespace = self._deployment.config.kv_namespaces
         no_kv = "" if "VINEXT_CACHE" in namespace else "the configuration has no KV namespace"
@@ -139,24 +138,24 @@ class Deploy:
         ]
 
     def _build(self) -> str:
-        if self._python_site is None:
-            built = prepare(self._site, self._deployment.project, self._output.console)
+        if self._python_project is None:
+            built = build_vinext_site(self._site, self._deployment.checkout, self._output.console)
             return f"vinext {built.vinext_version} in {built.root}"
-        from vinext_worker.prerender_command import run_prerender  # noqa: PLC0415 - brings the local runtime with it
+        from vinext_worker.prerender.command import run_prerender  # noqa: PLC0415 - brings the local runtime with it
 
-        report = run_prerender(self._python_site, self._deployment.project, self._quiet, may_be_empty=True)
+        report = run_prerender(self._python_project, self._deployment.checkout, self._quiet, may_be_empty=True)
         if report.failed:
             path, reason = report.failed[0]
             raise UserError(
-                f"{len(report.failed)} pages could not be made, the first is {path}: {reason}; mend it, then deploy again"
+                f"{len(report.failed)} pages could not be rendered, the first is {path}: {reason}; fix it, then deploy again"
             )
-        return f"{report.rendered} pages made, {len(report.skipped)} left to their first visitor"
+        return f"{report.rendered} pages rendered, {len(report.skipped)} left for their first request"
 
-    def _built(self) -> BuiltSite:
-        return built_site(self._site)
+    def _site_build(self) -> SiteBuild:
+        return find_build(self._site)
 
     def _copy(self) -> str:
-        report = copy_build(self._built(), self._deployment.assets_directory)
+        report = copy_build(self._site_build(), self._deployment.assets_directory)
         return f"build {report.build_id}: {report.routes} pages, {report.skipped_routes} not served from the build"
 
     def _populate(self) -> str:
@@ -168,10 +167,8 @@ class Deploy:
             return f"{entries} entries would be written, {skipped} pages skipped"
         report = populate_build(self._deployment, folder, PopulateOptions(), self._quiet)
         if not report.is_complete:
-            raise UserError(
-                f"{report.failed.count} of {report.entries} entries were not written; deploy again, it goes on from there"
-            )
-        return f"{report.written} entries written, {report.unchanged} were there"
+            raise UserError(f"{report.failed.count} of {report.entries} entries were not written; deploy again to continue")
+        return f"{report.written} entries written, {report.unchanged} were already there"
 
     def _tpr(self) -> str:
         from vinext_worker.tpr.command import TprOptions, run_tpr  # noqa: PLC0415 - brings an HTTP client with it
@@ -184,10 +181,10 @@ class Deploy:
         return f"{report.written} entries written"
 
     def _no_pages(self) -> str:
-        return "a Python site makes its pages in the Worker itself" if self._python_site is not None else ""
+        return "a Python site renders its pages in the Worker itself" if self._python_project is not None else ""
 
     def _deploy_pages(self) -> str:
-        self._wrangler.deploy(self._built().server_config, None)
+        self._wrangler.deploy(self._site_build().server_config, None)
         return "a dry run: not deployed" if self._options.dry_run else "live"
 
     def _deploy_worker(self) -> str:
@@ -203,7 +200,7 @@ class Deploy:
         domain = next(iter(self._deployment.config.domains), None)
         url = self._options.url or (f"https://{domain}" if domain else next(iter(self._urls), None))
         if url is None:
-            raise UserError("nobody says where the Worker is; name it with --url, or leave the check out with --no-check")
+            raise UserError("the Worker's URL is not known; name it with --url, or skip the check with --no-check")
         checked = run_check(url, self._deployment.assets_directory, self._options.sample, None, self._quiet)
         wrong = sum(bool(row.faults) for row in checked)
         if wrong:
@@ -232,7 +229,7 @@ def _rows(results: list[StepResult]) -> list[dict[str, object]]:
 
 def _what_now(failed: StepResult, results: list[StepResult]) -> str:
     live = [result.name for result in results if result.state == "done" and result.is_live]
-    state = f"live since: {', '.join(live)}" if live else "what is live is as before"
+    state = f"already live: {', '.join(live)}" if live else "the live app is unchanged"
     undone = [result.name for result in results if result.state == "not done"]
     rest = f"; not done: {', '.join(undone)}" if undone else ""
     return f"{failed.name} failed: {failed.said}; {state}{rest}"

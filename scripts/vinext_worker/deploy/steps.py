@@ -1,4 +1,4 @@
-"""Steps of which each needs the ones before it."""
+"""Steps, each of which needs the ones before it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ State = Literal["done", "skipped", "failed", "not done"]
 
 @dataclass(frozen=True)
 class Step:
-    """`run` does it and says in a few words what came of it; `skip` is why it is left out, "" where it is not."""
+    """`run` performs the step and returns its result in a few words; `skip` is the reason to skip it, "" if there is none."""
 
     name: str
     run: Callable[[], str]
     skip: str = ""
     is_live: bool = False
-    """Whether visitors see something else after it."""
+    """Whether the step changes what visitors see."""
 
 
 @dataclass
 class StepResult:
-    """How a step ended."""
+    """The result of a step."""
 
     name: str
     state: State
@@ -41,7 +41,7 @@ class StepResult:
 
 
 def run_steps(steps: Sequence[Step], on_begin: Callable[[Step], None], on_end: Callable[[StepResult], None]) -> list[StepResult]:
-    """Run steps until one fails with a UserError; the rest are then not done. The error's text is in the result."""
+    """Run steps until one fails, and return a result for every step; a failed step's result has the error's message."""
     results: list[StepResult] = []
     has_failed = False
     for step in steps:

@@ -11,15 +11,14 @@ import click
 from seed.build import Skipped
 from seed.entries import seed_entries
 from seed.from_directory import open_directory
-from vinext_worker.configuration import Deployment, configuration_options, json_option
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.errors import UserError
-from vinext_worker.output import Output
 from vinext_worker.populate.journal import Journal
-from vinext_worker.populate.populator import Destination
-from vinext_worker.populate.registry import find_populator, populator_names
+from vinext_worker.populate.populator import Destination, find_populator, populator_names
 from vinext_worker.populate.report import PopulateReport
 from vinext_worker.populate.run import RunOptions
 from vinext_worker.populate.run import populate as run_populate
+from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
     from seed.entries import SeedItem
     from seed.sources import Source
 
-# Beside the configuration, where the commands keep everything they make.
+# Next to the configuration, where the commands keep all their files.
 JOURNAL_FOLDER = Path(".vinext") / "populate"
 
 
 @dataclass(frozen=True)
 class PopulateOptions:
-    """What the command line says beyond the configuration."""
+    """The options of the command line besides those that choose the configuration."""
 
     into: str = "kv"
     url: str | None = None
@@ -42,13 +41,13 @@ class PopulateOptions:
     values: tuple[tuple[str, str], ...] = ()
     run: RunOptions = field(default_factory=RunOptions)
     extra: Mapping[str, object] = field(default_factory=dict)
-    """Goes into the document for programs."""
+    """More fields for the JSON document."""
 
 
 @click.command
 @configuration_options
 @click.option(
-    "--into", default="kv", show_default=True, help=f"The populator: {', '.join(populator_names())}, or a package's own."
+    "--into", default="kv", show_default=True, help=f"The populator: {', '.join(populator_names())}, or one from a package."
 )
 @click.option(
     "--from",
@@ -58,10 +57,10 @@ class PopulateOptions:
 )
 @click.option("--url", help="Where the Worker is deployed, for --into worker.")
 @click.option("--verify", type=click.IntRange(0), default=0, metavar="N", help="Read N entries back and compare them.")
-@click.option("--again", is_flag=True, help="Write every entry, also those that an earlier run wrote.")
-@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
-@click.option("--batch-entries", type=click.IntRange(1), metavar="N", help="At most so many entries a request.")
-@click.option("--option", "values", multiple=True, metavar="NAME=VALUE", help="For a package's own populator.")
+@click.option("--again", is_flag=True, help="Write every entry again, also those that an earlier run wrote.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be written.")
+@click.option("--batch-entries", type=click.IntRange(1), metavar="N", help="At most N entries per request.")
+@click.option("--option", "values", multiple=True, metavar="NAME=VALUE", help="For a populator from a package.")
 @json_option
 def populate(  # noqa: PLR0913 - the command line
     *,
@@ -77,10 +76,13 @@ def populate(  # noqa: PLR0913 - the command line
     values: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Put the build's pages into the cache of the deployed app, before its first visitor asks for them.
+    """Put the build's pages into the cache of the deployed app, before the first visitor requests them.
 
-    Goes on where an interrupted run stopped, and sends only what changed since the last run for the same build. Keys carry the
-    build's ID, so what is live now is not touched.
+    After an interruption, the next run continues where the last one stopped. A later run for the same build sends only entries
+    that have changed. Keys contain the build's ID, so the live build is not touched.
+
+    The command lists entries that it could not write and exits with 1. It also exits with 1 if --verify reads back something
+    different.
 
     \b
     Examples:
@@ -98,12 +100,12 @@ def populate(  # noqa: PLR0913 - the command line
 
 
 def populate_build(deployment: Deployment, folder: Path, options: PopulateOptions, output: Output) -> PopulateReport:
-    """Populate from a folder, and show what came of it."""
+    """Populate from a folder, and show the result."""
     return asyncio.run(_populate_build(deployment, folder, options, output))
 
 
 def count_entries(deployment: Deployment, folder: Path) -> tuple[int, int]:
-    """How many entries a folder's build has, and how many of its pages have none."""
+    """Return the number of entries of a folder's build, and the number of its pages without an entry."""
 
     async def count() -> tuple[int, int]:
         source = await open_directory(folder)
@@ -124,7 +126,7 @@ async def _populate_build(deployment: Deployment, folder: Path, options: Populat
     return await populate_items(deployment, build, items, options, output, total)
 
 
-async def populate_items(  # noqa: PLR0913, PLR0917 - what a run consists of
+async def populate_items(  # noqa: PLR0913, PLR0917 - the parts of a run
     deployment: Deployment,
     build: Build,
     items: AsyncIterator[SeedItem],
@@ -132,9 +134,9 @@ async def populate_items(  # noqa: PLR0913, PLR0917 - what a run consists of
     output: Output,
     total: int | None = None,
 ) -> PopulateReport:
-    """Populate with entries of a build wherever they come from, and show what came of it. Raises UserError."""
+    """Populate with a build's entries from any source, and show the result; raise UserError."""
     destination = Destination(
-        deployment.project,
+        deployment.checkout,
         deployment.config,
         deployment.settings,
         deployment.schema_of(build),
@@ -150,7 +152,7 @@ async def populate_items(  # noqa: PLR0913, PLR0917 - what a run consists of
                 journal.forget()
             task = bar.add_task("populating", total=total, rate=0.0)
             try:
-                await run_populate(items, populator, journal, report, options.run, _shown(bar.update, task))
+                await run_populate(items, populator, journal, report, options.run, _progress_shower(bar.update, task))
             except UserError:
                 _show(report, options, output, failed=True)
                 raise
@@ -163,22 +165,21 @@ async def populate_items(  # noqa: PLR0913, PLR0917 - what a run consists of
 def _show(report: PopulateReport, options: PopulateOptions, output: Output, *, failed: bool = False) -> None:
     output.document({**report.to_document(), **options.extra, **({"complete": False} if failed else {})})
     if options.run.dry_run:
-        output.line(
-            f"{report.entries - report.unchanged} entries would be written to {report.target}, {report.unchanged} are there"
-        )
+        wanted = report.entries - report.unchanged
+        output.line(f"{wanted} entries would be written to {report.target}, {report.unchanged} are already there")
     else:
         output.line(
-            f"{report.written} entries written to {report.target}, {report.unchanged} were there: "
+            f"{report.written} entries written to {report.target}, {report.unchanged} were already there: "
             f"build {report.build_id}, {report.written_bytes / 1e6:.1f} MB, {report.seconds:.1f} s ({report.rate:.0f} entries/s)"
         )
     output.reasons("skipped", report.skipped.first, report.skipped.count, "yellow")
     output.reasons("not written", report.failed.first, report.failed.count, "red")
     if options.run.verify:
-        output.line(f"read back: {report.verified}, not as written: {report.wrong.count}")
-        output.reasons("not as written", report.wrong.first, report.wrong.count, "red")
+        output.line(f"read back: {report.verified}, different from what was written: {report.wrong.count}")
+        output.reasons("different", report.wrong.first, report.wrong.count, "red")
 
 
-def _shown(update: Callable[..., None], task: object) -> Callable[[PopulateReport], None]:
+def _progress_shower(update: Callable[..., None], task: object) -> Callable[[PopulateReport], None]:
     started = time.monotonic()
 
     def show(report: PopulateReport) -> None:

@@ -1,4 +1,4 @@
-"""What was written where: so that a run that was cut off goes on, and the next one sends only what changed."""
+"""The record of written entries: an interrupted run continues from it, and a later run sends only what has changed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from vinext_worker.populate.populator import Parcel
 
-# A value is taken as gone a little before it goes.
+# A value counts as expired a little before it expires.
 _TTL_MARGIN_SECONDS = 3600
 
 
 class Journal:
-    """The parcels that one target has of one build, on disk: whatever is in here has been written there.
+    """The parcels of one build that one target has, on disk.
 
-    A line is added after the target has confirmed it, so a process that is killed has written at most what was under way
-    without its being known. Raises UserError where the file cannot be used, such as by two runs at once.
+    A parcel is added once the target has confirmed it. So if the process is killed, only the parcels that were in flight may
+    have been written without being recorded. Raises UserError if the file cannot be used, for example by two runs at once.
     """
 
     def __init__(self, folder: Path, target: str, build_id: str) -> None:
@@ -31,11 +31,11 @@ class Journal:
         place = hashlib.sha256(target.encode()).hexdigest()[:16]
         self._file = folder / f"{place}-{hashlib.sha256(build_id.encode()).hexdigest()[:16]}.sqlite"
         self._others = [file for file in folder.glob(f"{place}-*.sqlite") if file != self._file]
-        with self._told():
+        with self._user_errors():
             self._database = sqlite3.connect(self._file, timeout=0.2, isolation_level=None)
             self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode=WAL")
-            # A crash of the machine may lose the last lines, and they are then written once more.
+            # A crash of the machine may lose the last rows; those entries are then written again.
             self._database.execute("PRAGMA synchronous=OFF")
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS written (key BLOB PRIMARY KEY, digest BLOB, until INTEGER) WITHOUT ROWID"
@@ -50,7 +50,7 @@ class Journal:
         self._database.close()
 
     def has(self, parcel: Parcel, now_seconds: float) -> bool:
-        """Whether this very parcel was written, and is still kept."""
+        """Return whether this very parcel was written and has not expired."""
         row = self._database.execute(
             "SELECT digest, until FROM written WHERE key = ?", (_digest(parcel.key.encode()),)
         ).fetchone()
@@ -59,7 +59,7 @@ class Journal:
         return row[1] is None or now_seconds < row[1]
 
     def add(self, parcels: Iterable[Parcel], now_seconds: float) -> None:
-        """Note that parcels were written."""
+        """Record that parcels were written."""
         rows = [
             (
                 _digest(parcel.key.encode()),
@@ -68,23 +68,23 @@ class Journal:
             )
             for parcel in parcels
         ]
-        with self._told():
+        with self._user_errors():
             self._database.execute("BEGIN")
             self._database.executemany("INSERT OR REPLACE INTO written VALUES (?, ?, ?)", rows)
             self._database.execute("COMMIT")
 
     def forget(self) -> None:
-        """Take nothing as written."""
-        with self._told():
+        """Count nothing as written."""
+        with self._user_errors():
             self._database.execute("DELETE FROM written")
 
     def drop_other_builds(self) -> None:
-        """Remove the journals of the target's other builds: those have had their day."""
+        """Remove the journals of the target's other builds."""
         for file in self._others:
             file.unlink(missing_ok=True)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _user_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""Workers KV, through Cloudflare's REST interface."""
+"""Populating Workers KV, through Cloudflare's REST interface."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.errors import CorruptValueError, InvalidArgumentError, ValueTooLargeEr
 from core.javascript import json_text
 from core.log import SILENT_LOG
 from vinext_worker.cloudflare.client import Cloudflare, find_account
-from vinext_worker.cloudflare.kv_namespace import MOST_BULK_BYTES, MOST_BULK_KEYS, RemoteNamespace, namespace_id
+from vinext_worker.cloudflare.kv_namespace import MAX_BULK_BYTES, MAX_BULK_KEYS, RemoteNamespace, namespace_id
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
 
 if TYPE_CHECKING:
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
     from seed.entries import SeedEntry
     from vinext_worker.populate.populator import Destination
 
-# Cloudflare takes 1,200 requests in five minutes, so a request should be worth it, and several must fit into memory.
+# Cloudflare allows 1,200 requests in five minutes, so batches are large. Several of them must fit into memory.
 _BATCH_BYTES = 16 * 1024 * 1024
 _READS = 3
 _READ_AGAIN_SECONDS = 1.0
 
 
 class EntryEncoder:
-    """Makes of an entry what the Worker's own handler for KV would write: same key, value, time to live and metadata."""
+    """Encodes entries exactly as the Worker's own cache handler for KV does: key, value, time to live and metadata."""
 
     def __init__(self, destination: Destination) -> None:
         settings = destination.settings
         self.codec = Codec(settings.kv_layout, destination.schema)
         self._ttl = settings.kv_ttl
-        # With tenants each host has keys of its own, and all are served the same build.
+        # With tenants, each host has its own keys, and all are served the same build.
         self._prefixes = tuple(sorted(set(settings.tenants.values()))) or (settings.app_prefix,)
         self._stamper = Stamper(lambda: 0, TagFilter(SILENT_LOG, destination.schema), lambda _: None)
 
     def encode(self, seed: SeedEntry) -> tuple[tuple[str, ...], KVRecord]:
-        """The keys and what belongs under each; raises CannotEncodeError."""
+        """Return the keys, and the record for each of them; raise CannotEncodeError."""
         entry = self._stamper.entry(seed.entry.value, seed.context)
         if entry is None:
             raise CannotEncodeError("its period is 0, so no cache keeps it")
@@ -57,14 +57,14 @@ class EntryEncoder:
 
 
 def value_bytes(record: KVRecord) -> bytes:
-    """The value in one piece."""
+    """Return the value in one piece."""
     return b"".join(part if isinstance(part, bytes) else part.to_bytes() for part in record.parts)
 
 
 class KVPopulator:
-    """The namespace that the wrangler configuration binds as VINEXT_CACHE."""
+    """Writes to the namespace that the wrangler configuration binds as VINEXT_CACHE."""
 
-    limits = Limits(MOST_BULK_KEYS, MOST_BULK_BYTES, _BATCH_BYTES)
+    limits = Limits(MAX_BULK_KEYS, MAX_BULK_BYTES, _BATCH_BYTES)
 
     def __init__(self, destination: Destination) -> None:
         self._config = destination.config
@@ -106,21 +106,21 @@ class KVPopulator:
         wanted = binascii.a2b_base64(sent["value"]) if sent.get("base64") else sent["value"].encode()
         wrong: str | None = None
         for turn in range(_READS):
-            # A read may come from a place that a write reaches later.
+            # A read may come from a location that the write has not reached yet.
             await asyncio.sleep(_READ_AGAIN_SECONDS if turn else 0)
-            found = await self._namespace.get(parcel.key)
-            if found is None:
-                wrong = "it is not there"
+            stored = await self._namespace.get(parcel.key)
+            if stored is None:
+                wrong = "it is missing"
                 continue
-            metadata = None if found.metadata is None else json.loads(found.metadata)
-            if found.buffer.to_bytes() == wanted and metadata == sent.get("metadata"):
+            metadata = None if stored.metadata is None else json.loads(stored.metadata)
+            if stored.buffer.to_bytes() == wanted and metadata == sent.get("metadata"):
                 return None
             try:
-                await self._encoder.codec.read_value(found)
+                await self._encoder.codec.read_value(stored)
             except CorruptValueError as error:
-                wrong = f"what is there is no entry: {error}"
+                wrong = f"its value is no entry: {error}"
             else:
-                wrong = "another entry is there, which the Worker may have made since"
+                wrong = "another entry is there, which the Worker may have written since"
         return wrong
 
     @property
@@ -130,7 +130,7 @@ class KVPopulator:
 
 
 def _value_fields(value: bytes) -> bytes:
-    """A value as members of the pair: as text where it is text, in base64 where it is not, or would be larger as text."""
+    """Return the value as JSON members of the pair: as text, or in base64 if it is not text or would be larger as text."""
     try:
         text = encode_basestring(value.decode()).encode()
         if len(text) <= 2 * len(value) + 2:

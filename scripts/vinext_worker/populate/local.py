@@ -1,4 +1,4 @@
-"""The key-value store that `vinext-worker dev` keeps on disk."""
+"""Populating the key-value store that `vinext-worker dev` keeps on disk."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 from core.errors import VinextWorkerError
 from core.javascript import json_text
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions, ScriptService
 from vinext_worker.populate.kv import EntryEncoder, value_bytes
 from vinext_worker.populate.populator import Limits, Parcel
-from vinext_worker.runtime import LocalRuntime, RuntimeOptions, ScriptService
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,15 +23,15 @@ _NO_PAGES = "export default { fetch() { return new Response('no pages here', { s
 
 
 class LocalPopulator:
-    """The local runtime's KV. Nothing else may use its state meanwhile: stop `vinext-worker dev` first."""
+    """Writes to the local runtime's KV. Nothing else may use its state at the time: stop `vinext-worker dev` first."""
 
-    limits = Limits(most_parcels=500, most_bytes=64 * 1024 * 1024, batch_bytes=8 * 1024 * 1024, in_flight=1)
+    limits = Limits(max_parcels=500, max_bytes=64 * 1024 * 1024, batch_bytes=8 * 1024 * 1024, in_flight=1)
 
     def __init__(self, destination: Destination) -> None:
-        project, config = destination.project, destination.config
-        state = project.local / "state"
+        checkout, config = destination.checkout, destination.config
+        state = checkout.local / "state"
         services = {binding: ScriptService(_NO_PAGES) for binding in config.services}
-        self._runtime = LocalRuntime(RuntimeOptions(config=config, project=project, state=state, services=services))
+        self._runtime = LocalRuntime(RuntimeOptions(config=config, checkout=checkout, state=state, services=services))
         self._encoder = EntryEncoder(destination)
         self.target = f"the local runtime's state in {state}"
 
@@ -60,7 +60,7 @@ class LocalPopulator:
         namespace = self._runtime.kv(CACHE_BINDING)
         value = await asyncio.to_thread(namespace.get, parcel.key)
         if value is None:
-            return "it is not there"
+            return "it is missing"
         options, _, wanted = parcel.payload.partition(b"\n")
         metadata = await asyncio.to_thread(namespace.metadata, parcel.key)
         is_same = value == wanted and metadata == json.loads(options).get("metadata")

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-MOST_SHOWN = 1000
+MAX_SHOWN = 1000
 
 
 @dataclass
 class Faults:
-    """What went wrong with single entries: the first thousand with their reasons, and how many there are."""
+    """The faults of single entries: the first thousand with their reasons, and the number of all."""
 
     first: list[tuple[str, str]] = field(default_factory=list)
     count: int = 0
 
     def add(self, name: str, reason: str) -> None:
         self.count += 1
-        if len(self.first) < MOST_SHOWN:
+        if len(self.first) < MAX_SHOWN:
             self.first.append((name, reason))
 
     def to_document(self) -> dict[str, object]:
@@ -23,7 +23,7 @@ class Faults:
 
 @dataclass
 class PopulateReport:
-    """What a run did. `failed` are entries that should be in the cache and are not, `skipped` pages that have no entry."""
+    """The result of a run. `failed` are entries that could not be written, `skipped` are pages that have no entry."""
 
     target: str
     build_id: str
@@ -33,14 +33,14 @@ class PopulateReport:
     written_bytes: int = 0
     seconds: float = 0
     cpu_seconds: float = 0
-    """What this process computed in that time."""
+    """The processor time of this process in that time."""
     peak_bytes: int = 0
-    """The most memory the process had."""
+    """The peak memory of the process."""
     verified: int = 0
     skipped: Faults = field(default_factory=Faults)
     failed: Faults = field(default_factory=Faults)
     wrong: Faults = field(default_factory=Faults)
-    """Of those verified."""
+    """The verified entries that differ from what was written."""
 
     @property
     def is_complete(self) -> bool:
@@ -49,7 +49,7 @@ class PopulateReport:
 
     @property
     def rate(self) -> float:
-        """Entries a second."""
+        """Entries per second."""
         return self.entries / self.seconds if self.seconds else 0.0
 
     def to_document(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""One run: entries in, batches out, several under way, each noted in the journal when it is confirmed."""
+"""A run: it sends entries in batches, several at a time, and records each batch in the journal once it is confirmed."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from vinext_worker.populate.report import PopulateReport
 
 _ROUNDS = 5
-# Twice as long each time.
+# Doubled in each round.
 _ROUND_WAIT_SECONDS = 0.5
 _TURN_EVERY = 16
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """`verify`: how many entries are read back. `batch_entries`: fewer than the populator's limit. `dry_run`: nothing is sent."""
+    """`verify` is the number of entries to read back; `batch_entries` lowers the populator's limit; `dry_run` sends nothing."""
 
     verify: int = 0
     batch_entries: int | None = None
     dry_run: bool = False
 
 
-async def populate(  # noqa: PLR0913, PLR0917 - what a run consists of
+async def populate(  # noqa: PLR0913, PLR0917 - the parts of a run
     items: AsyncIterator[SeedItem],
     populator: Populator,
     journal: Journal,
@@ -46,9 +46,9 @@ async def populate(  # noqa: PLR0913, PLR0917 - what a run consists of
     options: RunOptions,
     on_progress: Callable[[PopulateReport], None] = lambda _: None,
 ) -> None:
-    """Bring entries into a cache; what happened is in `report`, also where an error ends it.
+    """Put entries into a cache, and fill `report`, also if an error ends the run.
 
-    Raises RemoteError where the target refuses or cannot be reached; what was confirmed until then is in the journal.
+    Raises RemoteError if the target refuses or cannot be reached. Entries that were confirmed by then are in the journal.
     """
     run = _Run(populator, journal, report, options, on_progress)
     started, computed = time.monotonic(), time.process_time()
@@ -81,15 +81,15 @@ class _Run:
         self._report = report
         self._options = options
         self._on_progress = on_progress
-        self._most_parcels = min(limits.most_parcels, options.batch_entries or limits.most_parcels)
-        self._most_bytes = min(limits.most_bytes, limits.batch_bytes)
-        # A batch of one large entry may be larger than usual; then fewer are under way.
+        self._max_parcels = min(limits.max_parcels, options.batch_entries or limits.max_parcels)
+        self._max_bytes = min(limits.max_bytes, limits.batch_bytes)
+        # A batch with one large entry may be larger than usual; then fewer batches are in flight.
         self._budget = limits.in_flight * limits.batch_bytes
         self._in_flight = limits.in_flight
         self._tasks: dict[asyncio.Task[None], int] = {}
         self._sample: list[Parcel] = []
         self._sampled_from = 0
-        # Not for secrets: which entries are read back.
+        # Not for secrets: it chooses the entries to read back.
         self._random = random.Random()  # noqa: S311
 
     async def write(self, items: AsyncIterator[SeedItem]) -> None:
@@ -108,14 +108,14 @@ class _Run:
                 continue
             turn += 1
             if turn % _TURN_EVERY == 0:
-                # What is under way gets on while the next batch is made.
+                # So that the batches in flight proceed while the next one is made.
                 await asyncio.sleep(0)
             for parcel in parcels:
                 if not self._is_wanted(parcel, now):
                     continue
                 # The commas and brackets around a pair count too.
                 parcel_size = len(parcel.payload) + 2
-                if batch and (len(batch) >= self._most_parcels or size + parcel_size > self._most_bytes):
+                if batch and (len(batch) >= self._max_parcels or size + parcel_size > self._max_bytes):
                     await self._start(batch, size)
                     batch, size, now = [], 0, time.time()
                 batch.append(parcel)
@@ -133,11 +133,11 @@ class _Run:
                 self._report.wrong.add(parcel.key, wrong)
 
     async def settle(self) -> None:
-        """Wait for what is under way: what arrives all the same is noted, and not sent again by the next run."""
+        """Wait for the batches in flight, so that those that succeed are recorded and the next run does not send them again."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def stop(self) -> None:
-        """Let go of what is under way."""
+        """Cancel the batches in flight."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -151,7 +151,7 @@ class _Run:
         return not self._options.dry_run
 
     def _take_sample(self, parcel: Parcel) -> None:
-        """Each entry has the same chance to be in the sample (reservoir sampling)."""
+        """Give each entry the same chance to be in the sample (reservoir sampling)."""
         self._sampled_from += 1
         if len(self._sample) < self._options.verify:
             self._sample.append(parcel)
@@ -187,7 +187,7 @@ class _Run:
 
 
 def _peak_bytes() -> int:
-    """The most memory this process had. What `getrusage` says on Linux includes what its parent had when it started this one."""
+    """Return this process's peak memory. On Linux, `getrusage` would include the parent's memory at the time of the fork."""
     with suppress(OSError):
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))

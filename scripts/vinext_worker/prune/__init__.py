@@ -1,1 +1,1 @@
-"""Removing the entries of builds that nobody is served any more."""
+"""Removing the entries of builds that are no longer served."""

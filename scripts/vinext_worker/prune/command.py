@@ -11,10 +11,9 @@ from cache.keys import kv_entry_prefix
 from cache.stored import Codec
 from core.errors import CorruptValueError
 from seed.from_directory import open_directory
-from vinext_worker.configuration import Deployment, configuration_options, json_option
-from vinext_worker.output import Output
-from vinext_worker.prune.key_build import key_build
-from vinext_worker.prune.plan import StoredBuild, plan_prune
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.prune.plan import StoredBuild, key_build, plan_prune
+from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,15 +29,19 @@ _LOOKED_AT = 20
 @click.command
 @configuration_options
 @click.option(
-    "--keep", type=click.IntRange(1), default=2, show_default=True, help="So many builds stay, the current one included."
+    "--keep",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="The number of builds to keep, including the current one.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @json_option
 def prune(*, config_path: Path | None, environment: str | None, keep: int, dry_run: bool, as_json: bool) -> None:
     """Remove the entries of older builds from Workers KV.
 
-    The current build is the one in the assets folder. Builds that are not older than it stay, and so does what no build is named
-    in.
+    The current build is the one in the assets folder. The command keeps builds that are not older than it, and keys that name no
+    build.
 
     \b
     Examples:
@@ -48,7 +51,7 @@ def prune(*, config_path: Path | None, environment: str | None, keep: int, dry_r
     deployment = Deployment.read(config_path, environment)
     output = Output(as_json)
     with output.progress("keys") as bar:
-        bar.add_task("looking at keys", total=None, rate=0.0)
+        bar.add_task("reading keys", total=None, rate=0.0)
         plan = asyncio.run(_prune(deployment, keep, dry_run=dry_run))
     output.document(
         {
@@ -97,7 +100,7 @@ async def _stored_builds(remote: RemoteNamespace, deployment: Deployment, build:
 
 
 async def _oldest_ms(remote: RemoteNamespace, codec: Codec, names: list[str], current_ms: int) -> int | None:
-    """The oldest time found; the search ends with the first that proves the build to be older."""
+    """Return the oldest time of the entries, up to the first entry that proves the build to be older than the current one."""
     oldest: int | None = None
     for name in names:
         value = await remote.get(name)
@@ -114,7 +117,7 @@ async def _oldest_ms(remote: RemoteNamespace, codec: Codec, names: list[str], cu
 
 
 async def _named(remote: RemoteNamespace, prefixes: list[str]) -> AsyncIterator[tuple[str, str]]:
-    """Every key that names a build, and the build."""
+    """Yield every key that names a build, and the build."""
     for prefix in map(kv_entry_prefix, prefixes):
         async for name in remote.names(prefix):
             build_id = key_build(name.removeprefix(prefix))
@@ -123,13 +126,13 @@ async def _named(remote: RemoteNamespace, prefixes: list[str]) -> AsyncIterator[
 
 
 async def _remove(remote: RemoteNamespace, prefixes: list[str], build_ids: set[str]) -> None:
-    from vinext_worker.cloudflare.kv_namespace import MOST_BULK_KEYS  # noqa: PLC0415 - see above
+    from vinext_worker.cloudflare.kv_namespace import MAX_BULK_KEYS  # noqa: PLC0415 - see above
 
     batch: list[str] = []
     async for name, build_id in _named(remote, prefixes):
         if build_id in build_ids:
             batch.append(name)
-        if len(batch) == MOST_BULK_KEYS:
+        if len(batch) == MAX_BULK_KEYS:
             await remote.delete_bulk(batch)
             batch = []
     if batch:

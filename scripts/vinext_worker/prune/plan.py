@@ -1,19 +1,24 @@
-"""Which builds go. No I/O."""
+"""The choice of builds to remove. No I/O."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+# app:<build>:/path:html, pages:v2:<build>:__hash:…, app-fallback-shell:v1:<build>:/[slug]:html (see cache.keys). A key of schema
+# v1 whose build is called v2 looks like a key of schema v2 without a build, and counts as one.
+_KEY = re.compile(r"(?:(?:app|pages)(?::v2|(?!:v2:/|:v2:__hash:))|app-fallback-shell:v1):(?P<build>[^/]+?):(?=/|__hash:)")
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBuild:
-    """A build that has entries. `oldest_ms` is the oldest time among those that were looked at, None where none could be read.
+    """A build that has entries. `oldest_ms` is the oldest time in a sample of them, None if none could be read.
 
-    Every entry of a build is as old as the build at most, so one entry that is older than the current build proves it older.
+    No entry is older than its build. So an entry that is older than the current build proves that its build is older, too.
     """
 
     build_id: str
@@ -23,16 +28,16 @@ class StoredBuild:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done with each build; `kept` has the reasons."""
+    """The builds to remove, and the builds to keep with the reasons."""
 
     removed: tuple[StoredBuild, ...]
     kept: tuple[tuple[StoredBuild, str], ...]
 
 
 def plan_prune(builds: Collection[StoredBuild], current_id: str, current_ms: int, keep: int) -> Plan:
-    """Remove all builds that are older than the current one but the newest `keep - 1` of them.
+    """Choose all builds that are older than the current one, except the newest `keep - 1` of them.
 
-    What cannot be proven to be older stays.
+    A build that cannot be proven to be older is kept.
     """
     kept: list[tuple[StoredBuild, str]] = []
     older: list[tuple[int, StoredBuild]] = []
@@ -48,3 +53,9 @@ def plan_prune(builds: Collection[StoredBuild], current_id: str, current_ms: int
     older.sort(key=lambda item: -item[0])
     kept += [(build, "one of the newest") for _, build in older[: keep - 1]]
     return Plan(tuple(build for _, build in older[keep - 1 :]), tuple(kept))
+
+
+def key_build(key: str) -> str | None:
+    """Return the build that a cache key names; None if it names none, such as a key of the data cache."""
+    match = _KEY.match(key)
+    return match["build"] if match else None

@@ -1,1 +1,1 @@
-"""Traffic-aware pre-rendering: the pages that visitors ask for most are in the cache before the build goes live."""
+"""Traffic-aware pre-rendering: putting the most requested pages into the cache before the build goes live."""

@@ -10,11 +10,11 @@ import click
 
 from isr.served_build import served_build
 from seed.from_directory import open_directory
-from vinext_worker.configuration import Deployment, configuration_options, json_option
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.errors import UserError
-from vinext_worker.output import Output
 from vinext_worker.populate.command import PopulateOptions, populate_items
 from vinext_worker.populate.run import RunOptions
+from vinext_worker.terminal.output import Output, json_option
 from vinext_worker.tpr.selection import select
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _PERCENT = 100
 
 @dataclass(frozen=True)
 class TprOptions:
-    """Which traffic counts, and how much of it is to be covered; `coverage` is from 0 to 1."""
+    """The traffic that counts, and the share of it to cover; `coverage` is from 0 to 1."""
 
     host: str | None = None
     hours: int = 24
@@ -42,15 +42,15 @@ class TprOptions:
 @click.argument("site", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @configuration_options
 @click.option("--host", help="The host whose traffic counts.  [default: the first of the configuration's routes]")
-@click.option("--hours", type=click.IntRange(1, 720), default=24, show_default=True, help="How far back.")
+@click.option("--hours", type=click.IntRange(1, 720), default=24, show_default=True, help="The hours of traffic to look at.")
 @click.option(
-    "--coverage", type=click.FloatRange(0, 100), default=90, show_default=True, help="Percent of the requests for pages."
+    "--coverage", type=click.FloatRange(0, 100), default=90, show_default=True, help="The percentage of page requests to cover."
 )
-@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many pages.")
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="The maximum number of pages.")
 @click.option("--from", "from_url", help="Render from this server instead of SITE's build in the local runtime.")
 @click.option("--into", default="kv", show_default=True, help="The populator, as in `vinext-worker populate`.")
-@click.option("--url", help="Where the Worker is deployed, for --into worker.")
-@click.option("--dry-run", is_flag=True, help="Choose and render, and write nothing.")
+@click.option("--url", help="The address of the deployed Worker, for --into worker.")
+@click.option("--dry-run", is_flag=True, help="Choose and render pages, but write nothing.")
 @json_option
 def tpr(  # noqa: PLR0913 - the command line
     *,
@@ -67,10 +67,10 @@ def tpr(  # noqa: PLR0913 - the command line
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Render the pages that visitors ask for most, and put them into the cache of the deployed app.
+    """Render the pages that visitors request most, and put them into the cache of the deployed app.
 
-    Cloudflare's analytics say which; the fewest that reach the coverage are rendered. Pages that the build has are left to
-    `vinext-worker populate`.
+    The command takes the fewest pages that reach the coverage, according to Cloudflare's analytics. It leaves out pre-rendered
+    pages, which `vinext-worker populate` writes.
 
     \b
     Examples:
@@ -88,7 +88,7 @@ def tpr(  # noqa: PLR0913 - the command line
 
 
 def run_tpr(deployment: Deployment, site: Path | None, options: TprOptions, output: Output) -> PopulateReport | None:
-    """Choose, render and populate; None where there is nothing to render, which is said."""
+    """Choose pages, render them and populate; return None if there is nothing to render, and say so."""
     selection = asyncio.run(_choose(deployment, options))
     output.line(
         f"{selection.requests} requests for pages in {options.hours} hours: "
@@ -129,7 +129,7 @@ async def _populate(
     renderer = Renderer(url, host, site, source)
     try:
         items = renderer.entries(selection.chosen)
-        # What is rendered anew differs each time, so no journal could tell what is there.
+        # Pages differ each time they are rendered, so the journal finds none of them unchanged.
         populating = replace(options.populate, extra={"requests": selection.requests, "skippedPaths": _rows(selection)})
         return await populate_items(deployment, source.build, items, populating, output)
     finally:
@@ -138,23 +138,23 @@ async def _populate(
 
 @contextmanager
 def _server(site: Path | None, from_url: str | None) -> Iterator[str]:
-    """A server of the site's pages: the one that is named, or the build's own Worker in the local runtime."""
+    """Yield the address of a server of the site's pages: `from_url`, or the build's own Worker in the local runtime."""
     if from_url is not None or site is None:
         yield from_url or ""
         return
-    from vinext_worker.python_site import PythonSite  # noqa: PLC0415 - only where it is needed
-    from vinext_worker.runtime import BuildService, LocalRuntime, RuntimeOptions  # noqa: PLC0415 - only where it is needed
-    from vinext_worker.site import built_site  # noqa: PLC0415 - likewise
-    from vinext_worker.toolchain import Project  # noqa: PLC0415 - likewise
-    from vinext_worker.wrangler_config import WranglerConfig  # noqa: PLC0415 - likewise
+    from vinext_worker.checkout import Checkout  # noqa: PLC0415 - likewise
+    from vinext_worker.cloudflare.wrangler_config import WranglerConfig  # noqa: PLC0415 - likewise
+    from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions  # noqa: PLC0415 - only where it is needed
+    from vinext_worker.sites.python_project import PythonProject  # noqa: PLC0415 - only where it is needed
+    from vinext_worker.sites.site_build import find_build  # noqa: PLC0415 - likewise
 
-    if PythonSite.find(site.resolve()) is not None:
+    if PythonProject.find(site.resolve()) is not None:
         raise UserError(f"{site} is a Python site: run it, such as with `vinext-worker dev`, and name its address with --from")
-    project = Project.find()
-    built = built_site(site)
+    checkout = Checkout.find()
+    built = find_build(site)
     service = BuildService(built.server_config)
-    config = WranglerConfig.read(project.configuration)
-    with LocalRuntime(RuntimeOptions(config=config, project=project, services={"PAGES": service})) as runtime:
+    config = WranglerConfig.read(checkout.configuration)
+    with LocalRuntime(RuntimeOptions(config=config, checkout=checkout, services={"PAGES": service})) as runtime:
         yield runtime.service_urls["PAGES"]
 
 

@@ -1,4 +1,4 @@
-"""Having a page made, and what the cache would keep of it."""
+"""Rendering pages through a server, and turning them into entries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _AT_ONCE = 6
 
 
 class HttpPage:
-    """An answer over HTTP, as `isr.admission` looks at answers."""
+    """An answer over HTTP, in the form that `isr.admission` judges."""
 
     rsc_payload = None
 
@@ -47,11 +47,11 @@ class HttpPage:
 
     @property
     def body(self) -> bytes:
-        """All of it: it has been read."""
+        """The whole body, which has been read."""
         return self._response.content
 
     def header(self, name: str) -> str | None:
-        # The client has undone a compression, so the header does not hold any more.
+        # The client has decompressed the body, so the header no longer applies.
         return None if name.lower() == "content-encoding" else self._response.headers.get(name)
 
     def header_items(self) -> Iterable[tuple[str, str]]:
@@ -70,7 +70,7 @@ class HttpPage:
 
 
 class Renderer:
-    """Asks a server for pages, and makes entries of those that the cache would keep."""
+    """Requests pages from a server, and makes entries of those that the cache would keep."""
 
     def __init__(self, url: str, host: str | None, site: ServedBuild, source: Source | None) -> None:
         self._site = site
@@ -84,7 +84,7 @@ class Renderer:
         await self._http.aclose()
 
     async def entries(self, candidates: Sequence[Candidate]) -> AsyncIterator[SeedItem]:
-        """The entries of pages, HTML and RSC payload, and the reasons where there are none."""
+        """Yield the entries of pages, HTML and RSC payload, or the reasons why there are none."""
         for start in range(0, len(candidates), _AT_ONCE):
             for items in await asyncio.gather(*map(self._page, candidates[start : start + _AT_ONCE])):
                 for item in items:
@@ -94,7 +94,7 @@ class Renderer:
         lookup = candidate.lookup
         record = None if self._source is None else await self._source.record(lookup.path)
         if record is not None:
-            return [Skipped(lookup.path, "the build has it, so it is populated with the build")]
+            return [Skipped(lookup.path, "the build pre-rendered it, so it is populated with the build")]
         response = await self._ask(RenderRequest(self._origin, lookup.url_path))
         if isinstance(response, str):
             return [Skipped(lookup.path, response)]

@@ -1,4 +1,4 @@
-"""Which paths are worth it. No I/O."""
+"""The choice of pages to render. No I/O."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FOLDERS = {
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A page, how it is looked up, and how often it was asked for."""
+    """A page: how it is looked up, and how often it was requested."""
 
     lookup: Lookup
     requests: int
@@ -35,40 +35,40 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Selection:
-    """The fewest pages that reach the coverage; `skipped` pairs what was left out with the reasons, most wanted first."""
+    """The fewest pages that reach the coverage; `skipped` has the other paths with the reasons, most requested first."""
 
     chosen: tuple[Candidate, ...]
     skipped: tuple[tuple[str, str], ...]
     requests: int
-    """Those for pages, files and the like left out."""
+    """The number of requests for pages, without files and the like."""
 
     @property
     def coverage(self) -> float:
-        """Which share of the requests the chosen ones are, from 0 to 1."""
+        """The share of requests that the chosen pages cover, from 0 to 1."""
         return sum(candidate.requests for candidate in self.chosen) / self.requests if self.requests else 0.0
 
 
-def select(paths: Iterable[PathCount], site: ServedBuild, coverage: float, most_pages: int) -> Selection:
-    """Choose pages until they cover a share of all requests for pages; `coverage` is from 0 to 1."""
+def select(paths: Iterable[PathCount], site: ServedBuild, coverage: float, max_pages: int) -> Selection:
+    """Choose pages until they cover a share of all page requests; `coverage` is from 0 to 1."""
     counts: Counter[str] = Counter()
     lookups: dict[str, Lookup] = {}
     skipped: list[tuple[str, str]] = []
     for row in paths:
-        found = _page(row.path, site)
-        if isinstance(found, str):
-            skipped.append((row.path, found))
+        lookup = _page(row.path, site)
+        if isinstance(lookup, str):
+            skipped.append((row.path, lookup))
             continue
-        # One page in several spellings, or with and without its slash, is one page.
-        counts[found.path] += row.requests
-        lookups.setdefault(found.path, found)
+        # Several spellings of a path, such as with and without a slash, are one page.
+        counts[lookup.path] += row.requests
+        lookups.setdefault(lookup.path, lookup)
     requests = counts.total()
     chosen: list[Candidate] = []
     reached = 0
     for path, count in counts.most_common():
         if reached >= coverage * requests:
             skipped.append((path, "the coverage is reached without it"))
-        elif len(chosen) >= most_pages:
-            skipped.append((path, f"there are {most_pages} pages already (--limit)"))
+        elif len(chosen) >= max_pages:
+            skipped.append((path, f"there are {max_pages} pages already (--limit)"))
         else:
             chosen.append(Candidate(lookups[path], count))
             reached += count
@@ -76,7 +76,7 @@ def select(paths: Iterable[PathCount], site: ServedBuild, coverage: float, most_
 
 
 def _page(path: str, site: ServedBuild) -> Lookup | str:
-    """The page at a path as visitors write it, or why it is none."""
+    """Return the page at a path as visitors spell it, or the reason why there is none."""
     reason = _no_page_reason(path.removeprefix(site.base_path))
     if reason is not None:
         return reason
@@ -85,12 +85,12 @@ def _page(path: str, site: ServedBuild) -> Lookup | str:
     elif site.trailing_slash and not path.endswith("/"):
         path = f"{path}/"
     match classify(PageRequest("GET", "", path, "", {}), site):
-        case Lookup() as found:
-            return found
+        case Lookup() as lookup:
+            return lookup
         case PassBy(reason):
             return reason
         case Hidden():
-            return "below a folder that nobody may see"
+            return "below a hidden folder"
 
 
 def _no_page_reason(path: str) -> str | None:
@@ -100,5 +100,5 @@ def _no_page_reason(path: str) -> str | None:
         if path.startswith(folder):
             return reason
     if path.endswith(".rsc"):
-        return "an RSC payload; it is made together with its page"
+        return "an RSC payload; it is rendered together with its page"
     return "a file" if _FILE.search(path) else None

@@ -1,1 +1,1 @@
-"""Bindings of the Worker, as the rest wants them."""
+"""Bindings of the Worker, behind the protocols of the rest."""

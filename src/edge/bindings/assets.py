@@ -9,7 +9,7 @@ from js import Object
 from pyodide.ffi import JsException, to_js
 
 from edge.bodies import JsBuffer
-from edge.loop import Deadline, bind
+from edge.promises import Deadline, bind
 from seed.build import AssetsError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class AssetsBinding:
 
 
 class NoAssets:
-    """What stands for the assets where the binding is missing."""
+    """No assets, where the binding is missing."""
 
     async def get(self, path: str) -> Buffer | None:
         del path

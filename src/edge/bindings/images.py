@@ -1,4 +1,4 @@
-"""Images by the runtime's own means (the protocols of `pages.images.ports`)."""
+"""Images by the runtime's own means (the protocols of `pages.images.endpoint`)."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class RuntimeImages:
 
     async def local(self, path: str) -> Buffer:
         try:
-            found = await self._assets.get(path)
+            image = await self._assets.get(path)
         except AssetsError as error:
             raise ImageSourceError(str(error), HTTPStatus.BAD_REQUEST) from error
-        if found is None:
+        if image is None:
             raise ImageSourceError(_INVALID, HTTPStatus.BAD_REQUEST)
-        return found
+        return image
 
     async def remote(self, url: str) -> Buffer:
         try:
@@ -66,8 +66,8 @@ class ImagesBinding:
         stream = Response.new(body_to_js(source)).body
         try:
             image = self._binding.input(stream).transform(_object({"width": width, "fit": "scale-down"}))
-            made = await image.output(_object({"format": kind.value, "quality": quality}))
-            response = made.response()
+            transformed = await image.output(_object({"format": kind.value, "quality": quality}))
+            response = transformed.response()
             body = JsBuffer.of(await response.arrayBuffer())
         except JsException as error:
             raise ImageTransformError(f"{type(error).__name__}: {error}") from error

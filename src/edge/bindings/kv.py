@@ -1,4 +1,4 @@
-"""A Workers KV binding, as `cache.kv` wants a namespace."""
+"""A Workers KV binding (the protocol of `cache.kv_namespace`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyodide.ffi import jsnull, to_js
 
 from cache.kv_namespace import KVListedKey, KVListPage, KVWhole
 from edge.bodies import JsBuffer, JsStream, joined
-from edge.loop import Deadline, bind, binder
+from edge.promises import Deadline, bind, binder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ WRITE_TIMEOUT_MS = 20_000
 
 
 class KVBinding:
-    """The raw binding: the SDK's wrapper copies every value into Python. What takes KV too long raises TimeoutError."""
+    """The raw binding: the SDK's wrapper copies every value into Python. A call that takes too long raises TimeoutError."""
 
     def __init__(self, binding: Any, *, read_timeout_ms: int = READ_TIMEOUT_MS, write_timeout_ms: int = WRITE_TIMEOUT_MS) -> None:
         self._binding = binding
@@ -40,16 +40,16 @@ class KVBinding:
         self._writes = Deadline(write_timeout_ms, "KV did not confirm the write")
 
     async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
-        found = await self._reads.value(self._bind_get(key, "stream" if streamed else "arrayBuffer"))
-        value, metadata = found.value, found.metadata
+        stored = await self._reads.value(self._bind_get(key, "stream" if streamed else "arrayBuffer"))
+        value, metadata = stored.value, stored.metadata
         if value is jsnull:
             return None
         text = None if metadata is jsnull else self._stringify(metadata)
         return _Streamed(text, value, self._reads) if streamed else KVWhole(text, JsBuffer.of(value))
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
-        found = await self._reads.value(self._bind_get_texts(to_js(list(keys))))
-        texts = {key: found.get(key) for key in keys}
+        values = await self._reads.value(self._bind_get_texts(to_js(list(keys))))
+        texts = {key: values.get(key) for key in keys}
         return {key: text if isinstance(text, str) else None for key, text in texts.items()}
 
     async def put(
@@ -75,8 +75,8 @@ class KVBinding:
         options: dict[str, object] = {"prefix": prefix}
         if cursor is not None:
             options["cursor"] = cursor
-        found = await self._reads.value(bind(self._binding.list, self._binding, _object(options)))
-        page = json.loads(self._stringify(found, to_js(_LISTED)))
+        listed = await self._reads.value(bind(self._binding.list, self._binding, _object(options)))
+        page = json.loads(self._stringify(listed, to_js(_LISTED)))
         keys = tuple(KVListedKey(key["name"], key.get("metadata"), key.get("expiration")) for key in page["keys"])
         return KVListPage(keys, None if page["list_complete"] else page["cursor"])
 

@@ -10,7 +10,7 @@ from pyodide.ffi import JsException, jsnull, to_js
 from core.http import PAYLOAD_BYTES_HEADER
 from edge.bodies import JsBuffer
 from edge.http import ServiceResponse
-from edge.loop import Deadline, bind, result_of
+from edge.promises import Deadline, bind, result_of
 from pages.handler import PageError, WholeResponse
 from pages.request import NOT_FOR_KEPT_ANSWERS, WANTS_PAYLOAD_HEADER
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ServicePages:
-    """A service binding; its streams pass through unread. `timeout_ms` is for the beginning of an answer; 0 is none."""
+    """A service binding, whose streams pass through unread. `timeout_ms` is for the beginning of an answer; 0 is none."""
 
     def __init__(self, name: str, binding: Any, timeout_ms: int) -> None:
         self._name = name
@@ -35,8 +35,7 @@ class ServicePages:
 
     async def render(self, request: RenderRequest) -> PageResponse:
         headers = to_js(request.headers, dict_converter=Object.fromEntries)
-        made = Request.new(request.url, headers=headers, redirect="manual")
-        return await self._fetch(made, request.path)
+        return await self._fetch(Request.new(request.url, headers=headers, redirect="manual"), request.path)
 
     async def _fetch(self, request: Any, path: str) -> PageResponse:
         try:
@@ -61,7 +60,7 @@ class ServicePages:
 
 
 async def _with_rsc_payload(raw: Any, rsc_payload_bytes: str) -> WholeResponse:
-    """The page and its RSC payload, which came behind it in one body. Raises JsException, PageError."""
+    """Return the page and its RSC payload, which follows it in one body. Raise JsException, PageError."""
     both = await result_of(bind(raw.arrayBuffer, raw))
     if not (rsc_payload_bytes.isascii() and rsc_payload_bytes.isdigit()) or int(rsc_payload_bytes) > both.byteLength:
         raise PageError(f"{PAYLOAD_BYTES_HEADER} is {rsc_payload_bytes!r}, for a body of {both.byteLength} bytes")

@@ -1,17 +1,17 @@
-"""`XMLHttpRequest` for Python code that asks for it: pyodide-http makes `requests` and `urllib.request` run on it.
+"""HTTP requests of Python code, by the runtime's `fetch`.
 
-It is synchronous over the runtime's `fetch`, by switching stacks (`run_sync`): other requests go on meanwhile. The names are
-those of the standard (https://xhr.spec.whatwg.org/).
-
-
-HTTP requests by the runtime's `fetch` (the protocol of `datacache.fetched`).
+`fetch` is for `datacache.fetched`. `XMLHttpRequest` is for pyodide-http, which makes `requests` and `urllib.request` run on
+it: it is synchronous by switching stacks (`run_sync`), and other requests go on meanwhile. Its names are those of the standard
+(https://xhr.spec.whatwg.org/).
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 from email.message import Message
 from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
 
 import js
 from js import AbortSignal, Object, Uint8Array
@@ -21,7 +21,7 @@ from datacache.fetched import FetchedResponse, FetchError
 from edge.http import header_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 _UNSENT, _OPENED, _DONE = 0, 1, 4
 
@@ -29,7 +29,7 @@ _BODILESS = frozenset({"GET", "HEAD"})
 
 
 class XMLHttpRequest:
-    """One request. Its errors are those that `requests` and `urllib.request` raise, because pyodide-http passes them on."""
+    """One request. Its errors are those of `requests` and `urllib.request`, because pyodide-http passes them on."""
 
     def __init__(self) -> None:
         self.readyState = _UNSENT
@@ -48,7 +48,7 @@ class XMLHttpRequest:
 
     @classmethod
     def new(cls) -> XMLHttpRequest:
-        """As JavaScript's `new`, which is how Python code makes objects of JavaScript's classes."""
+        """Make one as Python code makes objects of JavaScript's classes."""
         return cls()
 
     def open(self, method: str, url: str, is_async: bool = True, *_credentials: str | None) -> None:  # noqa: FBT001, FBT002
@@ -66,7 +66,7 @@ class XMLHttpRequest:
         self._mime_type = mime_type
 
     def send(self, body: Any = None) -> None:
-        """Raises an error that is a URLError of urllib, and that pyodide-http turns into those of requests."""
+        """Raise an error of urllib, and of requests too, where the server does not answer."""
         if self.readyState != _OPENED:
             raise RuntimeError("XMLHttpRequest.send() before open()")
         failed, timed_out = _errors()
@@ -122,7 +122,7 @@ class XMLHttpRequest:
 
 
 def provide_xml_http_request() -> None:
-    """Give JavaScript's global scope the names that pyodide-http looks for; where it is imported already, let it look again.
+    """Give JavaScript's global scope the names that pyodide-http looks for when it is imported, and import it again if it was.
 
     Not at module level: the global scope is not part of the snapshot.
     """
@@ -133,32 +133,27 @@ def provide_xml_http_request() -> None:
     scope.crossOriginIsolated = False
     pyodide_http: Any = sys.modules.get("pyodide_http")
     if pyodide_http is not None:
-        pyodide_http._SHOULD_PATCH = True  # noqa: SLF001 - it looked when it was imported, before the first request
-        pyodide_http.patch_all()
+        importlib.reload(pyodide_http).patch_all()
 
 
-def _errors() -> tuple[Callable[[str], Exception], Callable[[str], Exception]]:
-    """What to raise where a server cannot be reached, and where it takes too long."""
-    from urllib.error import URLError  # noqa: PLC0415 - costs time, and only who fails pays it
+def _errors() -> tuple[type[Exception], type[Exception]]:
+    """Return what to raise where a server cannot be reached, and where it takes too long.
 
-    from pyodide_http import _core  # noqa: PLC0415 - likewise
-
-    class RequestFailedError(_core._StreamingError, URLError):  # noqa: SLF001 - what it maps to requests' own
-        def __init__(self, reason: str) -> None:
-            URLError.__init__(self, reason)
-
-    class RequestTimedOutError(_core._StreamingTimeout, URLError, TimeoutError):  # noqa: SLF001 - likewise
-        def __init__(self, reason: str) -> None:
-            URLError.__init__(self, reason)
-
-    return RequestFailedError, RequestTimedOutError
+    pyodide-http passes both on: they are errors of `urllib`, and of `requests` too where a site has imported that.
+    """
+    requests: Any = sys.modules.get("requests")
+    failed, timed_out = ((), ()) if requests is None else ((requests.ConnectionError,), (requests.ConnectTimeout,))
+    return (
+        type("RequestFailedError", (*failed, URLError), {}),
+        type("RequestTimedOutError", (*timed_out, URLError, TimeoutError), {}),
+    )
 
 
 _TIMEOUT_MS = 30_000
 
 
 async def fetch(url: str, headers: Mapping[str, str]) -> FetchedResponse:
-    """GET a URL, redirects followed."""
+    """GET a URL and follow redirects. Raise FetchError where the server does not answer."""
     given = to_js(dict(headers), dict_converter=Object.fromEntries)
     try:
         response = await js.fetch(url, headers=given, signal=AbortSignal.timeout(_TIMEOUT_MS))

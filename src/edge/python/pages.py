@@ -1,7 +1,4 @@
-"""Python apps and functions in this Worker as the page handler.
-
-What a Worker has beside the cache where Python makes the pages.
-"""
+"""Python apps and functions in this Worker as the page handler, and what their code may use."""
 
 from __future__ import annotations
 
@@ -80,7 +77,7 @@ class AsgiPages:
 
 
 class FunctionPages:
-    """A function of the SDK's `Request` that gives a Page or a Response (the protocol of `pages.handler`)."""
+    """A function that takes the SDK's `Request` and returns a Page or a Response (the protocol of `pages.handler`)."""
 
     def __init__(self, choice: FunctionChoice, runtime: Runtime) -> None:
         self._function = choice.function
@@ -115,11 +112,11 @@ class FunctionPages:
             raise PageError(f"{self._name} {reason}") from error
         if isinstance(result, Page):
             return _of_page(result, rendering, raw.method, personal=personal)
-        found = getattr(result, "js_object", result)
-        if not _is_response(found):
+        response = getattr(result, "js_object", result)
+        if not _is_response(response):
             raise PageError(f"{self._name} returned a {type(result).__name__}, which is neither a Page nor a Response")
-        headers = with_policy(rendering, raw.method, found.status, header_pairs(found.headers), is_personal=personal)
-        return PythonResponse(_with_headers(found, headers), rendering)
+        headers = with_policy(rendering, raw.method, response.status, header_pairs(response.headers), is_personal=personal)
+        return PythonResponse(_with_headers(response, headers), rendering)
 
 
 def _is_response(value: Any) -> bool:
@@ -160,7 +157,7 @@ def _bytes(value: str) -> bytes:
 
 
 def python_pages(choice: AsgiChoice | FunctionChoice | OwnChoice, env: Any, timeout_ms: int, runtime: Runtime) -> PageHandler:
-    """The page handler, and what its code may use: HTTP requests, in whatever way it makes them. `timeout_ms` 0 is none."""
+    """Return the page handler, and provide the HTTP clients that its code may use. `timeout_ms` 0 is none."""
     set_fetcher(fetch)
     provide_xml_http_request()
     pages: PageHandler

@@ -46,7 +46,7 @@ class StreamSink:
         self._writer = writable.getWriter()
 
     def on_gone(self, call: Callable[[], None]) -> None:
-        """Have `call` called when nobody reads any more."""
+        """Call `call` when nobody reads any more."""
         self._writer.closed.catch(create_once_callable(lambda _error: call()))
 
     async def write(self, part: bytes) -> None:
@@ -65,7 +65,7 @@ class StreamSink:
 
 
 class PythonResponse(ServiceResponse):
-    """An answer of Python code with a JavaScript body. What its making learns too late keeps it out of the cache."""
+    """An answer of Python code with a JavaScript body. A policy that changes once it has begun keeps it out of the cache."""
 
     def __init__(self, raw: Any, rendering: Rendering) -> None:
         super().__init__(raw)
@@ -81,7 +81,7 @@ class PythonResponse(ServiceResponse):
 
 
 class WatchedCopy:
-    """A copy of a body that is worth nothing where the policy changed while it was made."""
+    """A copy of a body that cannot be kept where the policy changed while the body was made."""
 
     def __init__(self, copy: BodyCopy, rendering: Rendering, policy: tuple[object, ...]) -> None:
         self._copy = copy
@@ -96,7 +96,7 @@ class WatchedCopy:
 
 
 def stream_opener(rendering: Rendering) -> Callable[..., tuple[PythonResponse, StreamSink]]:
-    """What begins an answer whose body follows (the protocol of `pages.asgi`)."""
+    """Return the function that begins an answer whose body follows (the protocol of `pages.asgi`)."""
 
     def open_stream(status: int, headers: HeaderItems, on_gone: Callable[[], None]) -> tuple[PythonResponse, StreamSink]:
         stream = TransformStream.new()
@@ -109,4 +109,4 @@ def stream_opener(rendering: Rendering) -> Callable[..., tuple[PythonResponse, S
 
 
 def _ignore(_value: Any) -> None:
-    """Nobody waits for it."""
+    """Take the result of a promise that nobody waits for."""

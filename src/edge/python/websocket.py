@@ -22,7 +22,7 @@ _NORMAL, _INTERNAL_ERROR = 1000, 1011
 
 
 class WebSocketExchange:
-    """Runs an app for one connection; it is accepted when the app accepts it, else answered with a 403."""
+    """A run of an app for one connection, which is accepted when the app accepts it, else answered with a 403."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -32,7 +32,7 @@ class WebSocketExchange:
         self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def run(self, app: Callable[..., Any], scope: Mapping[str, Any], background: Background) -> ServiceResponse:
-        """The answer to the handshake. Raises PageError where the app gives none."""
+        """Return the answer to the handshake. Raise PageError where the app gives none."""
         self._answer: asyncio.Future[ServiceResponse] = asyncio.get_running_loop().create_future()
         self._inbox.put_nowait({"type": "websocket.connect"})
         background.run(self._drive(app, scope), f"{self._name} for {scope['path']}")

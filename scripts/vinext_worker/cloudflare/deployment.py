@@ -1,0 +1,78 @@
+"""The Worker that a command works on, and the options that choose it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from isr.settings import SettingError, read_settings
+from vinext_worker.checkout import Checkout
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cache.keys import KeySchema
+    from isr.settings import Settings
+    from seed.build import Build
+
+F = TypeVar("F", bound="Callable[..., object]")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A Worker, as its wrangler configuration describes it."""
+
+    checkout: Checkout
+    config: WranglerConfig
+    settings: Settings
+    """The settings of the deployed Worker, so without .dev.vars, which is for this machine only."""
+
+    @classmethod
+    def read(cls, path: Path | None, environment: str | None) -> Deployment:
+        """Read the configuration at `path`, by default the one in this checkout; raise ConfigurationError."""
+        checkout = Checkout.find()
+        config = WranglerConfig.read(path or checkout.configuration, environment)
+        return cls(checkout, config, settings_of(config, config.deployed_variables))
+
+    @property
+    def assets_directory(self) -> Path:
+        """The folder that is deployed as assets; raises ConfigurationError if the configuration names none."""
+        if self.config.assets is None:
+            raise ConfigurationError(f"{self.config.path} has no [assets], which hold a build's pages; add it with a directory")
+        return self.config.assets.directory
+
+    def schema_of(self, build: Build) -> KeySchema:
+        """Return the schema of the keys: the setting if there is one, else the build's."""
+        return self.settings.key_schema or build.schema
+
+    def build_id_of(self, build: Build) -> str:
+        """Return the build ID in the keys: the setting if there is one, else the build's."""
+        return self.settings.build_id or build.build_id
+
+
+def settings_of(config: WranglerConfig, variables: Mapping[str, object]) -> Settings:
+    """Read the settings as the Worker does; raise ConfigurationError, which names the setting and the allowed values."""
+    texts = {name: str(value) for name, value in variables.items() if isinstance(value, str | int | float)}
+    try:
+        return read_settings(texts)
+    except SettingError as error:
+        raise ConfigurationError(f"{config.path}: {error}") from error
+
+
+def configuration_options(command: F) -> F:
+    """Add the options `--config` and `--env` to a command."""
+    config = click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="The Worker's wrangler.toml, .json or .jsonc.  [default: the project's]",
+    )
+    environment = click.option(
+        "--env", "environment", envvar="CLOUDFLARE_ENV", help="An environment of the configuration, such as staging."
+    )
+    return config(environment(command))

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jsonc
+from dotenv import dotenv_values
+
+from vinext_worker.errors import ConfigurationError
+
+# Source: https://developers.cloudflare.com/workers/wrangler/configuration/#non-inheritable-keys
+_NOT_INHERITED = frozenset(
+    {"ai", "analytics_engine_datasets", "browser", "d1_databases", "define", "durable_objects", "env", "hyperdrive"}
+    | {"kv_namespaces", "mtls_certificates", "queues", "r2_buckets", "secrets_store_secrets", "send_email", "services"}
+    | {"tail_consumers", "unsafe", "vars", "vectorize", "workflows"}
+    | {"dispatch_namespaces", "images", "pipelines", "version_metadata"}
+)
+
+Variables = Mapping[str, Any]
+"""Variable name to its value: text, or anything JSON can hold."""
+
+
+@dataclass(frozen=True)
+class AssetsConfig:
+    """`[assets]`: the static files, and whether the Worker or the files come first.
+
+    Source: https://developers.cloudflare.com/workers/static-assets/ and wrangler's own translation for local development.
+    """
+
+    directory: Path
+    binding: str | None = None
+    html_handling: str = "auto-trailing-slash"
+    not_found_handling: str = "none"
+    run_worker_first: bool | tuple[str, ...] = False
+
+    @property
+    def worker_first(self) -> tuple[str, ...]:
+        """The paths for which the Worker comes before the files."""
+        rules = self.run_worker_first
+        return () if isinstance(rules, bool) else tuple(rule for rule in rules if not rule.startswith("!"))
+
+    @property
+    def assets_first(self) -> tuple[str, ...]:
+        """The exceptions from these paths: rules that begin with `!`."""
+        rules = self.run_worker_first
+        return () if isinstance(rules, bool) else tuple(rule[1:] for rule in rules if rule.startswith("!"))
+
+
+@dataclass(frozen=True)
+class WranglerConfig:
+    """One Worker in wrangler.toml (or .json, .jsonc). Relative paths are resolved against the file's folder."""
+
+    path: Path
+    name: str
+    main: Path | None
+    compatibility_date: str
+    compatibility_flags: tuple[str, ...] = ()
+    kv_namespaces: Mapping[str, str] = field(default_factory=dict)
+    """Binding to namespace id."""
+    services: Mapping[str, str] = field(default_factory=dict)
+    """Binding to the name of the Worker behind it."""
+    assets: AssetsConfig | None = None
+    images_binding: str | None = None
+    variables: Variables = field(default_factory=dict)
+    """`[vars]`, overridden by `.dev.vars` next to the file, which holds local secrets."""
+    durable_objects: Mapping[str, str] = field(default_factory=dict)
+    """Binding to class name."""
+    module_rules: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """`[[rules]]`: a module type, and the globs of the files that are modules of that type."""
+    account_id: str | None = None
+    domains: tuple[str, ...] = ()
+    """The hosts of `route` and `routes`, without wildcards, in order."""
+    deployed_variables: Variables = field(default_factory=dict)
+    """`[vars]` only, as in the deployed Worker."""
+    environment: str | None = None
+    """The environment that was read, None for the top level of the file."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file."""
+        return self.path.parent
+
+    @classmethod
+    def read(cls, path: Path | str, environment: str | None = None) -> WranglerConfig:
+        """Read the file for an environment; raise ConfigurationError, which names the file and what is wrong."""
+        file = Path(path).resolve()
+        table = _Table(file, _parse(file))
+        if environment:
+            table = _in_environment(table, environment)
+        main = table.text("main", None)
+        return cls(
+            path=file,
+            name=table.text("name", None) or file.parent.name,
+            main=None if main is None else file.parent / main,
+            compatibility_date=table.required("compatibility_date"),
+            compatibility_flags=tuple(table.texts("compatibility_flags")),
+            kv_namespaces=_read_kv_namespaces(table),
+            services={row.required("binding"): row.required("service") for row in table.rows("services")},
+            assets=_read_assets(table),
+            images_binding=images.required("binding") if (images := table.table("images")) else None,
+            variables={**table.mapping("vars"), **_dev_variables(file.parent / ".dev.vars")},
+            account_id=table.text("account_id", None),
+            domains=_read_domains(table),
+            deployed_variables=table.mapping("vars"),
+            environment=environment or None,
+            durable_objects=_read_durable_objects(table),
+            module_rules=tuple((row.required("type"), tuple(row.texts("globs"))) for row in table.rows("rules")),
+        )
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read ({error.strerror}); name an existing wrangler configuration") from error
+    try:
+        parsed = tomllib.loads(text) if file.suffix == ".toml" else jsonc.loads(text)
+    except ValueError as error:  # both parsers' errors are ValueErrors
+        raise ConfigurationError(f"{file} does not parse: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ConfigurationError(f"{file} must contain a table of settings, not a {type(parsed).__name__}")
+    return parsed
+
+
+def _in_environment(table: _Table, name: str) -> _Table:
+    """Return the settings of `[env.NAME]` with those of the top level, except bindings and variables, which are not inherited."""
+    environments = table.mapping("env")
+    if name not in environments:
+        known = ", ".join(environments) or "there are none"
+        raise ConfigurationError(f"{table.file} has no environment {name!r} ({known}); add [env.{name}]")
+    own = table.table("env")
+    values = own.table(name) if own else None
+    if values is None:
+        raise ConfigurationError(f"{table.file}: env.{name} is empty; add its settings")
+    inherited = {key: value for key, value in table.values.items() if key not in _NOT_INHERITED}
+    given = table.text("name", None)
+    return _Table(table.file, {**inherited, **({"name": f"{given}-{name}"} if given else {}), **values.values}, f"env.{name}.")
+
+
+def _read_domains(table: _Table) -> tuple[str, ...]:
+    rows = table.values.get("routes", [])
+    if not isinstance(rows, list):
+        raise ConfigurationError(f"{table.file}: {table.where}routes must be a list, not {rows!r}")
+    patterns = [table.text("route", None), *(row.get("pattern") if isinstance(row, dict) else row for row in rows)]
+    hosts = (re.sub(r"^(https?://)?(\*\.?)?", "", pattern).partition("/")[0] for pattern in patterns if isinstance(pattern, str))
+    return tuple(dict.fromkeys(host for host in hosts if "." in host))
+
+
+def _dev_variables(file: Path) -> dict[str, str]:
+    if not file.is_file():
+        return {}
+    # A name without `=` has no value. wrangler omits it too.
+    return {name: value for name, value in dotenv_values(file, interpolate=False).items() if value is not None}
+
+
+def _read_assets(table: _Table) -> AssetsConfig | None:
+    assets = table.table("assets")
+    if assets is None:
+        return None
+    first = assets.values.get("run_worker_first", False)
+    return AssetsConfig(
+        directory=table.file.parent / assets.required("directory"),
+        binding=assets.text("binding", None),
+        html_handling=assets.text("html_handling", None) or "auto-trailing-slash",
+        not_found_handling=assets.text("not_found_handling", None) or "none",
+        run_worker_first=first if isinstance(first, bool) else tuple(assets.texts("run_worker_first")),
+    )
+
+
+def _read_kv_namespaces(table: _Table) -> dict[str, str]:
+    # wrangler makes up an id if there is none yet.
+    return {(name := row.required("binding")): row.text("id", None) or name for row in table.rows("kv_namespaces")}
+
+
+def _read_durable_objects(table: _Table) -> dict[str, str]:
+    objects = table.table("durable_objects")
+    return {row.required("name"): row.required("class_name") for row in objects.rows("bindings")} if objects else {}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table of the file; reading a value checks its type."""
+
+    file: Path
+    values: Mapping[str, Any]
+    where: str = ""
+
+    def text(self, key: str, default: str | None) -> str | None:
+        value = self.values.get(key, default)
+        if value is not None and not isinstance(value, str):
+            raise self._wrong(key, "a string")
+        return value
+
+    def required(self, key: str) -> str:
+        value = self.text(key, None)
+        if not value:
+            raise ConfigurationError(f"{self.file}: {self.where}{key} is missing; add it")
+        return value
+
+    def texts(self, key: str) -> list[str]:
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self._wrong(key, "a list of strings")
+        return value
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        value = self.values.get(key, {})
+        if not isinstance(value, dict):
+            raise self._wrong(key, "a table")
+        return value
+
+    def table(self, key: str) -> _Table | None:
+        return _Table(self.file, self.mapping(key), f"{self.where}{key}.") if self.values.get(key) is not None else None
+
+    def rows(self, key: str) -> list[_Table]:
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self._wrong(key, "a list of tables")
+        return [_Table(self.file, item, f"{self.where}{key}[{index}].") for index, item in enumerate(value)]
+
+    def _wrong(self, key: str, wanted: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.file}: {self.where}{key} must be {wanted}, not {self.values.get(key)!r}")

@@ -1,0 +1,1 @@
+"""Copying a build's pages and static files to the folder that is deployed as assets."""

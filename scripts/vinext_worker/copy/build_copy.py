@@ -1,0 +1,198 @@
+"""Copying a build's pages and static files to the folder that is deployed as assets.
+
+The layout is that of `seed.build`. Artifacts are written first and `build.json` last, so that an interrupted run leaves the
+previous build in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from core.paths import PRERENDER_FOLDER, normalize_path
+from seed.build import BUILD_FILE, Artifact, Build, ManifestError, Skipped, artifact_file, shard_count, shard_file
+from seed.manifest import skip_reason
+from seed.manifest_file import ManifestFile
+from seed.output import BuildClues
+from seed.routes import artifact_files, record_of
+from vinext_worker.copy.shard_store import ShardStore
+from vinext_worker.errors import UserError
+from vinext_worker.sites.files import remove_others, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from seed.build import RouteRecord
+    from seed.manifest import Route
+    from vinext_worker.sites.site_build import SiteBuild
+
+MAX_ARTIFACT_BYTES = 25 * 1024 * 1024
+MAX_SKIPPED_SHOWN = 1000
+_NAME_CHARACTERS = 40
+
+
+@dataclass(frozen=True)
+class CopyReport:
+    """The result of a copy.
+
+    `skipped` has the first thousand paths that are not served from the build, with the reasons; `skipped_routes` counts all.
+    """
+
+    build_id: str
+    routes: int
+    written_files: int
+    unchanged_files: int
+    removed_files: int
+    skipped: tuple[tuple[str, str], ...]
+    skipped_routes: int = 0
+
+
+def copy_build(built: SiteBuild, destination: Path) -> CopyReport:
+    """Copy a build: write only files that have changed, and remove files of earlier builds.
+
+    The copy takes one route at a time, so memory grows only by the names of the files. Raises UserError if the manifest cannot
+    be read or the destination cannot be written.
+    """
+    try:
+        manifest = ManifestFile(built.manifest)
+        report = _Copy(built, manifest, destination / PRERENDER_FOLDER).run()
+        return _with_static_files(report, built.client_directory, destination)
+    except ManifestError as error:
+        raise UserError(str(error)) from error
+    except OSError as error:
+        raise UserError(f"the build cannot be copied to {destination}: {error}") from error
+
+
+class _Copy:
+    """One pass over the routes of a manifest."""
+
+    def __init__(self, built: SiteBuild, manifest: ManifestFile, folder: Path) -> None:
+        self._artifacts = built.artifacts_directory
+        self._server = built.manifest.parent
+        self._manifest = manifest
+        self._folder = folder
+        self._clues = BuildClues()
+        self._skipped: list[tuple[str, str]] = []
+        self._skipped_routes = 0
+        self._written = 0
+        self._unchanged = 0
+        self._kept: set[str] = set()
+
+    def run(self) -> CopyReport:
+        head = self._manifest.head
+        # Routes that turn out to be unusable leave their shards a little emptier.
+        shards = shard_count(sum(1 for _ in self._seedable()))
+        self._skipped.clear()
+        self._skipped_routes = 0
+        with ShardStore(shards) as store:
+            for route in self._seedable():
+                try:
+                    store.add(normalize_path(route.path), self._copy_route(route))
+                except (ManifestError, OSError, UnicodeEncodeError) as error:
+                    self._skip(route.path, str(error))
+            routes = len(store)
+            digest = hashlib.sha256()
+            for text in store.shards():
+                digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
+            index = digest.hexdigest()[:16]
+            for number, text in enumerate(store.shards()):
+                self._write(shard_file(index, number), text.encode("utf-8", "surrogatepass"))
+        build = Build(
+            build_id=head.build_id,
+            schema=head.schema,
+            built_at_ms=self._manifest.built_at_ms,
+            trailing_slash=head.trailing_slash,
+            base_path=self._clues.base_path,
+            rsc_headers=self._clues.rsc_headers(self._server),
+            index=index,
+            shards=shards,
+        )
+        self._write(BUILD_FILE, build.to_json().encode())
+        removed = remove_others(self._folder, self._kept.__contains__)
+        return CopyReport(
+            build_id=head.build_id,
+            routes=routes,
+            written_files=self._written,
+            unchanged_files=self._unchanged,
+            removed_files=removed,
+            skipped=tuple(self._skipped),
+            skipped_routes=self._skipped_routes,
+        )
+
+    def _seedable(self) -> Iterator[Route]:
+        for route in self._manifest.routes():
+            if isinstance(route, Skipped):
+                self._skip(route.path, route.reason)
+            elif (reason := skip_reason(route, self._manifest.schema)) is not None:
+                self._skip(route.path, reason)
+            else:
+                yield route
+
+    def _skip(self, path: str, reason: str) -> None:
+        self._skipped_routes += 1
+        if len(self._skipped) < MAX_SKIPPED_SHOWN:
+            self._skipped.append((path, reason))
+
+    def _copy_route(self, route: Route) -> RouteRecord:
+        files = artifact_files(route, trailing_slash=self._manifest.head.trailing_slash)
+        names: dict[Artifact, str] = {}
+        for artifact, file in files.items():
+            source = self._artifacts / file
+            if artifact is Artifact.RSC and not source.is_file():
+                continue
+            content = source.read_bytes()
+            if len(content) > MAX_ARTIFACT_BYTES:
+                raise ManifestError(f"{file} has {len(content)} bytes, but an asset may have at most {MAX_ARTIFACT_BYTES}")
+            names[artifact] = self._copy_artifact(content)
+            if artifact is Artifact.HTML:
+                self._clues.learn(content)
+        return record_of(route, self._manifest.schema, names)
+
+    def _copy_artifact(self, content: bytes) -> str:
+        name = hashlib.sha256(content).hexdigest()[:_NAME_CHARACTERS]
+        file = artifact_file(name)
+        path = self._folder / file
+        # The name is the content's hash, so a file with that name and size is the same file.
+        if file in self._kept or (path.is_file() and path.stat().st_size == len(content)):
+            self._unchanged += file not in self._kept
+            self._kept.add(file)
+        else:
+            self._write(file, content)
+        return name
+
+    def _write(self, name: str, content: bytes) -> None:
+        self._kept.add(name)
+        if write_atomically(self._folder / name, content):
+            self._written += 1
+        else:
+            self._unchanged += 1
+
+
+def _with_static_files(report: CopyReport, client: Path, destination: Path) -> CopyReport:
+    """Copy the static files next to the pages, so that they are served without any Worker."""
+    written = unchanged = 0
+    files = {path.relative_to(client).as_posix() for path in client.rglob("*") if path.is_file()}
+    files = {name for name in files if name.partition("/")[0] != PRERENDER_FOLDER}
+    # Remove first: an old file may be where a new folder has to be.
+    removed = remove_others(destination, (files | {PRERENDER_FOLDER}).__contains__)
+    for name in files:
+        source, target = client / name, destination / name
+        if target.is_dir():
+            removed += remove_others(target, lambda _: False)
+            target.rmdir()
+        status = source.stat()
+        if target.is_file() and (target.stat().st_size, target.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns):
+            unchanged += 1
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+        written += 1
+    return replace(
+        report,
+        written_files=report.written_files + written,
+        unchanged_files=report.unchanged_files + unchanged,
+        removed_files=report.removed_files + removed,
+    )

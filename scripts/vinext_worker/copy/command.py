@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.copy.build_copy import copy_build
+from vinext_worker.sites.site_build import find_build
+from vinext_worker.terminal.output import Output, json_option
+
+if TYPE_CHECKING:
+    from vinext_worker.copy.build_copy import CopyReport
+
+
+@click.command
+@click.argument("site", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@configuration_options
+@click.option("--to", "destination", type=click.Path(path_type=Path), help="The folder.  [default: the configuration's assets]")
+@json_option
+def copy(*, site: Path, config_path: Path | None, environment: str | None, destination: Path | None, as_json: bool) -> None:
+    """Copy the pages and static files of SITE's build to the folder that is deployed as assets.
+
+    SITE is a vinext app or a Python site that is built. The command writes only files that have changed, and removes files of
+    earlier builds.
+
+    \b
+    Examples:
+      vinext-worker copy examples/vinext
+      vinext-worker copy ../shop --env staging
+      vinext-worker copy ../shop --to /tmp/assets --json
+    """  # noqa: D301 - \b is click's
+    output = Output(as_json)
+    target = destination or Deployment.read(config_path, environment).assets_directory
+    show_copy(copy_build(find_build(site), target), target, output)
+
+
+def show_copy(report: CopyReport, target: Path, output: Output) -> None:
+    """Show what was copied."""
+    skipped = [{"path": path, "reason": reason} for path, reason in report.skipped]
+    output.document(asdict(report) | {"folder": str(target), "skipped": skipped})
+    output.line(
+        f"build {report.build_id}: {report.routes} pages in {target} "
+        f"({report.written_files} files written, {report.unchanged_files} unchanged, {report.removed_files} removed)"
+    )
+    output.reasons("not served from the build", list(report.skipped), report.skipped_routes, "yellow")

@@ -1,0 +1,1 @@
+"""Building a site and serving it locally."""

@@ -1,0 +1,66 @@
+"""A site that is about to be served locally: installed, built, and copied to where the Worker finds its pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.copy.build_copy import copy_build
+from vinext_worker.errors import ConfigurationError
+from vinext_worker.prerender.command import run_prerender, show_prerender
+from vinext_worker.sites.fingerprint import python_fingerprint
+from vinext_worker.sites.python_packages import install_python_packages
+from vinext_worker.sites.site_build import build_vinext_site, python_build
+from vinext_worker.terminal.output import Output
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from vinext_worker.checkout import Checkout
+    from vinext_worker.sites.python_project import PythonProject
+
+_PAGES_BINDING = "PAGES"
+_SHOWN_SKIPPED = 5
+
+
+def prepare_vinext_site(folder: Path, checkout: Checkout, config: WranglerConfig, console: Console) -> Path:
+    """Build the vinext app and copy its pages to the Worker's assets; return the configuration of the built Worker."""
+    assets = _assets_directory(config)
+    build = build_vinext_site(folder, checkout, console)
+    report = copy_build(build, assets)
+    console.print(f"{report.routes} pre-rendered pages of {folder} are in place (build {report.build_id})")
+    if report.skipped:
+        shown = ", ".join(f"{path} ({reason})" for path, reason in report.skipped[:_SHOWN_SKIPPED])
+        rest = len(report.skipped) - _SHOWN_SKIPPED
+        console.print(f"rendered on request: {shown}{f' and {rest} more' if rest > 0 else ''}", markup=False)
+    return build.server_config
+
+
+def prepare_python_site(project: PythonProject, checkout: Checkout, console: Console) -> None:
+    """Install the site's packages, pre-render it if its sources have changed, and copy its pages; raise UserError.
+
+    A page that fails is reported, and rendered when a visitor asks for it.
+    """
+    assets = _assets_directory(project.config)
+    install_python_packages(project, checkout, console)
+    stamp = project.build_directory.parent / ".vinext-worker-build"
+    sources = python_fingerprint(project)
+    if not (stamp.is_file() and stamp.read_text() == sources):
+        output = Output(console=console)
+        show_prerender(run_prerender(project, checkout, output, may_be_empty=True), output)
+        stamp.write_text(sources)
+    copy_build(python_build(project), assets)
+
+
+def pages_binding(config: WranglerConfig, server_config: Path) -> str:
+    """Return the binding that names the built Worker, or the default one."""
+    name = WranglerConfig.read(server_config).name
+    return next((binding for binding, service in config.services.items() if service == name), _PAGES_BINDING)
+
+
+def _assets_directory(config: WranglerConfig) -> Path:
+    if config.assets is None:
+        raise ConfigurationError(f"{config.path} has no [assets], so there is no folder for the pages; add it with a directory")
+    return config.assets.directory

@@ -1,0 +1,112 @@
+// What the host and the tests can ask of a running Worker, through a socket of its own that needs the host's token.
+
+/** Binding and method, as in `VINEXT_CACHE.get`, to what it does instead: "throw", "hang" or a status for `fetch`. */
+const faults = new Map();
+
+const HANG_MILLISECONDS = 600_000;
+
+/** Answer one request of the host; every answer is JSON, or a value's bytes. */
+export async function answerControl(request, { settings, bindings, boot, makeSnapshot, linesThatRan }) {
+  if (request.headers.get("Authorization") !== `Bearer ${settings.token}`) return new Response(null, { status: 403 });
+  const { action, ...given } = await request.json();
+  const perform = actions[action];
+  if (perform === undefined) return Response.json({ error: `unknown action ${action}` }, { status: 400 });
+  try {
+    return (await perform(given, { bindings, boot, makeSnapshot, linesThatRan })) ?? Response.json({});
+  } catch (error) {
+    return Response.json({ error: error?.message ?? String(error) }, { status: 500 });
+  }
+}
+
+const actions = {
+  async boot(_given, { boot }) {
+    await boot();
+  },
+
+  lines(_given, { linesThatRan }) {
+    return new Response(linesThatRan?.() ?? "{}");
+  },
+
+  async snapshot(_given, { makeSnapshot }) {
+    return new Response(await makeSnapshot());
+  },
+
+  async "kv.list"({ binding, prefix }, { bindings }) {
+    const keys = [];
+    let cursor;
+    do {
+      const page = await bindings[binding].list({ prefix, cursor });
+      keys.push(...page.keys);
+      cursor = page.list_complete ? undefined : page.cursor;
+    } while (cursor !== undefined);
+    return Response.json({ keys });
+  },
+
+  async "kv.get"({ binding, key }, { bindings }) {
+    const { value, metadata } = await bindings[binding].getWithMetadata(key, "arrayBuffer");
+    return Response.json({ value: value && new Uint8Array(value).toBase64(), metadata });
+  },
+
+  async "kv.put"({ binding, key, value, options }, { bindings }) {
+    await bindings[binding].put(key, Uint8Array.fromBase64(value), options);
+  },
+
+  async "kv.delete"({ binding, key }, { bindings }) {
+    await bindings[binding].delete(key);
+  },
+
+  fail({ binding, method, fault }) {
+    faults.set(`${binding}.${method}`, fault);
+  },
+
+  heal() {
+    faults.clear();
+  },
+};
+
+/** The same bindings, each method of which can be made to fail by `fail`. */
+export function withFaults(bindings) {
+  return Object.fromEntries(
+    Object.entries(bindings).map(([name, binding]) => [name, isService(binding) ? faulty(name, binding) : binding]),
+  );
+}
+
+function isService(binding) {
+  return typeof binding === "object" && binding !== null && !Array.isArray(binding) && binding.constructor !== Object;
+}
+
+function faulty(name, binding) {
+  // A plain object as the target: a proxy must give back a frozen property as it is, and some of the runtime's are.
+  return new Proxy(Object.create(Object.getPrototypeOf(binding)), {
+    get(_target, property) {
+      const value = binding[property];
+      if (typeof value !== "function" || property === "constructor") return value;
+      return (...given) => {
+        const fault = faults.get(`${name}.${property}`);
+        return fault === "break" ? broken(value.apply(binding, given)) : act(fault, name, property) ?? value.apply(binding, given);
+      };
+    },
+  });
+}
+
+/** What was found, with a value that breaks off after its first bytes. */
+async function broken(found) {
+  const { value, metadata } = await found;
+  const reader = value.getReader();
+  const first = await reader.read();
+  await reader.cancel();
+  const start = (controller) => controller.enqueue(first.value.subarray(0, 1000));
+  const pull = async (controller) => {
+    await scheduler.wait(20); // so that the first bytes are on their way
+    controller.error(new Error("the value broke off as asked for"));
+  };
+  return { value: new ReadableStream({ start, pull }), metadata };
+}
+
+function act(fault, name, property) {
+  if (fault === undefined) return undefined;
+  if (typeof fault === "number") return Promise.resolve(new Response("a fault that was asked for", { status: fault }));
+  // The timer counts as input that is waited for; without one workerd sees that nothing can ever come, and ends the request.
+  if (fault === "hang") return new Promise((resolve) => setTimeout(resolve, HANG_MILLISECONDS));
+  return Promise.reject(new Error(`${name}.${String(property)} failed as asked for`));
+}

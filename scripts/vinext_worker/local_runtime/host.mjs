@@ -1,0 +1,151 @@
+// The process that runs workerd through miniflare. Python starts it and speaks JSON lines with it: one configuration or command a
+// line on stdin, one event a line on stdout. It ends when its stdin does, so that nothing is left behind when Python dies.
+
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { SnapshotFolder } from "./snapshots.mjs";
+import { CONTROL, DIRECT, minimalOptions, serviceNames, toMiniflareOptions, workerNames } from "./options.mjs";
+
+// miniflare lies in the project's node_modules, not beside this file.
+const { Log, LogLevel, Miniflare } = createRequire(process.argv[2])("miniflare");
+
+let miniflare;
+
+function emit(event, fields = {}) {
+  process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
+}
+
+/** miniflare's own lines, as events: what it says about itself is of interest only when something is wrong. */
+class EventLog extends Log {
+  constructor() {
+    super(LogLevel.WARN);
+  }
+  log(message) {
+    emit("log", { level: "warn", message: String(message) });
+  }
+}
+
+function sharedOptions(config, onLog) {
+  return {
+    host: config.host,
+    port: 0, // miniflare's own entry is not used: the sockets below lead to the Workers without it
+    log: new EventLog(),
+    handleStructuredLogs: ({ level, message }) => onLog({ level, message }),
+    logRequests: false,
+    cf: false, // else miniflare asks the internet for a sample of `request.cf`
+    // KV and the other stores are written there; without it they live in memory.
+    ...(config.state === null ? {} : { defaultPersistRoot: config.state }),
+  };
+}
+
+/** Start Python in each isolate, or throw with its traceback. */
+async function bootAll(instance, config) {
+  await Promise.all(
+    workerNames(config).map(async (name) => {
+      const { error } = await (await ask(instance, config, name, "boot")).json();
+      if (error !== undefined) throw new BootError(error);
+    }),
+  );
+}
+
+class BootError extends Error {}
+
+async function ask(instance, { token }, name, action) {
+  const url = await instance.unsafeGetDirectURL(name, CONTROL);
+  const headers = { Authorization: `Bearer ${token}` };
+  return await fetch(url, { method: "POST", headers, body: JSON.stringify({ action }) });
+}
+
+async function urlsOf(instance, config) {
+  const all = (names, entrypoint) =>
+    Promise.all(names.map(async (name) => String(await instance.unsafeGetDirectURL(name, entrypoint)).replace(/\/$/, "")));
+  const services = serviceNames(config);
+  const serviceUrls = await all(Object.values(services), "default");
+  return {
+    urls: await all(config.front ? ["front", ...workerNames(config).slice(1)] : workerNames(config), "default"),
+    directUrls: await all(workerNames(config), DIRECT),
+    controlUrls: await all(workerNames(config), CONTROL),
+    serviceUrls: Object.fromEntries(Object.keys(services).map((binding, index) => [binding, serviceUrls[index]])),
+  };
+}
+
+/**
+ * Return the configuration with the name of the file that holds the heap of a started interpreter. The file is made once for each
+ * release of Pyodide and of this code. A start without it works too, only more slowly, so a failure is no more than a line in the log.
+ */
+async function withSnapshot(config) {
+  const folder = await SnapshotFolder.open(config);
+  if (!config.usesSnapshot) return { ...config, snapshot: null };
+  if (folder.has()) return { ...config, snapshot: folder.name };
+  const maker = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await minimalOptions(config)) });
+  try {
+    await maker.ready;
+    await folder.write(await takeSnapshot(maker, config));
+    return { ...config, snapshot: folder.name };
+  } catch (error) {
+    emit("log", { level: "warn", message: `no snapshot of Python was made, so it starts slowly: ${error.message}` });
+    return { ...config, snapshot: null };
+  } finally {
+    await maker.dispose();
+  }
+}
+
+async function takeSnapshot(instance, config) {
+  const response = await ask(instance, config, config.worker.name, "snapshot");
+  if (!response.ok) throw new Error((await response.json()).error);
+  return Buffer.from(await response.arrayBuffer());
+}
+
+async function boot(config) {
+  await bootAll(miniflare, config);
+  emit("ready", await urlsOf(miniflare, config));
+}
+
+async function start(given) {
+  const config = await withSnapshot(given);
+  miniflare = new Miniflare({ ...sharedOptions(config, (line) => emit("log", line)), ...(await toMiniflareOptions(config)) });
+  await miniflare.ready;
+  await boot(config);
+}
+
+/** Try the new sources in a runtime of their own first: until they start, the old ones go on serving. */
+async function reload(given) {
+  const config = await withSnapshot(given);
+  const trial = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await minimalOptions(config)) });
+  try {
+    await trial.ready;
+    await bootAll(trial, { ...config, isolates: 1 });
+  } finally {
+    await trial.dispose();
+  }
+  await miniflare.setOptions({ ...sharedOptions(config, (line) => emit("log", line)), ...(await toMiniflareOptions(config)) });
+  await boot(config);
+}
+
+async function attempt(action) {
+  try {
+    await action();
+  } catch (error) {
+    emit("failed", { kind: error instanceof BootError ? "import" : "runtime", message: error.message, stack: error.stack });
+  }
+}
+
+let stopping = false;
+
+async function stop() {
+  if (stopping) return;
+  stopping = true;
+  await miniflare?.dispose().catch(() => {});
+  process.exit(0);
+}
+
+process.on("SIGTERM", stop);
+process.on("SIGINT", () => {}); // Ctrl-C is for the command, which then closes our stdin
+
+let work = Promise.resolve();
+createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const { command, config } = JSON.parse(line);
+    work = work.then(() => attempt(() => (command === "start" ? start(config) : reload(config))));
+  })
+  .on("close", stop);

@@ -1,0 +1,194 @@
+// Turns the configuration that Python made out of wrangler.toml into miniflare's options.
+
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const CONTROL = "Control";
+export const DIRECT = "Direct";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+
+// Pyodide takes workerd for Node.js where Node's compatibility is on, and does not boot.
+const HOST_FLAGS = ["no_nodejs_compat", "no_nodejs_compat_v2"];
+
+// True in production at the dates this project supports; the SDK reads them from `_cloudflare_compat_flags`.
+const PYTHON_FLAGS = [
+  "python_workers",
+  "python_workers_20250116",
+  "python_workers_314",
+  "python_no_global_handlers",
+  "python_workers_force_new_vendor_path",
+  "enable_python_external_sdk",
+  "python_process_pth_files",
+  "python_request_headers_preserve_commas",
+  "python_check_rng_state",
+  "python_dedicated_snapshot",
+  "python_workflows",
+  "python_workflows_implicit_dependencies",
+];
+
+// What the SDK imports of the standard library, and nearly every Worker with it: they are part of the snapshot.
+const PRELOADED = [
+  "asyncio",
+  "dataclasses",
+  "encodings.utf_8_sig",
+  "hashlib",
+  "hmac",
+  "http.client",
+  "importlib.metadata",
+  "inspect",
+  "json",
+  "logging",
+  "pyodide.http",
+  "random",
+  "site",
+  "traceback",
+  "typing",
+  "uuid",
+];
+
+/** The names of the Python Workers: one isolate each, all with the same code and bindings. */
+export function workerNames({ worker, isolates }) {
+  return Array.from({ length: isolates }, (_, index) => (index === 0 ? worker.name : `${worker.name}-${index + 1}`));
+}
+
+/** Binding name → Worker name of the services beside the Python Worker. */
+export function serviceNames({ services }) {
+  return Object.fromEntries(Object.keys(services).map((binding) => [binding, `service-${binding.toLowerCase()}`]));
+}
+
+/** Everything: the Python Worker (once an isolate), its services, and where asked for the front that logs requests. */
+export async function toMiniflareOptions(config) {
+  const python = await pythonWorkers(config);
+  const services = await Promise.all(
+    Object.entries(serviceNames(config)).map(([binding, name]) => serviceWorker(name, config.services[binding], config)),
+  );
+  const [first, ...others] = python;
+  if (!config.front) return { workers: [listening(first, config), ...others.map(listeningAnywhere), ...services] };
+  const front = listening(await frontWorker(config), config);
+  return { workers: [listeningAnywhere(first), ...others.map(listeningAnywhere), ...services, front] };
+}
+
+/** Only what an import of the main module needs: for trying changed sources, and for making a snapshot. */
+export async function minimalOptions(config) {
+  const alone = { ...config, isolates: 1, services: {}, worker: { ...config.worker, assets: null } };
+  const [python] = await pythonWorkers(alone);
+  return { workers: [python] };
+}
+
+function listening(worker, { host, port }) {
+  return { ...worker, unsafeDirectSockets: [...(worker.unsafeDirectSockets ?? []), { host, port }] };
+}
+
+function listeningAnywhere(worker) {
+  return { ...worker, unsafeDirectSockets: [...(worker.unsafeDirectSockets ?? []), { host: "127.0.0.1", port: 0 }] };
+}
+
+async function pythonWorkers(config) {
+  const { worker } = config;
+  const modules = await pythonModules(config);
+  const services = serviceNames(config);
+  const bindings = {
+    ...worker.variables,
+    VINEXT_HOST: {
+      token: config.token,
+      mainModule: worker.mainModule,
+      checkTopLevel: config.checkTopLevel,
+      countsLines: config.countsLines,
+      preloaded: PRELOADED,
+      snapshot: config.snapshot ?? null,
+      lockFileInfo: JSON.parse(await readFile(path.join(config.pyodide, "pyodide-lock.json"), "utf8")).info,
+      faults: config.faults,
+      compatibilityFlags: Object.fromEntries([...PYTHON_FLAGS, ...worker.compatibilityFlags].map((flag) => [flag, true])),
+    },
+  };
+  return workerNames(config).map((name) => ({
+    name,
+    modules,
+    modulesRoot: "/",
+    compatibilityDate: worker.compatibilityDate,
+    compatibilityFlags: [...worker.compatibilityFlags.filter((flag) => !flag.includes("python")), ...HOST_FLAGS],
+    bindings,
+    unsafeEvalBinding: "VINEXT_HOST_EVAL",
+    kvNamespaces: worker.kvNamespaces,
+    serviceBindings: {
+      ...services,
+      // As files, not as modules: encoding tens of megabytes for workerd's configuration takes a second.
+      VINEXT_HOST_PYODIDE: { disk: { path: config.pyodide } },
+      VINEXT_HOST_CACHE: { disk: { path: config.cache } },
+    },
+    ...(worker.images === null ? {} : { images: { binding: worker.images } }),
+    // A service of that name replaces the assets, so that a test can make them fail.
+    ...(worker.assets === null || services[worker.assets.binding] !== undefined ? {} : { assets: worker.assets }),
+    unsafeDirectSockets: [
+      { host: "127.0.0.1", port: 0, entrypoint: DIRECT },
+      { host: "127.0.0.1", port: 0, entrypoint: CONTROL },
+    ],
+  }));
+}
+
+const OWN = ["worker.mjs", "control.mjs", "entropy.py", "host.py", "lines.py"];
+
+/** The files of this folder that run inside the Worker. */
+export const OWN_MODULES = [...OWN.map((name) => path.join(HERE, name)), fileURLToPath(import.meta.url)];
+
+async function pythonModules({ pyodide, worker }) {
+  const read = (type, name, file) => readFile(file).then((contents) => ({ type, path: `/${name}`, contents }));
+  return await Promise.all([
+    ...OWN.map((name) => read(name.endsWith(".py") ? "Text" : "ESModule", name, path.join(HERE, name))),
+    read("ESModule", "pyodide.mjs", path.join(pyodide, "pyodide.mjs")),
+    read("ESModule", "pyodide.asm.mjs", path.join(pyodide, "pyodide.asm.mjs")),
+    ...mountedFiles(worker.files),
+    // The SDK imports these by name, with `doAnImport`.
+    ...worker.scripts.map(([name, file]) => read("ESModule", name, file)),
+  ]);
+}
+
+/** The project's files as two modules, an index and their bytes: they are written into Pyodide's file system when it starts. */
+function mountedFiles(files) {
+  const read = Promise.all(files.map(async ([name, file]) => [name, await readFile(file)]));
+  return [
+    read.then((entries) => {
+      const index = JSON.stringify(entries.map(([name, contents]) => [name, contents.length]));
+      return { type: "ESModule", path: "/files.mjs", contents: `export default ${index};` };
+    }),
+    read.then((entries) => ({ type: "Data", path: "/files.bin", contents: Buffer.concat(entries.map(([, contents]) => contents)) })),
+  ];
+}
+
+async function serviceWorker(name, service, config) {
+  const common = {
+    name,
+    compatibilityDate: service.compatibilityDate ?? config.worker.compatibilityDate,
+    compatibilityFlags: service.compatibilityFlags ?? [],
+    bindings: service.variables ?? {},
+    kvNamespaces: service.kvNamespaces ?? {},
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+  };
+  if (service.script !== undefined) {
+    return { ...common, modules: [{ type: "ESModule", path: "/service.mjs", contents: service.script }], modulesRoot: "/" };
+  }
+  const modules = await Promise.all(
+    service.modules.map(async ([type, file]) => ({ type, path: file, contents: await readFile(file) })),
+  );
+  return {
+    ...common,
+    modules,
+    modulesRoot: service.root,
+    serviceBindings: Object.fromEntries((service.selfBindings ?? []).map((binding) => [binding, name])),
+    durableObjects: service.durableObjects ?? {},
+    ...(service.images === undefined ? {} : { images: { binding: service.images } }),
+    ...(service.assets === undefined ? {} : { assets: service.assets }),
+  };
+}
+
+async function frontWorker({ worker }) {
+  return {
+    name: "front",
+    compatibilityDate: worker.compatibilityDate,
+    modules: [{ type: "ESModule", path: "/front.mjs", contents: await readFile(path.join(HERE, "front.mjs")) }],
+    modulesRoot: "/",
+    serviceBindings: { NEXT: worker.name },
+  };
+}

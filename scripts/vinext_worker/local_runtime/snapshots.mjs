@@ -1,0 +1,35 @@
+// The heap of a started interpreter, as a file in a folder that several runtimes share. It saves time and nothing else depends on it.
+
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { OWN_MODULES } from "./options.mjs";
+
+export class SnapshotFolder {
+  constructor(folder, name) {
+    this.folder = folder;
+    this.name = name;
+  }
+
+  /** The name stands for a release of Pyodide and of this code: the snapshot of any other is useless. */
+  static async open({ cache, pyodide }) {
+    await mkdir(cache, { recursive: true });
+    const hash = createHash("sha256");
+    for (const file of [path.join(pyodide, "package.json"), ...OWN_MODULES]) hash.update(await readFile(file));
+    return new SnapshotFolder(cache, `python-${hash.digest("hex").slice(0, 16)}.snapshot`);
+  }
+
+  has() {
+    return existsSync(path.join(this.folder, this.name));
+  }
+
+  /** Write the snapshot while others may be reading it: it gets its name when it is complete. Remove those of other releases. */
+  async write(contents) {
+    const file = path.join(this.folder, this.name);
+    await writeFile(`${file}.${process.pid}`, contents);
+    await rename(`${file}.${process.pid}`, file);
+    const useless = (await readdir(this.folder)).filter((name) => name.endsWith(".snapshot") && name !== this.name);
+    await Promise.all(useless.map((name) => rm(path.join(this.folder, name), { force: true })));
+  }
+}

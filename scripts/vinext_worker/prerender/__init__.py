@@ -1,0 +1,1 @@
+"""Rendering a Python site's pages ahead of time, in the local runtime."""

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vinext_worker.checkout import Checkout
+from vinext_worker.errors import UserError
+from vinext_worker.prerender.run import prerender_site
+from vinext_worker.sites.python_packages import install_python_packages
+from vinext_worker.sites.python_project import PythonProject
+from vinext_worker.terminal.output import Output, json_option
+
+if TYPE_CHECKING:
+    from vinext_worker.prerender.run import PrerenderReport
+
+CONCURRENCY = 8
+
+
+@click.command
+@click.argument("site", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--paths",
+    "paths_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A file with one path per line.  [default: the site's static_paths()]",
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1, 64), default=CONCURRENCY, show_default=True, help="Pages rendered at a time."
+)
+@json_option
+def prerender(*, site: Path, paths_file: Path | None, concurrency: int, as_json: bool) -> None:
+    """Render the pages of a Python site in the local runtime, and write them as a build.
+
+    SITE has a wrangler.toml whose `main` is a Python module. The command writes the build to SITE's folder dist, where copy,
+    populate and deploy find it. It skips pages that the cache would not keep, and lists them with the reasons. It exits with 1
+    if a page failed.
+
+    \b
+    Examples:
+      vinext-worker prerender examples/starlette
+      vinext-worker prerender . --paths paths.txt --json
+    """  # noqa: D301 - \b is click's
+    output = Output(as_json)
+    python_project = require_python_project(site)
+    report = run_prerender(python_project, Checkout.find(), output, paths_file, concurrency)
+    show_prerender(report, output)
+    if report.failed:
+        raise SystemExit(1)
+
+
+def require_python_project(folder: Path) -> PythonProject:
+    """Return the Python site in a folder; raise UserError if there is none."""
+    project = PythonProject.find(folder.resolve())
+    if project is None:
+        raise UserError(f"{folder} is no Python site: it has no wrangler.toml that names a Python module as main")
+    return project
+
+
+def run_prerender(  # noqa: PLR0913 - the parameters of a run
+    project: PythonProject,
+    checkout: Checkout,
+    output: Output,
+    paths_file: Path | None = None,
+    concurrency: int = CONCURRENCY,
+    *,
+    may_be_empty: bool = False,
+) -> PrerenderReport:
+    """Install the site's packages, render its pages, and show progress."""
+    install_python_packages(project, checkout, output.console)
+    paths = None if paths_file is None else _read_paths(paths_file)
+    with output.progress("pages") as progress:
+        task = progress.add_task("pre-rendering", total=None if paths is None else len(paths), rate=0)
+        return prerender_site(
+            project,
+            checkout,
+            paths=paths,
+            concurrency=concurrency,
+            on_page=lambda _path: progress.advance(task),
+            may_be_empty=may_be_empty,
+        )
+
+
+def show_prerender(report: PrerenderReport, output: Output) -> None:
+    """Show the result."""
+    output.document(
+        {
+            "build_id": report.build_id,
+            "rendered": report.rendered,
+            "skipped": [{"path": path, "reason": reason} for path, reason in report.skipped],
+            "failed": [{"path": path, "reason": reason} for path, reason in report.failed],
+        }
+    )
+    output.line(f"build {report.build_id}: {report.rendered} pages rendered")
+    output.reasons("skipped", list(report.skipped), len(report.skipped), "yellow")
+    output.reasons("failed", list(report.failed), len(report.failed), "red")
+
+
+def _read_paths(file: Path) -> list[str]:
+    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+    paths = [line for line in lines if line and not line.startswith("#")]
+    wrong = next((path for path in paths if not path.startswith("/")), None)
+    if wrong is not None:
+        raise UserError(f"{file}: {wrong!r} is no path; write a path that begins with /, or a comment that begins with #")
+    return paths

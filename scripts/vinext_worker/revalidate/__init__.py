@@ -1,0 +1,1 @@
+"""Invalidating pages of the deployed app."""

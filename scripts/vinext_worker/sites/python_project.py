@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.errors import ConfigurationError, UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REQUIREMENTS = "requirements.txt"
+CONFIGURATION_NAMES = ("wrangler.toml", "wrangler.jsonc", "wrangler.json")
+
+
+@dataclass(frozen=True)
+class PythonProject:
+    """A site whose pages Python renders in the same Worker: its wrangler configuration has a Python module as `main`."""
+
+    root: Path
+    config: WranglerConfig
+
+    @classmethod
+    def find(cls, root: Path) -> PythonProject | None:
+        """Return the Python site in a folder, None if there is none; raise ConfigurationError if its configuration is wrong."""
+        path = next((path for name in CONFIGURATION_NAMES if (path := root / name).is_file()), None)
+        if path is None:
+            return None
+        config = WranglerConfig.read(path)
+        if config.main is None or config.main.suffix != ".py":
+            return None
+        if not config.main.is_file():
+            raise ConfigurationError(f"{path}: main ({config.main}) does not exist; name the site's entry module")
+        if config.main.parent == root:
+            raise ConfigurationError(f"{path}: main must be in a folder of its own, such as src/, because its folder is uploaded")
+        return cls(root, config)
+
+    @property
+    def sources(self) -> Path:
+        """The folder of `main`, whose Python files are all uploaded."""
+        assert self.config.main is not None  # noqa: S101 - `find` has checked it
+        return self.config.main.parent
+
+    @property
+    def packages(self) -> Path:
+        """The folder of packages, which is uploaded with the site."""
+        return self.root / "python_modules"
+
+    @property
+    def requirements(self) -> Path:
+        """The list of packages that the site needs besides the Worker itself."""
+        return self.root / REQUIREMENTS
+
+    @property
+    def build_directory(self) -> Path:
+        """The folder to which pre-rendering writes the manifest and the artifacts, as in a vinext app."""
+        return self.root / "dist" / "server"
+
+    @property
+    def static_files(self) -> Path:
+        """The folder of files that are served as they are."""
+        return self.root / "public"
+
+    def require_own_names(self, worker_names: frozenset[str]) -> None:
+        """Raise UserError if a module of the site has a name of the Worker's: the Worker's module would be imported instead."""
+        for path in sorted(self.sources.iterdir()):
+            name = path.stem if path.suffix == ".py" else path.name
+            if name in worker_names:
+                raise UserError(f"{path} is hidden by the Worker's own package {name}; rename it")

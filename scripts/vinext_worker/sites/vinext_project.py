@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vinext_worker.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_BUILDS = re.compile(r"\b(?:vinext|vite)\s+build\b")
+_FOREIGN_LOCKS = {"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lock": "bun", "bun.lockb": "bun"}
+
+
+@dataclass(frozen=True)
+class VinextProject:
+    """A vinext app as its package.json describes it: its packages and the command that builds it."""
+
+    root: Path
+    scripts: dict[str, str]
+    linked_folders: tuple[Path, ...]
+    """The `file:` dependencies: folders elsewhere that belong to the site's sources."""
+
+    @classmethod
+    def read(cls, root: Path) -> VinextProject:
+        """Read `root`/package.json; raise UserError if the folder holds no vinext app."""
+        path = root / "package.json"
+        try:
+            package: dict[str, Any] = json.loads(path.read_bytes())
+            dependencies = {**package.get("devDependencies", {}), **package.get("dependencies", {})}
+            scripts = {str(name): str(command) for name, command in package.get("scripts", {}).items()}
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(f"{root} is no vinext project: it has no package.json; name a vinext app with --site") from None
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            raise UserError(f"{path} cannot be read as a package.json ({error}); fix it") from error
+        if "vinext" not in dependencies:
+            raise UserError(f"{root} is no vinext project: its package.json does not name vinext; name a vinext app with --site")
+        linked = (str(version).removeprefix("file:") for version in dependencies.values() if str(version).startswith("file:"))
+        return cls(root, scripts, tuple(sorted(path for folder in linked if (path := (root / folder).resolve()).is_dir())))
+
+    @property
+    def lock(self) -> Path | None:
+        """npm's lock file, if there is one."""
+        return next((path for name in ("npm-shrinkwrap.json", "package-lock.json") if (path := self.root / name).is_file()), None)
+
+    @property
+    def foreign_package_manager(self) -> str | None:
+        """The package manager other than npm whose lock file the site has; None if it has npm's lock file, or none."""
+        if self.lock is not None:
+            return None
+        return next((manager for name, manager in _FOREIGN_LOCKS.items() if (self.root / name).is_file()), None)
+
+    def installed_version(self) -> str | None:
+        """Return the version of vinext that Node.js finds from here, also further up as in a workspace; None if there is none."""
+        for folder in (self.root, *self.root.parents):
+            manifest = folder / "node_modules" / "vinext" / "package.json"
+            if manifest.is_file():
+                version: str = json.loads(manifest.read_bytes())["version"]
+                return version
+        return None
+
+    def build_command(self) -> tuple[str, ...]:
+        """Return npm's arguments for building the site with pre-rendering.
+
+        They name the app's own script if it runs `vinext build` or `vite build`: `build:vinext`, which `vinext init` writes, or
+        else `build`. If there is no such script, they name the tool itself. vinext pre-renders before 1.0 if it is given
+        `--prerender-all`, and from 1.0 on if its configuration says so.
+        """
+        before_1_0 = (self.installed_version() or "").startswith("0.")
+        for name in ("build:vinext", "build"):
+            command = self.scripts.get(name, "")
+            if _BUILDS.search(command):
+                flags = ("--", "--prerender-all") if before_1_0 and "--prerender-all" not in command else ()
+                return ("run", name, *flags)
+        return (
+            ("exec", "--no", "--", "vinext", "build", "--prerender-all")
+            if before_1_0
+            else ("exec", "--no", "--", "vite", "build")
+        )

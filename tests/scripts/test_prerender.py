@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from vinext_worker.errors import UserError
+from vinext_worker.main import cli
+from vinext_worker.prerender import command as prerender_command
+from vinext_worker.prerender.run import PrerenderReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WRANGLER = 'name = "a"\nmain = "src/entry.py"\ncompatibility_date = "2026-10-01"\n'
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "entry.py").write_text("")
+    (tmp_path / "wrangler.toml").write_text(WRANGLER)
+    return tmp_path
+
+
+def test_pages_that_failed_end_it_with_1(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = PrerenderReport("b1", 2, (("/a", "no period"),), (("/b", "status 500"),))
+    monkeypatch.setattr(prerender_command, "run_prerender", lambda *_: report)
+    done = CliRunner().invoke(cli, ["prerender", str(site)])
+    assert done.exit_code == 1
+    assert [line.strip() for line in done.output.splitlines()] == [
+        "build b1: 2 pages rendered",
+        "skipped: 1",
+        "/a: no period",
+        "failed: 1",
+        "/b: status 500",
+    ]
+    document = json.loads(CliRunner().invoke(cli, ["prerender", str(site), "--json"]).stdout)
+    assert document["failed"] == [{"path": "/b", "reason": "status 500"}]
+
+
+def test_a_file_with_a_line_that_is_no_path_is_refused(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prerender_command, "install_python_packages", lambda *_: None)
+    (site / "paths.txt").write_text("/a\nb\n")
+    done = CliRunner().invoke(cli, ["prerender", str(site), "--paths", str(site / "paths.txt")])
+    assert isinstance(done.exception, UserError)
+    assert "'b' is no path" in str(done.exception)

@@ -1,0 +1,94 @@
+"""The deployed Worker's own endpoints: the token, and every kind of answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.fakes.deployments import FakeDeployment
+from werkzeug import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_httpserver import HTTPServer
+    from tests.fakes.deployments import CommandLine, Said
+
+TOKEN = "secret-of-the-worker"
+
+
+@pytest.fixture
+def populate(tmp_path: Path, command_line: CommandLine, impatient: None) -> Callable[[str], Said]:
+    """Populate a build of one page through the Worker at a URL."""
+    command_line.set({"VINEXT_ADMIN_TOKEN": TOKEN})
+    deployment = FakeDeployment.of_pages(tmp_path, {"/a": b"<p>"})
+    return lambda url: command_line.run("populate", "--config", deployment.config, "--into", "worker", "--url", url)
+
+
+@pytest.fixture
+def revalidate(command_line: CommandLine, impatient: None) -> Callable[[str], Said]:
+    command_line.set({"VINEXT_ADMIN_TOKEN": TOKEN})
+    return lambda url: command_line.run("revalidate", url, "--tag", "a")
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        pytest.param(302, "look at its log", id="a redirect"),
+        pytest.param(401, "VINEXT_ADMIN_TOKEN is not the Worker's token", id="a wrong token"),
+        pytest.param(404, "wrangler secret put VINEXT_ADMIN_TOKEN", id="no such endpoint"),
+        pytest.param(419, "look at its log", id="a status that is not registered"),
+        pytest.param(799, "failed 4 times: status 799", id="a status of no class"),
+    ],
+)
+@pytest.mark.parametrize("command", ["populate", "revalidate"])
+def test_a_refusal_is_one_line_with_the_status_and_what_to_do(
+    request: pytest.FixtureRequest, httpserver: HTTPServer, command: str, status: int, advice: str
+) -> None:
+    httpserver.expect_request(f"/__vinext/{'seed' if command == 'populate' else command}").respond_with_data(
+        f"no, {TOKEN}", status=status
+    )
+    said = request.getfixturevalue(command)(httpserver.url_for(""))
+    assert (said.status, len(said.err.strip().splitlines())) == (1, 1)
+    assert f"status {status}" in said.err
+    assert advice in said.err
+    assert TOKEN not in said.err
+
+
+@pytest.mark.parametrize("status", [429, 500, 520, 599])
+def test_a_failure_of_the_server_is_tried_again_whether_its_status_is_registered_or_not(
+    httpserver: HTTPServer, populate: Callable[[str], Said], status: int
+) -> None:
+    httpserver.expect_ordered_request("/__vinext/seed").respond_with_data("not now", status=status)
+    httpserver.expect_ordered_request("/__vinext/seed").respond_with_json({"refused": []})
+    said = populate(httpserver.url_for(""))
+    assert said.status == 0, said.err
+    assert len(httpserver.log) == 2
+
+
+def test_a_server_that_goes_on_failing_is_one_line(httpserver: HTTPServer, populate: Callable[[str], Said]) -> None:
+    httpserver.expect_request("/__vinext/seed").respond_with_handler(lambda _: Response("down", status=520))
+    said = populate(httpserver.url_for(""))
+    assert (said.status, len(said.err.strip().splitlines())) == (1, 1)
+    assert "failed 4 times: status 520 down" in said.err
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        pytest.param("example.com", "is not the URL of a Worker", id="no URL"),
+        pytest.param("http://example.com", "unencrypted", id="no encryption"),
+    ],
+)
+def test_the_token_is_sent_nowhere_it_could_be_read(url: str, message: str, command_line: CommandLine) -> None:
+    command_line.set({"VINEXT_ADMIN_TOKEN": TOKEN})
+    said = command_line.run("revalidate", url, "--tag", "a")
+    assert (said.status, message in said.err) == (1, True)
+    assert TOKEN not in said.err
+
+
+def test_without_a_token_revalidate_says_what_to_do(command_line: CommandLine) -> None:
+    said = command_line.run("revalidate", "https://example.com", "--tag", "a")
+    assert (said.status, "wrangler secret put VINEXT_ADMIN_TOKEN" in said.err) == (1, True)
+    assert command_line.run("revalidate", "https://example.com").status == 2

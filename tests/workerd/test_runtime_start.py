@@ -1,0 +1,162 @@
+"""The start of the local runtime: its snapshot of Python, and what it says about a source that does not import."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from vinext_worker.checkout import Checkout
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.errors import ImportFailedError
+from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
+
+ENTRY = """
+from dataclasses import dataclass
+from html import escape
+
+from workers import Response, WorkerEntrypoint
+
+from words import word
+
+@dataclass
+class Text:
+    text: str
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return Response(escape(Text(word()).text))
+"""
+
+WORDS = """
+def word():
+    return "one"
+
+def fail():
+    raise ValueError("as asked for")
+"""
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout with a snapshot of its own."""
+    root = tmp_path_factory.mktemp("tools")
+    real = Checkout.find()
+    (root / "node_modules").symlink_to(real.node_modules)
+    (root / "python_modules").symlink_to(real.root / "python_modules")
+    return Checkout(root)
+
+
+class Site:
+    """A project whose sources change between starts."""
+
+    def __init__(self, folder: Path, tools: Checkout) -> None:
+        shutil.copytree(FIXTURE, folder)
+        self.folder = folder
+        self.tools = tools
+        self.write("entry", ENTRY)
+        self.write("words", WORDS)
+
+    def write(self, name: str, source: str) -> None:
+        (self.folder / "src" / f"{name}.py").write_text(source)
+
+    def runtime(self, **changes: object) -> LocalRuntime:
+        config = WranglerConfig.read(self.folder / "wrangler.toml")
+        return LocalRuntime(RuntimeOptions(config=config, checkout=self.tools, **changes))  # type: ignore[arg-type]
+
+    def start_and_stop(self, **changes: object) -> str:
+        """Return what a start serves."""
+        with self.runtime(**changes) as runtime:
+            return answer(runtime)
+
+    def snapshots(self) -> list[Path]:
+        return sorted((self.tools.local / "cache").glob("*.snapshot*"))
+
+
+def answer(runtime: LocalRuntime) -> str:
+    return httpx.get(runtime.url, trust_env=False).text
+
+
+@pytest.fixture
+def site(tmp_path: Path, tools: Checkout) -> Site:
+    return Site(tmp_path / "site", tools)
+
+
+def test_without_a_snapshot_none_is_made(site: Site) -> None:
+    before = site.snapshots()
+    assert site.start_and_stop(snapshot=False) == "one"
+    assert site.snapshots() == before
+
+
+def test_a_changed_source_is_what_the_next_start_serves(site: Site) -> None:
+    assert site.start_and_stop() == "one"
+    site.write("words", WORDS.replace("one", "two"))
+    assert site.start_and_stop() == "two"
+
+
+def test_runtimes_that_start_at_once_share_one_snapshot(site: Site) -> None:
+    for file in site.snapshots():
+        file.unlink()
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(lambda _: site.start_and_stop(), range(2))) == ["one", "one"]
+    assert [file.suffix for file in site.snapshots()] == [".snapshot"]
+
+
+def test_the_snapshot_of_another_release_is_removed(site: Site) -> None:
+    site.start_and_stop()
+    [snapshot] = site.snapshots()
+    snapshot.rename(snapshot.with_name("python-old.snapshot"))
+    assert site.start_and_stop() == "one"
+    assert site.snapshots() == [snapshot]
+
+
+def test_a_traceback_names_the_lines_of_the_projects_modules(site: Site) -> None:
+    site.write("entry", "from words import fail\n\nfail()\n")
+    with pytest.raises(ImportFailedError) as failure:
+        site.runtime().start()
+    assert str(failure.value).splitlines() == [
+        "Traceback (most recent call last):",
+        '  File "src/entry.py", line 3, in <module>',
+        "    fail()",
+        "    ~~~~^^",
+        '  File "src/words.py", line 6, in fail',
+        '    raise ValueError("as asked for")',
+        "ValueError: as asked for",
+    ]
+
+
+def test_a_source_that_is_not_python_is_named_with_its_line_and_nothing_of_the_runtime(site: Site) -> None:
+    site.write("words", "def word():\n    return = 1\n")
+    with pytest.raises(ImportFailedError) as failure:
+        site.runtime().start()
+    assert str(failure.value).splitlines() == [
+        "Traceback (most recent call last):",
+        '  File "src/entry.py", line 7, in <module>',
+        "    from words import word",
+        '  File "src/words.py", line 2',
+        "    return = 1",
+        "           ^",
+        "SyntaxError: invalid syntax",
+    ]
+
+
+def test_a_module_that_fails_in_a_request_is_named_without_the_runtimes_frames(site: Site) -> None:
+    site.write("late", "def word():\n    return = 1\n")
+    site.write("entry", ENTRY.replace("        return", "        import late\n        return"))
+    with site.runtime() as runtime:
+        assert httpx.get(runtime.url, trust_env=False).status_code == 500
+        line = runtime.wait_for_log("SyntaxError")
+    assert line.message.splitlines() == [
+        "Traceback (most recent call last):",
+        '  File "src/entry.py", line 15, in fetch',
+        "    import late",
+        '  File "src/late.py", line 2',
+        "    return = 1",
+        "           ^",
+        "SyntaxError: invalid syntax",
+    ]
