@@ -86,8 +86,8 @@ function faulty(name, binding) {
 }
 
 /** Return the result of a KV read, but with a value that breaks off after its first bytes. */
-async function broken(found) {
-  const { value, metadata } = await found;
+async function broken(read) {
+  const { value, metadata } = await read;
   const reader = value.getReader();
   const first = await reader.read();
   await reader.cancel();
