@@ -47,8 +47,7 @@ import gc
 import json
 
 import js
-from edge.application import Application
-from edge.entrypoint import Default  # noqa: F401
+from edge.app import Application, Default  # noqa: F401
 from pyodide.ffi import JsProxy
 
 answer = Application.answer

@@ -27,11 +27,11 @@ ACCOUNT = "a" * 32
 NAMESPACE = "b" * 32
 ZONE = "c" * 32
 
-_MOST_BODY_BYTES = 100 * 1000 * 1000
-_MOST_PAIRS = 10_000
-_MOST_KEY_BYTES = 512
-_MOST_METADATA_BYTES = 1024
-_MOST_VALUE_BYTES = 25 * 1024 * 1024
+_MAX_BODY_BYTES = 100 * 1000 * 1000
+_MAX_PAIRS = 10_000
+_MAX_KEY_BYTES = 512
+_MAX_METADATA_BYTES = 1024
+_MAX_VALUE_BYTES = 25 * 1024 * 1024
 _PAIR_FIELDS = {"key", "value", "expiration", "expiration_ttl", "metadata", "base64"}
 
 
@@ -90,7 +90,7 @@ class FakeCloudflare:
     """Method, path with query, and when."""
     faults: list[Fault | None] = field(default_factory=list)
     """For the next requests to KV, one each; None: no fault."""
-    most_at_once: int = 0
+    max_at_once: int = 0
 
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
@@ -135,7 +135,7 @@ class FakeCloudflare:
         if authorization != f"Bearer {TOKEN}":
             # As careless as a server can be.
             raise _RefusalError(401, 10000, f"Authentication error for {authorization}")
-        if len(body) > _MOST_BODY_BYTES:
+        if len(body) > _MAX_BODY_BYTES:
             raise _RefusalError(413, 10011, "request too large")
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
@@ -163,7 +163,7 @@ class FakeCloudflare:
                 return 200, self._put_bulk(body, fault)
             case "POST", ["bulk", "delete"]:
                 keys = json.loads(body)
-                if not 0 < len(keys) <= _MOST_PAIRS:
+                if not 0 < len(keys) <= _MAX_PAIRS:
                     raise _RefusalError(400, 10029, "too many keys")
                 for key in keys:
                     self.stored.pop(key, None)
@@ -187,8 +187,8 @@ class FakeCloudflare:
             raise _RefusalError(400, 10012, f"could not parse the body: {error}") from error
         if not isinstance(pairs, list) or not pairs:
             raise _RefusalError(400, 10012, "the body must be an array of pairs")
-        if len(pairs) > _MOST_PAIRS:
-            raise _RefusalError(400, 10030, f"more than {_MOST_PAIRS} keys")
+        if len(pairs) > _MAX_PAIRS:
+            raise _RefusalError(400, 10030, f"more than {_MAX_PAIRS} keys")
         checked = [_checked(pair) for pair in pairs]
         failed: set[str] = set()
         if fault is not None and fault.unsuccessful is not None:
@@ -258,7 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
         with fake.lock:
             fake.requests.append((self.command, self.path, time.monotonic()))
             fake._at_once += 1
-            fake.most_at_once = max(fake.most_at_once, fake._at_once)
+            fake.max_at_once = max(fake.max_at_once, fake._at_once)
             is_kv = "/storage/kv/" in self.path or "graphql" in self.path or "/zones" in self.path
             fault = fake.faults.pop(0) if is_kv and fake.faults else None
         try:
@@ -315,18 +315,18 @@ def _checked(pair: Any) -> tuple[str, Stored]:
     key, value = pair.get("key"), pair.get("value")
     if not isinstance(key, str) or key in {"", ".", ".."} or not isinstance(value, str):
         raise _RefusalError(400, 10014, "key or value is missing")
-    if len(key.encode()) > _MOST_KEY_BYTES:
+    if len(key.encode()) > _MAX_KEY_BYTES:
         raise _RefusalError(414, 10014, f"a key of {len(key.encode())} bytes")
     try:
         data = base64.b64decode(value, validate=True) if pair.get("base64") else value.encode()
     except binascii.Error as error:
         raise _RefusalError(400, 10012, "not base64") from error
-    if len(data) > _MOST_VALUE_BYTES:
+    if len(data) > _MAX_VALUE_BYTES:
         raise _RefusalError(413, 10011, f"a value of {len(data)} bytes")
     metadata = pair.get("metadata")
     if (
         metadata is not None
-        and len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > _MOST_METADATA_BYTES
+        and len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > _MAX_METADATA_BYTES
     ):
         raise _RefusalError(413, 10011, "metadata too large")
     ttl = pair.get("expiration_ttl")

@@ -357,7 +357,7 @@ def test_batches_stay_within_the_limits(
     assert command_line.run("populate", "--config", deployment.config, "--again", "--batch-entries", 1000).status == 0
     assert len(cloudflare.bulk_sizes) > 5
     assert max(size for _, size in cloudflare.bulk_sizes) <= 3001
-    assert cloudflare.most_at_once <= 5
+    assert cloudflare.max_at_once <= 5
 
 
 def test_base64_is_used_only_where_it_is_needed(tmp_path: Path, command_line: CommandLine, cloudflare: FakeCloudflare) -> None:

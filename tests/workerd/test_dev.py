@@ -138,7 +138,7 @@ def test_the_command_ends_when_its_runtime_does(served: Served) -> None:
     started = served.descendants()
     os.kill(started[0], signal.SIGKILL)
     assert served.process.wait(10) != 0
-    assert "the local runtime ended by itself" in served.output.read_text()
+    assert "the local runtime ended unexpectedly" in served.output.read_text()
     assert not _alive(started)
 
 

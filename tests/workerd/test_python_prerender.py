@@ -120,7 +120,7 @@ def test_a_later_run_removes_what_is_gone(asgi: Making, report: PrerenderReport)
 
 
 def test_a_site_without_a_list_says_what_to_do(function: Making) -> None:
-    with pytest.raises(UserError, match=r"there is no static_paths\(\) beside the page handler; mend it, or list the paths"):
+    with pytest.raises(UserError, match=r"there is no static_paths\(\) beside the page handler; fix that, or list the paths"):
         function.run()
     report, made = function.run(may_be_empty=True)
     assert (report.rendered, made) == (0, [])

@@ -77,7 +77,7 @@ def deploy(  # noqa: PLR0913 - the command line
       vinext-worker deploy ../shop --skip-build --no-populate-kv
     """  # noqa: D301 - \b is click's
     if environment:
-        # The app's own build reads it.
+        # The app's own build reads the variable.
         os.environ["CLOUDFLARE_ENV"] = environment
     output = Output(as_json)
     python_project = PythonProject.find(site.resolve())

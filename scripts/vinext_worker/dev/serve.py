@@ -36,7 +36,7 @@ def serve(options: RuntimeOptions, console: Console) -> None:
             for changed in sources.changes(lambda: runtime.is_running):
                 _reload(runtime, sources, changed, console)
             if not runtime.is_running:
-                raise UserError(f"the local runtime ended unexpectedly; its last output: {runtime.last_words}")
+                raise UserError(f"the local runtime ended unexpectedly: {runtime.last_words}")
     except KeyboardInterrupt:
         pass
     console.print("Stopped")

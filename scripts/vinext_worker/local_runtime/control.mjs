@@ -1,11 +1,11 @@
-// What the host and the tests can ask of a running Worker, through a socket of its own that needs the host's token.
+// The actions that the host and tests can perform in a running Worker, through a separate socket that needs the host's token.
 
-/** Binding and method, as in `VINEXT_CACHE.get`, to what it does instead: "throw", "hang" or a status for `fetch`. */
+/** A binding's method, such as `VINEXT_CACHE.get`, to its fault: "throw", "hang", "break", or a status for `fetch`. */
 const faults = new Map();
 
 const HANG_MILLISECONDS = 600_000;
 
-/** Answer one request of the host; every answer is JSON, or a value's bytes. */
+/** Answer a request of the host, with JSON or a snapshot's bytes. */
 export async function answerControl(request, { settings, bindings, boot, makeSnapshot, linesThatRan }) {
   if (request.headers.get("Authorization") !== `Bearer ${settings.token}`) return new Response(null, { status: 403 });
   const { action, ...given } = await request.json();
@@ -64,7 +64,7 @@ const actions = {
   },
 };
 
-/** The same bindings, each method of which can be made to fail by `fail`. */
+/** Return the same bindings, but `fail` can make each of their methods fail. */
 export function withFaults(bindings) {
   return Object.fromEntries(
     Object.entries(bindings).map(([name, binding]) => [name, isService(binding) ? faulty(name, binding) : binding]),
@@ -76,7 +76,7 @@ function isService(binding) {
 }
 
 function faulty(name, binding) {
-  // A plain object as the target: a proxy must give back a frozen property as it is, and some of the runtime's are.
+  // A plain object as the target: a proxy must return frozen properties of its target unchanged, and some of workerd's are frozen.
   return new Proxy(Object.create(Object.getPrototypeOf(binding)), {
     get(_target, property) {
       const value = binding[property];
@@ -89,15 +89,15 @@ function faulty(name, binding) {
   });
 }
 
-/** What was found, with a value that breaks off after its first bytes. */
-async function broken(found) {
-  const { value, metadata } = await found;
+/** Return the result of a KV read, but with a value that breaks off after its first bytes. */
+async function broken(read) {
+  const { value, metadata } = await read;
   const reader = value.getReader();
   const first = await reader.read();
   await reader.cancel();
   const start = (controller) => controller.enqueue(first.value.subarray(0, 1000));
   const pull = async (controller) => {
-    await scheduler.wait(20); // so that the first bytes are on their way
+    await scheduler.wait(20); // so that the first bytes are sent before the error
     controller.error(new Error("the value broke off as asked for"));
   };
   return { value: new ReadableStream({ start, pull }), metadata };
@@ -106,7 +106,7 @@ async function broken(found) {
 function act(fault, name, property) {
   if (fault === undefined) return undefined;
   if (typeof fault === "number") return Promise.resolve(new Response("a fault that was asked for", { status: fault }));
-  // The timer counts as input that is waited for; without one workerd sees that nothing can ever come, and ends the request.
+  // The timer counts as pending input. Without it, workerd would notice that no input can ever come, and end the request.
   if (fault === "hang") return new Promise((resolve) => setTimeout(resolve, HANG_MILLISECONDS));
   return Promise.reject(new Error(`${name}.${String(property)} failed as asked for`));
 }

@@ -1,5 +1,5 @@
-// Stands before the Worker and its assets while a person develops, and tells the host about each request. Waiting for the answer is
-// input for workerd, so its clock has moved on when the answer is there; inside the Worker a hit would seem to take no time.
+// Stands in front of the Worker and its assets during development, and reports each request to the host. It can measure the time,
+// because workerd's clock advances with each input, here the answer. Inside the Worker a hit would seem to take no time.
 
 export default {
   async fetch(request, { NEXT }) {

@@ -1,12 +1,12 @@
-// The process that runs workerd through miniflare. Python starts it and speaks JSON lines with it: one configuration or command a
-// line on stdin, one event a line on stdout. It ends when its stdin does, so that nothing is left behind when Python dies.
+// The process that runs workerd through miniflare. Python starts it, and they exchange JSON lines: commands with a configuration on
+// stdin, events on stdout. The process ends when its stdin is closed, so that it does not outlive Python.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { SnapshotFolder } from "./snapshots.mjs";
 import { CONTROL, DIRECT, minimalOptions, serviceNames, toMiniflareOptions, workerNames } from "./options.mjs";
 
-// miniflare lies in the project's node_modules, not beside this file.
+// miniflare is in the checkout's node_modules, not next to this file.
 const { Log, LogLevel, Miniflare } = createRequire(process.argv[2])("miniflare");
 
 let miniflare;
@@ -15,7 +15,7 @@ function emit(event, fields = {}) {
   process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
 }
 
-/** miniflare's own lines, as events: what it says about itself is of interest only when something is wrong. */
+/** Emits miniflare's own warnings and errors as events. */
 class EventLog extends Log {
   constructor() {
     super(LogLevel.WARN);
@@ -28,12 +28,12 @@ class EventLog extends Log {
 function sharedOptions(config, onLog) {
   return {
     host: config.host,
-    port: 0, // miniflare's own entry is not used: the sockets below lead to the Workers without it
+    port: 0, // miniflare's own entry is not used: the Workers have sockets of their own
     log: new EventLog(),
     handleStructuredLogs: ({ level, message }) => onLog({ level, message }),
     logRequests: false,
     cf: false, // else miniflare asks the internet for a sample of `request.cf`
-    // KV and the other stores are written there; without it they live in memory.
+    // The folder of KV and the other stores; without it they are in memory.
     ...(config.state === null ? {} : { defaultPersistRoot: config.state }),
   };
 }
@@ -70,8 +70,8 @@ async function urlsOf(instance, config) {
 }
 
 /**
- * Return the configuration with the name of the file that holds the heap of a started interpreter. The file is made once for each
- * release of Pyodide and of this code. A start without it works too, only more slowly, so a failure is no more than a line in the log.
+ * Return the configuration with the name of the snapshot's file. The snapshot is made once for each release of Pyodide and of this
+ * code. A start without it is only slower, so a failure is no more than a line in the log.
  */
 async function withSnapshot(config) {
   const folder = await SnapshotFolder.open(config);

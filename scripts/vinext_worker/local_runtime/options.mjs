@@ -1,4 +1,4 @@
-// Turns the configuration that Python made out of wrangler.toml into miniflare's options.
+// Translates the configuration that Python read from wrangler.toml into miniflare's options.
 
 import { readFile } from "node:fs/promises";
 import path from "node:path";
@@ -9,7 +9,7 @@ export const DIRECT = "Direct";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 
-// Pyodide takes workerd for Node.js where Node's compatibility is on, and does not boot.
+// With Node's compatibility, Pyodide mistakes workerd for Node.js and does not boot.
 const HOST_FLAGS = ["no_nodejs_compat", "no_nodejs_compat_v2"];
 
 // True in production at the dates this project supports; the SDK reads them from `_cloudflare_compat_flags`.
@@ -28,7 +28,7 @@ const PYTHON_FLAGS = [
   "python_workflows_implicit_dependencies",
 ];
 
-// What the SDK imports of the standard library, and nearly every Worker with it: they are part of the snapshot.
+// The modules of the standard library that the SDK, and so nearly every Worker, imports. They are part of the snapshot.
 const PRELOADED = [
   "asyncio",
   "dataclasses",
@@ -48,17 +48,17 @@ const PRELOADED = [
   "uuid",
 ];
 
-/** The names of the Python Workers: one isolate each, all with the same code and bindings. */
+/** Return the names of the Python Workers: one per isolate, all with the same code and bindings. */
 export function workerNames({ worker, isolates }) {
   return Array.from({ length: isolates }, (_, index) => (index === 0 ? worker.name : `${worker.name}-${index + 1}`));
 }
 
-/** Binding name → Worker name of the services beside the Python Worker. */
+/** Return binding name to Worker name, for the services of the Python Worker. */
 export function serviceNames({ services }) {
   return Object.fromEntries(Object.keys(services).map((binding) => [binding, `service-${binding.toLowerCase()}`]));
 }
 
-/** Everything: the Python Worker (once an isolate), its services, and where asked for the front that logs requests. */
+/** Return all Workers: the Python Worker (one per isolate), its services, and the front that reports requests, if it is wanted. */
 export async function toMiniflareOptions(config) {
   const python = await pythonWorkers(config);
   const services = await Promise.all(
@@ -70,7 +70,7 @@ export async function toMiniflareOptions(config) {
   return { workers: [listeningAnywhere(first), ...others.map(listeningAnywhere), ...services, front] };
 }
 
-/** Only what an import of the main module needs: for trying changed sources, and for making a snapshot. */
+/** Return the minimum that an import of the main module needs: to try changed sources, and to make a snapshot. */
 export async function minimalOptions(config) {
   const alone = { ...config, isolates: 1, services: {}, worker: { ...config.worker, assets: null } };
   const [python] = await pythonWorkers(alone);
@@ -114,12 +114,12 @@ async function pythonWorkers(config) {
     kvNamespaces: worker.kvNamespaces,
     serviceBindings: {
       ...services,
-      // As files, not as modules: encoding tens of megabytes for workerd's configuration takes a second.
+      // As files instead of modules: encoding tens of megabytes for workerd's configuration takes a second.
       VINEXT_HOST_PYODIDE: { disk: { path: config.pyodide } },
       VINEXT_HOST_CACHE: { disk: { path: config.cache } },
     },
     ...(worker.images === null ? {} : { images: { binding: worker.images } }),
-    // A service of that name replaces the assets, so that a test can make them fail.
+    // A service with the binding's name replaces the assets, so that a test can make them fail.
     ...(worker.assets === null || services[worker.assets.binding] !== undefined ? {} : { assets: worker.assets }),
     unsafeDirectSockets: [
       { host: "127.0.0.1", port: 0, entrypoint: DIRECT },
@@ -145,7 +145,7 @@ async function pythonModules({ pyodide, worker }) {
   ]);
 }
 
-/** The project's files as two modules, an index and their bytes: they are written into Pyodide's file system when it starts. */
+/** Return the project's files as two modules, an index and their bytes. They are written to Pyodide's files at the start. */
 function mountedFiles(files) {
   const read = Promise.all(files.map(async ([name, file]) => [name, await readFile(file)]));
   return [

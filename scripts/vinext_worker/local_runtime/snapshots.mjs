@@ -1,4 +1,4 @@
-// The heap of a started interpreter, as a file in a folder that several runtimes share. It saves time and nothing else depends on it.
+// Keeps the snapshot of a started interpreter's heap in a folder that several runtimes share. The snapshot only saves time.
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -12,7 +12,7 @@ export class SnapshotFolder {
     this.name = name;
   }
 
-  /** The name stands for a release of Pyodide and of this code: the snapshot of any other is useless. */
+  /** The file's name stands for a release of Pyodide and of this code: a snapshot of another release cannot be used. */
   static async open({ cache, pyodide }) {
     await mkdir(cache, { recursive: true });
     const hash = createHash("sha256");
@@ -24,12 +24,12 @@ export class SnapshotFolder {
     return existsSync(path.join(this.folder, this.name));
   }
 
-  /** Write the snapshot while others may be reading it: it gets its name when it is complete. Remove those of other releases. */
+  /** Write the snapshot, which gets its name once it is complete, and remove those of other releases. */
   async write(contents) {
     const file = path.join(this.folder, this.name);
     await writeFile(`${file}.${process.pid}`, contents);
     await rename(`${file}.${process.pid}`, file);
-    const useless = (await readdir(this.folder)).filter((name) => name.endsWith(".snapshot") && name !== this.name);
-    await Promise.all(useless.map((name) => rm(path.join(this.folder, name), { force: true })));
+    const outdated = (await readdir(this.folder)).filter((name) => name.endsWith(".snapshot") && name !== this.name);
+    await Promise.all(outdated.map((name) => rm(path.join(this.folder, name), { force: true })));
   }
 }

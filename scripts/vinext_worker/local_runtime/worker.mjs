@@ -1,6 +1,6 @@
-// The Worker that runs a Python Worker's code: the Pyodide release of the production runtime, loaded inside workerd.
-// It stands in for workerd's built-in Python support, whose own Pyodide bundle has to be downloaded at the first start.
-// Everything below `boot` mirrors what that support does around `Default.fetch`; the project's code does not know the difference.
+// The Worker that runs a Python Worker's code. It loads the Pyodide release of the production runtime inside workerd.
+// It stands in for workerd's built-in Python support, which would download its own Pyodide bundle at the first start.
+// Everything below `boot` mirrors what that support does around `Default.fetch`, so the project's code sees no difference.
 
 import * as cloudflareWorkers from "cloudflare:workers";
 import * as cloudflareSockets from "cloudflare:sockets";
@@ -17,7 +17,7 @@ const CODE = "/session/metadata";
 const VENDORED = `${CODE}/python_modules`;
 const SITE_PACKAGES = "/lib/python3.14/site-packages";
 
-/** What the host Worker was given besides the project's own bindings; see `options.mjs`. */
+/** The bindings of the host itself, which `options.mjs` adds to the project's bindings. */
 const {
   VINEXT_HOST: settings,
   VINEXT_HOST_EVAL: unsafeEval,
@@ -26,14 +26,14 @@ const {
   ...bindings
 } = cloudflareWorkers.env;
 
-/** The bindings the Python code sees: the same object for every request, as in production. */
+/** The bindings that the Python code sees: the same object in every request, as in production. */
 const visibleEnv = settings.faults ? withFaults(bindings) : bindings;
 
 let booted;
 
-/** Load Python and import the project's main module, once an isolate. */
+/** Load Python and import the project's main module, once per isolate. */
 function boot() {
-  // A failed boot is kept: each request then reports the same error until the sources change and the Worker is restarted.
+  // A failed boot is kept: every request reports the same error until the sources change and the Worker is restarted.
   booted ??= load();
   return booted;
 }
@@ -44,7 +44,7 @@ async function readFile(folder, name) {
   return await response.arrayBuffer();
 }
 
-/** Start the interpreter, from the heap of an earlier start where there is one: that takes a second less. */
+/** Start the interpreter. From a snapshot this takes a second less. */
 async function startPython(options) {
   const [wasm, standardLibrary] = await Promise.all(
     ["pyodide.asm.wasm", "python_stdlib.zip"].map((name) => readFile(pyodideFiles, name)),
@@ -63,7 +63,7 @@ async function startPython(options) {
   );
 }
 
-/** Return the heap of an interpreter that has imported what every Worker imports, and nothing of the project. */
+/** Return a snapshot of an interpreter that has imported the modules of every Worker, and none of the project. */
 async function makeSnapshot() {
   const pyodide = await startPython({ _makeSnapshot: true });
   pyodide.runPython(settings.preloaded.map((name) => `__import__("${name}")`).join("\n"));
@@ -71,7 +71,7 @@ async function makeSnapshot() {
   return pyodide.makeMemorySnapshot();
 }
 
-/** Import this folder's modules, under names that no project has. */
+/** Import this folder's Python modules, under names that no project has. */
 function addOwnModules(pyodide) {
   writeEntropy(pyodide);
   const module = pyodide.runPython(
@@ -80,7 +80,7 @@ function addOwnModules(pyodide) {
   pyodide.runPython(hostSource, { globals: module.__dict__, filename: "host.py" });
 }
 
-/** For the lines of a traceback too: the heap of an earlier start has the module, but files are no part of a heap. */
+/** Also needed with a snapshot, for the lines in a traceback: a snapshot contains the module but no files. */
 function writeEntropy(pyodide) {
   pyodide.FS.writeFile(`${SITE_PACKAGES}/_cloudflare.py`, entropySource);
 }
@@ -101,7 +101,7 @@ async function load() {
   } catch (error) {
     throw new Error(host.describe_import_error(), { cause: error });
   }
-  // A proxy of the function, made once: each access to the attribute makes a new one.
+  // Keep one proxy of the function: each access to the attribute makes a new one.
   return host.handle;
 }
 
@@ -115,7 +115,7 @@ function countLines(pyodide) {
   linesThatRan = lines.get("lines_that_ran");
 }
 
-/** Write the project's files: the index has their names and sizes, in the order in which their bytes follow each other. */
+/** Write the project's files. The index has their names and sizes, in the order of their bytes. */
 function writeProject(FS) {
   const folders = new Set();
   let end = 0;
@@ -130,8 +130,8 @@ function writeProject(FS) {
 }
 
 /**
- * Run `action` with the globals as Pyodide's loader expects them in a browser: it fetches its files, compiles them while they
- * stream, and makes small WebAssembly modules out of bytes. workerd allows none of these, but has its parts as modules.
+ * Run `action` with the globals that Pyodide's loader expects in a browser. There it fetches its files, compiles them while they
+ * stream, and makes small WebAssembly modules from bytes. workerd allows none of this, but has the parts as modules.
  */
 async function duringBoot(pyodideWasm, standardLibrary, action) {
   const { fetch, addEventListener, location } = globalThis;
@@ -143,8 +143,8 @@ async function duringBoot(pyodideWasm, standardLibrary, action) {
     instance: await WebAssembly.instantiate(pyodideWasm, imports),
     module: pyodideWasm,
   });
-  // A proxy, not a function: `Module.customSections` and `instanceof` must go on working. It stays after the boot, because Pyodide
-  // makes such modules whenever it meets a new C signature.
+  // A proxy instead of a function, so that `Module.customSections` and `instanceof` still work. It stays after the boot, because
+  // Pyodide makes such a module for every new C signature.
   WebAssembly.Module = new Proxy(Module, {
     construct: (_target, [bytes]) => unsafeEval.newWasmModule(bytes),
   });
@@ -158,7 +158,7 @@ async function duringBoot(pyodideWasm, standardLibrary, action) {
 
 const patchedContexts = new WeakSet();
 
-/** Make `ctx.waitUntil` take a Python awaitable: its proxy has to live until it has been awaited. */
+/** Make `ctx.waitUntil` accept a Python awaitable, whose proxy must live until it has been awaited. */
 function patchWaitUntil(context) {
   if (patchedContexts.has(context)) return;
   const waitUntil = context.waitUntil.bind(context);
@@ -191,7 +191,7 @@ function entrypointHelper() {
   };
 }
 
-/** Answer one request: a new instance of the class `Default`, and its method `fetch`. */
+/** Answer a request with a new instance of the class `Default`, through its method `fetch`. */
 async function handle(request, context) {
   const answer = await boot();
   try {
@@ -206,14 +206,14 @@ export default {
   fetch: (request, _env, context) => handle(request, context),
 };
 
-/** The same Worker without the assets router before it: only the host's own sockets lead here. */
+/** The same Worker without the assets router in front of it; only the host's own sockets lead here. */
 export class Direct extends cloudflareWorkers.WorkerEntrypoint {
   fetch(request) {
     return handle(request, this.ctx);
   }
 }
 
-/** The host's own door: starts Python, reads and writes the key-value store, and makes bindings fail. */
+/** The control of this isolate, for the host: it starts Python, reads and writes the key-value store, and makes bindings fail. */
 export class Control extends cloudflareWorkers.WorkerEntrypoint {
   fetch(request) {
     return answerControl(request, { settings, bindings, boot, makeSnapshot, linesThatRan });

@@ -55,7 +55,7 @@ class PopulateOptions:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A folder of copied pages, or a build's dist/server.  [default: the configuration's assets]",
 )
-@click.option("--url", help="Where the Worker is deployed, for --into worker.")
+@click.option("--url", help="The address of the deployed Worker, for --into worker.")
 @click.option("--verify", type=click.IntRange(0), default=0, metavar="N", help="Read N entries back and compare them.")
 @click.option("--again", is_flag=True, help="Write every entry again, also those that an earlier run wrote.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be written.")

@@ -41,7 +41,7 @@ class SiteBuild:
 
 
 def build_vinext_site(folder: Path, toolchain: NodeToolchain, console: Console) -> SiteBuild:
-    """Install and build the vinext app in a folder where that is needed, and return its build.
+    """Install and build the vinext app in a folder if that is needed, and return its build.
 
     Does nothing, and is quick, if nothing has changed. Processes that build the same site wait for each other. Raises UserError
     if the folder holds no vinext app, if npm or the build fails (after printing its last lines), and if the build has no
