@@ -154,13 +154,13 @@ async def test_a_deeply_nested_document_never_raises(name: str, depth: int) -> N
     assert ("cache:k" in subject.kv.stored) is (subject.log.names() == [])
 
 
-@settings(max_examples=MUTATIONS, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MUTATIONS, suppress_health_check=list(HealthCheck))
 @given(damaged_bytes())
 async def test_damaged_bytes_never_raise(data: bytes) -> None:
     await read(data)
 
 
-@settings(max_examples=MUTATIONS, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MUTATIONS, suppress_health_check=list(HealthCheck))
 @given(damaged_documents())
 async def test_a_damaged_document_never_raises(data: bytes) -> None:
     await read(data)

@@ -146,7 +146,7 @@ def fits_javascript(data: bytes) -> bool:
     return b"0" * 300 not in data
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(values=st.lists(st.one_of(damaged_bytes(), damaged_documents()).filter(fits_javascript), min_size=20, max_size=30))
 def test_damaged_values_read_the_same_in_javascript_and_in_python(client: httpx.Client, values: list[bytes]) -> None:
     answers = read_both_ways(client, values)

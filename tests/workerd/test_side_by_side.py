@@ -187,7 +187,7 @@ def perform(app: App, whose: tuple[str, str], action: tuple[Any, ...]) -> None:
             raise AssertionError(action)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
 def test_everybody_agrees_whoever_writes_and_invalidates(new_app: Callable[[], App], steps: list[Any]) -> None:
     app = new_app()
