@@ -298,6 +298,20 @@ async def test_an_expired_entry_is_deleted_and_one_hidden_by_a_soft_tag_is_not()
     assert list(subject.kv.stored) == ["__tag:soft", "__last-invalidation", "cache:soft"]
 
 
+async def test_an_invalidation_of_a_soft_tag_while_the_entry_s_tags_are_checked_holds() -> None:
+    subject = on_kv()
+    await subject.handler.set("k", PAGE, SetContext(tags=("t",)))
+
+    async def invalidate(begun: str, keys: str) -> None:
+        if (begun, keys) == ("get_texts", "__tag:t"):
+            await subject.handler.revalidate_tag("soft")
+
+    subject.kv.before = invalidate
+    assert await subject.handler.get("k", GetContext(soft_tags=("soft",))) is None
+    assert [key for begun, key in subject.kv.operations if begun == "get_texts"] == ["__tag:soft", "__tag:t"]
+    assert await subject.handler.get("k") is not None
+
+
 async def test_a_path_prefix_takes_few_writes_however_many_pages_there_are() -> None:
     subject = on_kv()
     for number in range(50):

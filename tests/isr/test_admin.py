@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -212,6 +213,25 @@ async def test_a_handler_that_raises_is_reported() -> None:
         "accepted": 0,
         "refused": [{"line": 1, "key": "app:v2:b:/a:html", "error": "RuntimeError: the store is away"}],
     }
+
+
+async def test_six_entries_are_written_at_a_time() -> None:
+    """A Worker may have six connections waiting for their answer."""
+    in_progress: list[int] = []
+
+    class Counting(MemoryCacheHandler):
+        is_writing = 0
+
+        async def set(self, key: str, value: object, context: object = None) -> None:
+            self.is_writing += 1
+            in_progress.append(self.is_writing)
+            await asyncio.sleep(0)
+            self.is_writing -= 1
+
+    endpoint = Endpoint()
+    endpoint.handler = Counting(1, FakeClock())
+    report = document(await endpoint.ask("/__vinext/seed", b"\n".join(line(f"{number}") for number in range(14))))
+    assert (report["accepted"], len(in_progress), max(in_progress)) == (14, 14, 6)
 
 
 @pytest.mark.parametrize(

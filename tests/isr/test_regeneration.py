@@ -5,11 +5,16 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from tests.cache.subjects import FakeSubject, kv, tiered
 from tests.fakes.assets import FakeAssets
 from tests.fakes.pages import FakePages, FakeResponse, broken, dynamic, missing, page, payload, route
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
+from cache.entry import AppPageValue
+from cache.handler import SetContext
+from core.body import text_body
 from pages.handler import PageError
+from seed.build import Artifact
 
 TICK = record("/tick", b"built tick", b"built tick payload", revalidate=2)
 TOO_LARGE = 25 * 1024 * 1024 + 1
@@ -234,6 +239,20 @@ async def test_a_page_handler_with_a_cache_of_its_own_is_asked_and_nothing_is_re
         assert len(served.pages.rendered) == tries
     assert own.is_dropped
     assert not own.is_copied
+
+
+async def test_a_page_that_the_page_handler_s_own_cache_regenerated_is_served_to_the_next_visitor() -> None:
+    """The copy in memory was checked a moment ago, and would be served for five seconds more."""
+    shared = FakeSubject(tiered)
+    script = FakePages({"/tick": page("new tick", "no-store, must-revalidate", x_vinext_cache="HIT")})
+    assets = FakeAssets(copied_build(BUILD, TICK))
+    served = await FakeWorker(assets, script, shared.clock, background=shared.background, handler=shared.handler).open()
+    assert (await served.get("/tick")).state == "HIT"
+    served.clock.pass_seconds(2.1)
+    regenerated = AppPageValue(html=text_body("new tick"), status=200)
+    await kv(shared).set(served.store.key("/tick", Artifact.HTML), regenerated, SetContext(revalidate=2))
+    got = [await served.get("/tick") for _ in range(2)]
+    assert [(each.state, each.text) for each in got] == [("STALE", "built tick"), ("HIT", "new tick")]
 
 
 async def test_a_body_that_is_not_kept_is_let_go_of() -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from tests.cache.subjects import FakeSubject, kv
 from tests.fakes.assets import FakeAssets
 from tests.fakes.pages import FakePages, FakeResponse, broken, dynamic, missing, page, payload, route
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
@@ -115,6 +116,19 @@ async def test_what_may_be_stored_is_a_miss_then_a_hit(given: FakeResponse, url:
     for name in ("location", "link"):
         assert second.header(name) == given.header(name)
     assert len(served.pages.answered) == 1
+
+
+async def test_a_path_that_turned_out_to_be_a_route_handler_s_is_read_once_a_request() -> None:
+    shared = FakeSubject(kv)
+    pages = FakePages({"/api/time": route("now")})
+    served = await FakeWorker(FakeAssets(), pages, shared.clock, background=shared.background, handler=shared.handler).open()
+    reads = []
+    for state in ("MISS", "HIT", "HIT"):
+        shared.kv.operations.clear()
+        assert (await served.get("/api/time")).state == state
+        reads.append([key for operation, key in shared.kv.operations if operation == "get"])
+    page_key, route_key = (f"cache:{served.store.key('/api/time', artifact)}" for artifact in (Artifact.HTML, Artifact.ROUTE))
+    assert reads == [[page_key, route_key], [page_key, route_key], [route_key]]
 
 
 async def test_a_stored_page_has_an_etag_of_its_content() -> None:
