@@ -65,6 +65,19 @@ STORED = stored_values()
 DOCUMENTS = [json.loads(data) for data in STORED if data.startswith(b"{")]
 
 
+def shape(node: Any) -> str:
+    """Return the names and types in a document, which are the same for documents that are read in the same way."""
+    if isinstance(node, dict):
+        return str({name: shape(node[name]) for name in sorted(node)})
+    if isinstance(node, list):
+        return str(sorted({shape(item) for item in node}))
+    return type(node).__name__
+
+
+# The last of each shape is kept: this project's own ones come last, and are small.
+SHAPES = list({shape(document): document for document in DOCUMENTS}.values())
+
+
 @st.composite
 def damaged_bytes(draw: st.DrawFn) -> bytes:
     """A stored value with a few bits flipped, cut off, repeated or spliced with another."""
@@ -166,19 +179,18 @@ async def test_a_damaged_document_never_raises(data: bytes) -> None:
     await read(data)
 
 
-@pytest.mark.parametrize("index", range(len(DOCUMENTS)), ids=lambda index: f"{index}")
-async def test_every_field_of_a_document_in_every_wrong_shape_never_raises(index: int) -> None:
-    if len(json.dumps(DOCUMENTS[index])) > 4000:
-        return
-    for wrong in WRONG:
-        document = json.loads(json.dumps(DOCUMENTS[index]))
-        for node in list(containers(document))[:12]:
-            if isinstance(node, dict):
-                for name in list(node):
-                    kept = node[name]
+@pytest.mark.parametrize("document", SHAPES, ids=lambda document: str((document["value"] or {}).get("kind")))
+async def test_every_field_of_a_document_in_every_wrong_shape_never_raises(document: Any) -> None:
+    changed = copy.deepcopy(document)
+    for node in list(containers(changed)):
+        if isinstance(node, dict):
+            for name in list(node):
+                kept = node[name]
+                for wrong in WRONG:
                     node[name] = wrong
                     try:
-                        assert isinstance(CODEC.read(BytesBody(json.dumps(document).encode())), CacheEntry)
+                        assert isinstance(CODEC.read(BytesBody(json.dumps(changed).encode())), CacheEntry)
                     except CorruptValueError as error:
                         assert str(error)  # noqa: PT017 - either is right
-                    node[name] = kept
+                node[name] = kept
+    assert changed == document
