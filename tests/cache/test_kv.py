@@ -261,16 +261,17 @@ async def test_a_write_that_is_invalid_already_is_left_out() -> None:
 
 async def test_a_write_goes_on_after_its_caller_was_cancelled() -> None:
     subject = on_kv()
-    gate = asyncio.Event()
+    has_begun, may_end = asyncio.Event(), asyncio.Event()
 
     async def wait(*_: str) -> None:
-        await gate.wait()
+        has_begun.set()
+        await may_end.wait()
 
     subject.kv.before = wait
     caller = asyncio.ensure_future(subject.handler.set("k", PAGE))
-    await asyncio.sleep(0.001)
+    await has_begun.wait()
     caller.cancel()
-    gate.set()
+    may_end.set()
     assert [what for what, _ in subject.background.tasks] == ["write cache:k"]
     await subject.settle()
     assert list(subject.kv.stored) == ["cache:k"]

@@ -167,7 +167,7 @@ def test_a_binding_fails_on_command(runtime: LocalRuntime, client: httpx.Client)
 def test_a_binding_hangs_on_command(runtime: LocalRuntime, client: httpx.Client) -> None:
     runtime.fail("STORE", "get", "hang")
     with pytest.raises(httpx.ReadTimeout):
-        client.get("/kv-or-error", timeout=0.3)
+        client.get("/kv-or-error", timeout=httpx.Timeout(20, read=0.3))
     assert client.get("/hello").status_code == 200
 
 
