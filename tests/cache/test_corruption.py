@@ -155,7 +155,7 @@ def as_text(value: CacheValue | None) -> CacheValue | None:
     return value
 
 
-@pytest.mark.parametrize("depth", [50, 300, 900, 990, 100_000])
+@pytest.mark.parametrize("depth", [50, 900, 990, 100_000])
 @pytest.mark.parametrize("name", ["tags", "value", "more", "lastModified"])
 async def test_a_deeply_nested_document_never_raises(name: str, depth: int) -> None:
     document: dict[str, object] = {"value": None, "tags": [], "lastModified": 1, "revalidateAt": None}

@@ -104,7 +104,8 @@ async def test_what_cannot_be_known_counts_as_invalidated() -> None:
     assert subject.log.names() == ["cache.markers_failed"]
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+# Each of these calls KV in an order of its own; the others call it in the order of one of these, and memory never does.
+@pytest.mark.parametrize("name", ["kv-v2-vinext", "kv-v2-framed", "kv-no-tag-cache", "tiered", "tiered-always-asking"])
 @pytest.mark.parametrize("nth", range(1, 16))
 async def test_whichever_call_fails_no_reader_and_no_writer_notices(name: str, nth: int) -> None:
     subject = FakeSubject(SUBJECTS[name])

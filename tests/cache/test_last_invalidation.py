@@ -268,9 +268,11 @@ class Isolates:
         self.written_ms[key] = self.time.now_ms
 
 
-@pytest.mark.parametrize("layout", Layout)
-@pytest.mark.parametrize("seed", range(20))
-async def test_what_was_invalidated_anywhere_is_nowhere_served_for_longer(seed: int, layout: Layout) -> None:
+# Only with the framed layout does the time of the last invalidation spare a read, so few seeds do for the other.
+@pytest.mark.parametrize(
+    ("layout", "seed"), [*((Layout.FRAMED, seed) for seed in range(20)), *((Layout.VINEXT, seed) for seed in range(4))]
+)
+async def test_what_was_invalidated_anywhere_is_nowhere_served_for_longer(layout: Layout, seed: int) -> None:
     """The layout must make no difference to that: KV passes an invalidation on within a minute, five seconds later it holds."""
     isolates = Isolates(layout, seed)
     assert await isolates.run(1500) > 300

@@ -36,10 +36,8 @@ SUBJECTS = (
     "kv-v1-vinext",
     "kv-v2-vinext",
     "kv-v2-vinext-js",
-    "kv-v1-framed",
     "kv-v2-framed",
     "kv-v2-framed-js",
-    "tiered-v1-vinext",
     "tiered-v2-vinext",
     "tiered-v2-framed-js",
 )
@@ -125,10 +123,14 @@ def read_both_ways(client: httpx.Client, values: Sequence[bytes]) -> list[tuple[
     return [(ours, plain) for ours, plain in client.post("/read", json=encoded).raise_for_status().json()]
 
 
-@pytest.mark.parametrize("text", STRANGE)
-def test_what_is_stored_reads_the_same_in_javascript_and_in_python(client: httpx.Client, text: str) -> None:
-    ((ours, plain),) = read_both_ways(client, [text.encode("utf-8", "surrogatepass")])
-    assert ours == plain
+def read_differently(client: httpx.Client, values: Sequence[bytes]) -> list[bytes]:
+    """Return the values that are read differently out of JavaScript's memory and out of Python's."""
+    answers = read_both_ways(client, values)
+    return [value for value, (ours, plain) in zip(values, answers, strict=True) if ours != plain]
+
+
+def test_a_stored_value_is_read_alike_in_javascript_and_in_python(client: httpx.Client) -> None:
+    assert read_differently(client, [text.encode("utf-8", "surrogatepass") for text in STRANGE]) == []
 
 
 @pytest.mark.parametrize("depth", [50, 450, MAX_DEPTH, 5_000, 100_000])
@@ -147,6 +149,5 @@ def fits_javascript(data: bytes) -> bool:
 
 @settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(values=st.lists(st.one_of(damaged_bytes(), damaged_documents()).filter(fits_javascript), min_size=20, max_size=30))
-def test_damaged_values_read_the_same_in_javascript_and_in_python(client: httpx.Client, values: list[bytes]) -> None:
-    answers = read_both_ways(client, values)
-    assert [value for value, (ours, plain) in zip(values, answers, strict=True) if ours != plain] == []
+def test_damaged_values_are_read_alike_in_javascript_and_in_python(client: httpx.Client, values: list[bytes]) -> None:
+    assert read_differently(client, values) == []
