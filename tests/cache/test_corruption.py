@@ -1,4 +1,4 @@
-"""A stored value of any shape is a miss with a delete in the background and one log line, or an entry: never an exception."""
+"""A stored value of any shape is either an entry, or a miss with one log line and a delete in the background."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ SHAPES = list({shape(document): document for document in DOCUMENTS}.values())
 
 @st.composite
 def damaged_bytes(draw: st.DrawFn) -> bytes:
-    """A stored value with a few bits flipped, cut off, repeated or spliced with another."""
+    """Draw a stored value with a few bits flipped, cut off, repeated or spliced with another."""
     data = bytearray(draw(st.sampled_from(STORED)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, max(len(data) - 1, 0)))
@@ -101,7 +101,7 @@ def damaged_bytes(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def damaged_documents(draw: st.DrawFn) -> bytes:
-    """A document with a field anywhere in it replaced, removed or added."""
+    """Draw a document with a field anywhere in it replaced, removed or added."""
     document = json.loads(json.dumps(draw(st.sampled_from(DOCUMENTS))))
     for _ in range(draw(st.integers(1, 3))):
         nodes = list(containers(document))
@@ -140,16 +140,16 @@ async def read(data: bytes) -> None:
     assert subject.log.names() == []
     if entry is not None:
         assert entry == expected
-        # What was read can be written again: here, or by a request that copies it.
+        # An entry that was read can be written again.
         await subject.handler.set("copy", entry.value, SetContext(tags=entry.tags))
         again = await subject.handler.get("copy")
         await subject.settle()
-        # A number beyond JavaScript's is null when it is written.
+        # A number too large for JavaScript is written as null.
         assert again is None or again.value == as_text(entry.value) or b"0" * 400 in data
 
 
 def as_text(value: CacheValue | None) -> CacheValue | None:
-    """HTML is text in JSON: what is no UTF-8 in it, as only a framed entry can have, is U+FFFD there."""
+    """Return a value as JSON stores it: bytes that are not UTF-8, which only a framed entry can hold, become U+FFFD."""
     if isinstance(value, AppPageValue | PagesValue):
         return replace(value, html=text_body(body_text(value.html)))
     return value

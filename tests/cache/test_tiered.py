@@ -69,7 +69,7 @@ async def test_our_own_invalidation_is_seen_at_once() -> None:
     assert await subject.handler.get("k") is None
 
 
-async def test_a_stale_copy_is_looked_up_again_after_the_period() -> None:
+async def test_a_stale_copy_is_read_again_after_the_period() -> None:
     subject = FakeSubject(tiered)
     await subject.handler.set("k", OLD, CONTEXT)
     subject.pass_seconds(61)
@@ -173,7 +173,7 @@ async def test_checks_are_bounded() -> None:
     assert len(subject.handler._checked_ms) < 1200
 
 
-async def test_soft_tags_are_asked_of_the_back() -> None:
+async def test_soft_tags_are_checked_in_the_back() -> None:
     subject = FakeSubject(tiered)
     await subject.handler.set("k", OLD, CONTEXT)
     await kv(subject).revalidate_tag("soft")

@@ -183,7 +183,7 @@ def test_a_request_is_for_an_artifact_of_a_path(rule: Rule) -> None:
     [({}, False), ({"Cookie": "a=b"}, True), ({"X-Api-Key": "k"}, True), ({"Accept-Language": "de"}, False)],
     ids=str,
 )
-def test_a_visitor_with_credentials_is_told_from_a_stranger(headers: dict[str, str], *, expected: bool) -> None:
+def test_credentials_are_recognized(headers: dict[str, str], *, expected: bool) -> None:
     asked = request("/about", headers)
     found = look_up(asked, V2)
     assert isinstance(found, Lookup)
@@ -292,7 +292,7 @@ def test_any_path_is_looked_up(path: str, site: Site, method: str) -> None:
     if isinstance(found, Lookup):
         assert found.path.startswith("/")
         assert found.url_path.startswith("/")
-        # A path that was normalized is found under itself, whatever else is asked.
+        # A normalized path has a key.
         assert site.key(found.path, Artifact.HTML)
 
 

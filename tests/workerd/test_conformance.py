@@ -41,7 +41,7 @@ SUBJECTS = (
     "tiered-v2-vinext",
     "tiered-v2-framed-js",
 )
-"""Store, schema and layout; `js`: what is written is in JavaScript's memory."""
+"""Store, schema and layout; `js`: the bodies that are written are in JavaScript's memory."""
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_a_deeply_nested_document_is_refused_or_read_and_nothing_worse(client: h
 
 
 def fits_javascript(data: bytes) -> bool:
-    """A number beyond JavaScript's is Infinity there, and null when it is written: a value like that nobody writes."""
+    """Return whether JavaScript can represent the numbers: one that is too large becomes Infinity, and is written as null."""
     return b"0" * 300 not in data
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
 
-# The site's preparation is another command's business; what follows it is the same.
+# Other tests cover the preparation of the site; the rest is the same.
 SERVE = """
 import signal
 import sys
@@ -30,7 +30,7 @@ from vinext_worker.dev import serve
 from vinext_worker.runtime import RuntimeOptions
 from vinext_worker.wrangler_config import WranglerConfig
 
-# As in a terminal; what runs the tests in the background may ignore it.
+# As in a terminal: a parent in the background may have ignored the signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 config = WranglerConfig.read(sys.argv[1])
 serve(RuntimeOptions(config=config, log_requests=True), Console(highlight=False, soft_wrap=True))
@@ -68,7 +68,7 @@ class Served:
         return httpx.get(self.url + path, trust_env=False)
 
     def descendants(self) -> list[int]:
-        """The processes this one started, and those they started."""
+        """Return the processes this one started, and those they started."""
         parents = {int(pid): int(parent) for pid, parent in (row.split() for row in _ps("pid=,ppid="))}
         found = {self.process.pid}
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
@@ -141,6 +141,6 @@ def test_the_command_ends_when_its_runtime_does(served: Served) -> None:
 
 
 def _alive(processes: list[int]) -> list[int]:
-    # A zombie is only waiting for whatever adopted it.
+    # A zombie has ended, and waits for its new parent.
     states = {int(pid): state for pid, state in (row.split() for row in _ps("pid=,stat="))}
     return [pid for pid in processes if pid in states and not states[pid].startswith("Z")]

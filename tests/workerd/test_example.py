@@ -49,7 +49,7 @@ def assert_hit(answer: Answer, path: str, body: bytes, content_type: str) -> Non
     assert answer.body == body
 
 
-def test_the_build_has_the_pages_that_are_tested_here(example: ServedExample) -> None:
+def test_the_build_has_the_pages_that_these_tests_request(example: ServedExample) -> None:
     rendered = {row.get("path", row["route"]) for row in example.manifest()["routes"] if row["status"] == "rendered"}
     assert rendered == {*PERIODS, "/moved", "/tick", "/tagged", "/actions", "/404"}
     assert len(LONG) > 220

@@ -1,4 +1,4 @@
-"""An isolate's memory that is too small for a site's pages as they are."""
+"""An isolate's memory that is too small for the uncompressed pages of a site."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def in_memory(project: Project, **variables: str) -> LocalRuntime:
     )
 
 
-def test_large_pages_are_sent_again_and_again_each_as_it_was_made(project: Project) -> None:
-    """More of them, and larger ones, than the Worker has ready to be sent."""
+def test_large_pages_are_sent_repeatedly_without_a_change(project: Project) -> None:
+    """There are more pages, and larger ones, than the Worker keeps ready to send."""
     texts = {f"/{number}": f"<p>größer {number}</p>" * (40_000 if number else 300_000) for number in range(12)}
     with in_memory(project) as runtime:
         pages, visitor = PagesStub(runtime), Visitor(runtime.url)
@@ -58,7 +58,7 @@ def test_large_pages_are_sent_again_and_again_each_as_it_was_made(project: Proje
         assert [answer.text for answer in together] == [texts["/2"], texts["/3"]] * 4
 
 
-def test_compressed_pages_are_answered_as_they_were_made_each_with_its_own_headers(project: Project) -> None:
+def test_compressed_pages_are_served_unchanged_with_their_own_headers(project: Project) -> None:
     with in_memory(project, VINEXT_MEMORY_BYTES=str(MEMORY_BYTES)) as runtime:
         pages, visitor = PagesStub(runtime), Visitor(runtime.url)
         pages.plan_for({f"/{number}": {"headers": headers(number), "body": body(number)} for number in range(PAGES)})
@@ -66,7 +66,7 @@ def test_compressed_pages_are_answered_as_they_were_made_each_with_its_own_heade
         made = [visitor.ask(f"/{number}") for number in range(PAGES)]
         assert {answer.state for answer in made} == {"MISS"}
         etags = set()
-        # Often enough for some to be decompressed for good.
+        # Often enough for some pages to be stored uncompressed.
         for turn in range(20):
             for number in [*range(PAGES), LARGE, LARGE]:
                 answer = visitor.ask(f"/{number}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 UNCHANGED = 20
-"""After so many requests without progress, an app is held back."""
+"""An app that made no progress during so many requests is held back."""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_its_tags_are_on_the_entry(runtime: LocalRuntime, client: httpx.Client) 
     assert {"posts", "_N_T_/kept"} <= set(metadata["tags"])
 
 
-def test_a_stale_page_is_served_while_it_is_made_again(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_a_stale_page_is_served_while_it_is_regenerated(runtime: LocalRuntime, client: httpx.Client) -> None:
     first = client.get("/short").text
     until_stored(runtime, "/short")
     time.sleep(1.1)
@@ -72,7 +72,7 @@ def test_a_stale_page_is_served_while_it_is_made_again(runtime: LocalRuntime, cl
     eventually(lambda: client.get("/short").text != first)
 
 
-def test_a_stale_page_stays_where_its_handler_breaks(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_a_stale_page_stays_if_its_handler_fails(runtime: LocalRuntime, client: httpx.Client) -> None:
     client.get("/fragile")
     until_stored(runtime, "/fragile")
     time.sleep(1.1)
@@ -82,13 +82,13 @@ def test_a_stale_page_stays_where_its_handler_breaks(runtime: LocalRuntime, clie
     runtime.wait_for_log("it broke")
 
 
-def test_a_page_without_a_period_is_made_for_each_request(client: httpx.Client) -> None:
+def test_a_page_without_a_period_is_rendered_for_each_request(client: httpx.Client) -> None:
     first, second = client.get("/dynamic"), client.get("/dynamic")
     assert (state(first), state(second)) == (None, None)
     assert first.text != second.text
 
 
-def test_no_store_holds_however_deep_it_is_called(client: httpx.Client) -> None:
+def test_no_store_applies_if_a_nested_function_calls_it(client: httpx.Client) -> None:
     first, second = client.get("/personal"), client.get("/personal")
     assert (state(first), first.headers["Cache-Control"]) == (None, "private, no-store")
     assert first.text != second.text
@@ -100,7 +100,7 @@ def test_no_store_after_the_first_part_keeps_the_page_out_of_the_cache(runtime: 
     assert runtime.kv().get("cache:app:v2:/late:html") is None
 
 
-def test_what_a_visitor_with_cookies_gets_is_not_what_others_get(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_an_answer_for_a_visitor_with_cookies_is_not_served_to_others(runtime: LocalRuntime, client: httpx.Client) -> None:
     mine = client.get("/zipped/streamed", headers={"Cookie": "who=me", "Accept-Encoding": "identity"})
     assert (state(mine), mine.headers["Cache-Control"]) == (None, "private, no-store")
     eventually(lambda: state(client.get("/zipped/streamed", headers={"Accept-Encoding": "identity"})) == "HIT")
@@ -123,14 +123,14 @@ def test_a_handler_that_raises_is_a_500_and_nothing_is_stored(runtime: LocalRunt
     assert runtime.kv().get("cache:app:v2:/raises:html") is None
 
 
-def test_a_body_that_breaks_off_reaches_nobody_as_a_whole_page(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_a_body_that_breaks_off_is_never_served_as_a_whole_page(runtime: LocalRuntime, client: httpx.Client) -> None:
     with pytest.raises(httpx.TransportError):
         client.get("/broken")
     runtime.wait_for_log("in the middle")
     assert runtime.kv().get("cache:app:v2:/broken:html") is None
 
 
-def test_a_handler_that_never_answers_is_given_up(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_a_handler_that_never_answers_times_out(runtime: LocalRuntime, client: httpx.Client) -> None:
     assert client.get("/never").status_code == 500
     runtime.wait_for_log("asgi:asgi_app:app did not begin to answer within 1500 ms")
 
@@ -146,7 +146,7 @@ def test_a_visitor_who_leaves_ends_the_stream(client: httpx.Client) -> None:
     eventually(lambda: "streaming" in counts(client)["disconnects"])
 
 
-def test_a_page_is_kept_even_where_its_visitor_left(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_a_page_is_stored_even_if_its_visitor_left(runtime: LocalRuntime, client: httpx.Client) -> None:
     with client.stream("GET", "/abandoned") as answer:
         next(answer.iter_raw())
     until_stored(runtime, "/abandoned")
@@ -157,7 +157,7 @@ def test_a_page_is_kept_even_where_its_visitor_left(runtime: LocalRuntime, clien
 def test_a_slow_reader_holds_the_app_back(client: httpx.Client) -> None:
     with client.stream("GET", "/big") as answer:
         next(answer.iter_raw())
-        # An app that nobody holds back goes on between two requests.
+        # An app that is not held back makes progress between two requests.
         made: list[int] = []
         while len(made) < UNCHANGED or len(set(made[-UNCHANGED:])) > 1:
             made.append(counts(client)["counts"]["big"])
@@ -187,7 +187,7 @@ def test_the_request_as_it_was_sent(client: httpx.Client) -> None:
     assert (answer["path"], answer["query"], answer["length"]) == ("a b/ü", {"x": "1", "y": "&"}, 300_000)
 
 
-def test_claims_about_the_host_do_not_reach_an_answer_that_may_be_kept(client: httpx.Client) -> None:
+def test_forwarded_host_headers_do_not_reach_an_answer_that_may_be_stored(client: httpx.Client) -> None:
     answer = client.get("/echo/claimed", headers={"X-Forwarded-Host": "evil.example"}).json()
     assert answer["forwarded"] is None
 

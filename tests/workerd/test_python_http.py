@@ -92,6 +92,6 @@ def test_a_status_of_failure_is_an_answer(runtime: LocalRuntime, httpserver: HTT
     assert ask(runtime, library, httpserver.url_for("/missing"))["status"] == 404
 
 
-def test_where_stacks_cannot_be_switched_the_error_says_so(runtime: LocalRuntime) -> None:
+def test_the_error_says_if_stacks_cannot_be_switched(runtime: LocalRuntime) -> None:
     (error,) = ask(runtime, "urllib.request", "http://127.0.0.1:9/", "CALLBACK")["error"]
     assert "stack switching is not available here" in error
