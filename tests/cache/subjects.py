@@ -68,7 +68,6 @@ SUBJECTS: dict[str, Callable[[FakeSubject], CacheHandler]] = {
     "memory": memory,
     "kv-v1-vinext": lambda subject: kv(subject, KeySchema.V1),
     "kv-v2-vinext": kv,
-    "kv-v1-framed": lambda subject: kv(subject, KeySchema.V1, Layout.FRAMED),
     "kv-v2-framed": lambda subject: kv(subject, layout=Layout.FRAMED),
     "kv-no-tag-cache": lambda subject: kv(subject, tag_cache_ms=0),
     "kv-app-prefix": lambda subject: kv(subject, app_prefix="shop"),
@@ -77,5 +76,4 @@ SUBJECTS: dict[str, Callable[[FakeSubject], CacheHandler]] = {
     "tiered-without-memory": lambda subject: TieredCacheHandler(
         MemoryCacheHandler(0, subject.clock), kv(subject), clock=subject.clock
     ),
-    "tiered-twice": lambda subject: TieredCacheHandler(memory(subject), tiered(subject), clock=subject.clock),
 }

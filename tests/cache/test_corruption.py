@@ -1,4 +1,4 @@
-"""A stored value of any shape is a miss with a delete in the background and one log line, or an entry: never an exception."""
+"""A stored value of any shape is either an entry, or a miss with one log line and a delete in the background."""
 
 from __future__ import annotations
 
@@ -65,9 +65,22 @@ STORED = stored_values()
 DOCUMENTS = [json.loads(data) for data in STORED if data.startswith(b"{")]
 
 
+def shape(node: Any) -> str:
+    """Return the names and types in a document, which are the same for documents that are read in the same way."""
+    if isinstance(node, dict):
+        return str({name: shape(node[name]) for name in sorted(node)})
+    if isinstance(node, list):
+        return str(sorted({shape(item) for item in node}))
+    return type(node).__name__
+
+
+# The last of each shape is kept: this project's own ones come last, and are small.
+SHAPES = list({shape(document): document for document in DOCUMENTS}.values())
+
+
 @st.composite
 def damaged_bytes(draw: st.DrawFn) -> bytes:
-    """A stored value with a few bits flipped, cut off, repeated or spliced with another."""
+    """Draw a stored value with a few bits flipped, cut off, repeated or spliced with another."""
     data = bytearray(draw(st.sampled_from(STORED)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, max(len(data) - 1, 0)))
@@ -88,7 +101,7 @@ def damaged_bytes(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def damaged_documents(draw: st.DrawFn) -> bytes:
-    """A document with a field anywhere in it replaced, removed or added."""
+    """Draw a document with a field anywhere in it replaced, removed or added."""
     document = json.loads(json.dumps(draw(st.sampled_from(DOCUMENTS))))
     for _ in range(draw(st.integers(1, 3))):
         nodes = list(containers(document))
@@ -127,22 +140,22 @@ async def read(data: bytes) -> None:
     assert subject.log.names() == []
     if entry is not None:
         assert entry == expected
-        # What was read can be written again: here, or by a request that copies it.
+        # An entry that was read can be written again.
         await subject.handler.set("copy", entry.value, SetContext(tags=entry.tags))
         again = await subject.handler.get("copy")
         await subject.settle()
-        # A number beyond JavaScript's is null when it is written.
+        # A number too large for JavaScript is written as null.
         assert again is None or again.value == as_text(entry.value) or b"0" * 400 in data
 
 
 def as_text(value: CacheValue | None) -> CacheValue | None:
-    """HTML is text in JSON: what is no UTF-8 in it, as only a framed entry can have, is U+FFFD there."""
+    """Return a value as JSON stores it: bytes that are not UTF-8, which only a framed entry can hold, become U+FFFD."""
     if isinstance(value, AppPageValue | PagesValue):
         return replace(value, html=text_body(body_text(value.html)))
     return value
 
 
-@pytest.mark.parametrize("depth", [50, 300, 900, 990, 100_000])
+@pytest.mark.parametrize("depth", [50, 900, 990, 100_000])
 @pytest.mark.parametrize("name", ["tags", "value", "more", "lastModified"])
 async def test_a_deeply_nested_document_never_raises(name: str, depth: int) -> None:
     document: dict[str, object] = {"value": None, "tags": [], "lastModified": 1, "revalidateAt": None}
@@ -154,31 +167,30 @@ async def test_a_deeply_nested_document_never_raises(name: str, depth: int) -> N
     assert ("cache:k" in subject.kv.stored) is (subject.log.names() == [])
 
 
-@settings(max_examples=MUTATIONS, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MUTATIONS, suppress_health_check=list(HealthCheck))
 @given(damaged_bytes())
 async def test_damaged_bytes_never_raise(data: bytes) -> None:
     await read(data)
 
 
-@settings(max_examples=MUTATIONS, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MUTATIONS, suppress_health_check=list(HealthCheck))
 @given(damaged_documents())
 async def test_a_damaged_document_never_raises(data: bytes) -> None:
     await read(data)
 
 
-@pytest.mark.parametrize("index", range(len(DOCUMENTS)), ids=lambda index: f"{index}")
-async def test_every_field_of_a_document_in_every_wrong_shape_never_raises(index: int) -> None:
-    if len(json.dumps(DOCUMENTS[index])) > 4000:
-        return
-    for wrong in WRONG:
-        document = json.loads(json.dumps(DOCUMENTS[index]))
-        for node in list(containers(document))[:12]:
-            if isinstance(node, dict):
-                for name in list(node):
-                    kept = node[name]
+@pytest.mark.parametrize("document", SHAPES, ids=lambda document: str((document["value"] or {}).get("kind")))
+async def test_every_field_of_a_document_in_every_wrong_shape_never_raises(document: Any) -> None:
+    changed = copy.deepcopy(document)
+    for node in list(containers(changed)):
+        if isinstance(node, dict):
+            for name in list(node):
+                kept = node[name]
+                for wrong in WRONG:
                     node[name] = wrong
                     try:
-                        assert isinstance(CODEC.read(BytesBody(json.dumps(document).encode())), CacheEntry)
+                        assert isinstance(CODEC.read(BytesBody(json.dumps(changed).encode())), CacheEntry)
                     except CorruptValueError as error:
                         assert str(error)  # noqa: PT017 - either is right
-                    node[name] = kept
+                node[name] = kept
+    assert changed == document

@@ -97,7 +97,7 @@ async def test_a_key_never_exceeds_512_bytes(key: str, prefix: str, expected: st
 
 @pytest.mark.parametrize("layout", Layout)
 async def test_apps_of_one_namespace_are_kept_apart(layout: Layout) -> None:
-    """Their entries are the same but for the body, so that what is worked out of one may be kept for the other."""
+    """Their entries differ in the body only, so results computed for one may be reused for the other."""
     subject = on_kv()
     hosts = ("a.example", "b.example", "c.example")
     handlers = {host: kv(subject, app_prefix=host, layout=layout) for host in hosts}
@@ -229,7 +229,7 @@ async def test_remembered_markers_are_bounded() -> None:
         ("  ", 0),
     ],
 )
-def test_a_marker_that_is_no_number_is_always_newer(text: str | None, expected: float) -> None:
+def test_a_marker_that_is_not_a_number_is_newer_than_any_entry(text: str | None, expected: float) -> None:
     assert marker_ms(text) == expected
 
 
@@ -242,7 +242,7 @@ async def test_markers_hold_the_time_as_text_and_outlive_entries() -> None:
 
 
 async def test_a_seed_stays_invalid_when_vinext_s_markers_would_be_gone() -> None:
-    """vinext keeps markers 30 days; a page of a build, or one that is never stale, came back after that."""
+    """vinext keeps markers for 30 days; after that, a page of a build or a page that is never stale came back."""
     subject = on_kv()
     built_ms = subject.now_ms()
     subject.pass_seconds(DAY)
@@ -251,7 +251,7 @@ async def test_a_seed_stays_invalid_when_vinext_s_markers_would_be_gone() -> Non
     assert await kv(subject).is_invalidated(["t"], built_ms)
 
 
-async def test_a_write_that_is_invalid_already_is_left_out() -> None:
+async def test_a_write_of_an_already_invalidated_entry_is_skipped() -> None:
     subject = on_kv()
     built_ms = subject.now_ms() - 1000
     await subject.handler.revalidate_tag("t")
@@ -261,16 +261,17 @@ async def test_a_write_that_is_invalid_already_is_left_out() -> None:
 
 async def test_a_write_goes_on_after_its_caller_was_cancelled() -> None:
     subject = on_kv()
-    gate = asyncio.Event()
+    has_begun, may_end = asyncio.Event(), asyncio.Event()
 
     async def wait(*_: str) -> None:
-        await gate.wait()
+        has_begun.set()
+        await may_end.wait()
 
     subject.kv.before = wait
     caller = asyncio.ensure_future(subject.handler.set("k", PAGE))
-    await asyncio.sleep(0.001)
+    await has_begun.wait()
     caller.cancel()
-    gate.set()
+    may_end.set()
     assert [what for what, _ in subject.background.tasks] == ["write cache:k"]
     await subject.settle()
     assert list(subject.kv.stored) == ["cache:k"]
@@ -298,6 +299,20 @@ async def test_an_expired_entry_is_deleted_and_one_hidden_by_a_soft_tag_is_not()
     assert list(subject.kv.stored) == ["__tag:soft", "__last-invalidation", "cache:soft"]
 
 
+async def test_an_invalidation_of_a_soft_tag_while_the_entry_s_tags_are_checked_holds() -> None:
+    subject = on_kv()
+    await subject.handler.set("k", PAGE, SetContext(tags=("t",)))
+
+    async def invalidate(begun: str, keys: str) -> None:
+        if (begun, keys) == ("get_texts", "__tag:t"):
+            await subject.handler.revalidate_tag("soft")
+
+    subject.kv.before = invalidate
+    assert await subject.handler.get("k", GetContext(soft_tags=("soft",))) is None
+    assert [key for begun, key in subject.kv.operations if begun == "get_texts"] == ["__tag:soft", "__tag:t"]
+    assert await subject.handler.get("k") is not None
+
+
 async def test_a_path_prefix_takes_few_writes_however_many_pages_there_are() -> None:
     subject = on_kv()
     for number in range(50):
@@ -313,7 +328,7 @@ async def test_a_path_prefix_takes_few_writes_however_many_pages_there_are() -> 
 
 
 async def test_a_path_prefix_reaches_entries_without_metadata() -> None:
-    """Their tags were too long for it, which long paths are; vinext passes them over."""
+    """Their tags, such as those of long paths, were too long for metadata; vinext skips such entries."""
     subject = on_kv()
     long = [f"{'x' * 190}{number}" for number in range(6)]
     inside = ("/blog/hello/notes", "_N_T_/blog/[slug]/page", *long)
@@ -329,7 +344,7 @@ async def test_a_path_prefix_reaches_entries_without_metadata() -> None:
 
 @pytest.mark.parametrize("prefix", ["/blog/日本語", "/blog/%E6%97%A5%E6%9C%AC%E8%AA%9E", "/blog/日本語/"])
 @pytest.mark.parametrize("schema", KeySchema)
-async def test_a_path_prefix_may_be_given_either_way(prefix: str, schema: KeySchema) -> None:
+async def test_a_path_prefix_may_be_encoded_or_not(prefix: str, schema: KeySchema) -> None:
     subject = on_kv(schema=schema)
     tags = path_tags(schema, "/blog/日本語/1")
     await subject.handler.set("all", PAGE, SetContext(tags=tags))
@@ -377,7 +392,7 @@ async def test_a_framed_entry_that_was_stored_in_one_piece_is_still_read() -> No
 
 
 @pytest.mark.parametrize("layout", Layout)
-async def test_a_body_that_looks_like_an_entry_is_none(layout: Layout) -> None:
+async def test_a_body_that_looks_like_an_entry_is_not_read_as_one(layout: Layout) -> None:
     """A route handler may answer with any JSON."""
     subject = on_kv(layout=layout)
     fake = b'{"value":{"kind":"APP_PAGE","html":"<script>"},"tags":[],"lastModified":1,"revalidateAt":null,"expireAt":null}'
@@ -390,7 +405,7 @@ async def test_a_body_that_looks_like_an_entry_is_none(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("layout", Layout)
-async def test_a_reader_may_ask_for_a_body_that_is_still_on_its_way(layout: Layout) -> None:
+async def test_a_reader_may_request_a_streamed_body(layout: Layout) -> None:
     subject = on_kv(layout=layout)
     asked: list[bool] = []
     get = subject.kv.get
@@ -407,7 +422,7 @@ async def test_a_reader_may_ask_for_a_body_that_is_still_on_its_way(layout: Layo
         await subject.handler.get("k", GetContext(streamed=1))  # type: ignore[arg-type]
 
 
-async def test_what_json_cannot_hold_is_named() -> None:
+async def test_an_error_names_values_that_json_cannot_represent() -> None:
     subject = on_kv()
     with pytest.raises(InvalidArgumentError, match=r"^value is "):
         await subject.handler.set("k", AppPageValue(extra={"x": object()}))

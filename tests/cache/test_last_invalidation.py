@@ -1,4 +1,4 @@
-"""What the time of the last invalidation spares, and that it spares nothing that is needed."""
+"""Reads that the time of the last invalidation saves, and reads that it must not save."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def framed(**settings: Any) -> FakeSubject:
 
 
 async def quiet(**settings: Any) -> FakeSubject:
-    """A cache with a page under the tags `a` and `b`, and nothing invalidated for long."""
+    """Return a cache with a page under the tags `a` and `b` in which nothing was invalidated for an hour."""
     subject = framed(**settings)
     await subject.kv.put(LAST, str(subject.now_ms() - HOUR_MS))
     await subject.handler.set("k", PAGE, SetContext(tags=("a", "b")))
@@ -66,7 +66,7 @@ async def test_where_nothing_was_invalidated_since_a_page_was_made_one_key_is_re
     assert reads(subject) == [LAST]
 
 
-async def test_what_is_older_than_the_last_invalidation_is_checked_once_that_has_settled() -> None:
+async def test_pages_older_than_the_last_invalidation_are_checked_once_it_has_settled() -> None:
     subject = await quiet()
     await kv(subject).revalidate_tag("other")
     subject.kv.operations.clear()
@@ -91,7 +91,7 @@ async def test_an_invalidation_elsewhere_is_seen_after_5_seconds() -> None:
     assert await subject.handler.get("k") is None
 
 
-async def test_without_such_a_time_markers_are_read_and_it_is_written() -> None:
+async def test_without_a_time_of_the_last_invalidation_markers_are_read_and_it_is_written() -> None:
     subject = framed()
     await subject.handler.set("k", PAGE, SetContext(tags=("a",)))
     await kv(subject).revalidate_tag("a")
@@ -108,7 +108,7 @@ async def test_without_such_a_time_markers_are_read_and_it_is_written() -> None:
 
 
 @pytest.mark.parametrize("text", ["soon", "", "1e999"])
-async def test_a_time_that_is_none_spares_nothing(text: str) -> None:
+async def test_an_invalid_time_saves_no_reads(text: str) -> None:
     subject = await quiet()
     await subject.kv.put(LAST, text)
     for _ in range(2):
@@ -117,7 +117,7 @@ async def test_a_time_that_is_none_spares_nothing(text: str) -> None:
         assert "__tag:a" in reads(subject)[0]
 
 
-async def test_with_vinext_s_layout_somebody_else_may_invalidate_without_a_word() -> None:
+async def test_with_vinext_s_layout_others_may_invalidate_without_writing_the_time() -> None:
     subject = FakeSubject(kv)
     await subject.kv.put(LAST, str(subject.now_ms() - HOUR_MS))
     await subject.handler.set("k", PAGE, SetContext(tags=("a",)))
@@ -151,7 +151,7 @@ async def test_an_invalidation_whose_time_cannot_be_written_has_failed() -> None
     assert LAST in subject.kv.stored
 
 
-async def test_where_somebody_else_has_just_written_it_all_is_well() -> None:
+async def test_a_refused_write_of_the_time_is_no_failure_if_another_isolate_just_wrote_it() -> None:
     subject = framed()
     refuse_last(subject, "429 Too Many Requests")
     await subject.handler.revalidate_tag("a")
@@ -172,7 +172,7 @@ TAGS = [f"t{number}" for number in range(6)]
 
 @dataclass
 class Colo:
-    """KV as one place sees it: a value, or that there is none, is kept for a minute after it was read."""
+    """KV as one location sees it: a value that was read, or its absence, is kept for a minute."""
 
     backing: InMemoryKV
     clock: FakeClock
@@ -197,7 +197,7 @@ class Colo:
 
 @dataclass
 class Isolates:
-    """Some isolates in as many places, each with a clock of its own, on one namespace."""
+    """Isolates on one namespace, each in its own location and with its own clock."""
 
     layout: Layout
     seed: int
@@ -214,10 +214,10 @@ class Isolates:
         self.invalidated_ms: dict[str, int] = defaultdict(int)
 
     async def run(self, steps: int) -> int:
-        """Ask for pages and invalidate tags; gives how many answers came out of the cache."""
+        """Request pages and invalidate tags. Return how many answers came from the cache."""
         hits = 0
         for _ in range(steps):
-            # Mostly busy, at times quiet for long.
+            # Mostly busy, sometimes quiet for minutes.
             self.time.pass_seconds(self.random.choice([0.1, 0.4, 1, 3, 10, 50, 400]) * self.random.random())
             handler = self.random.choice(self.handlers)
             if self.random.random() < 0.04:
@@ -247,7 +247,7 @@ class Isolates:
         for tag in tags:
             invalidated_ms = self.invalidated_ms[tag]
             is_known = invalidated_ms <= known_ms
-            # Content of the time of the invalidation may be newer than it, by another clock.
+            # By another clock, content from the time of the invalidation may be newer than it.
             assert not (is_known and made_ms < invalidated_ms - 2 * CLOCKS_DIFFER_MS), f"{tag} since {made_ms}"
 
     def _isolate(self, ahead_ms: int) -> TieredCacheHandler:
@@ -268,14 +268,16 @@ class Isolates:
         self.written_ms[key] = self.time.now_ms
 
 
-@pytest.mark.parametrize("layout", Layout)
-@pytest.mark.parametrize("seed", range(20))
-async def test_what_was_invalidated_anywhere_is_nowhere_served_for_longer(seed: int, layout: Layout) -> None:
-    """The layout must make no difference to that: KV passes an invalidation on within a minute, five seconds later it holds."""
+# The time of the last invalidation saves reads in the framed layout only, so a few seeds are enough for vinext's.
+@pytest.mark.parametrize(
+    ("layout", "seed"), [*((Layout.FRAMED, seed) for seed in range(20)), *((Layout.VINEXT, seed) for seed in range(4))]
+)
+async def test_an_invalidated_page_is_served_by_no_isolate_after_the_limit(layout: Layout, seed: int) -> None:
+    """KV passes an invalidation on within a minute, and it holds everywhere five seconds later, in either layout."""
     isolates = Isolates(layout, seed)
     assert await isolates.run(1500) > 300
 
 
-async def test_the_times_that_it_takes_to_settle() -> None:
-    """A time that is not written each time is behind by that; then KV has to pass it on; and clocks differ."""
+async def test_the_settling_time_covers_every_delay() -> None:
+    """The time is written late, KV passes it on late, and clocks differ."""
     assert SETTLING_MS >= LAST_WRITTEN_EVERY_MS + KV_KEEPS_MS + 2 * CLOCKS_DIFFER_MS + NOTICED_MS

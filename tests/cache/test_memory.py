@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def page(size: int) -> AppPageValue:
-    """A page that does not get smaller by being compressed."""
+    """Return a page that compression does not make smaller."""
     return AppPageValue(html=BytesBody(noise(size)))
 
 
@@ -134,7 +134,7 @@ async def test_an_invalid_tag_is_logged_once() -> None:
 
 
 async def test_requests_that_interleave_leave_it_whole() -> None:
-    """Each step of many requests runs between steps of others; sizes and indexes must agree afterwards."""
+    """Steps of many requests alternate; sizes and indexes must agree afterwards."""
     clock = FakeClock()
     handler = MemoryCacheHandler(60_000, clock)
     order = random.Random(7)  # noqa: S311 - an order that is the same each time
@@ -167,7 +167,7 @@ def check(handler: MemoryCacheHandler) -> None:
 
 
 class MemoryMachine(RuleBasedStateMachine):
-    """Against a model without bounds: whatever the memory gives back is what was written last and not invalidated since."""
+    """Against a model without bounds: a value that the memory returns was written last, and not invalidated since."""
 
     keys = st.sampled_from("abcdef")
     tags = st.sampled_from("tuvw")
@@ -220,7 +220,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
 
 TestMemoryMachine = MemoryMachine.TestCase
-TestMemoryMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestMemoryMachine.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 @pytest.mark.parametrize("capacity", [-1, 1.5, "1", None, True])

@@ -1,4 +1,4 @@
-"""The data cache over fakes: keys and bodies of `unstable_cache`, staleness, sharing, and what lands on the page."""
+"""The data cache over fakes: keys and bodies of `unstable_cache`, staleness, sharing, and the policy of the page."""
 
 from __future__ import annotations
 
@@ -173,13 +173,13 @@ async def test_undefined_and_null_of_javascript_are_none(world: World, body: str
 
 
 @pytest.mark.parametrize("value", [FetchValue(headers={}, body="[]", url="x"), RedirectValue(props={})], ids=["body", "kind"])
-async def test_what_is_no_result_is_made_again(world: World, value: Any) -> None:
+async def test_an_unreadable_result_is_replaced(world: World, value: Any) -> None:
     work, _ = counted(source="s")
     await world.kept.set(data_cache_key_v2("s", ["counted"], []), value)
     assert (await work())["call"] == 1
 
 
-async def test_a_stale_result_is_given_while_it_is_made_again(world: World) -> None:
+async def test_a_stale_result_is_returned_while_it_is_refreshed(world: World) -> None:
     work, counter = counted(revalidate=60)
     await work()
     world.clock.pass_seconds(61)
@@ -189,22 +189,25 @@ async def test_a_stale_result_is_given_while_it_is_made_again(world: World) -> N
     assert ((await work())["call"], counter.calls) == (2, 2)
 
 
-async def test_a_stale_result_is_made_again_once_at_a_time(world: World) -> None:
-    runs = Counter()
+async def test_a_stale_result_is_refreshed_once_at_a_time(world: World) -> None:
+    runs, may_end = Counter(), asyncio.Event()
 
     @cached(revalidate=60)
     async def work() -> int:
-        await asyncio.sleep(0.01)
+        await may_end.wait()
         return runs.next()
 
+    may_end.set()
     await work()
     world.clock.pass_seconds(61)
+    may_end.clear()
     assert [await work(), await work()] == [1, 1]
+    may_end.set()
     await world.background.done()
     assert (await work(), runs.calls) == (2, 2)
 
 
-async def test_a_page_made_for_the_cache_waits_for_fresh_data(world: World) -> None:
+async def test_a_page_rendered_for_the_cache_waits_for_fresh_data(world: World) -> None:
     work, _ = counted(revalidate=60)
     await work()
     world.clock.pass_seconds(61)
@@ -217,13 +220,13 @@ async def test_calls_at_the_same_time_share_one_run(world: World) -> None:
 
     @cached()
     async def work() -> int:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         return runs.next()
 
     assert await asyncio.gather(*(work() for _ in range(5))) == [1] * 5
 
 
-async def test_a_failure_is_nobodys_result(world: World) -> None:
+async def test_a_failure_is_not_stored(world: World) -> None:
     counter = Counter()
 
     @cached(revalidate=60)
@@ -239,7 +242,7 @@ async def test_a_failure_is_nobodys_result(world: World) -> None:
     assert await work() == 1
 
 
-async def test_an_invalidated_result_is_made_again(world: World) -> None:
+async def test_an_invalidated_result_is_computed_again(world: World) -> None:
     work, _ = counted(tags=["posts", "ü"])
     await work()
     world.clock.pass_seconds(1)
@@ -253,7 +256,7 @@ async def test_an_invalidated_result_is_made_again(world: World) -> None:
     assert (await work())["call"] == 3
 
 
-async def test_who_invalidates_a_page_wants_its_data_anew(world: World) -> None:
+async def test_an_invalidated_page_has_its_data_computed_again(world: World) -> None:
     work, _ = counted()
     await work()
     world.clock.pass_seconds(1)
@@ -264,7 +267,7 @@ async def test_who_invalidates_a_page_wants_its_data_anew(world: World) -> None:
         assert (await work())["call"] == 2
 
 
-async def test_a_prefix_reaches_what_is_at_it_and_below(world: World) -> None:
+async def test_a_prefix_invalidates_the_data_of_its_page_and_of_pages_below(world: World) -> None:
     paths = ("/docs", "/docs/a", "/docs-old")
     for path in paths:
         await world.kept.set(path, AppPageValue(), SetContext(tags=path_tags(world.schema, path)))
@@ -272,7 +275,7 @@ async def test_a_prefix_reaches_what_is_at_it_and_below(world: World) -> None:
     assert [await world.kept.get(path) is None for path in paths] == [True, True, False]
 
 
-async def test_tags_and_periods_of_all_data_land_on_the_page(world: World) -> None:
+async def test_a_page_has_the_tags_and_the_shortest_period_of_its_data(world: World) -> None:
     @cached(tags=["inner"], revalidate=30)
     async def inner() -> int:
         return 1
@@ -289,7 +292,7 @@ async def test_tags_and_periods_of_all_data_land_on_the_page(world: World) -> No
         assert (set(page.tags), page.effective_seconds) == ({"outer", "inner"}, 30)
 
 
-async def test_cache_life_speaks_of_the_data_it_is_called_in(world: World) -> None:
+async def test_cache_life_applies_to_the_data_it_is_called_in(world: World) -> None:
     @cached(["life"], source="s")
     async def work() -> int:
         cache_life("minutes")
@@ -300,7 +303,7 @@ async def test_cache_life_speaks_of_the_data_it_is_called_in(world: World) -> No
     assert (entry.revalidate_seconds, entry.expire_seconds) == (60, 3600)
 
 
-def test_cache_life_speaks_of_the_page_it_is_called_in() -> None:
+def test_cache_life_applies_to_the_page_it_is_called_in() -> None:
     page = Rendering()
     with rendering_as(page):
         cache_life("hours")
@@ -350,7 +353,7 @@ async def test_no_store_in_data_makes_data_and_page_uncacheable(world: World) ->
     assert page.is_no_store
 
 
-async def test_a_cache_that_fails_costs_only_time() -> None:
+async def test_a_cache_that_fails_does_not_change_results() -> None:
     class Failing(NoOpCacheHandler):
         async def get(self, key: str, context: Any = None) -> Any:
             raise OSError("unreachable")
@@ -376,7 +379,7 @@ async def test_a_cache_that_fails_costs_only_time() -> None:
         pytest.param(2**53, "at most 53 bits", id="a number that JavaScript would round"),
     ],
 )
-async def test_what_json_cannot_carry_is_refused(world: World, argument: Any, message: str) -> None:
+async def test_values_that_json_cannot_represent_are_refused(world: World, argument: Any, message: str) -> None:
     work, counter = counted()
     with pytest.raises(InvalidArgumentError, match=message):
         await work(argument)
@@ -390,7 +393,7 @@ async def test_what_json_cannot_carry_is_refused(world: World, argument: Any, me
         await gives()
 
 
-async def test_a_value_without_an_end_is_refused(world: World) -> None:
+async def test_a_recursive_value_is_refused(world: World) -> None:
     endless: list[Any] = []
     endless.append(endless)
     work, _ = counted()
@@ -398,7 +401,7 @@ async def test_a_value_without_an_end_is_refused(world: World) -> None:
         await work(endless)
 
 
-async def test_a_wrong_call_is_the_functions_own_error(world: World) -> None:
+async def test_a_wrong_call_raises_the_function_s_own_error(world: World) -> None:
     @cached()
     async def work(first: int) -> int:
         return first
@@ -422,12 +425,12 @@ def test_wrong_options_fail_where_they_are_written(options: Mapping[str, Any], m
         cached(**options)
 
 
-def test_only_async_functions_are_kept() -> None:
+def test_only_async_functions_are_cached() -> None:
     with pytest.raises(InvalidArgumentError, match="an async function"):
         cached()(len)  # type: ignore[arg-type]  # the mistake
 
 
-async def test_outside_of_a_request_a_function_is_only_called() -> None:
+async def test_outside_a_request_a_function_is_called_without_a_cache() -> None:
     work, counter = counted()
     assert ((await work())["call"], (await work())["call"], counter.calls) == (1, 2, 2)
     await revalidate_tag("posts")
@@ -447,7 +450,7 @@ def asked(world: World) -> list[tuple[str, dict[str, str]]]:
     return seen
 
 
-async def test_a_fetched_answer_is_kept_whole(asked: list[Any]) -> None:
+async def test_a_fetched_answer_is_stored_whole(asked: list[Any]) -> None:
     first = await cached_fetch("https://a.test/x", revalidate=60, tags=["a"], headers={"X-B": "1"})
     second = await cached_fetch("https://a.test/x", revalidate=60, tags=["a"], headers={"x-b": "1"})
     assert first == second
@@ -462,7 +465,7 @@ async def test_a_fetched_answer_is_kept_whole(asked: list[Any]) -> None:
     assert asked == [("https://a.test/x", {"x-b": "1"}), ("https://a.test/x", {"x-b": "2"})]
 
 
-async def test_only_success_is_kept_and_zero_asks_anew(asked: list[Any]) -> None:
+async def test_only_success_is_stored_and_a_period_of_zero_always_fetches(asked: list[Any]) -> None:
     for _ in range(2):
         assert (await cached_fetch("https://a.test/missing")).status == 404
         await cached_fetch("https://a.test/x", revalidate=0)
@@ -475,7 +478,7 @@ async def test_a_body_is_read_as_json(asked: list[Any]) -> None:
         await cached_fetch("file:///etc/passwd")
 
 
-async def test_without_a_runtime_there_is_nothing_to_fetch_with() -> None:
+async def test_fetching_outside_the_runtime_is_an_error() -> None:
     set_fetcher(None)  # type: ignore[arg-type]  # as it is before the Worker starts
     with pytest.raises(FetchError, match="outside of the Worker"):
         await cached_fetch("https://a.test/")

@@ -1,7 +1,8 @@
-"""The endpoints below `/__vinext/`: who may use them, what they take, what they answer."""
+"""The endpoints below `/__vinext/`: authentication, requests and answers."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -110,12 +111,12 @@ def line(key: object = "app:v2:b:/a:html", html: bytes = b"<p>", **changes: Any)
         ("/", False),
     ],
 )
-def test_everything_below_the_folder_is_the_endpoints_in_whatever_spelling(path: str, expected: bool) -> None:  # noqa: FBT001
+def test_every_spelling_of_the_folder_leads_to_the_endpoints(path: str, expected: bool) -> None:  # noqa: FBT001
     assert is_admin(path) is expected
 
 
 @pytest.mark.parametrize("path", ["/__vinext/seed", "/__vinext/revalidate", "/__vinext/other"])
-async def test_without_a_token_there_is_nothing(path: str) -> None:
+async def test_without_a_token_there_are_no_endpoints(path: str) -> None:
     endpoint = Endpoint(token=None)
     answer = await endpoint.ask(path, line())
     assert (answer.status, endpoint.read, endpoint.opened) == (404, 0, 0)
@@ -134,7 +135,7 @@ async def test_without_a_token_there_is_nothing(path: str) -> None:
         pytest.param({"authorization": "Bearer tökén"}, id="not ASCII"),
     ],
 )
-async def test_without_the_right_token_nothing_is_read_and_nothing_told(headers: dict[str, str]) -> None:
+async def test_without_the_right_token_nothing_is_read_or_revealed(headers: dict[str, str]) -> None:
     endpoint = Endpoint()
     for path in ("/__vinext/seed", "/__vinext/other"):
         answer = await endpoint.ask(path, line(), headers=headers)
@@ -145,7 +146,7 @@ async def test_without_the_right_token_nothing_is_read_and_nothing_told(headers:
     assert TOKEN not in str(endpoint.log.lines)
 
 
-async def test_a_token_in_lower_case_scheme_is_right() -> None:
+async def test_the_scheme_of_a_token_may_be_in_lower_case() -> None:
     assert (await Endpoint().ask("/__vinext/seed", line(), headers={"authorization": f"bearer {TOKEN}"})).status == 200
 
 
@@ -155,7 +156,7 @@ async def test_other_methods_and_other_paths_are_refused() -> None:
     assert (await Endpoint().ask("/__vinext/other")).status == 404
 
 
-async def test_while_the_build_is_not_known_it_is_503_with_the_reason() -> None:
+async def test_while_the_build_is_unknown_the_answer_is_503_with_the_reason() -> None:
     answer = await Endpoint(is_open=False).ask("/__vinext/seed", line())
     assert answer.status == 503
     assert "build cannot be read" in document(answer)["error"]
@@ -190,7 +191,7 @@ async def test_entries_reach_the_handler_with_their_tags_and_times() -> None:
         pytest.param(line(lastModified="now"), "lastModified", id="time"),
     ],
 )
-async def test_a_line_that_is_no_entry_is_reported_and_the_others_go_on(bad: bytes, error: str) -> None:
+async def test_an_invalid_line_is_reported_and_the_others_are_written(bad: bytes, error: str) -> None:
     endpoint = Endpoint()
     answer = await endpoint.ask("/__vinext/seed", b"\n".join([line("one"), bad, line("two")]))
     report = document(answer)
@@ -212,6 +213,25 @@ async def test_a_handler_that_raises_is_reported() -> None:
         "accepted": 0,
         "refused": [{"line": 1, "key": "app:v2:b:/a:html", "error": "RuntimeError: the store is away"}],
     }
+
+
+async def test_six_entries_are_written_at_a_time() -> None:
+    """A Worker may have six connections waiting for their answer."""
+    in_progress: list[int] = []
+
+    class Counting(MemoryCacheHandler):
+        is_writing = 0
+
+        async def set(self, key: str, value: object, context: object = None) -> None:
+            self.is_writing += 1
+            in_progress.append(self.is_writing)
+            await asyncio.sleep(0)
+            self.is_writing -= 1
+
+    endpoint = Endpoint()
+    endpoint.handler = Counting(1, FakeClock())
+    report = document(await endpoint.ask("/__vinext/seed", b"\n".join(line(f"{number}") for number in range(14))))
+    assert (report["accepted"], len(in_progress), max(in_progress)) == (14, 14, 6)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +298,7 @@ async def test_a_wrong_request_is_400_with_the_reason_and_changes_nothing(body: 
     assert endpoint.invalidations == Invalidations()
 
 
-async def test_an_invalidation_that_failed_is_not_called_done() -> None:
+async def test_a_failed_invalidation_is_reported_as_a_failure() -> None:
     endpoint = Endpoint(invalidations=Invalidations(failure=InvalidationError(("a",), "the store is away")))
     answer = await endpoint.ask("/__vinext/revalidate", b'{"tags": ["a"]}')
     assert (answer.status, "call again to retry" in document(answer)["error"]) == (503, True)

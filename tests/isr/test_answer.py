@@ -75,7 +75,7 @@ def named(given: CachedAnswer, name: str) -> list[str]:
 
 @pytest.mark.parametrize(("state", "shown"), [(Freshness.FRESH, "HIT"), (Freshness.STALE, "STALE")])
 @pytest.mark.parametrize("artifact", list(Artifact))
-def test_the_state_is_said_and_mirrored(artifact: Artifact, state: Freshness, shown: str) -> None:
+def test_the_state_is_in_both_headers(artifact: Artifact, state: Freshness, shown: str) -> None:
     given = answer(found(artifact, state=state))
     assert named(given, "X-Vinext-Cache") == named(given, "x-nextjs-cache") == [shown]
     assert named(given, "Age") == ["7"]
@@ -124,14 +124,14 @@ def test_stored_headers_are_replayed(artifact: Artifact) -> None:
 
 
 @pytest.mark.parametrize("name", NOT_KEPT)
-def test_a_header_of_one_answer_is_neither_replayed_nor_kept(name: str) -> None:
+def test_a_header_of_one_answer_is_neither_replayed_nor_stored(name: str) -> None:
     given = answer(found(headers={name.upper(): "stored", name.title(): ["stored"]}))
     assert "stored" not in named(given, name)
     assert stored_headers(FakeResponse(200, {name.upper(): "x", "Link": "l"})) == {"link": "l"}
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_served_as_one(status: int) -> None:
+def test_a_redirect_is_served_as_a_redirect(status: int) -> None:
     given = answer(found(headers={"location": "/about"}, status=status), {"If-None-Match": "*"})
     assert given.status == status
     assert named(given, "location") == ["/about"]
@@ -139,7 +139,7 @@ def test_a_redirect_is_served_as_one(status: int) -> None:
 
 @pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize("artifact", list(Artifact))
-def test_an_error_is_served_as_one(status: int, artifact: Artifact) -> None:
+def test_an_error_is_served_with_its_status(status: int, artifact: Artifact) -> None:
     given = answer(found(artifact, status=status))
     assert given.status == status
     assert given.body is BODY
@@ -156,14 +156,14 @@ def test_every_answer_has_an_etag(stored: dict[str, str], expected: str) -> None
     assert named(answer(found(headers=stored)), "ETag") == [expected]
 
 
-def test_the_etag_tells_entries_apart() -> None:
+def test_different_entries_have_different_etags() -> None:
     first = found()
     later = replace(first, entry=replace(first.entry, last_modified_ms=START_MS + 1))
     longer = replace(first, body=BytesBody(b"a page!"))
     assert len({named(answer(given), "ETag")[0] for given in (first, later, longer)}) == 3
 
 
-def test_answers_from_entries_with_one_memo_differ_in_what_their_bodies_say() -> None:
+def test_entries_that_share_headers_differ_in_headers_that_depend_on_the_body() -> None:
     first = found()
     other, longer = BytesBody(b"b page"), BytesBody(b"a longer page")
     for body in (other, longer, BODY):
@@ -199,11 +199,11 @@ MATCHES = [
 ]
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("rule", MATCHES, ids=lambda rule: rule.id)
-def test_if_none_match_gets_a_304(rule: Match, method: str) -> None:
-    given = answer(found(headers=rule.stored, status=rule.status), {"If-None-Match": rule.if_none_match}, method)
-    assert given.status == (304 if rule.is_match else rule.status), rule.rule
+def test_if_none_match_gets_a_304(rule: Match) -> None:
+    for method in ("GET", "HEAD"):
+        given = answer(found(headers=rule.stored, status=rule.status), {"If-None-Match": rule.if_none_match}, method)
+        assert given.status == (304 if rule.is_match else rule.status), (rule.rule, method)
 
 
 def test_a_304_has_the_headers_a_cache_needs_and_no_body() -> None:
@@ -218,7 +218,7 @@ def test_a_304_has_the_headers_a_cache_needs_and_no_body() -> None:
     given = answer(found(headers=stored), {"If-None-Match": '"abc"'})
     assert given.body is None
     names = {name.lower() for name, _ in given.headers}
-    # RFC 9110, 15.4.5: what a 200 would have had of these.
+    # RFC 9110, 15.4.5: a 304 has those of these headers that a 200 would have had.
     assert {"etag", "cache-control", "vary", "content-location", "age", "x-vinext-cache"} <= names
     assert not names & {"content-type", "content-language", "content-length"}
 
@@ -235,7 +235,7 @@ NAMES = st.sampled_from(NOT_KEPT) | st.text("abcXY-", min_size=1, max_size=8)
 
 
 @given(st.dictionaries(NAMES, st.text(max_size=5) | st.lists(st.text(max_size=5))), st.sampled_from(list(Artifact)))
-def test_whatever_is_stored_nothing_is_said_twice(stored: Headers, artifact: Artifact) -> None:
+def test_no_header_is_sent_twice(stored: Headers, artifact: Artifact) -> None:
     given = answer(found(artifact, stored))
     for name in ("Cache-Control", "X-Vinext-Cache", "x-nextjs-cache", "Age"):
         assert len(named(given, name)) == 1
@@ -273,7 +273,7 @@ def test_the_page_handler_s_answer_is_passed_on(rule: Passed) -> None:
     assert seen == rule.expected
 
 
-def test_the_headers_of_a_page_are_kept() -> None:
+def test_the_headers_of_a_page_are_stored() -> None:
     response = page("p", Link="l", X_Custom="c", Location="/a", ETag='"e"')
     assert stored_headers(response) == {
         "content-type": "text/html; charset=utf-8",

@@ -5,18 +5,23 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from tests.cache.subjects import FakeSubject, kv, tiered
 from tests.fakes.assets import FakeAssets
 from tests.fakes.pages import FakePages, FakeResponse, broken, dynamic, missing, page, payload, route
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
+from cache.entry import AppPageValue
+from cache.handler import SetContext
+from core.body import text_body
 from pages.handler import PageError
+from seed.build import Artifact
 
 TICK = record("/tick", b"built tick", b"built tick payload", revalidate=2)
 TOO_LARGE = 25 * 1024 * 1024 + 1
 
 
 async def stale(document: FakeResponse | Exception, rsc: FakeResponse | Exception | None = None) -> FakeWorker:
-    """A worker whose page /tick has got stale, and what its page handler makes of it now."""
+    """Return a worker whose page /tick is stale, and whose page handler now returns these answers."""
     script = FakePages({"/tick": document}, {} if rsc is None else {"/tick": rsc})
     served = await FakeWorker(FakeAssets(copied_build(BUILD, TICK)), script).open()
     assert (await served.get("/tick")).state == "HIT"
@@ -25,7 +30,7 @@ async def stale(document: FakeResponse | Exception, rsc: FakeResponse | Exceptio
     return served
 
 
-async def test_a_stale_page_is_served_at_once_and_made_again_after_the_answer() -> None:
+async def test_a_stale_page_is_served_at_once_and_regenerated_after_the_answer() -> None:
     served = await stale(page("new tick"), payload("new tick payload"))
     served.pages.hold = asyncio.Event()
     got = await served.ask("/tick")
@@ -38,13 +43,13 @@ async def test_a_stale_page_is_served_at_once_and_made_again_after_the_answer() 
         assert (got.state, got.text, got.header("age")) == ("HIT", text, "0")
 
 
-async def test_a_page_of_the_build_that_is_asked_for_after_its_period_is_stale_at_once() -> None:
+async def test_a_page_of_the_build_is_stale_if_it_is_first_requested_after_its_period() -> None:
     served = await FakeWorker(FakeAssets(copied_build(BUILD, TICK)), FakePages({"/tick": page("new")})).open()
     served.clock.pass_seconds(3600)
     assert [(await served.get("/tick")).state for _ in range(2)] == ["STALE", "HIT"]
 
 
-async def test_a_stale_payload_has_the_whole_page_made_again() -> None:
+async def test_a_request_for_a_stale_payload_regenerates_the_whole_page() -> None:
     served = await stale(page("new tick"), payload("new tick payload"))
     got = await served.get("/tick.rsc")
     assert (got.state, got.text) == ("STALE", "built tick payload")
@@ -54,7 +59,7 @@ async def test_a_stale_payload_has_the_whole_page_made_again() -> None:
 
 
 @pytest.mark.parametrize("count", [2, 50])
-async def test_a_stale_page_is_made_once_for_all_who_ask_at_a_time(count: int) -> None:
+async def test_a_stale_page_is_regenerated_once_for_all_concurrent_requests(count: int) -> None:
     served = await stale(page("new tick"), payload("new tick payload"))
     served.pages.hold = asyncio.Event()
     got = await asyncio.gather(*(served.ask(url) for url in ["/tick", "/tick.rsc"] * count))
@@ -76,7 +81,7 @@ async def test_two_isolates_that_find_a_page_stale_have_it_made_once() -> None:
     assert (await served.get("/tick")).text == "new tick"
 
 
-async def test_a_page_is_made_again_without_anything_of_the_visitor() -> None:
+async def test_a_page_is_regenerated_without_any_data_of_the_visitor() -> None:
     served = await stale(page("new tick"), payload())
     await served.get("/tick", {"Cookie": "session=abc", "Authorization": "Bearer x", "X-Forwarded-Host": "evil.example"})
     for request in served.pages.rendered:
@@ -86,7 +91,7 @@ async def test_a_page_is_made_again_without_anything_of_the_visitor() -> None:
 
 
 @pytest.mark.parametrize("url", ["/tick", "/tick.rsc"])
-async def test_where_one_render_makes_both_forms_there_is_no_second(url: str) -> None:
+async def test_one_render_that_returns_both_artifacts_is_not_followed_by_another(url: str) -> None:
     served = await stale(page("new tick"), payload("new tick payload"))
     served.pages.gives_both = True
     assert (await served.get(url)).state == "STALE"
@@ -101,7 +106,7 @@ async def test_where_one_render_makes_both_forms_there_is_no_second(url: str) ->
     assert got.header("cache-control") == (await served.get("/tick")).header("cache-control")
 
 
-async def test_a_payload_that_came_with_its_page_ages_and_goes_with_it() -> None:
+async def test_a_payload_that_came_with_its_page_ages_and_is_invalidated_with_it() -> None:
     served = await stale(page("new tick"), payload("new tick payload"))
     served.pages.gives_both = True
     await served.get("/tick")
@@ -115,15 +120,15 @@ async def test_a_payload_that_came_with_its_page_ages_and_goes_with_it() -> None
     assert (await served.ask("/tick.rsc")).state == "MISS"
 
 
-async def test_a_payload_that_came_with_its_page_says_how_long_a_router_may_go_on_with_it() -> None:
+async def test_a_payload_that_came_with_its_page_states_its_stale_time() -> None:
     served = await stale(page("new tick", x_nextjs_stale_time="45"), payload("new tick payload"))
     served.pages.gives_both = True
     await served.get("/tick")
     assert (await served.get("/tick.rsc")).header("x-nextjs-stale-time") == "45"
 
 
-async def test_without_the_build_s_headers_a_payload_is_made_by_itself() -> None:
-    """Its own answer has the headers that vinext's client needs; a page's has not."""
+async def test_without_the_build_s_headers_a_payload_is_rendered_separately() -> None:
+    """A separate answer has the headers that vinext's client requires; the page's answer does not."""
     unknown = replace(BUILD, rsc_headers={})
     script = FakePages({"/tick": page("new tick")}, {"/tick": payload("new payload")}, gives_both=True)
     served = await FakeWorker(FakeAssets(copied_build(unknown, TICK)), script).open()
@@ -133,7 +138,7 @@ async def test_without_the_build_s_headers_a_payload_is_made_by_itself() -> None
     assert all("X-Vinext-Wants-Payload" not in request.headers for request in served.pages.rendered)
 
 
-async def test_a_head_request_has_a_stale_page_made_again() -> None:
+async def test_a_head_request_regenerates_a_stale_page() -> None:
     served = await stale(page("new tick"), payload())
     assert (await served.get("/tick", method="HEAD")).state == "STALE"
     assert (await served.get("/tick")).text == "new tick"
@@ -144,7 +149,7 @@ async def test_a_head_request_has_a_stale_page_made_again() -> None:
     [broken(), broken(503), PageError("no answer"), replace(page("cut off"), breaks_off=True)],
     ids=["500", "503", "no-answer", "broken-stream"],
 )
-async def test_a_page_that_fails_stays_stale_and_is_tried_again_once_a_second(failure: FakeResponse | Exception) -> None:
+async def test_a_page_that_fails_stays_stale_and_is_retried_once_a_second(failure: FakeResponse | Exception) -> None:
     served = await stale(failure)
     for tries in range(1, 4):
         for _ in range(5):
@@ -163,7 +168,7 @@ async def test_a_page_that_fails_stays_stale_and_is_tried_again_once_a_second(fa
     [dynamic(), missing(), page(set_cookie="a=b"), page(vary="Cookie"), replace(page(), size_bytes=TOO_LARGE)],
     ids=["dynamic", "missing", "set-cookie", "vary", "too-large"],
 )
-async def test_a_page_that_may_no_longer_be_stored_goes_and_the_build_s_does_not_come_back(refused: FakeResponse) -> None:
+async def test_a_page_that_may_no_longer_be_stored_is_removed_and_not_seeded_again(refused: FakeResponse) -> None:
     served = await stale(refused, payload("payload", "no-store"))
     assert (await served.get("/tick")).state == "STALE"
     assert len(served.pages.rendered) == 1
@@ -177,7 +182,7 @@ async def test_a_page_that_may_no_longer_be_stored_goes_and_the_build_s_does_not
     assert (await another.get("/tick.rsc")).text == "payload"
 
 
-async def test_a_page_that_may_be_stored_again_is() -> None:
+async def test_a_page_that_may_be_stored_again_is_stored() -> None:
     served = await stale(dynamic())
     await served.get("/tick")
     served.pages.documents["/tick"] = page("static again")
@@ -185,7 +190,7 @@ async def test_a_page_that_may_be_stored_again_is() -> None:
     assert [(await served.get("/tick")).state for _ in range(2)] == ["MISS", "HIT"]
 
 
-async def test_a_page_that_turned_into_a_404_is_served_as_one() -> None:
+async def test_a_page_that_became_a_404_is_served_as_a_404() -> None:
     served = await stale(replace(page("gone"), status=404))
     assert (await served.get("/tick")).status == 200
     got = await served.get("/tick")
@@ -193,7 +198,7 @@ async def test_a_page_that_turned_into_a_404_is_served_as_one() -> None:
 
 
 @pytest.mark.parametrize("refused", [dynamic(), missing()], ids=["dynamic", "missing"])
-async def test_a_route_handler_s_answer_that_may_no_longer_be_stored_goes(refused: FakeResponse) -> None:
+async def test_a_route_handler_s_answer_that_may_no_longer_be_stored_is_removed(refused: FakeResponse) -> None:
     served = await FakeWorker(pages=FakePages({"/api/time": route("first")})).open()
     assert [(await served.get("/api/time")).state for _ in range(2)] == ["MISS", "HIT"]
     served.clock.pass_seconds(61)
@@ -204,7 +209,7 @@ async def test_a_route_handler_s_answer_that_may_no_longer_be_stored_goes(refuse
         served.clock.pass_seconds(11)
 
 
-async def test_a_route_handler_s_answer_is_made_again_without_a_payload() -> None:
+async def test_a_route_handler_s_answer_is_regenerated_without_a_payload() -> None:
     served = await FakeWorker(pages=FakePages({"/api/time": route("first")})).open()
     await served.get("/api/time")
     await served.get("/api/time")
@@ -215,7 +220,7 @@ async def test_a_route_handler_s_answer_is_made_again_without_a_payload() -> Non
     assert [request.rsc for request in served.pages.rendered] == [False]
 
 
-async def test_a_route_that_first_redirects_and_then_answers_is_served_as_it_is_now() -> None:
+async def test_a_route_that_redirected_and_now_answers_is_served_as_an_answer() -> None:
     redirect = FakeResponse(307, {"location": "/", "cache-control": "s-maxage=2"})
     served = await FakeWorker(pages=FakePages({"/api/time": redirect})).open()
     assert [(await served.get("/api/time")).status for _ in range(2)] == [307, 307]
@@ -235,7 +240,7 @@ async def test_a_payload_that_may_not_be_stored_leaves_the_page_in_the_cache() -
     assert (got.state, got.text) == (None, "for one")
 
 
-async def test_a_page_handler_with_a_cache_of_its_own_is_asked_and_nothing_is_removed() -> None:
+async def test_nothing_is_removed_if_the_page_handler_has_its_own_cache() -> None:
     own = page("its own copy", "no-store, must-revalidate", x_vinext_cache="MISS")
     served = await stale(own)
     for tries in range(1, 3):
@@ -246,7 +251,21 @@ async def test_a_page_handler_with_a_cache_of_its_own_is_asked_and_nothing_is_re
     assert not own.is_copied
 
 
-async def test_a_body_that_is_not_kept_is_let_go_of() -> None:
+async def test_a_page_regenerated_by_the_page_handler_s_own_cache_is_served_next() -> None:
+    """The copy in memory was checked a moment ago, and would be served for five seconds more."""
+    shared = FakeSubject(tiered)
+    script = FakePages({"/tick": page("new tick", "no-store, must-revalidate", x_vinext_cache="HIT")})
+    assets = FakeAssets(copied_build(BUILD, TICK))
+    served = await FakeWorker(assets, script, shared.clock, background=shared.background, handler=shared.handler).open()
+    assert (await served.get("/tick")).state == "HIT"
+    served.clock.pass_seconds(2.1)
+    regenerated = AppPageValue(html=text_body("new tick"), status=200)
+    await kv(shared).set(served.store.key("/tick", Artifact.HTML), regenerated, SetContext(revalidate=2))
+    got = [await served.get("/tick") for _ in range(2)]
+    assert [(each.state, each.text) for each in got] == [("STALE", "built tick"), ("HIT", "new tick")]
+
+
+async def test_a_body_that_is_not_stored_is_dropped() -> None:
     refused = dynamic()
     served = await stale(refused)
     await served.get("/tick")
@@ -256,7 +275,7 @@ async def test_a_body_that_is_not_kept_is_let_go_of() -> None:
 @pytest.mark.parametrize(
     "given", [replace(page("cut off"), breaks_off=True), replace(page("huge"), size_bytes=TOO_LARGE)], ids=["broken", "too-large"]
 )
-async def test_a_body_that_did_not_arrive_whole_is_not_stored(given: FakeResponse) -> None:
+async def test_an_incomplete_or_too_large_body_is_not_stored(given: FakeResponse) -> None:
     served = await FakeWorker(pages=FakePages({"/new": given})).open()
     got = await served.get("/new")
     assert (got.status, got.body) == (200, given.body)
@@ -267,7 +286,7 @@ async def test_a_body_that_did_not_arrive_whole_is_not_stored(given: FakeRespons
     assert (await served.get("/new")).state == "HIT"
 
 
-async def test_who_waits_for_a_page_that_breaks_off_gets_one_of_their_own() -> None:
+async def test_requests_that_wait_for_a_page_that_breaks_off_each_get_their_own() -> None:
     served = await FakeWorker(pages=FakePages({"/new": replace(page("cut off"), breaks_off=True)})).open()
     got = await asyncio.gather(*(served.ask("/new") for _ in range(10)))
     await served.settle()
@@ -275,7 +294,7 @@ async def test_who_waits_for_a_page_that_breaks_off_gets_one_of_their_own() -> N
     assert served.pages.documents_made == 10
 
 
-async def test_endless_paths_that_fail_take_limited_memory() -> None:
+async def test_memory_for_failed_paths_is_bounded() -> None:
     served = await FakeWorker(pages=FakePages()).open()
     for number in range(10_050):
         await served.ask(f"/junk/{number}")

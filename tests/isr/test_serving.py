@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from tests.cache.subjects import FakeSubject, kv
 from tests.fakes.assets import FakeAssets
 from tests.fakes.pages import FakePages, FakeResponse, broken, dynamic, missing, page, payload, route
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
@@ -49,12 +50,12 @@ async def test_a_page_of_the_build_is_a_hit_from_the_first_request_on(url: str, 
     assert not served.pages.rendered
 
 
-async def test_a_redirect_of_the_build_says_where_to() -> None:
+async def test_a_redirect_of_the_build_has_its_location() -> None:
     got = await (await worker()).get("/moved")
     assert got.header("location") == "/about"
 
 
-async def test_the_client_of_the_site_takes_a_payload_of_the_build() -> None:
+async def test_a_payload_of_the_build_has_the_headers_the_site_s_client_requires() -> None:
     got = await (await worker()).get("/about?_rsc=abc", ROUTER_STATE)
     assert (got.state, got.text) == ("HIT", "built payload")
     assert got.header("X-Vinext-RSC-Compatibility-Id") == "compatible"
@@ -118,6 +119,19 @@ async def test_what_may_be_stored_is_a_miss_then_a_hit(given: FakeResponse, url:
     assert len(served.pages.answered) == 1
 
 
+async def test_a_known_route_handler_s_path_takes_one_read_a_request() -> None:
+    shared = FakeSubject(kv)
+    pages = FakePages({"/api/time": route("now")})
+    served = await FakeWorker(FakeAssets(), pages, shared.clock, background=shared.background, handler=shared.handler).open()
+    reads = []
+    for state in ("MISS", "HIT", "HIT"):
+        shared.kv.operations.clear()
+        assert (await served.get("/api/time")).state == state
+        reads.append([key for operation, key in shared.kv.operations if operation == "get"])
+    page_key, route_key = (f"cache:{served.store.key('/api/time', artifact)}" for artifact in (Artifact.HTML, Artifact.ROUTE))
+    assert reads == [[page_key, route_key], [page_key, route_key], [route_key]]
+
+
 async def test_a_stored_page_has_an_etag_of_its_content() -> None:
     served = await worker(FakePages({"/a": page("same"), "/b": page("same"), "/c": page("other")}))
     etags = []
@@ -136,7 +150,7 @@ async def test_what_may_not_be_stored_is_passed_on_each_time(given: FakeResponse
         got = await served.get("/dash")
         assert (got.status, got.state, got.body, got.is_cached) == (given.status, None, given.body, False)
         assert len(served.pages.answered) == times
-        # Nothing that is made for one visitor is made a second time for the cache.
+        # A page rendered for one visitor is not rendered a second time for the cache.
         assert not served.pages.rendered
 
 
@@ -199,7 +213,7 @@ async def test_a_page_may_be_stored_from_a_request_with_a_cookie() -> None:
     assert (await served.get("/new")).state == "HIT"
 
 
-async def test_what_is_private_because_of_a_cookie_is_made_for_everybody_beside_it() -> None:
+async def test_an_answer_made_private_by_a_cookie_starts_a_public_render() -> None:
     answers = iter([replace(dynamic(), body=b"Hello, Ada"), route("everybody"), route("again")])
     served = await worker(FakePages({"/api/time": lambda: next(answers)}))
     got = await served.get("/api/time", {"Cookie": "session=abc"})
@@ -209,7 +223,7 @@ async def test_what_is_private_because_of_a_cookie_is_made_for_everybody_beside_
     assert all(request.headers.keys() == {"Accept", "X-Vinext-Wants-Payload"} for request in served.pages.rendered)
 
 
-async def test_the_payload_of_a_stored_page_is_stored_with_it_and_the_other_way() -> None:
+async def test_a_page_and_its_payload_are_stored_together_whichever_is_requested() -> None:
     script = FakePages({"/a": page("A"), "/b": page("B")}, {"/a": payload("a"), "/b": payload("b")})
     served = await worker(script)
     assert (await served.get("/a")).state == "MISS"
@@ -220,7 +234,7 @@ async def test_the_payload_of_a_stored_page_is_stored_with_it_and_the_other_way(
     assert [(request.path, request.rsc) for request in served.pages.rendered] == [("/a", True), ("/b", False)]
 
 
-async def test_a_miss_keeps_the_payload_that_came_with_the_page() -> None:
+async def test_a_miss_stores_the_payload_that_came_with_the_page() -> None:
     served = await worker(FakePages({"/a": page("A")}, {"/a": payload("a")}, gives_both=True))
     got = await served.get("/a")
     assert (got.state, got.text) == ("MISS", "A")
@@ -230,20 +244,20 @@ async def test_a_miss_keeps_the_payload_that_came_with_the_page() -> None:
         assert (got.state, got.text) == ("HIT", text)
 
 
-async def test_a_payload_is_not_kept_with_a_page_that_is_not() -> None:
+async def test_a_payload_is_not_stored_if_its_page_is_not() -> None:
     served = await worker(FakePages({"/a": page("A", "no-store")}, {"/a": payload("a", "no-store")}, gives_both=True))
     assert (await served.get("/a")).state is None
     assert (await served.get("/a.rsc")).state is None
 
 
 @pytest.mark.parametrize("given", [route(), page(vary="Accept-Encoding")], ids=["route", "page-without-a-payload"])
-async def test_nothing_else_is_made_for_what_has_no_payload(given: FakeResponse) -> None:
+async def test_nothing_else_is_rendered_for_a_page_without_a_payload(given: FakeResponse) -> None:
     served = await worker(FakePages({"/new": given}))
     assert (await served.get("/new")).state == "MISS"
     assert not served.pages.rendered
 
 
-async def test_a_payload_for_one_client_is_passed_on_and_the_page_s_own_is_made_beside_it() -> None:
+async def test_a_payload_for_one_client_is_passed_on_and_starts_a_render_of_the_page_s_own() -> None:
     partial = payload("layouts left out", "no-store", x_vinext_cache="MISS")
     script = FakePages({"/new": page("live")}, {"/new": partial}, {"/new": payload("whole")})
     served = await worker(script)
@@ -266,7 +280,7 @@ async def test_a_variant_of_a_payload_is_neither_read_nor_stored() -> None:
 
 
 @pytest.mark.parametrize("document", [route(), dynamic(), page("live")], ids=["route", "dynamic", "page"])
-async def test_asking_for_a_payload_that_there_is_none_of_costs_the_page_nothing(document: FakeResponse) -> None:
+async def test_a_request_for_a_missing_payload_does_not_affect_the_page(document: FakeResponse) -> None:
     redirect = FakeResponse(307, {"location": "/new?_rsc"})
     served = await worker(FakePages({"/new": document}, {"/new": redirect}))
     got = await served.get("/new", {"RSC": "1"})
@@ -276,7 +290,7 @@ async def test_asking_for_a_payload_that_there_is_none_of_costs_the_page_nothing
 
 
 @pytest.mark.parametrize("count", [2, 50])
-async def test_a_missing_page_is_made_once_for_all_who_ask_at_a_time(count: int) -> None:
+async def test_a_missing_page_is_rendered_once_for_all_concurrent_requests(count: int) -> None:
     served = await worker(FakePages({"/new": page("live")}, {"/new": payload()}))
     got = await asyncio.gather(*(served.ask("/new") for _ in range(count)))
     await served.settle()
@@ -285,7 +299,7 @@ async def test_a_missing_page_is_made_once_for_all_who_ask_at_a_time(count: int)
     assert served.pages.documents_made == 1
 
 
-async def test_a_page_that_may_not_be_stored_is_made_for_each_who_asks() -> None:
+async def test_a_page_that_may_not_be_stored_is_rendered_for_each_request() -> None:
     numbers = iter(range(100))
     served = await worker(FakePages({"/dash": lambda: dynamic(str(next(numbers)))}))
     got = await asyncio.gather(*(served.ask("/dash") for _ in range(20)))
@@ -317,7 +331,7 @@ async def test_another_isolate_finds_what_this_one_stored() -> None:
 
 
 @pytest.mark.parametrize("path", ["/__prerender/build.json", "/%5f_prerender/build.json", "/a/..%2f__prerender/build.json"])
-async def test_the_folder_of_the_pages_is_a_404_that_nobody_is_asked_about(path: str) -> None:
+async def test_the_folder_of_the_pages_is_a_404_without_asking_the_page_handler(path: str) -> None:
     served = await worker(FakePages({path: page("secret")}))
     got = await served.get(path)
     assert (got.status, got.state, got.header("cache-control")) == (404, None, "no-store")
@@ -333,7 +347,7 @@ async def test_a_worker_without_kv_keeps_pages_in_memory() -> None:
     assert len(served.memory) == 2
 
 
-async def test_a_site_without_a_build_is_served_all_the_same() -> None:
+async def test_a_site_without_a_build_is_served_too() -> None:
     served = await FakeWorker(pages=FakePages({"/new": page("live")})).open()
     assert [(await served.get("/new")).state for _ in range(2)] == ["MISS", "HIT"]
 

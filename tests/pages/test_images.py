@@ -402,7 +402,7 @@ async def test_too_large_a_source_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     assert (await World().get()).status == 400
 
 
-async def test_a_cache_that_fails_costs_only_time() -> None:
+async def test_a_cache_that_fails_does_not_change_results() -> None:
     class Failing(NoOpCacheHandler):
         async def get(self, key: str, context: Any = None) -> Any:
             raise OSError("unreachable")

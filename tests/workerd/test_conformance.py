@@ -36,14 +36,12 @@ SUBJECTS = (
     "kv-v1-vinext",
     "kv-v2-vinext",
     "kv-v2-vinext-js",
-    "kv-v1-framed",
     "kv-v2-framed",
     "kv-v2-framed-js",
-    "tiered-v1-vinext",
     "tiered-v2-vinext",
     "tiered-v2-framed-js",
 )
-"""Store, schema and layout; `js`: what is written is in JavaScript's memory."""
+"""Store, schema and layout; `js`: the bodies that are written are in JavaScript's memory."""
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +83,12 @@ def test_a_store_that_never_answers_is_given_up(runtime: LocalRuntime, client: h
         answer = client.get("/hang").raise_for_status().json()
     finally:
         runtime.heal()
-    outcomes = {name: outcome for name, (outcome, _) in answer["outcomes"].items()}
+    outcomes = answer["outcomes"]
     assert outcomes["get"] == "None"
     assert outcomes["set"] == "None"
     assert outcomes["is_invalidated"] == "True"
     assert outcomes["revalidate_tag"].startswith("InvalidationError: could not invalidate 't': KV did not confirm the write")
     assert outcomes["revalidate_by_path_prefix"].startswith("InvalidationError: could not invalidate '_N_T_/docs/layout'")
-    assert all(seconds < 5 for _, seconds in answer["outcomes"].values())
     assert [line.split()[1] for line in answer["log"]] == ["cache.read_failed", "cache.write_failed", "cache.markers_failed"]
 
 
@@ -126,10 +123,14 @@ def read_both_ways(client: httpx.Client, values: Sequence[bytes]) -> list[tuple[
     return [(ours, plain) for ours, plain in client.post("/read", json=encoded).raise_for_status().json()]
 
 
-@pytest.mark.parametrize("text", STRANGE)
-def test_what_is_stored_reads_the_same_in_javascript_and_in_python(client: httpx.Client, text: str) -> None:
-    ((ours, plain),) = read_both_ways(client, [text.encode("utf-8", "surrogatepass")])
-    assert ours == plain
+def read_differently(client: httpx.Client, values: Sequence[bytes]) -> list[bytes]:
+    """Return the values that are read differently out of JavaScript's memory and out of Python's."""
+    answers = read_both_ways(client, values)
+    return [value for value, (ours, plain) in zip(values, answers, strict=True) if ours != plain]
+
+
+def test_a_stored_value_is_read_alike_in_javascript_and_in_python(client: httpx.Client) -> None:
+    assert read_differently(client, [text.encode("utf-8", "surrogatepass") for text in STRANGE]) == []
 
 
 @pytest.mark.parametrize("depth", [50, 450, MAX_DEPTH, 5_000, 100_000])
@@ -142,12 +143,11 @@ def test_a_deeply_nested_document_is_refused_or_read_and_nothing_worse(client: h
 
 
 def fits_javascript(data: bytes) -> bool:
-    """A number beyond JavaScript's is Infinity there, and null when it is written: a value like that nobody writes."""
+    """Return whether JavaScript can represent the numbers: one that is too large becomes Infinity, and is written as null."""
     return b"0" * 300 not in data
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(values=st.lists(st.one_of(damaged_bytes(), damaged_documents()).filter(fits_javascript), min_size=20, max_size=30))
-def test_damaged_values_read_the_same_in_javascript_and_in_python(client: httpx.Client, values: list[bytes]) -> None:
-    answers = read_both_ways(client, values)
-    assert [value for value, (ours, plain) in zip(values, answers, strict=True) if ours != plain] == []
+def test_damaged_values_are_read_alike_in_javascript_and_in_python(client: httpx.Client, values: list[bytes]) -> None:
+    assert read_differently(client, values) == []

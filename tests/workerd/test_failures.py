@@ -1,8 +1,9 @@
-"""What the Worker answers while something it needs fails, and after."""
+"""Answers of the Worker while a service it depends on fails, and afterwards."""
 
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from vinext_worker.local_runtime import Fault
 
 KEPT = {"headers": {"Cache-Control": "s-maxage=600"}}
-# The page handler has a cache of its own, and says neither that a page may be kept nor that it may not.
+# The page handler has its own cache, so its pages are neither stored nor remembered as uncacheable.
 PASSED = {"headers": {"Cache-Control": "no-store", "X-Vinext-Cache": "MISS"}}
 BUILD_FILE = "/__prerender/build.json"
 KV_READS = ("get", "getWithMetadata")
@@ -25,7 +26,7 @@ KV_READS = ("get", "getWithMetadata")
 
 @pytest.fixture
 def build(tmp_path: Path) -> SmallBuild:
-    """A build with two pages that never get stale."""
+    """A build with two pages that are never stale."""
     small = SmallBuild(tmp_path)
     small.page("/page")
     small.page("/other")
@@ -42,21 +43,22 @@ def test_while_the_assets_fail_the_page_handler_answers_and_then_the_build_does(
 ) -> None:
     worker.assets.fill(build.copy())
     worker.assets.fail({"*": fault})
+    began = time.monotonic()
     for _ in range(20):
         answer = worker.visitor.ask("/page")
         assert (answer.status, answer.state) == (200, None)
         assert answer.text.startswith("page ")
     assert len(worker.events("seed.failed")) == 1
     assert "assets" in worker.events("seed.failed")[0]["error"]
-    asked = worker.assets.counts().total()
-    assert asked < 20
+    # Once a second, however long the requests took.
+    assert worker.assets.counts().total() <= time.monotonic() - began + 2
     worker.assets.fail({})
     hit = eventually(lambda: worker.visitor.ask("/page"), lambda answer: answer.state == "HIT")
     assert hit.text == "built /page"
     assert worker.visitor.ask("/__prerender/build.json").status == 404
 
 
-def test_assets_that_never_answer_are_given_up_on(worker: ColdWorker, build: SmallBuild) -> None:
+def test_assets_that_never_answer_time_out(worker: ColdWorker, build: SmallBuild) -> None:
     worker.assets.fill(build.copy())
     worker.runtime.fail("ASSETS", "fetch", "hang")
     answers = worker.visitor.ask_together(["/page"] * 10, lambda: None)
@@ -71,9 +73,7 @@ def test_assets_that_never_answer_are_given_up_on(worker: ColdWorker, build: Sma
 @pytest.mark.parametrize(
     "content", [pytest.param(b"{", id="no JSON"), pytest.param(b'{"version": 1, "buildId": 5}', id="fields that are wrong")]
 )
-def test_a_corrupt_manifest_is_named_once_and_forgotten_when_it_is_whole(
-    worker: ColdWorker, build: SmallBuild, content: bytes
-) -> None:
+def test_a_corrupt_manifest_is_logged_once_and_read_again(worker: ColdWorker, build: SmallBuild, content: bytes) -> None:
     files = build.copy()
     worker.assets.fill({**files, BUILD_FILE: content})
     for _ in range(20):
@@ -90,7 +90,7 @@ def test_a_corrupt_manifest_is_named_once_and_forgotten_when_it_is_whole(
     assert hit.text == "built /page"
 
 
-def test_a_missing_manifest_is_asked_for_once(worker: ColdWorker) -> None:
+def test_a_missing_manifest_is_fetched_once(worker: ColdWorker) -> None:
     worker.pages.plan_for({"*": KEPT})
     states = [worker.visitor.ask("/page").state for _ in range(5)]
     assert states == ["MISS", "HIT", "HIT", "HIT", "HIT"]
@@ -99,7 +99,7 @@ def test_a_missing_manifest_is_asked_for_once(worker: ColdWorker) -> None:
     assert len(worker.events("seed.nothing")) == 1
 
 
-def test_a_shard_or_an_artifact_that_fails_costs_its_page_only_until_it_is_there(worker: ColdWorker, build: SmallBuild) -> None:
+def test_an_artifact_that_fails_affects_its_page_only_until_it_is_available(worker: ColdWorker, build: SmallBuild) -> None:
     files = build.copy()
     worker.assets.fill(files)
     worker.pages.plan_for({"*": PASSED})
@@ -128,7 +128,7 @@ def test_a_corrupt_shard_is_read_again(worker: ColdWorker, build: SmallBuild) ->
     assert eventually(lambda: worker.visitor.ask("/page"), lambda answer: answer.state == "HIT").text == "built /page"
 
 
-def test_an_artifact_that_is_missing_is_asked_for_once(worker: ColdWorker, build: SmallBuild) -> None:
+def test_a_missing_artifact_is_fetched_once(worker: ColdWorker, build: SmallBuild) -> None:
     files = build.copy()
     page = next(path for path, content in files.items() if content == b"built /page")
     del files[page]
@@ -141,7 +141,7 @@ def test_an_artifact_that_is_missing_is_asked_for_once(worker: ColdWorker, build
     assert len(worker.events("seed.failed")) == 1
 
 
-def test_while_kv_cannot_be_read_pages_are_served_all_the_same(worker: ColdWorker, build: SmallBuild) -> None:
+def test_while_kv_cannot_be_read_the_page_handler_answers(worker: ColdWorker, build: SmallBuild) -> None:
     worker.assets.fill(build.copy())
     worker.pages.plan_for({"*": PASSED})
     for method in KV_READS:
@@ -152,7 +152,7 @@ def test_while_kv_cannot_be_read_pages_are_served_all_the_same(worker: ColdWorke
         assert answer.text.startswith("page ")
     (event,) = worker.events("cache.read_failed")
     assert "VINEXT_CACHE.getWithMetadata failed" in event["error"]
-    # Whether the build's page was invalidated cannot be told now, so it is not served.
+    # It is unknown whether the build's page was invalidated, so it is not served.
     assert len(worker.events("cache.markers_failed")) == 1
     worker.runtime.heal()
     assert eventually(lambda: worker.visitor.ask("/page"), lambda answer: answer.state == "HIT").text == "built /page"
@@ -160,7 +160,7 @@ def test_while_kv_cannot_be_read_pages_are_served_all_the_same(worker: ColdWorke
     eventually(lambda: worker.visitor.ask("/new"), lambda answer: answer.state == "HIT")
 
 
-def test_a_kv_that_never_answers_is_given_up_on(worker: ColdWorker, build: SmallBuild) -> None:
+def test_a_kv_that_never_answers_times_out(worker: ColdWorker, build: SmallBuild) -> None:
     worker.assets.fill(build.copy())
     worker.pages.plan_for({"*": KEPT})
     for method in KV_READS:
@@ -201,7 +201,7 @@ def test_while_kv_cannot_delete_an_invalidated_page_stays_invalid(worker: ColdWo
     assert worker.visitor.ask("/page").state == "HIT"
 
 
-def test_an_invalidation_that_kv_does_not_take_is_logged_and_holds_in_this_isolate(worker: ColdWorker, build: SmallBuild) -> None:
+def test_an_invalidation_that_kv_refuses_is_logged_and_holds_in_this_isolate(worker: ColdWorker, build: SmallBuild) -> None:
     worker.assets.fill(build.copy())
     worker.pages.plan_for({"*": KEPT, "/invalidate": {"headers": {"X-Vinext-Revalidated-Tags": "_N_T_%2Fpage"}}})
     assert worker.visitor.ask("/page").state == "HIT"
@@ -224,7 +224,7 @@ CORRUPT = {
 }
 
 
-def test_a_corrupt_entry_is_a_miss_and_goes(worker: ColdWorker, build: SmallBuild) -> None:
+def test_a_corrupt_entry_is_a_miss_and_is_deleted(worker: ColdWorker, build: SmallBuild) -> None:
     worker.assets.fill(build.copy())
     worker.pages.plan_for({"*": KEPT})
     kv = worker.runtime.kv()

@@ -186,6 +186,6 @@ def test_both_keep_everything_under_the_prefix(shared: SharedCache) -> None:
     assert {name.partition(":")[0] for name in names} == {"own"}
 
 
-def test_neither_finds_fault_with_what_the_other_wrote(shared: SharedCache) -> None:
+def test_neither_reports_an_error_in_the_other_s_entries(shared: SharedCache) -> None:
     shared.ours.ask("/")
     assert [line for line in shared.runtime.logs if line.level in {"error", "warn"}] == []

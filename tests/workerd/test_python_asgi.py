@@ -9,11 +9,16 @@ import httpx2 as httpx
 import pytest
 from tests.fakes.python_worker import python_worker
 from tests.fakes.websocket import Closed, WebSocketClient
+from tests.workerd.patience import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from vinext_worker.local_runtime import LocalRuntime
+
+
+UNCHANGED = 20
+"""An app that made no progress during so many requests is held back."""
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +42,6 @@ def counts(client: httpx.Client) -> dict[str, Any]:
     return found
 
 
-def eventually(condition: Callable[[], object], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def until_stored(runtime: LocalRuntime, path: str) -> None:
     eventually(lambda: any(f'"page.stored", "path": "{path}"' in line.message for line in list(runtime.logs)))
 
@@ -65,7 +63,7 @@ def test_its_tags_are_on_the_entry(runtime: LocalRuntime, client: httpx.Client) 
     assert {"posts", "_N_T_/kept"} <= set(metadata["tags"])
 
 
-def test_a_stale_page_is_served_while_it_is_made_again(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_a_stale_page_is_served_while_it_is_regenerated(runtime: LocalRuntime, client: httpx.Client) -> None:
     first = client.get("/short").text
     until_stored(runtime, "/short")
     time.sleep(1.1)
@@ -74,7 +72,7 @@ def test_a_stale_page_is_served_while_it_is_made_again(runtime: LocalRuntime, cl
     eventually(lambda: client.get("/short").text != first)
 
 
-def test_a_stale_page_stays_where_its_handler_breaks(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_a_stale_page_stays_if_its_handler_fails(runtime: LocalRuntime, client: httpx.Client) -> None:
     client.get("/fragile")
     until_stored(runtime, "/fragile")
     time.sleep(1.1)
@@ -84,13 +82,13 @@ def test_a_stale_page_stays_where_its_handler_breaks(runtime: LocalRuntime, clie
     runtime.wait_for_log("it broke")
 
 
-def test_a_page_without_a_period_is_made_for_each_request(client: httpx.Client) -> None:
+def test_a_page_without_a_period_is_rendered_for_each_request(client: httpx.Client) -> None:
     first, second = client.get("/dynamic"), client.get("/dynamic")
     assert (state(first), state(second)) == (None, None)
     assert first.text != second.text
 
 
-def test_no_store_holds_however_deep_it_is_called(client: httpx.Client) -> None:
+def test_no_store_applies_if_a_nested_function_calls_it(client: httpx.Client) -> None:
     first, second = client.get("/personal"), client.get("/personal")
     assert (state(first), first.headers["Cache-Control"]) == (None, "private, no-store")
     assert first.text != second.text
@@ -102,18 +100,18 @@ def test_no_store_after_the_first_part_keeps_the_page_out_of_the_cache(runtime: 
     assert runtime.kv().get("cache:app:v2:/late:html") is None
 
 
-def test_what_a_visitor_with_cookies_gets_is_not_what_others_get(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_an_answer_for_a_visitor_with_cookies_is_not_served_to_others(runtime: LocalRuntime, client: httpx.Client) -> None:
     mine = client.get("/zipped/streamed", headers={"Cookie": "who=me", "Accept-Encoding": "identity"})
     assert (state(mine), mine.headers["Cache-Control"]) == (None, "private, no-store")
     eventually(lambda: state(client.get("/zipped/streamed", headers={"Accept-Encoding": "identity"})) == "HIT")
 
 
-def test_the_first_part_is_there_before_the_last_is_made(client: httpx.Client) -> None:
-    started = time.monotonic()
-    with client.stream("GET", "/streamed") as answer:
-        parts = [(time.monotonic() - started, part) for part in answer.iter_raw()]
-    assert b"".join(part for _, part in parts) == b"".join(b"<p>part %d</p>" % index for index in range(5))
-    assert parts[-1][0] - parts[0][0] > 0.3
+def test_the_first_part_arrives_before_the_last_is_rendered(client: httpx.Client) -> None:
+    with client.stream("GET", "/held") as answer:
+        parts = answer.iter_raw()
+        assert next(parts) == b"<p>first</p>"
+        assert client.get("/release").text == "released"
+        assert b"".join(parts) == b"<p>last</p>"
 
 
 def test_a_handler_that_raises_is_a_500_and_nothing_is_stored(runtime: LocalRuntime, client: httpx.Client) -> None:
@@ -125,17 +123,15 @@ def test_a_handler_that_raises_is_a_500_and_nothing_is_stored(runtime: LocalRunt
     assert runtime.kv().get("cache:app:v2:/raises:html") is None
 
 
-def test_a_body_that_breaks_off_reaches_nobody_as_a_whole_page(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_a_body_that_breaks_off_is_never_served_as_a_whole_page(runtime: LocalRuntime, client: httpx.Client) -> None:
     with pytest.raises(httpx.TransportError):
         client.get("/broken")
     runtime.wait_for_log("in the middle")
     assert runtime.kv().get("cache:app:v2:/broken:html") is None
 
 
-def test_a_handler_that_never_answers_is_given_up(runtime: LocalRuntime, client: httpx.Client) -> None:
-    started = time.monotonic()
+def test_a_handler_that_never_answers_times_out(runtime: LocalRuntime, client: httpx.Client) -> None:
     assert client.get("/never").status_code == 500
-    assert time.monotonic() - started < 5
     runtime.wait_for_log("asgi:asgi_app:app did not begin to answer within 1500 ms")
 
 
@@ -150,7 +146,7 @@ def test_a_visitor_who_leaves_ends_the_stream(client: httpx.Client) -> None:
     eventually(lambda: "streaming" in counts(client)["disconnects"])
 
 
-def test_a_page_is_kept_even_where_its_visitor_left(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_a_page_is_stored_even_if_its_visitor_left(runtime: LocalRuntime, client: httpx.Client) -> None:
     with client.stream("GET", "/abandoned") as answer:
         next(answer.iter_raw())
     until_stored(runtime, "/abandoned")
@@ -161,9 +157,11 @@ def test_a_page_is_kept_even_where_its_visitor_left(runtime: LocalRuntime, clien
 def test_a_slow_reader_holds_the_app_back(client: httpx.Client) -> None:
     with client.stream("GET", "/big") as answer:
         next(answer.iter_raw())
-        time.sleep(0.3)
-        made = counts(client)["counts"]["big"]
-    assert made < 150
+        # An app that is not held back makes progress between two requests.
+        made: list[int] = []
+        while len(made) < UNCHANGED or len(set(made[-UNCHANGED:])) > 1:
+            made.append(counts(client)["counts"]["big"])
+    assert made[-1] < 200
 
 
 @pytest.mark.parametrize(("path", "entry"), [("/background", "async"), ("/background-sync", "sync")])
@@ -189,7 +187,7 @@ def test_the_request_as_it_was_sent(client: httpx.Client) -> None:
     assert (answer["path"], answer["query"], answer["length"]) == ("a b/ü", {"x": "1", "y": "&"}, 300_000)
 
 
-def test_claims_about_the_host_do_not_reach_an_answer_that_may_be_kept(client: httpx.Client) -> None:
+def test_forwarded_host_headers_do_not_reach_an_answer_that_may_be_stored(client: httpx.Client) -> None:
     answer = client.get("/echo/claimed", headers={"X-Forwarded-Host": "evil.example"}).json()
     assert answer["forwarded"] is None
 

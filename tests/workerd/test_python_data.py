@@ -14,6 +14,7 @@ import httpx2 as httpx
 import pytest
 from rich.console import Console
 from tests.fakes.python_worker import FIXTURE, PROJECT, python_worker
+from tests.workerd.patience import eventually
 
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import BuildService
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from vinext_worker.local_runtime import LocalRuntime
 
+CLOCK_ERROR_MS = 1000
 SITE = PROJECT.root / "tests" / "fixtures" / "sites" / "vinext-1.4.0"
 
 
@@ -87,10 +89,12 @@ def test_an_invalidation_by_vinext_reaches_python(runtime: LocalRuntime) -> None
 
 
 def test_an_invalidation_by_python_is_vinexts_own_marker(runtime: LocalRuntime) -> None:
+    before_ms = time.time() * 1000
     python(runtime, "/invalidate", tag="other")
+    after_ms = time.time() * 1000
     marker = runtime.kv().get("__tag:other")
     assert marker is not None
-    assert abs(int(marker) - time.time() * 1000) < 60_000
+    assert before_ms - CLOCK_ERROR_MS < int(marker) < after_ms + CLOCK_ERROR_MS
 
 
 def test_concurrent_requests_share_one_run(runtime: LocalRuntime) -> None:
@@ -99,14 +103,13 @@ def test_concurrent_requests_share_one_run(runtime: LocalRuntime) -> None:
     assert answers == ["1"] * 4
 
 
-def test_a_stale_result_is_given_at_once_and_refreshed(runtime: LocalRuntime) -> None:
+def test_a_stale_result_is_returned_while_it_is_refreshed(runtime: LocalRuntime) -> None:
     assert python(runtime, "/slow", name="stale").text == "1"
+    python(runtime, "/hold", name="stale")
     time.sleep(1.1)
-    started = time.monotonic()
-    assert python(runtime, "/slow", name="stale").text == "1"
-    assert time.monotonic() - started < 0.2
-    time.sleep(0.4)
-    assert python(runtime, "/slow", name="stale").text == "2"
+    assert [python(runtime, "/slow", name="stale").text for _ in range(2)] == ["1", "1"]
+    python(runtime, "/release", name="stale")
+    eventually(lambda: python(runtime, "/slow", name="stale").text, lambda text: text == "2")
 
 
 def test_a_page_carries_the_tags_and_the_period_of_its_data(runtime: LocalRuntime) -> None:
@@ -119,12 +122,10 @@ def test_a_page_carries_the_tags_and_the_period_of_its_data(runtime: LocalRuntim
     assert {"page", "slow"} <= set(runtime.kv().metadata("cache:app:v2:/page:html")["tags"])
 
 
-def test_a_page_made_again_has_fresh_data(runtime: LocalRuntime) -> None:
-    httpx.get(f"{runtime.url}/page", trust_env=False)
-    time.sleep(1.2)
-    httpx.get(f"{runtime.url}/page", trust_env=False)
+def test_a_regenerated_page_has_fresh_data(runtime: LocalRuntime) -> None:
+    first = python(runtime, "/page").text
+    eventually(lambda: python(runtime, "/page").text, lambda text: text != first)
     runtime.wait_for_log('"page.regenerated", "path": "/page"')
-    assert "'run': 2" in httpx.get(f"{runtime.url}/page", trust_env=False).text
 
 
 def test_a_fetched_answer_is_kept(runtime: LocalRuntime, httpserver: HTTPServer) -> None:

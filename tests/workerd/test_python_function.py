@@ -1,4 +1,4 @@
-"""A Python function as the page handler, and handlers that are none, in workerd."""
+"""A Python function as the page handler, and invalid handlers, in workerd."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_decorator_says_it_too(runtime: LocalRuntime, client: httpx.Client) ->
     assert (found["cacheControl"], "decorated" in found["tags"]) == ({"revalidate": 30}, True)
 
 
-def test_a_stale_page_is_served_while_it_is_made_again(runtime: LocalRuntime, client: httpx.Client) -> None:
+def test_a_stale_page_is_served_while_it_is_regenerated(runtime: LocalRuntime, client: httpx.Client) -> None:
     client.get("/short")
     until_stored(runtime, "/short")
     time.sleep(1.1)

@@ -1,4 +1,4 @@
-"""The embedded runtime, seen from outside: what the Workers runtime promises Python code holds in it."""
+"""The embedded runtime, seen from outside: it keeps the promises of the Workers runtime to Python code."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_passes_on_a_raw_javascript_response(client: httpx.Client) -> None:
     assert (answer.text, answer.headers["X-Raw"]) == ("raw", "yes")
 
 
-def test_hands_the_request_with_its_body_to_python(client: httpx.Client) -> None:
+def test_passes_the_request_with_its_body_to_python(client: httpx.Client) -> None:
     answer = client.post("/echo", content="grüße")
     assert (answer.text, answer.headers["X-Method"]) == ("grüße", "POST")
 
@@ -167,7 +167,7 @@ def test_a_binding_fails_on_command(runtime: LocalRuntime, client: httpx.Client)
 def test_a_binding_hangs_on_command(runtime: LocalRuntime, client: httpx.Client) -> None:
     runtime.fail("STORE", "get", "hang")
     with pytest.raises(httpx.ReadTimeout):
-        client.get("/kv-or-error", timeout=0.3)
+        client.get("/kv-or-error", timeout=httpx.Timeout(20, read=0.3))
     assert client.get("/hello").status_code == 200
 
 
@@ -301,7 +301,7 @@ def test_a_taken_port_is_named(tmp_path: Path, runtime: LocalRuntime) -> None:
         LocalRuntime(options(port=port)).start()
 
 
-def test_a_binding_can_be_left_out_and_a_service_can_take_the_assets_place(tmp_path: Path) -> None:
+def test_a_binding_can_be_omitted_and_a_service_can_replace_the_assets(tmp_path: Path) -> None:
     assets = ScriptService("export default { fetch: () => new Response('instead', { status: 418 }) }")
     with LocalRuntime(options(services={"ASSETS": assets}, without=frozenset({"STORE"}))) as runtime:
         assert httpx.get(f"{runtime.url}/assets", trust_env=False).status_code == 418

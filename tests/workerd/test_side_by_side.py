@@ -187,7 +187,7 @@ def perform(app: App, whose: tuple[str, str], action: tuple[Any, ...]) -> None:
             raise AssertionError(action)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
 def test_everybody_agrees_whoever_writes_and_invalidates(new_app: Callable[[], App], steps: list[Any]) -> None:
     app = new_app()
@@ -308,10 +308,12 @@ def test_fault_vinext_0_0_38_raises_for_a_key_beyond_512_bytes(app: App) -> None
 def test_fault_vinext_forgets_an_invalidation_after_30_days(app: App) -> None:
     for party, days in (("vinext", 30), ("ours", 365)):
         for schema in SCHEMAS:
+            before = time.time()
             assert getattr(app, party)[schema].revalidate_tag(f"{party}{schema}") is None
             expiration = app.expirations()[f"__tag:{party}{schema}"]
             assert expiration is not None
-            assert expiration - time.time() == pytest.approx(days * DAY, abs=60)
+            # In whole seconds.
+            assert before - 1 <= expiration - days * DAY <= time.time() + 1
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
