@@ -61,12 +61,6 @@ def pages_router_key(schema: KeySchema, build_id: str | None, path: str, i18n_va
     return _key("pages", schema, build_id, path, "")
 
 
-def fallback_shell_key(build_id: str | None, path: str, suffix: Literal["html", "rsc"]) -> str:
-    """Return the key of V2's shell for a route with parameters, such as `/en/[slug]`."""
-    prefix = f"app-fallback-shell:v1:{build_id}" if build_id else "app-fallback-shell:v1"
-    return _within_limit(prefix, strip_trailing_slash(path), f":{suffix}", KeySchema.V2)
-
-
 def data_cache_key(key_parts: Sequence[str], arguments: Sequence[object]) -> str:
     """Return the key of an `unstable_cache` result in schema V1; `arguments` are JSON values."""
     return f"unstable_cache:{':'.join(key_parts)}:{json_text(list(arguments))}"

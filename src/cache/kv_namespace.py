@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cache.keys import kv_entry_prefix
 from cache.tags import encode_tag, is_tag_below, is_valid_tag
+from core.body import MAX_BODY_BYTES
 from core.errors import CorruptValueError
 from core.paths import normalize_path
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_BULK_KEYS = 100
 MAX_METADATA_BYTES = 1024
-MAX_VALUE_BYTES = 25 * 1024 * 1024
+MAX_VALUE_BYTES = MAX_BODY_BYTES
 MIN_TTL_SECONDS = 60
 
 # A Worker may have six connections waiting for their answer at a time.

@@ -59,7 +59,7 @@ class MemoryCacheHandler(EntryCache):
         make_body: Callable[[bytes], Body] = BytesBody,
     ) -> None:
         require_count("capacity_bytes", capacity_bytes)
-        require_count("marker_capacity", marker_capacity, least=1)
+        require_count("marker_capacity", marker_capacity, minimum=1)
         self._capacity_bytes = capacity_bytes
         self._clock = clock
         self._kept: dict[str, _Kept] = {}

@@ -70,8 +70,8 @@ class Codec:
             return write_framed(entry)
         return (write_vinext(entry, bounded=self.schema is KeySchema.V2),)
 
-    def write_apart(self, entry: CacheEntry, most_bytes: int) -> tuple[str, Body] | None:
-        """Return the head, to keep as metadata of at most `most_bytes`, and the body, which is then the value.
+    def write_apart(self, entry: CacheEntry, max_bytes: int) -> tuple[str, Body] | None:
+        """Return the head, to keep as metadata of at most `max_bytes`, and the body, which is then the value.
 
         None where the value has the whole entry: in vinext's layout, and where there is no body or the head is larger.
         Raises the errors of `json_text`.
@@ -82,7 +82,7 @@ class Codec:
         if body is None:
             return None
         head = json_text(document)
-        return (head, body) if len(head.encode()) <= most_bytes else None
+        return (head, body) if len(head.encode()) <= max_bytes else None
 
     def read(self, buffer: Buffer) -> CacheEntry:
         """Read a stored value of either layout; raises CorruptValueError."""

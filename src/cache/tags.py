@@ -14,7 +14,7 @@ from core.errors import InvalidArgumentError
 from core.javascript import encode_uri_component, join_surrogates, utf16_length
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from cache.entry import CacheEntry
     from core.log import Log
@@ -44,30 +44,6 @@ def path_tags(schema: KeySchema, path: str) -> tuple[str, ...]:
             tags.append(f"{PATH_TAG_PREFIX}{built}/layout")
     tags.append(f"{PATH_TAG_PREFIX}{built}/page")
     return merge_tags(map(encode_tag, tags) if schema is KeySchema.V2 else tags)
-
-
-def route_tags(
-    path: str, extra_tags: Iterable[str], route_segments: Sequence[str], leaf: Literal["page", "route"]
-) -> tuple[str, ...]:
-    """Return the tags of a page or route handler that V2 renders: by the route's pattern, not by the path.
-
-    `route_segments` are the folders of the route, such as `("blog", "[slug]")`.
-    """
-    _require_path("path", path)
-    stem = path[:-1] if len(path) > 1 and path.endswith("/") else path
-    tags = [path, f"{PATH_TAG_PREFIX}{stem}"]
-    if path == "/":
-        tags.append(f"{PATH_TAG_PREFIX}/index")
-    if path == "/index":
-        tags.append(f"{PATH_TAG_PREFIX}/")
-    tags.append(_ROOT_LAYOUT)
-    built = ""
-    for segment in route_segments:
-        if segment and segment != "." and not segment.startswith("@"):
-            built = f"{built}/{segment}"
-            tags.append(f"{PATH_TAG_PREFIX}{built}/layout")
-    tags.append(f"{PATH_TAG_PREFIX}{built}/{leaf}")
-    return merge_tags(map(encode_tag, merge_tags(tags, extra_tags)))
 
 
 def prefix_tags(schema: KeySchema, prefix: str) -> tuple[str, ...]:

@@ -50,10 +50,10 @@ def require_flag(argument: str, flag: object) -> None:
         raise InvalidArgumentError(argument, flag, "True or False")
 
 
-def require_count(argument: str, count: object, *, least: int = 0) -> None:
+def require_count(argument: str, count: object, *, minimum: int = 0) -> None:
     """Check a size, or a duration in milliseconds."""
-    if isinstance(count, bool) or not isinstance(count, int) or count < least:
-        raise InvalidArgumentError(argument, count, f"a whole number from {least} on")
+    if isinstance(count, bool) or not isinstance(count, int) or count < minimum:
+        raise InvalidArgumentError(argument, count, f"a whole number from {minimum} on")
 
 
 def require_text(argument: str, value: object) -> None:

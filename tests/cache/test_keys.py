@@ -12,7 +12,6 @@ from cache.keys import (
     KeySchema,
     data_cache_key,
     data_cache_key_v2,
-    fallback_shell_key,
     fnv1a64_base36,
     fnv1a64_hex,
     kv_entry_prefix,
@@ -66,11 +65,6 @@ def test_v1_page_key_is_vinext_s_and_measures_with_the_suffix(path: str, expecte
 @pytest.mark.parametrize(("path", "expected"), rows("pages_key_1_4_0"))
 def test_pages_router_key_is_vinext_s(path: str, expected: str) -> None:
     assert pages_router_key(V2, BUILD, path) == expected
-
-
-@pytest.mark.parametrize(("path", "expected"), rows("fallback_shell_key_1_4_0"))
-def test_fallback_shell_key_is_vinext_s(path: str, expected: str) -> None:
-    assert fallback_shell_key(BUILD, path, "html") == expected
 
 
 @pytest.mark.parametrize(("path", "expected"), rows("normalized_path_1_4_0"))

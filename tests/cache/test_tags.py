@@ -16,7 +16,6 @@ from cache.tags import (
     path_tags,
     prefix_tags,
     revalidate_path_tag,
-    route_tags,
 )
 from core.errors import InvalidArgumentError
 
@@ -26,11 +25,6 @@ V1, V2 = KeySchema
 @pytest.mark.parametrize(("path", "expected"), vectors()["seeded_page_tags_1_4_0"].items())
 def test_v2_path_tags_are_vinext_s(path: str, expected: list[str]) -> None:
     assert list(merge_tags(path_tags(V2, path), ["products", "posts"])) == expected
-
-
-@pytest.mark.parametrize("row", vectors()["live_page_tags_1_4_0"], ids=lambda row: row["path"])
-def test_v2_route_tags_are_vinext_s(row: dict[str, Any]) -> None:
-    assert list(route_tags(row["path"], ["products"], row["segments"], "page")) == row["tags"]
 
 
 @pytest.mark.parametrize(("tag", "expected"), vectors()["encode_cache_tag_1_4_0"].items())
@@ -44,12 +38,6 @@ def test_generated_tags_are_encoded_and_checked_as_in_vinext() -> None:
     for tag, expected in functions("valid"):
         if expected is not None:
             assert is_valid_tag(tag) is expected, ascii(tag)
-
-
-def test_generated_routes_get_vinext_s_tags() -> None:
-    for (path, segments), (page, route) in functions("tags"):
-        assert list(route_tags(path, ["extra", "/"], segments, "page")) == list(merge_tags(page)), ascii(path)
-        assert list(route_tags(path, [], segments, "route")) == list(merge_tags(route)), ascii(path)
 
 
 def test_v1_path_tags_are_those_in_the_dump() -> None:
@@ -167,7 +155,6 @@ def test_merged_tags_come_once_and_in_order(groups: list[list[str]]) -> None:
     [
         ("path", lambda: path_tags(V1, "about")),
         ("schema", lambda: path_tags("v1", "/about")),  # type: ignore[arg-type]
-        ("path", lambda: route_tags("about", [], [], "page")),
         ("prefix", lambda: prefix_tags(V1, "docs")),
         ("path", lambda: revalidate_path_tag("about")),
         ("type", lambda: revalidate_path_tag("/about", "pages")),  # type: ignore[arg-type]

@@ -139,7 +139,7 @@ async def test_a_page_without_a_payload_is_copied_alone(tmp_path: Path) -> None:
 
 
 async def test_a_page_that_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build_copy, "MAX_ARTIFACT_BYTES", 100)
+    monkeypatch.setattr(build_copy, "MAX_BODY_BYTES", 100)
     report = copy_build(written_build(tmp_path, SMALL, FILES | {"about.html": b"x" * 101}), tmp_path / "assets")
     ((path, reason),) = report.skipped
     assert (path, reason) == ("/about", "about.html has 101 bytes, but an asset may have at most 100")

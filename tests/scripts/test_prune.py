@@ -11,7 +11,7 @@ from tests.fakes.cloudflare import Stored
 from tests.fakes.deployments import FakeDeployment
 
 from cache.entry import AppPageValue, CacheEntry
-from cache.keys import KeySchema, Suffix, fallback_shell_key, kv_key, page_key, pages_router_key
+from cache.keys import KeySchema, Suffix, kv_key, page_key, pages_router_key
 from cache.kv_record import TTLPolicy, kv_record
 from cache.stored import Codec, Layout
 from core.body import text_body
@@ -44,7 +44,7 @@ def test_the_build_is_read_out_of_every_key_of_a_page(build: str | None, schema:
 def test_other_keys_name_no_build() -> None:
     for key in ("unstable_cache:a:/b:[]", "fetch:abc", "__hash:0123456789abcdef", ""):
         assert key_build(key) is None
-    assert key_build(fallback_shell_key("b", "/en/[slug]", "html")) == "b"
+    assert key_build("app-fallback-shell:v1:b:/en/[slug]:html") == "b"
 
 
 @pytest.mark.parametrize(("version", "build"), [("0.0.38", "vapp-0038-cf1"), ("1.4.0", "vapp-140-cf1")])

@@ -11,6 +11,7 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from core.body import MAX_BODY_BYTES
 from core.paths import PRERENDER_FOLDER, normalize_path
 from seed.build import BUILD_FILE, Artifact, Build, ManifestError, Skipped, artifact_file, shard_count, shard_file
 from seed.manifest import skip_reason
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from seed.manifest import Route
     from vinext_worker.sites.site_build import SiteBuild
 
-MAX_ARTIFACT_BYTES = 25 * 1024 * 1024
 MAX_SKIPPED_SHOWN = 1000
 _NAME_CHARACTERS = 40
 
@@ -144,8 +144,8 @@ class _Copy:
             if artifact is Artifact.RSC and not source.is_file():
                 continue
             content = source.read_bytes()
-            if len(content) > MAX_ARTIFACT_BYTES:
-                raise ManifestError(f"{file} has {len(content)} bytes, but an asset may have at most {MAX_ARTIFACT_BYTES}")
+            if len(content) > MAX_BODY_BYTES:
+                raise ManifestError(f"{file} has {len(content)} bytes, but an asset may have at most {MAX_BODY_BYTES}")
             names[artifact] = self._copy_artifact(content)
             if artifact is Artifact.HTML:
                 self._clues.learn(content)
