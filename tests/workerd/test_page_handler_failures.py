@@ -68,6 +68,8 @@ def test_the_page_handler_s_failure_is_passed_on_and_not_kept(
         if "body" in plan:
             assert answer.text == plan["body"]
     assert not worker.runtime.kv().names(f"cache:app:v2:{build.build_id}:{new}")
+    if "fault" in plan:
+        eventually(lambda: logged(worker, new, "page.failed"))
     assert len(logged(worker, new, "page.failed")) == (1 if "fault" in plan else 0)
     worker.pages.plan_for({"*": KEPT})
     eventually(lambda: worker.visitor.ask(new), lambda answer: answer.state == "HIT")

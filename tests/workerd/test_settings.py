@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.workerd.builds import SmallBuild
+from tests.workerd.patience import eventually
 from tests.workerd.stubs import AssetsStub, PagesStub, assets_service, events, pages_service
 from tests.workerd.visitor import Visitor
 
@@ -43,7 +44,7 @@ def test_with_a_wrong_setting_the_page_handler_answers_and_the_log_says_what_is_
             assert answer.text.startswith("page ")
         assert len(PagesStub(runtime).requests("/page")) == 5
         assert visitor.ask("/__prerender/build.json").status == 404
-        (event,) = events(runtime, "settings.wrong")
+        (event,) = eventually(lambda: events(runtime, "settings.wrong"))
         assert event["error"] == "VINEXT_KV_LAYOUT is 'x', allowed: vinext, framed"
         assert [line.level for line in runtime.logs if "settings.wrong" in line.message] == ["error"]
 
@@ -61,7 +62,7 @@ def test_without_the_page_handler_s_binding_the_build_s_pages_are_served_and_oth
             answer = visitor.ask("/other")
             assert (answer.status, answer.state, answer.body) == (500, None, b"")
             assert answer.headers["cache-control"] == "no-store"
-        (event,) = events(runtime, "page.failed")
+        (event,) = eventually(lambda: events(runtime, "page.failed"))
         assert "NOWHERE" in event["error"]
         assert "wrangler.toml" in event["error"]
 

@@ -123,5 +123,5 @@ def test_a_head_that_is_damaged_is_a_miss_and_is_replaced(runtime: LocalRuntime,
     miss = eventually(lambda: visitor.ask("/damaged"), lambda answer: answer.state == "MISS")
     assert miss.status == 200
     eventually(lambda: visitor.ask("/damaged"), lambda answer: answer.state == "HIT")
-    (event,) = events(runtime, "cache.entry_corrupt")
+    (event,) = eventually(lambda: events(runtime, "cache.entry_corrupt"))
     assert event["key"] == key
