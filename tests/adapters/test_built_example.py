@@ -183,7 +183,7 @@ def same_origin(pages: PagesWorker) -> dict[str, str]:
 
 def eventually(pages: PagesWorker, key: str) -> str:
     """Wait for work that a Worker does after its response; nothing else says when it is done."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (value := pages.markers().get(key)) is None:
         assert time.monotonic() < deadline, f"{key} was not written"
         time.sleep(0.05)

@@ -182,7 +182,7 @@ class LocalRuntime:
         for control in self._controls:
             control.heal()
 
-    def wait_for_log(self, text: str, seconds: float = 5) -> LogLine:
+    def wait_for_log(self, text: str, seconds: float = 30) -> LogLine:
         """Wait for a log line that contains the text, and return the first; raise TimeoutError."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
