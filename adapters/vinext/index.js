@@ -5,6 +5,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { writeRouting } from "./routing.js";
+
 const OPTION_NAMES = ["appPrefix", "kvBinding"];
 const MARK_OF_THE_ENTRY = "X-Vinext-Revalidated-Tags";
 
@@ -40,6 +42,7 @@ export function vinextWorkerCache(options = {}) {
     output: {
       matchesBuild: ({ plugins }) => plugins.some(({ name }) => name?.startsWith("vite-plugin-cloudflare")),
       finalizeBuildOutput: checkWorkerEntry,
+      finalizePrerenderOutput: writeRouting,
     },
   };
 }

@@ -10,6 +10,7 @@ from core.http import CREDENTIAL_HEADERS
 from core.paths import PRERENDER_FOLDER, is_below, is_decodable_path, normalize_path
 from core.recent import Recent
 from seed.build import Artifact
+from seed.rules import touching_rule
 
 if TYPE_CHECKING:
     from isr.served_build import ServedBuild
@@ -153,6 +154,9 @@ def _resource(url_path: str, query: str, build: ServedBuild) -> Resource | PassB
     if _is_other_form(path, trailing_slash=build.trailing_slash and not has_rsc_suffix):
         return PassBy("the other form of the trailing slash")
     key_path, url_path = normalize_path(path), _url_path(path, build)
+    rule = touching_rule(build.rules, key_path)
+    if rule is not None:
+        return PassBy(f"a rule of the app ({rule.name})")
     rsc = Lookup.of(key_path, url_path, build, Artifact.RSC)
     return Resource(rsc if has_rsc_suffix else Lookup.of(key_path, url_path, build, Artifact.HTML, Artifact.ROUTE), rsc)
 

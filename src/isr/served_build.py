@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from seed.build import Artifact, Build
+    from seed.rules import Rule
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class ServedBuild:
     """The build whose pages are served. Its ID is part of every key, so a deploy begins with an empty cache.
 
     `rsc_headers` are the build's headers without which vinext's client rejects an RSC payload, empty if they are not known.
+    `rules` are the app's that come before its page cache.
     """
 
     build_id: str | None
@@ -25,6 +27,7 @@ class ServedBuild:
     trailing_slash: bool
     base_path: str = ""
     rsc_headers: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
 
     @property
     def completes_rsc_payloads(self) -> bool:
@@ -41,4 +44,11 @@ def served_build(build: Build | None, build_id: str | None, schema: KeySchema | 
     if build is None:
         return ServedBuild(build_id, schema or KeySchema.V2, trailing_slash=False)
     rsc_headers = build.rsc_headers if build_id in {None, build.build_id} else {}
-    return ServedBuild(build_id or build.build_id, schema or build.schema, build.trailing_slash, build.base_path, rsc_headers)
+    return ServedBuild(
+        build_id=build_id or build.build_id,
+        schema=schema or build.schema,
+        trailing_slash=build.trailing_slash,
+        base_path=build.base_path,
+        rsc_headers=rsc_headers,
+        rules=build.rules,
+    )

@@ -20,6 +20,7 @@ from typing import Any
 
 from cache.keys import KeySchema
 from core.errors import VinextWorkerError
+from seed.rules import Rule
 
 MANIFEST_NAME = "vinext-prerender.json"
 ARTIFACTS_FOLDER = "prerendered-routes"
@@ -63,7 +64,7 @@ class Build:
 
     `built_at_ms` is the time of the build, from which a seeded page's age counts. `base_path` is the prefix of every URL
     of the site, "" for none. `rsc_headers` are those without which vinext's client rejects an RSC payload. `index` is the
-    folder of the shards, "" where the build has no pages.
+    folder of the shards, "" where the build has no pages. `rules` are the app's that come before its page cache.
     """
 
     build_id: str
@@ -74,6 +75,7 @@ class Build:
     rsc_headers: Mapping[str, str]
     index: str
     shards: int
+    rules: tuple[Rule, ...] = ()
 
     def to_json(self) -> str:
         document = {
@@ -86,6 +88,7 @@ class Build:
             "rscHeaders": dict(self.rsc_headers),
             "index": self.index,
             "shards": self.shards,
+            "rules": [rule.to_document() for rule in self.rules],
         }
         return json.dumps(document, ensure_ascii=False, indent=1)
 
@@ -106,8 +109,9 @@ class Build:
                 rsc_headers=document["rscHeaders"],
                 index=document["index"],
                 shards=document["shards"],
+                rules=tuple(map(Rule.from_document, document["rules"])),
             )
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ManifestError(f"{where}: a field is missing or wrong ({error!r}); copy the build again") from error
         if not all(_is_text(text) for text in (build.build_id, build.base_path, build.index)):
             message = f"{where}: buildId, basePath or index is not a string; copy the build again"

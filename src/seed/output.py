@@ -11,7 +11,8 @@ from core.paths import normalize_path
 from seed.build import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact, AssetsError, Build, ManifestError, Skipped
 from seed.manifest import skip_reason
 from seed.manifest_file import ManifestFile
-from seed.routes import artifact_files, record_of
+from seed.routes import artifact_files, record_of, rule_reason
+from seed.routing import Routing, read_routing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,6 +40,7 @@ class OutputSource:
         self._artifacts = str(folder / ARTIFACTS_FOLDER)
         self._manifest = ManifestFile(folder / MANIFEST_NAME)
         head = self._manifest.head
+        self._routing = read_routing(folder, head.build_id) or Routing()
         clues = self._clues()
         self.build = Build(
             build_id=head.build_id,
@@ -49,6 +51,7 @@ class OutputSource:
             rsc_headers=clues.rsc_headers(folder),
             index="",
             shards=0,
+            rules=self._routing.rules,
         )
 
     async def record(self, path: str) -> RouteRecord | None:
@@ -67,7 +70,7 @@ class OutputSource:
             if isinstance(route, Skipped):
                 yield "", route
                 continue
-            reason = skip_reason(route, self.build.schema)
+            reason = skip_reason(route, self.build.schema) or rule_reason(route, self.build.rules)
             if reason is not None:
                 yield route.path, Skipped(route.path, reason)
                 continue
@@ -91,7 +94,7 @@ class OutputSource:
             for artifact, name in files.items()
             if artifact is not Artifact.RSC or os.path.isfile(f"{self._artifacts}/{name}")  # noqa: PTH113 - see _read
         }
-        return record_of(route, self.build.schema, there)
+        return record_of(route, self.build.schema, there, self._routing.headers_of(route.path))
 
     def _read(self, name: str) -> BytesBody | None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema
@@ -11,15 +12,24 @@ from core.javascript import encode_uri_component
 from core.paths import has_dot_segment, normalize_path
 from seed.build import Artifact, ManifestError, RouteRecord
 from seed.manifest import NOT_FOUND_PATH
+from seed.rules import touching_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from seed.manifest import Route
+    from seed.rules import Rule
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
-def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]) -> RouteRecord:
-    """Return the record of a seedable route whose bodies are kept under the given names."""
+def record_of(
+    route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str], config_headers: Mapping[str, str] = _NO_HEADERS
+) -> RouteRecord:
+    """Return the record of a seedable route whose bodies are kept under the given names.
+
+    `config_headers` are those that next.config puts on the page, with names in lower case; the page's own win.
+    """
     path = normalize_path(route.path)
     rsc_headers = client_headers(route.pattern, route.path) if schema is KeySchema.V2 else {}
     location = route.headers.get("location")
@@ -30,10 +40,21 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
         expire_seconds=route.expire_seconds,
         tags=merge_tags(filter(is_valid_tag, (*path_tags(schema, path), *route.tags))),
         status=route.response_status,
-        headers=route.headers,
-        rsc_headers=rsc_headers if Artifact.RSC in artifacts else {},
+        headers=_merged(config_headers, route.headers),
+        rsc_headers=_merged(config_headers, rsc_headers) if Artifact.RSC in artifacts else {},
         artifacts=artifacts,
     )
+
+
+def rule_reason(route: Route, rules: Iterable[Rule]) -> str | None:
+    """Return why a route's page is never answered from cache, None if no rule of the app may touch it."""
+    rule = touching_rule(rules, normalize_path(route.path))
+    return None if rule is None else f"a rule of the app comes first ({rule.name})"
+
+
+def _merged(config_headers: Mapping[str, str], own: Mapping[str, str]) -> Mapping[str, str]:
+    names = {name.lower() for name in own}
+    return {**{name: value for name, value in config_headers.items() if name not in names}, **own}
 
 
 def artifact_files(route: Route, *, trailing_slash: bool) -> dict[Artifact, str]:

@@ -17,10 +17,12 @@ from seed.build import BUILD_FILE, Artifact, Build, ManifestError, Skipped, arti
 from seed.manifest import skip_reason
 from seed.manifest_file import ManifestFile
 from seed.output import BuildClues
-from seed.routes import artifact_files, record_of
+from seed.routes import artifact_files, record_of, rule_reason
+from seed.routing import Routing, read_routing
 from vinext_worker.copy.shard_store import ShardStore
 from vinext_worker.errors import UserError
 from vinext_worker.sites.files import remove_others, write_atomically
+from vinext_worker.sites.unread_rules import unread_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +41,7 @@ class CopyReport:
     """The result of a copy.
 
     `skipped` has the first thousand paths that are not served from the build, with the reasons; `skipped_routes` counts all.
+    `rules` names the app's rules that come before the cache.
     """
 
     build_id: str
@@ -48,6 +51,7 @@ class CopyReport:
     removed_files: int
     skipped: tuple[tuple[str, str], ...]
     skipped_routes: int = 0
+    rules: tuple[str, ...] = ()
 
 
 def copy_build(built: SiteBuild, destination: Path) -> CopyReport:
@@ -75,6 +79,9 @@ class _Copy:
         self._manifest = manifest
         self._folder = folder
         self._clues = BuildClues()
+        routing = read_routing(self._server, manifest.head.build_id)
+        self._rules = unread_rules(built) if routing is None else routing.rules
+        self._routing = routing or Routing()
         self._skipped: list[tuple[str, str]] = []
         self._skipped_routes = 0
         self._written = 0
@@ -109,6 +116,7 @@ class _Copy:
             rsc_headers=self._clues.rsc_headers(self._server),
             index=index,
             shards=shards,
+            rules=self._rules,
         )
         self._write(BUILD_FILE, build.to_json().encode())
         removed = remove_others(self._folder, self._kept.__contains__)
@@ -120,13 +128,14 @@ class _Copy:
             removed_files=removed,
             skipped=tuple(self._skipped),
             skipped_routes=self._skipped_routes,
+            rules=tuple(rule.name for rule in self._rules),
         )
 
     def _seedable(self) -> Iterator[Route]:
         for route in self._manifest.routes():
             if isinstance(route, Skipped):
                 self._skip(route.path, route.reason)
-            elif (reason := skip_reason(route, self._manifest.schema)) is not None:
+            elif (reason := skip_reason(route, self._manifest.schema) or rule_reason(route, self._rules)) is not None:
                 self._skip(route.path, reason)
             else:
                 yield route
@@ -149,7 +158,7 @@ class _Copy:
             names[artifact] = self._copy_artifact(content)
             if artifact is Artifact.HTML:
                 self._clues.learn(content)
-        return record_of(route, self._manifest.schema, names)
+        return record_of(route, self._manifest.schema, names, self._routing.headers_of(route.path))
 
     def _copy_artifact(self, content: bytes) -> str:
         name = hashlib.sha256(content).hexdigest()[:_NAME_CHARACTERS]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from vinext_worker.sites.npm_build import NodeToolchain
 
+NO_VINEXT = "none"
+
 
 @dataclass(frozen=True)
 class SiteBuild:
@@ -29,7 +31,7 @@ class SiteBuild:
     root: Path
     """The folder of the site."""
     vinext_version: str
-    """"none" for a Python site."""
+    """NO_VINEXT for a Python site."""
     server_config: Path
     """The wrangler.json of the built Worker. Its `main` and `assets.directory` are relative to its folder."""
     client_directory: Path
@@ -71,7 +73,7 @@ def python_build(project: PythonProject) -> SiteBuild:
     manifest = project.build_directory / MANIFEST_NAME
     if not manifest.is_file():
         raise UserError(f"{root} has no {manifest.relative_to(root)}; run `vinext-worker prerender {root}` first")
-    return SiteBuild(root, "none", project.config.path, project.static_files, manifest, manifest.parent / ARTIFACTS_FOLDER)
+    return SiteBuild(root, NO_VINEXT, project.config.path, project.static_files, manifest, manifest.parent / ARTIFACTS_FOLDER)
 
 
 @contextmanager

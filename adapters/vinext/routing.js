@@ -1,0 +1,149 @@
+/**
+ * Writes down, when a build is finished, which paths a rule of the app may touch before its page cache, and which headers
+ * next.config puts on each pre-rendered page. vinext-worker reads it: it caches no page that a rule may touch.
+ *
+ * A rule that cannot be read counts as one that may touch every path.
+ */
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+/** The file, beside the build's manifest. */
+export const ROUTING_FILE = "vinext-worker-routing.json";
+const MANIFEST = "vinext-prerender.json";
+const VERSION = 1;
+const MIDDLEWARE_NAMES = ["proxy", "middleware"];
+const EXTENSIONS = ["ts", "tsx", "mts", "js", "jsx", "mjs"];
+const EVERYTHING = { path: "/", prefix: true };
+
+/** Import a module of a package as Node.js would from the app's folder; the adapter itself may be linked from elsewhere. */
+async function fromApp(root, name, entry) {
+  for (let folder = root; ; folder = dirname(folder)) {
+    const packageFolder = join(folder, "node_modules", name);
+    if (existsSync(join(packageFolder, "package.json"))) {
+      const { exports } = JSON.parse(await readFile(join(packageFolder, "package.json"), "utf8"));
+      const target = exports[entry]?.import ?? exports[entry]?.default ?? exports[entry];
+      return await import(pathToFileURL(join(packageFolder, target)).href);
+    }
+    if (folder === dirname(folder)) throw new Error(`${name} is not installed for ${root}`);
+  }
+}
+
+/**
+ * The literal beginning of a pattern in path-to-regexp's syntax: every path that the pattern matches begins with it.
+ *
+ * @param {string} source such as `/blog/:slug`
+ * @returns {{path: string, prefix: boolean}} `prefix` false: the pattern matches this path alone
+ */
+export function touchedBy(source) {
+  if (typeof source !== "string" || !source.startsWith("/")) return EVERYTHING;
+  const special = source.search(/[:(){}*+?\\]/);
+  if (special === -1) return { path: source, prefix: false };
+  // A modifier makes the character before it optional, or repeats it.
+  const end = /[*+?]/.test(source[special]) ? special - 1 : special;
+  return { path: source.slice(0, end).replace(/\/+$/, "") || "/", prefix: true };
+}
+
+/** Return the value of a literal expression of an ESTree; throws for anything else. */
+function literal(node) {
+  if (node?.type === "TSAsExpression" || node?.type === "TSSatisfiesExpression") return literal(node.expression);
+  if (node?.type === "Literal") return node.value;
+  if (node?.type === "TemplateLiteral" && node.expressions.length === 0) return node.quasis[0].value.cooked;
+  if (node?.type === "ArrayExpression") return node.elements.map(literal);
+  if (node?.type === "ObjectExpression") {
+    return Object.fromEntries(node.properties.map(({ key, value }) => [key.name ?? key.value, literal(value)]));
+  }
+  throw new TypeError("not a literal");
+}
+
+/** Return the sources of `export const config = { matcher }`; null without a matcher, which means every path. */
+export function matcherSources(program) {
+  for (const statement of program.body) {
+    const declared = statement.type === "ExportNamedDeclaration" ? (statement.declaration?.declarations ?? []) : [];
+    const config = declared.find(({ id }) => id.name === "config")?.init;
+    if (!config) continue;
+    const { matcher } = literal(config);
+    if (matcher === undefined) return null;
+    return [matcher].flat().map((entry) => (typeof entry === "string" ? entry : entry.source));
+  }
+  return null;
+}
+
+async function middlewareRules(root) {
+  const folders = [root, join(root, "src")];
+  const files = folders.flatMap((folder) => MIDDLEWARE_NAMES.flatMap((n) => EXTENSIONS.map((e) => join(folder, `${n}.${e}`))));
+  const file = files.find((name) => existsSync(name));
+  if (!file) return [];
+  const name = file.slice(root.length + 1);
+  try {
+    const { parseSync, parseAst } = await fromApp(root, "vite", ".");
+    const code = await readFile(file, "utf8");
+    const lang = file.endsWith("x") ? "tsx" : "ts";
+    const program = parseSync ? parseSync(file, code, { lang }).program : parseAst(code, { lang });
+    const sources = matcherSources(program);
+    if (sources === null) return [{ ...EVERYTHING, name: `${name}, which has no matcher` }];
+    return sources.map((source) => ({ ...touchedBy(source), name: `${name}: ${source}` }));
+  } catch (error) {
+    return [{ ...EVERYTHING, name: `${name}, whose matcher cannot be read (${error.message})` }];
+  }
+}
+
+function configRules(config) {
+  const rules = [];
+  const add = (kind, entries, isTouching) => {
+    for (const entry of (entries ?? []).filter(isTouching)) {
+      const touched = entry.basePath === false ? EVERYTHING : touchedBy(entry.source);
+      rules.push({ ...touched, name: `${kind} of next.config: ${entry.source}` });
+    }
+  };
+  const isConditional = ({ has, missing }) => Boolean(has?.length || missing?.length);
+  // The redirects that vinext itself adds for trailing slashes are no rules of the app.
+  add("redirects", config.redirects, ({ internal }) => !internal);
+  add("rewrites", config.rewrites?.beforeFiles, () => true);
+  add("rewrites", config.rewrites?.afterFiles, () => true);
+  // A fallback is for paths without a page, and the same for everybody unless it has conditions.
+  add("rewrites", config.rewrites?.fallback, isConditional);
+  add("headers", config.headers, isConditional);
+  if (config.i18n) rules.push({ ...EVERYTHING, name: "i18n of next.config" });
+  return rules;
+}
+
+/** Return `{sets, paths}`: the headers of each pre-rendered page, equal ones once. */
+async function pageHeaders(root, config, manifest) {
+  const rules = (config.headers ?? []).filter(({ has, missing }) => !has?.length && !missing?.length);
+  const sets = [];
+  const paths = {};
+  if (rules.length === 0) return { sets, paths };
+  const { matchHeaders } = await fromApp(root, "vinext", "./config/config-matchers");
+  const context = { headers: new Headers(), cookies: {}, query: new URLSearchParams(), host: "" };
+  const numbers = new Map();
+  for (const { route, path = route } of manifest.routes) {
+    const headers = matchHeaders(path, rules, context, { basePath: config.basePath ?? "", hadBasePath: true });
+    if (headers.length === 0) continue;
+    const set = Object.fromEntries(headers.map(({ key, value }) => [key.toLowerCase(), value]));
+    const text = JSON.stringify(set);
+    if (!numbers.has(text)) numbers.set(text, sets.push(set) - 1);
+    paths[path] = numbers.get(text);
+  }
+  return { sets, paths };
+}
+
+/** Write the file for the build in `clientOutDir`'s sibling `server`; does nothing if the build has no pre-rendered pages. */
+export async function writeRouting({ root, clientOutDir }) {
+  const server = join(dirname(clientOutDir), "server");
+  if (!existsSync(join(server, MANIFEST))) return;
+  const manifest = JSON.parse(await readFile(join(server, MANIFEST), "utf8"));
+  const rules = await middlewareRules(root);
+  let headers = { sets: [], paths: {} };
+  try {
+    const { loadNextConfig, resolveNextConfig } = await fromApp(root, "vinext", "./internal/config/next-config");
+    const config = await resolveNextConfig(await loadNextConfig(root, "phase-production-build"), root);
+    rules.push(...configRules(config));
+    headers = await pageHeaders(root, config, manifest);
+  } catch (error) {
+    rules.push({ ...EVERYTHING, name: `next.config, which cannot be read (${error.message})` });
+  }
+  const document = { version: VERSION, buildId: manifest.buildId, rules, headers };
+  await writeFile(join(server, ROUTING_FILE), `${JSON.stringify(document, null, 1)}\n`);
+}

@@ -1,0 +1,59 @@
+"""The file that the adapter writes beside a build's manifest: the app's rules, and the headers of its pages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from seed.build import ManifestError
+from seed.rules import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+ROUTING_NAME = "vinext-worker-routing.json"
+ROUTING_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Routing:
+    """What comes before the cache of a build: `rules`, and the `headers` that next.config puts on each pre-rendered page.
+
+    `headers` are by the path in the manifest, with names in lower case.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, text: bytes, build_id: str, where: str) -> Routing:
+        """Read the file that the adapter writes. Raises ManifestError, naming `where`, for anything else, or another build's."""
+        try:
+            document = json.loads(text)
+            if document["version"] != ROUTING_VERSION or document["buildId"] != build_id:
+                raise ManifestError(f"{where} is not of this build, or of another version of the adapter; build the site again")
+            sets = [{str(name).lower(): str(value) for name, value in given.items()} for given in document["headers"]["sets"]]
+            headers = {str(path): sets[number] for path, number in document["headers"]["paths"].items()}
+            return cls(tuple(map(Rule.from_document, document["rules"])), headers)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+            raise ManifestError(f"{where} cannot be read ({error!r}); build the site again") from error
+
+    def headers_of(self, path: str) -> Mapping[str, str]:
+        """Return the headers that next.config puts on a page, by its path in the manifest."""
+        return self.headers.get(path, {})
+
+
+def read_routing(folder: Path, build_id: str) -> Routing | None:
+    """Read the file of the build in a folder, None if its adapter has written none.
+
+    Raises ManifestError for a file that cannot be read, or is of another build.
+    """
+    file = folder / ROUTING_NAME
+    try:
+        return Routing.from_json(file.read_bytes(), build_id, str(file))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ManifestError(f"{file} cannot be read ({error.strerror})") from error

@@ -1,0 +1,120 @@
+// The rules that the adapter writes down; test_routing.py runs this file. VINEXT_APP names an app with vinext installed.
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+
+import { ROUTING_FILE, touchedBy, writeRouting } from "../../adapters/vinext/routing.js";
+
+const sources = [
+  ["/ab", "/ab", false],
+  ["/", "/", false],
+  ["/staging/:path*", "/staging", true],
+  ["/:path*", "/", true],
+  ["/(.*)", "/", true],
+  ["/((?!api|_next/static).*)", "/", true],
+  ["/blog/:slug(\\d+)", "/blog", true],
+  ["/docs{/:lang}?", "/docs", true],
+  ["/items?", "/item", true],
+  ["/a+", "/", true],
+  ["/old-:name", "/old-", true],
+  ["no slash", "/", true],
+  [undefined, "/", true],
+];
+for (const [source, expected, prefix] of sources) {
+  test(`${source} may touch ${expected}${prefix ? "…" : ""}`, () => {
+    assert.deepEqual(touchedBy(source), { path: expected, prefix });
+  });
+}
+
+async function routingOf(context, files, routes = ["/", "/about", "/blog/a"]) {
+  const root = await mkdtemp(path.join(tmpdir(), "routing-"));
+  context.after(() => rm(root, { recursive: true }));
+  await symlink(path.join(process.env.VINEXT_APP, "node_modules"), path.join(root, "node_modules"));
+  await mkdir(path.join(root, "dist", "server"), { recursive: true });
+  await writeFile(path.join(root, "package.json"), '{"type": "module"}');
+  const manifest = { buildId: "b1", routes: routes.map((route) => ({ route })) };
+  await writeFile(path.join(root, "dist", "server", "vinext-prerender.json"), JSON.stringify(manifest));
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(path.dirname(path.join(root, name)), { recursive: true });
+    await writeFile(path.join(root, name), text);
+  }
+  await writeRouting({ root, clientOutDir: path.join(root, "dist", "client") });
+  return JSON.parse(await readFile(path.join(root, "dist", "server", ROUTING_FILE), "utf8"));
+}
+
+const middlewares = [
+  ["one source", "middleware.js", 'export const config = { matcher: "/a/:path*" };', [["/a", true, "middleware.js: /a/:path*"]]],
+  [
+    "several, with conditions, in TypeScript",
+    "src/proxy.ts",
+    'import type { X } from "y"; export const config = { matcher: ["/a", { source: "/b/(.*)", missing: [{ type: "header", key: "x" }] }] } as const; export default (r: Request): void => {};',
+    [["/a", false, "src/proxy.ts: /a"], ["/b", true, "src/proxy.ts: /b/(.*)"]],
+  ],
+  ["no matcher", "proxy.js", "export const config = {}; export function proxy() {}", [["/", true, "proxy.js, which has no matcher"]]],
+  ["no config", "proxy.js", "export function proxy() {}", [["/", true, "proxy.js, which has no matcher"]]],
+  [
+    "a matcher that is computed",
+    "proxy.js",
+    'const all = ["/a"]; export const config = { matcher: all };',
+    [["/", true, "proxy.js, whose matcher cannot be read (not a literal)"]],
+  ],
+];
+for (const [name, file, code, expected] of middlewares) {
+  test(`middleware: ${name}`, async (context) => {
+    const { rules, buildId, version } = await routingOf(context, { [file]: code });
+    assert.deepEqual(rules.map((rule) => [rule.path, rule.prefix, rule.name]), expected);
+    assert.deepEqual([buildId, version], ["b1", 1]);
+  });
+}
+
+test("middleware that does not parse may touch every path", async (context) => {
+  const { rules } = await routingOf(context, { "proxy.js": "export const = ;" });
+  assert.deepEqual(rules.map((rule) => [rule.path, rule.prefix]), [["/", true]]);
+});
+
+test("an app without rules has none", async (context) => {
+  assert.deepEqual(await routingOf(context, {}), { version: 1, buildId: "b1", rules: [], headers: { sets: [], paths: {} } });
+});
+
+test("redirects, rewrites and conditional headers of next.config", async (context) => {
+  const config = `export default {
+    async redirects() { return [{ source: "/old/:slug", destination: "/new", permanent: true }]; },
+    async rewrites() { return { beforeFiles: [{ source: "/b", destination: "/c" }], afterFiles: [{ source: "/d", destination: "/e" }],
+      fallback: [{ source: "/:path*", destination: "https://old.example/:path*" }, { source: "/f", has: [{ type: "cookie", key: "k" }], destination: "/g" }] }; },
+    async headers() { return [{ source: "/h", has: [{ type: "host", value: "a.example" }], headers: [{ key: "X-A", value: "1" }] }]; },
+  };`;
+  const { rules } = await routingOf(context, { "next.config.mjs": config });
+  assert.deepEqual(
+    rules.map((rule) => [rule.path, rule.prefix]),
+    [["/old", true], ["/b", false], ["/d", false], ["/f", false], ["/h", false]],
+  );
+});
+
+test("headers for everybody are written down for each page, equal ones once", async (context) => {
+  const config = `export default { async headers() { return [
+    { source: "/(.*)", headers: [{ key: "X-Frame-Options", value: "DENY" }] },
+    { source: "/blog/:slug", headers: [{ key: "X-Slug", value: ":slug" }] },
+  ]; } };`;
+  const { rules, headers } = await routingOf(context, { "next.config.mjs": config });
+  assert.deepEqual(rules, []);
+  const of = (page) => headers.sets[headers.paths[page]];
+  assert.deepEqual(of("/about"), { "x-frame-options": "DENY" });
+  assert.deepEqual(of("/blog/a"), { "x-frame-options": "DENY", "x-slug": "a" });
+  assert.equal(headers.sets.length, 2);
+});
+
+test("i18n and a configuration that fails may touch every path", async (context) => {
+  for (const config of ['export default { i18n: { locales: ["en", "de"], defaultLocale: "en" } };', "throw new Error('no');"]) {
+    const { rules } = await routingOf(context, { "next.config.mjs": config });
+    assert.deepEqual(rules.at(-1).path, "/");
+    assert.equal(rules.at(-1).prefix, true);
+  }
+});
+
+test("a build without pre-rendered pages has nothing to write down", async () => {
+  const root = await mkdtemp(path.join(tmpdir(), "routing-"));
+  await writeRouting({ root, clientOutDir: path.join(root, "dist", "client") });
+  await rm(root, { recursive: true });
+});
