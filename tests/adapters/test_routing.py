@@ -17,7 +17,7 @@ TESTS = Path(__file__).with_name("routing.test.mjs")
 
 def test_the_rules_of_an_app_are_written_down(project: Checkout, example: SiteBuild) -> None:
     """With vinext's own reader of next.config, and Vite's own parser."""
-    command = [project.node, "--test", "--test-reporter=tap", TESTS]
+    command = [str(project.node), "--test", "--test-reporter=tap", str(TESTS)]
     environment = {**os.environ, "VINEXT_APP": str(example.root)}
     finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -56,7 +56,8 @@ def test_a_rule_may_touch_a_path(rule: tuple[str, bool], path: str, *, expected:
 
 @given(st.text(max_size=30))
 def test_a_rule_that_cannot_be_read_may_touch_every_path(path: str) -> None:
-    for document in (None, [], {"path": "staging", "prefix": True, "name": "a"}, {"path": "/a", "prefix": 1, "name": "a"}):
+    documents: tuple[Any, ...] = (None, [], {"path": "a", "prefix": True, "name": "a"}, {"path": "/a", "prefix": 1, "name": "a"})
+    for document in documents:
         assert touching_rule([Rule.from_document(document)], normalize_path(f"/{path}")) is not None
 
 
