@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from cache.entry import require_value
@@ -121,7 +121,7 @@ class EntryCache(ABC):
         """Write an entry with the time it has; see `CacheHandler.set`. Invalid tags are left out."""
 
     @abstractmethod
-    async def invalidate(self, tags: Iterable[str]) -> None:
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:
         """Invalidate every entry that carries one of `tags`; see `CacheHandler.revalidate_tag`."""
 
     @abstractmethod
@@ -154,7 +154,7 @@ class EntryCache(ABC):
     async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
         """See CacheHandler."""
         require_period("expire_seconds", expire_seconds)
-        await self.invalidate(require_tags("tags", tags))
+        await self.invalidate(require_tags("tags", tags), expire_seconds)
 
     async def revalidate_by_path_prefix(self, prefix: str) -> None:
         """See CacheHandler."""
@@ -177,13 +177,16 @@ class ForeignCache(EntryCache):
         self._handler = handler
 
     async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
-        return await self._handler.get(key, asked)
+        return await self._handler.get(key, None if asked is DEFAULT_GET else asked)
 
     async def write(self, key: str, entry: CacheEntry) -> None:
         await self._handler.set(key, entry.value, SetContext.of(entry))
 
-    async def invalidate(self, tags: Iterable[str]) -> None:
-        await self._handler.revalidate_tag(tuple(tags))
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:
+        if expire_seconds is None:
+            await self._handler.revalidate_tag(tuple(tags))
+        else:
+            await self._handler.revalidate_tag(tuple(tags), expire_seconds=expire_seconds)
 
     async def invalidate_below(self, prefix: str) -> None:
         await self._handler.revalidate_by_path_prefix(prefix)
@@ -228,9 +231,8 @@ def require_get_context(context: GetContext | None) -> GetContext:
         return DEFAULT_GET
     checked = require_context(context, GetContext)
     require_period("context.revalidate_seconds", checked.revalidate_seconds)
-    require_tags("context.soft_tags", checked.soft_tags)
     require_flag("context.streamed", checked.streamed)
-    return checked
+    return replace(checked, soft_tags=require_tags("context.soft_tags", checked.soft_tags))
 
 
 def require_set_context(context: SetContext | None) -> SetContext:
@@ -239,10 +241,9 @@ def require_set_context(context: SetContext | None) -> SetContext:
     require_period("context.revalidate", checked.revalidate, may_be_false=True)
     require_period("context.expire", checked.expire)
     require_period("context.stale", checked.stale)
-    require_tags("context.tags", checked.tags)
     if checked.last_modified_ms is not None:
         require_milliseconds("context.last_modified_ms", checked.last_modified_ms)
-    return checked
+    return replace(checked, tags=require_tags("context.tags", checked.tags))
 
 
 def require_context(context: T | None, kind: type[T]) -> T:

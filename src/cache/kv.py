@@ -56,7 +56,7 @@ class KVCacheHandler(EntryCache):
     ) -> None:
         for argument, value, kind in (("schema", schema, KeySchema), ("layout", layout, Layout), ("ttl", ttl, TTLPolicy)):
             if not isinstance(value, kind):
-                allowed = ", ".join(str(member) for member in kind)
+                allowed = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
                 raise InvalidArgumentError(argument, value, allowed)
         require_count("tag_cache_ms", tag_cache_ms)
         require_text("app_prefix", app_prefix)
@@ -94,7 +94,7 @@ class KVCacheHandler(EntryCache):
         """Write an entry; see EntryCache."""
         await self._write(key, self._tags.with_valid_tags(entry))
 
-    async def invalidate(self, tags: Iterable[str]) -> None:
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:  # noqa: ARG002 - it shortens nothing
         """Invalidate by tags; see EntryCache."""
         await self._invalidate(self._tags.valid(tags))
 

@@ -149,7 +149,7 @@ class MemoryCacheHandler(EntryCache):
             if not keys:
                 del self._keys_by_name[name]
 
-    async def invalidate(self, tags: Iterable[str]) -> None:
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:  # noqa: ARG002 - it shortens nothing
         """Invalidate by tags; see EntryCache."""
         self._invalidate(_names(self._tags.valid(tags)))
 
@@ -211,7 +211,7 @@ class _Kept:
 
 def _names(tags: Iterable[str]) -> tuple[str, ...]:
     """Return tags in the form to compare: V1 writes non-ASCII as it is, V2 percent-encodes it, and both mean one tag."""
-    return tuple(map(encode_tag, tags))
+    return tuple(dict.fromkeys(map(encode_tag, tags)))
 
 
 def _size_bytes(entry: CacheEntry) -> int:

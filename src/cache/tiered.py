@@ -35,6 +35,8 @@ class TieredCacheHandler(EntryCache):
         require_handler("back", back)
         require_count("recheck_ms", recheck_ms)
         self._front = front
+        # The same, by the public methods of a class that a site has derived from it.
+        self._front_entries = entry_cache(front)
         self._back = entry_cache(back)
         self._clock = clock
         self._recheck_ms = recheck_ms
@@ -53,31 +55,31 @@ class TieredCacheHandler(EntryCache):
 
     async def write(self, key: str, entry: CacheEntry) -> None:
         """Write an entry; see EntryCache."""
-        await self._front.write(key, entry)
+        await self._front_entries.write(key, entry)
         self._checked(key, self._clock())
         await self._back.write(key, entry)
 
     async def set_new(self, key: str, value: CacheValue | None, context: SetContext) -> None:
         """Write a value; see EntryCache."""
-        await self._front.set_new(key, value, context)
+        await self._front_entries.set_new(key, value, context)
         self._checked(key, self._clock())
         await self._back.set_new(key, value, context)
 
-    async def invalidate(self, tags: Iterable[str]) -> None:
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:
         """Invalidate by tags; see EntryCache."""
         names = tuple(tags)
-        await self._front.invalidate(names)
-        await self._back.invalidate(names)
+        await self._front_entries.invalidate(names, expire_seconds)
+        await self._back.invalidate(names, expire_seconds)
 
     async def invalidate_below(self, prefix: str) -> None:
         """Invalidate a page and those below it; see EntryCache."""
-        await self._front.invalidate_below(prefix)
+        await self._front_entries.invalidate_below(prefix)
         await self._back.invalidate_below(prefix)
 
     async def has_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
         """Return whether a tag was invalidated; see EntryCache."""
         names = tuple(tags)
-        return self._front.may_have_invalidated(names, since_ms) or await self._back.has_invalidated(names, since_ms)
+        return await self._front_entries.has_invalidated(names, since_ms) or await self._back.has_invalidated(names, since_ms)
 
     def forget_reads(self) -> None:
         """Forget the checks of the copies in front; see EntryCache."""

@@ -13,6 +13,7 @@ from pages.handler import PageError
 from seed.build import Artifact
 
 if TYPE_CHECKING:
+    from core.body import Body
     from core.runtime import Runtime
     from isr.admission import Admission
     from isr.lookup import Lookup
@@ -37,7 +38,12 @@ class AdmittedPage:
     def lacks_counterpart(self) -> bool:
         """Whether the page is HTML and an RSC payload, and the answer has one of them only."""
         is_page = self.admission.artifact is not Artifact.ROUTE
-        return is_page and self.response.rsc_payload is None and has_rsc_payload(self.response)
+        return is_page and self.rsc_payload is None and has_rsc_payload(self.response)
+
+    @property
+    def rsc_payload(self) -> Body | None:
+        """The RSC payload that came with the page; an answer of a site's own page handler need not have the attribute."""
+        return getattr(self.response, "rsc_payload", None)
 
 
 class PageWriter:
@@ -69,11 +75,11 @@ class PageWriter:
         response = page.response
         html = RenderedPage(response.status, stored_headers(response), body, page.started_at_ms)
         await self._store_artifact(page.path, page.admission, html, event)
-        if response.rsc_payload is not None and page.admission.artifact is Artifact.HTML:
+        if page.rsc_payload is not None and page.admission.artifact is Artifact.HTML:
             # Its other headers are added to each answer.
             stale_time = response.header(_STALE_TIME_HEADER)
             headers = {} if stale_time is None else {_STALE_TIME_HEADER: stale_time}
-            rsc = RenderedPage(response.status, headers, response.rsc_payload, page.started_at_ms)
+            rsc = RenderedPage(response.status, headers, page.rsc_payload, page.started_at_ms)
             await self._store_artifact(page.path, replace(page.admission, artifact=Artifact.RSC), rsc, event)
         return None
 

@@ -234,3 +234,15 @@ async def test_text_and_its_percent_encoded_form_are_one_tag() -> None:
     await handler.set("k", AppPageValue(html=text_body("")), SetContext(tags=("日",)))
     await handler.revalidate_tag("%E6%97%A5")
     assert await handler.get("k") is None
+
+
+async def test_two_spellings_of_one_tag_are_one() -> None:
+    """Schema V1 writes non-ASCII as it is, V2 percent-encodes it: a page of a build may carry both."""
+    memory = MemoryCacheHandler(1_000_000, FakeClock())
+    for key in ("a", "b"):
+        await memory.set(key, page(10), SetContext(tags=("é", "%C3%A9", "t")))
+    await memory.set("a", page(10), SetContext(tags=("é", "%C3%A9")))
+    await memory.revalidate_tag("t")
+    assert [await memory.get(key) is None for key in ("a", "b")] == [False, True]
+    await memory.revalidate_tag("é")
+    assert len(memory) == 0

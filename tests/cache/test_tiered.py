@@ -16,7 +16,9 @@ from core.body import text_body
 from core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from cache.entry import CacheEntry
+    from collections.abc import Iterable
+
+    from cache.entry import CacheEntry, CacheValue
 
 OLD = AppPageValue(html=text_body("old"))
 NEW = AppPageValue(html=text_body("new"))
@@ -190,3 +192,34 @@ def test_a_wrong_setting_is_named(argument: str, values: dict[str, Any]) -> None
     with pytest.raises(InvalidArgumentError) as raised:
         TieredCacheHandler(**given)
     assert raised.value.argument == argument
+
+
+async def test_a_front_that_a_site_has_derived_is_used_by_its_own_methods() -> None:
+    calls: list[str] = []
+
+    class Front(MemoryCacheHandler):
+        async def set(self, key: str, value: CacheValue | None, context: SetContext | None = None) -> None:
+            calls.append(f"set {key}")
+            await super().set(key, value, context)
+
+        async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
+            calls.append(f"revalidate {tags} {expire_seconds}")
+            await super().revalidate_tag(tags, expire_seconds=expire_seconds)
+
+    clock = FakeClock()
+    handler = TieredCacheHandler(Front(1_000_000, clock), MemoryCacheHandler(1_000_000, clock), clock=clock)
+    await handler.set("k", OLD, SetContext(tags=("t",)))
+    assert await handler.get("k") is not None
+    await handler.revalidate_tag("t", expire_seconds=60)
+    assert await handler.get("k") is None
+    assert calls == ["set k", "revalidate ('t',) 60"]
+
+
+async def test_one_string_is_one_soft_tag() -> None:
+    clock = FakeClock()
+    back = MemoryCacheHandler(1_000_000, clock)
+    handler = TieredCacheHandler(MemoryCacheHandler(1_000_000, clock), back, clock=clock)
+    await handler.set("k", OLD)
+    await back.revalidate_tag("docs")
+    docs: Any = "docs"
+    assert await handler.get("k", GetContext(soft_tags=docs)) is None
