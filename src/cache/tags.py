@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PATH_TAG_PREFIX = "_N_T_"
 MAX_TAG_LENGTH = 256
+ALLOWED_TAG = f"1 to {MAX_TAG_LENGTH} characters without control characters"
 
 _ROOT_LAYOUT = f"{PATH_TAG_PREFIX}/layout"
 
@@ -76,13 +77,15 @@ def merge_tags(*groups: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_valid_tag(tag: object) -> bool:
-    """Return whether a store takes `tag`: 1 to 256 UTF-16 units without control characters, backslash and colon."""
+    """Return whether a store takes `tag`: 1 to 256 UTF-16 units without control characters.
+
+    vinext's own handler for KV also leaves out tags with a backslash or a colon. Next.js takes them, and vinext's other
+    handlers do: `type:id` is a usual way to write a tag.
+    """
     return (
         isinstance(tag, str)
         and 0 < len(tag) <= MAX_TAG_LENGTH
         and utf16_length(tag) <= MAX_TAG_LENGTH
-        and "\\" not in tag
-        and ":" not in tag
         and (tag.isprintable() or not any(character < " " for character in tag))
     )
 
@@ -120,7 +123,7 @@ class TagFilter:
         for tag in merged:
             if tag not in kept and tag not in self._logged and len(self._logged) < _LOGGED_TAGS:
                 self._logged.add(tag)
-                self._log.event("warning", "cache.tag_invalid", tag=tag[:300], allowed="1 to 256 characters, no control, \\ or :")
+                self._log.event("warning", "cache.tag_invalid", tag=tag[:300], allowed=ALLOWED_TAG)
         return kept
 
     def with_valid_tags(self, entry: CacheEntry) -> CacheEntry:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cache.document import DETACH, read_entry
 from cache.handler import SetContext
-from cache.tags import is_valid_tag, merge_tags, revalidate_path_tag
+from cache.tags import ALLOWED_TAG, is_valid_tag, merge_tags, revalidate_path_tag
 from core.body import BytesBody, parse_detached, parse_json
 from core.errors import CacheError
 from core.javascript import json_text
@@ -64,7 +64,7 @@ class RevalidateRequest:
             raise ValueError(f"{count} tags, paths and prefixes, allowed: 1 to {MAX_NAMES}")
         for tag in lists["tags"]:
             if not is_valid_tag(tag):
-                raise ValueError(f"{tag!r} is no tag: 1 to 256 characters without control characters, \\ and :")
+                raise ValueError(f"{tag!r} is no tag: {ALLOWED_TAG}")
         tags = merge_tags(lists["tags"], map(_path_tag, lists["paths"]))
         return cls(tags, tuple(_path(prefix, "a prefix") for prefix in lists["prefixes"]))
 

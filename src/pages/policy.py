@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from cache.tags import is_valid_tag, merge_tags
+from cache.tags import ALLOWED_TAG, is_valid_tag, merge_tags
 from core.arguments import require_period, require_tags
 from core.errors import InvalidArgumentError
 from core.http import NEVER_STALE_SECONDS, STORABLE_STATUSES, TAGS_HEADER
@@ -34,8 +34,7 @@ def require_valid_tags(where: str, tags: object) -> tuple[str, ...]:
     checked = require_tags(f"{where}.tags", tags)
     for tag in checked:
         if not is_valid_tag(tag):
-            allowed = r"1 to 256 characters without control characters, \ and :"
-            raise InvalidArgumentError(f"{where}.tags", tag, allowed)
+            raise InvalidArgumentError(f"{where}.tags", tag, ALLOWED_TAG)
     return checked
 
 

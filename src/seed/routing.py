@@ -45,6 +45,9 @@ class Routing:
         return self.headers.get(path, {})
 
 
+UNKNOWN_ROUTING = Routing((Rule("/", is_prefix=True, name="the build does not tell its rules"),))
+
+
 def read_routing(folder: Path, build_id: str) -> Routing | None:
     """Read the file of the build in a folder, None if its adapter has written none.
 

@@ -22,6 +22,7 @@ from seed.build import (
 )
 from seed.manifest import parse_manifest, skip_reason
 from seed.routes import artifact_files, record_of
+from seed.routing import ROUTING_NAME, UNKNOWN_ROUTING, Routing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -118,7 +119,11 @@ async def open_source(assets: Assets, flight: SingleFlight | None = None) -> Sou
     file = await assets.get(where)
     if file is None:
         return None
-    return PlainSource.of(assets, file.to_bytes(), where)
+    manifest = parse_manifest(file.to_bytes(), where)
+    where = f"/{PRERENDER_FOLDER}/{ROUTING_NAME}"
+    file = await assets.get(where)
+    routing = UNKNOWN_ROUTING if file is None else Routing.from_json(file.to_bytes(), manifest.build_id, where)
+    return PlainSource(assets, manifest, routing)
 
 
 class CopiedSource:
@@ -189,10 +194,10 @@ class PlainSource:
 
     Nothing there states the time of the build, so its pages are dated at the epoch: those with a period are stale from the
     start, though never expired, and any invalidation makes them invalid. There are no RSC headers either; vinext's client
-    answers an RSC payload without them with a page load.
+    answers an RSC payload without them with a page load. Without the adapter's file of rules, any path may be touched by one.
     """
 
-    def __init__(self, assets: Assets, manifest: Manifest) -> None:
+    def __init__(self, assets: Assets, manifest: Manifest, routing: Routing) -> None:
         self.build = Build(
             build_id=manifest.build_id,
             schema=manifest.schema,
@@ -202,14 +207,10 @@ class PlainSource:
             rsc_headers={},
             index="",
             shards=0,
+            rules=routing.rules,
         )
         self._assets = assets
-        self._records = _records(manifest)
-
-    @classmethod
-    def of(cls, assets: Assets, manifest: bytes, where: str) -> PlainSource:
-        """Read the manifest; raises ManifestError, naming `where`."""
-        return cls(assets, parse_manifest(manifest, where))
+        self._records = _records(manifest, routing)
 
     async def record(self, path: str) -> RouteRecord | None:
         return self._records.get(path)
@@ -230,7 +231,7 @@ class PlainSource:
         return None
 
 
-def _records(manifest: Manifest) -> dict[str, RouteRecord]:
+def _records(manifest: Manifest, routing: Routing) -> dict[str, RouteRecord]:
     records = {}
     for route in manifest.routes:
         if skip_reason(route, manifest.schema) is not None:
@@ -239,6 +240,6 @@ def _records(manifest: Manifest) -> dict[str, RouteRecord]:
             files: dict[Artifact, str] = artifact_files(route, trailing_slash=manifest.trailing_slash)
         except ManifestError:
             continue
-        record = record_of(route, manifest.schema, files)
+        record = record_of(route, manifest.schema, files, routing.headers_of(route.path))
         records[normalize_path(route.path)] = replace(record, expire_seconds=None)
     return records

@@ -270,10 +270,19 @@ async def invalid_tags_are_left_out(subject: Subject) -> None:
     await subject.handler.set("k", PAGE, SetContext(tags=tags))
     entry = await subject.handler.get("k")
     assert entry is not None
-    assert entry.tags == ("ok", "x" * 256)
-    await subject.handler.revalidate_tag(["a:b", ""])
+    assert entry.tags == ("ok", "a:b", "a\\b", "x" * 256)
+    await subject.handler.revalidate_tag(["a\tb", ""])
     assert await subject.handler.get("k") is not None
-    assert not await subject.handler.is_invalidated(["a:b", ""], 0)
+    assert not await subject.handler.is_invalidated(["a\tb", ""], 0)
+
+
+async def a_tag_may_have_a_colon_or_a_backslash(subject: Subject) -> None:
+    for tag in ("item:1", "a\\b"):
+        await subject.handler.set("k", PAGE, SetContext(tags=(tag,)))
+        await subject.handler.revalidate_tag("other:1")
+        assert await subject.handler.get("k") is not None
+        await subject.handler.revalidate_tag(tag)
+        assert await subject.handler.get("k") is None
 
 
 async def what_was_remembered_can_be_forgotten(subject: Subject) -> None:

@@ -415,7 +415,7 @@ async def test_a_wrong_call_raises_the_function_s_own_error(world: World) -> Non
     [
         ({"revalidate": -1}, "cached.revalidate is -1"),
         ({"revalidate": 0}, "0 would keep nothing"),
-        ({"tags": ["a:b"]}, "cached.tags"),
+        ({"tags": [""]}, "cached.tags"),
         ({"key_parts": "posts"}, "cached.key_parts is 'posts'"),
         ({"key_parts": [1]}, "cached.key_parts"),
     ],

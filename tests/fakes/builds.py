@@ -15,6 +15,7 @@ from tests.fakes.assets import FakeAssets
 from cache.keys import KeySchema
 from core.paths import PRERENDER_FOLDER
 from seed.manifest import parse_manifest, skip_reason
+from seed.routing import ROUTING_NAME
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.sites.site_build import SiteBuild
 
@@ -96,9 +97,10 @@ def plain(version: str) -> FakeAssets:
     """The assets of a real build whose `dist/server` was put there as it is."""
     folder = VINEXT / version / "prerendered-routes"
     files = {f"/{PRERENDER_FOLDER}/{file.relative_to(folder).as_posix()}": file.read_bytes() for file in folder.rglob("*.*")}
-    return FakeAssets(
-        files | {f"/{PRERENDER_FOLDER}/vinext-prerender.json": (folder.parent / "vinext-prerender.json").read_bytes()}
-    )
+    rules = {"version": 1, "buildId": manifest(version).build_id, "rules": [], "headers": {"sets": [], "paths": {}}}
+    files[f"/{PRERENDER_FOLDER}/vinext-prerender.json"] = (folder.parent / "vinext-prerender.json").read_bytes()
+    files[f"/{PRERENDER_FOLDER}/{ROUTING_NAME}"] = json.dumps(rules).encode()
+    return FakeAssets(files)
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def test_no_store_outside_of_a_request_does_nothing() -> None:
         ({"seconds": "60"}, "revalidate.revalidate is '60'"),
         ({"seconds": math.nan}, "revalidate.revalidate is nan"),
         ({"seconds": 60, "expire": 30}, "revalidate.expire is 30 .* no less than revalidate, which is 60"),
-        ({"seconds": 60, "tags": ["a:b"]}, "revalidate.tags is 'a:b'"),
+        ({"seconds": 60, "tags": [""]}, "revalidate.tags is ''"),
         ({"seconds": 60, "tags": [1]}, "revalidate.tags is"),
     ],
 )

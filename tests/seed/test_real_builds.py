@@ -17,6 +17,7 @@ from cache.tags import path_tags
 from core.paths import normalize_path
 from seed.build import Artifact
 from seed.routes import artifact_files
+from seed.routing import ROUTING_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,6 +203,13 @@ async def test_a_long_path_has_a_short_key(version: str, tmp_path: Path) -> None
     assert "__hash:" in key
     assert key in entries
     assert (await served.get(long)).state == "HIT"
+
+
+async def test_a_build_that_does_not_tell_its_rules_is_not_answered_from() -> None:
+    assets = plain("0.0.38")
+    del assets.files[f"/__prerender/{ROUTING_NAME}"]
+    served = await FakeWorker(assets).open()
+    assert (await served.get("/about")).state is None
 
 
 async def test_without_a_time_of_the_build_periods_are_over_and_the_rest_is_fresh() -> None:

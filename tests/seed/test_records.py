@@ -52,7 +52,7 @@ def record(schema: KeySchema = V2, artifacts: dict[Artifact, str] | None = None,
 
 
 def test_a_record_has_the_union_of_the_tags_of_the_path_and_the_manifest() -> None:
-    found = record(tags=["own", "_N_T_/blog/[slug]/page", "bad:tag", "own"])
+    found = record(tags=["own", "_N_T_/blog/[slug]/page", "bad\0tag", "own"])
     assert found.tags == (
         "/blog/h%C3%A9",
         "_N_T_/blog/h%C3%A9",

@@ -73,7 +73,7 @@ JSON_VALUES = st.recursive(
 PERIODS = st.sampled_from([1, 30, 60, 600, 0.5])
 TAGS = st.sampled_from(
     ["a", "b", "with space", "comma,", "quote'\"", "%C3%A9", "x" * 256]
-    + ["", "a:b", "back\\slash", "tab\t", "x" * 257]
+    + ["", "tab\t", "x" * 257]  # a colon and a backslash are taken here, not by vinext
     + [tag for path in ("/docs/1", "/blog", "/") for tag in path_tags(KeySchema.V2, path)]
 )
 
