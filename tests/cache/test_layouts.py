@@ -97,9 +97,10 @@ async def test_a_set_stores_what_vinext_stores(row: dict[str, Any], schema: str)
     (key, stored), *others = subject.kv.stored.items()
     seconds = None if stored.expiration is None else stored.expiration - subject.now_ms() // 1000
     assert not others
-    if row["name"] == "invalid tags" and schema == "v2":
-        # vinext encodes tags before its handler sees them, which the generator goes around.
-        assert stored.metadata == {"tags": ["ok", "a%0Ab", "a%00", "x" * 256, "/a/b", " ", "a,b"]}
+    if row["name"] == "invalid tags":
+        # vinext encodes tags before its handler sees them, which the generator goes around. A colon and a backslash are taken.
+        encoded = ["a%0Ab", "a%00"] if schema == "v2" else []
+        assert stored.metadata == {"tags": ["ok", "a:b", "a\\b", *encoded, "x" * 256, "/a/b", " ", "a,b"]}
     else:
         assert stored.value.decode() == expected["value"]
         assert stored.metadata == expected["metadata"]

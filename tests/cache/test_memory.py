@@ -129,7 +129,7 @@ async def test_an_invalid_tag_is_logged_once() -> None:
     log = FakeLog()
     handler = MemoryCacheHandler(1_000_000, FakeClock(), log=log)
     for _ in range(3):
-        await handler.set("k", AppPageValue(), SetContext(tags=("a\0b", "ok")))
+        await handler.set("k", AppPageValue(), SetContext(tags=("x" * 257, "ok")))
     assert log.names() == ["cache.tag_invalid"]
 
 

@@ -48,7 +48,9 @@ def test_v1_path_tags_are_those_in_the_dump() -> None:
         tags = (row["metadata"] or {}).get("tags")
         if tags and "cache:app:" in row["key"] and "__hash:" not in row["key"]:
             path = row["key"].removeprefix("cache:app:").split(":", 1)[1].rsplit(":", 1)[0]
-            assert [tag for tag in path_tags(V1, path) if is_valid_tag(tag)] == tags[: len(path_tags(V1, path))]
+            # vinext leaves out those with a colon.
+            taken = [tag for tag in path_tags(V1, path) if is_valid_tag(tag) and ":" not in tag]
+            assert taken == tags[: len(path_tags(V1, path))]
             checked += 1
     assert checked > 60
 

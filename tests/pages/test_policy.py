@@ -124,7 +124,7 @@ def test_only_functions_are_decorated() -> None:
         ({"revalidate": -1}, "Page.revalidate is -1"),
         ({"expire": -1}, "Page.expire is -1"),
         ({"revalidate": 60, "expire": 1}, "Page.expire is 1"),
-        ({"tags": ("\\",)}, "Page.tags"),
+        ({"tags": ("",)}, "Page.tags"),
     ],
 )
 def test_a_wrong_page_names_its_field(fields: dict[str, Any], message: str) -> None:
