@@ -112,7 +112,8 @@ def test_entries_have_the_fields_of_those_that_vinexts_own_worker_wrote(
         period = entry.get("cacheControl", {}).get("revalidate") if version == "1.4.0" else None
         assert set(entry) - {"cacheControl"} == set(theirs) - {"cacheControl"}
         # The union of the path's tags and the build's, in that order; the build's come from splitting at commas.
-        path_alone = set(entry["tags"]) - set(theirs["tags"])
+        # vinext leaves out tags with a colon.
+        path_alone = {tag for tag in entry["tags"] if ":" not in tag} - set(theirs["tags"])
         assert set(theirs["tags"]) <= set(entry["tags"]) or "," in row["key"], row["key"]
         assert version == "1.4.0" or not path_alone
         assert all(tag.startswith("_N_T_/") for tag in path_alone) or "," in row["key"], row["key"]
