@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from core.paths import normalize_path
 from seed.build import ManifestError
 from seed.rules import Rule
 
@@ -36,7 +37,8 @@ class Routing:
                 raise ManifestError(f"{where} is not of this build, or of another version of the adapter; build the site again")
             sets = [{str(name).lower(): str(value) for name, value in given.items()} for given in document["headers"]["sets"]]
             headers = {str(path): sets[number] for path, number in document["headers"]["paths"].items()}
-            return cls(tuple(map(Rule.from_document, document["rules"])), headers)
+            rules = map(Rule.from_document, document["rules"])
+            return cls(tuple(replace(rule, path=normalize_path(rule.path).lower()) for rule in rules), headers)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise ManifestError(f"{where} cannot be read ({error!r}); build the site again") from error
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.paths import decode_path
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -18,8 +16,8 @@ if TYPE_CHECKING:
 class Rule:
     """A rule that may touch the page at `path`; with `is_prefix`, every page whose path begins with it.
 
-    `path` is decoded and in lower case, because patterns of next.config are compared without regard to case. `name` says
-    which rule it is.
+    `path` is one of `normalize_path`, in lower case, because patterns of next.config are compared without regard to case.
+    `name` says which rule it is.
     """
 
     path: str
@@ -38,7 +36,7 @@ class Rule:
         """Read a rule; one that cannot be read may touch every path."""
         match document:
             case {"path": str(path), "prefix": bool(is_prefix), "name": str(name)} if path.startswith("/"):
-                return cls(decode_path(path).lower(), is_prefix, name)
+                return cls(path, is_prefix, name)
         return cls("/", is_prefix=True, name="a rule that cannot be read")
 
 

@@ -47,10 +47,14 @@ def routing(**changed: Any) -> Routing:
         (("/", False), "/any", False),
         (("/h%C3%A9llo", False), "/h%C3%A9llo", True),
         (("/a%2Fb", False), "/a%2fb", True),
+        (("/old/", False), "/old", True),
+        (("/old/", False), "/old/", True),
+        (("/%2561", False), "/%2561", True),
+        (("/%2561", False), "/a", False),
     ],
 )
 def test_a_rule_may_touch_a_path(rule: tuple[str, bool], path: str, *, expected: bool) -> None:
-    given_rule = Rule.from_document({"path": rule[0], "prefix": rule[1], "name": "proxy.ts"})
+    (given_rule,) = routing(rules=[{"path": rule[0], "prefix": rule[1], "name": "proxy.ts"}]).rules
     assert touching_rule([given_rule], normalize_path(path)) == (given_rule if expected else None)
 
 
@@ -59,6 +63,12 @@ def test_a_rule_that_cannot_be_read_may_touch_every_path(path: str) -> None:
     documents: tuple[Any, ...] = (None, [], {"path": "a", "prefix": True, "name": "a"}, {"path": "/a", "prefix": 1, "name": "a"})
     for document in documents:
         assert touching_rule([Rule.from_document(document)], normalize_path(f"/{path}")) is not None
+
+
+def test_a_rule_is_the_same_when_it_is_copied() -> None:
+    for path in ("/%2561", "/old/", "/100%25", "/É"):
+        (rule,) = routing(rules=[{"path": path, "prefix": False, "name": "proxy.ts"}]).rules
+        assert Rule.from_document(rule.to_document()) == rule
 
 
 def test_the_file_says_what_comes_before_the_cache() -> None:

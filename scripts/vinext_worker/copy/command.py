@@ -45,11 +45,6 @@ def show_copy(report: CopyReport, target: Path, output: Output) -> None:
         f"build {report.build_id}: {report.routes} pages in {target} "
         f"({report.written_files} files written, {report.unchanged_files} unchanged, {report.removed_files} removed)"
     )
-    if report.rules:
-        output.reasons(
-            "rules of the app that come before the cache",
-            [(name, "pages that it may touch are not cached") for name in report.rules],
-            len(report.rules),
-            "yellow",
-        )
+    rules = [(name, "pages that it may touch are not cached") for name in report.rules]
+    output.reasons("rules of the app that come before the cache", rules, len(rules), "yellow")
     output.reasons("not served from the build", list(report.skipped), report.skipped_routes, "yellow")
