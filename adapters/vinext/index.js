@@ -39,7 +39,10 @@ export function vinextWorkerCache(options = {}) {
   return {
     adapter: fileURLToPath(new URL("./runtime.js", import.meta.url)),
     options,
+    capabilities: { requestRouting: "uncached-stage" },
     output: {
+      type: "multi-stage",
+      entry: fileURLToPath(new URL("./stages.js", import.meta.url)),
       matchesBuild: ({ plugins }) => plugins.some(({ name }) => name?.startsWith("vite-plugin-cloudflare")),
       finalizeBuildOutput: checkWorkerEntry,
       finalizePrerenderOutput: writeRouting,

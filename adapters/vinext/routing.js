@@ -13,6 +13,8 @@ import { pathToFileURL } from "node:url";
 export const ROUTING_FILE = "vinext-worker-routing.json";
 const MANIFEST = "vinext-prerender.json";
 const VERSION = 1;
+/** The version of what `worker.js` and vinext-worker tell each other about a request. */
+const STAGES = 1;
 const MIDDLEWARE_NAMES = ["proxy", "middleware"];
 const EXTENSIONS = ["ts", "tsx", "mts", "js", "jsx", "mjs"];
 const EVERYTHING = { path: "/", prefix: true };
@@ -144,6 +146,6 @@ export async function writeRouting({ root, clientOutDir }) {
   } catch (error) {
     rules.push({ ...EVERYTHING, name: `next.config, which cannot be read (${error.message})` });
   }
-  const document = { version: VERSION, buildId: manifest.buildId, rules, headers };
+  const document = { version: VERSION, buildId: manifest.buildId, stages: STAGES, rules, headers };
   await writeFile(join(server, ROUTING_FILE), `${JSON.stringify(document, null, 1)}\n`);
 }

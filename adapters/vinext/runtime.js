@@ -4,8 +4,10 @@
  * vinext imports this module by the path that `index.js` gives, and makes one instance per isolate.
  */
 import { lastInvalidationKey, markerKey } from "./keys.js";
-import { addRevalidations, CACHE_TAGS, capturePayload } from "./revalidations.js";
+import { addRevalidations, currentVisit } from "./visit.js";
 
+/** The header that lists the tags of a response that may be stored. */
+const CACHE_TAGS = "X-Vinext-Cache-Tags";
 const DEFAULT_KV_BINDING = "VINEXT_CACHE";
 const NO_STORE = "no-store, must-revalidate";
 const NOT_STORABLE = /(?:^|,)\s*(?:no-store|no-cache|private)\s*(?:,|$)/i;
@@ -15,13 +17,22 @@ function isPrerendering() {
   return process.env.VINEXT_PRERENDER === "1";
 }
 
+/** The exchange of the running request, if its response may be kept. */
+function kept() {
+  const exchange = currentVisit()?.exchange;
+  return exchange?.keeps ? exchange : undefined;
+}
+
 export default class VinextWorkerCacheAdapter {
   /** vinext-worker regenerates stale pages by requesting them. */
   ownsBackgroundRevalidation = false;
+  /** vinext-worker keeps a page under its path, for every host and query. */
+  responseStageCacheIdentity = "query-free";
   #kv;
   #appPrefix;
 
   constructor({ env, options } = {}) {
+    this.assets = env?.ASSETS;
     this.#kv = env?.[options?.kvBinding ?? DEFAULT_KV_BINDING];
     this.#appPrefix = options?.appPrefix ?? "";
   }
@@ -48,7 +59,23 @@ export default class VinextWorkerCacheAdapter {
 
   /** vinext renders a page's HTML from its RSC payload, so one render is enough for both. */
   captureAppPageRscData(rscData) {
-    capturePayload(rscData);
+    rscData.catch(() => {}); // nobody may ask for the payload, and then nobody awaits it
+    const exchange = kept();
+    if (exchange) exchange.rendered.payload = rscData;
+  }
+
+  /** The same for a request for the RSC payload. */
+  captureAppPageDocument() {
+    const exchange = kept();
+    if (!exchange) return undefined;
+    const { promise, resolve } = Promise.withResolvers();
+    exchange.rendered.document = promise;
+    return resolve;
+  }
+
+  /** The visitor does not wait until it is known whether the page may be kept. */
+  deferCompletedPageResponseAdmission(response, complete) {
+    return response.body ? (kept()?.admitLater(response, complete) ?? null) : null;
   }
 
   async revalidateTag(tags, durations) {

@@ -6,9 +6,10 @@ There are two schemas: V1 is vinext 0.0.38, V2 is vinext 1.4.0; the versions bet
 from __future__ import annotations
 
 import hashlib
+import re
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING
 
 from core.arguments import require_text
 from core.errors import InvalidArgumentError
@@ -18,8 +19,8 @@ from core.paths import strip_trailing_slash
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# `route:trailing-slash` is V2's name for a route handler's answer to a path that ends in a slash.
-Suffix: TypeAlias = Literal["html", "rsc", "route", "route:trailing-slash"]
+# A variant may follow the artifact: `route:trailing-slash` is V2's name for the answer to a path that ends in a slash.
+_SUFFIX = re.compile(r"(?:html|rsc|route)(?::[a-z0-9:-]+)?")
 
 MAX_PAGE_KEY_LENGTH = 200
 MAX_KV_KEY_BYTES = 512
@@ -29,8 +30,6 @@ TAG_PREFIX = "__tag:"
 LEASE_PREFIX = "__lease:"
 LAST_INVALIDATION = "__last-invalidation"
 _HASH_PREFIX = "__hash:"
-
-_SUFFIXES = get_args(Suffix)
 
 _FNV_SEEDS = (0x811C9DC5, 0x050C5D1F)
 _FNV_PRIME = 16777619.0
@@ -45,10 +44,10 @@ class KeySchema(StrEnum):
     V2 = "v2"
 
 
-def page_key(schema: KeySchema, build_id: str | None, path: str, suffix: Suffix) -> str:
+def page_key(schema: KeySchema, build_id: str | None, path: str, suffix: str) -> str:
     """Return the key of one artifact of an App Router page; `path` is from `normalize_path`."""
-    if suffix not in _SUFFIXES:
-        raise InvalidArgumentError("suffix", suffix, f"one of {', '.join(_SUFFIXES)}")
+    if not _SUFFIX.fullmatch(suffix):
+        raise InvalidArgumentError("suffix", suffix, "html, rsc or route, and a variant after a colon")
     return _key("app", schema, build_id, path, f":{suffix}")
 
 

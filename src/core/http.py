@@ -11,8 +11,6 @@ REVALIDATED_HEADER = "x-vinext-revalidated-tags"
 
 INNER_CACHE_HEADER = "x-vinext-cache"
 
-PAYLOAD_BYTES_HEADER = "x-vinext-payload-bytes"
-
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 STATE_HEADER = "X-Vinext-Cache"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from http import HTTPStatus
 from itertools import compress
 from operator import ne
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,9 @@ from pyodide.ffi import JsException, to_js
 from core.recent import Recent
 from edge.bodies import BodyStreams, JsStream, StreamCopy, body_to_js
 from edge.promises import bind
-from isr.answer import CachedAnswer
+from isr.answer import CachedAnswer, RuledAnswer
 from isr.lookup import ALWAYS_READ
+from isr.page_headers import OF_THE_BODY
 from pages.handler import WholeResponse
 from pages.request import PageRequest
 
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 
 class ServiceResponse:
     """An answer of a service (the protocol of `pages.handler`)."""
-
-    rsc_payload = None
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
@@ -172,7 +172,22 @@ def js_response(answer: Answer) -> Any:
     """Return the raw `Response`: the SDK's own costs more and gives nothing here."""
     if isinstance(answer, CachedAnswer):
         return Response.new(None if answer.body is None else _sent(answer.body), response_options(answer.status, answer.headers))
-    return _passed(answer)
+    return _ruled(answer) if isinstance(answer, RuledAnswer) else _passed(answer)
+
+
+def _ruled(answer: RuledAnswer) -> Any:
+    response = answer.response
+    if not isinstance(response, ServiceResponse):
+        raise TypeError(f"no answer of a service: {response!r}")
+    raw = response.raw
+    if answer.is_not_modified:
+        visible = Response.new(None, _options(HTTPStatus.NOT_MODIFIED, raw.headers))
+        for name in OF_THE_BODY:
+            visible.headers.delete(name)
+    else:
+        visible = Response.new(None if answer.body is None else _sent(answer.body), _options(raw.status, raw.headers))
+    visible.headers.set("Age", str(answer.age_seconds))
+    return visible
 
 
 def _sent(body: Body) -> Any:
@@ -192,7 +207,7 @@ def _passed(answer: PassedAnswer) -> Any:
     if raw.status == _SWITCHING_PROTOCOLS:
         return raw
     # A copy, because the headers of an answer that was fetched cannot be changed.
-    visible = Response.new(raw.body, raw)
+    visible = Response.new(raw.body, raw if raw.statusText else _options(raw.status, raw.headers))
     for name in answer.removed:
         visible.headers.delete(name)
     for name, value in answer.added:

@@ -19,6 +19,14 @@ def bind(function: Any, this: Any, *arguments: Any) -> Any:
     return Function.prototype.bind.call(function, this, *arguments)
 
 
+def bind_remote(function: Any, *arguments: Any) -> Any:
+    """Return `() => function(...arguments)` for a function of another Worker, which is a promise at the same time.
+
+    What `function.bind` gives is one too, and Pyodide would wait for it.
+    """
+    return bind(Function.prototype.call, function, None, *arguments)
+
+
 def binder(function: Any, this: Any) -> Any:
     """Return `(...arguments) => function.bind(this, ...arguments)`."""
     return bind(Function.prototype.bind, function, this)

@@ -18,6 +18,7 @@ from core.http import (
     matches_etag,
 )
 from isr.page_headers import INNER_STATE_HEADERS, NOT_STORED, OF_THE_BODY, POLICY_HEADERS
+from pages.stages import offer
 from seed.build import Artifact
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from cache.entry import CacheEntry, EntryIdentity
     from core.body import Body
+    from isr.lookup import Lookup
     from isr.store import CachedPage
     from pages.handler import PageResponse
     from pages.request import PageRequest
@@ -99,7 +101,20 @@ class PassedAnswer:
     added: tuple[tuple[str, str], ...] = ()
 
 
-Answer: TypeAlias = "CachedAnswer | PassedAnswer"
+@dataclass(frozen=True)
+class RuledAnswer:
+    """An answer from the cache with the headers and the status that the app's request stage has made of the entry's.
+
+    `body` None if none is sent; `is_not_modified`: the visitor has the page already.
+    """
+
+    response: PageResponse
+    body: Body | None
+    is_not_modified: bool
+    age_seconds: int
+
+
+Answer: TypeAlias = "CachedAnswer | PassedAnswer | RuledAnswer"
 
 NOT_FOUND = CachedAnswer(
     404,
@@ -124,16 +139,38 @@ def cached_answer(request: PageRequest, page: CachedPage, schema: KeySchema, now
     return CachedAnswer(fixed.status, fixed.headers, body, age_seconds)
 
 
-class _FixedPart:
-    """The status and the headers that all answers from an entry have in common."""
+def offer_of(page: CachedPage, lookup: Lookup, schema: KeySchema) -> str:
+    """Return what the app's request stage is told of an entry: the answer that everybody would get."""
+    fixed = _fixed_part(page, schema)
+    part = lookup.part(page.artifact)
+    if fixed.offer is None:
+        headers: dict[str, list[str]] = {}
+        for name, text in fixed.headers:
+            headers.setdefault(name, []).append(text)
+        fixed.offer = offer(lookup.path, part, fixed.status, headers, is_stale=page.state is Freshness.STALE)
+    return fixed.offer
 
-    __slots__ = ("body_bytes", "etag", "headers", "status")
+
+def ruled_answer(request: PageRequest, page: CachedPage, response: PageResponse, schema: KeySchema, now_ms: int) -> RuledAnswer:
+    """Return the answer from an entry, by the response that the request stage has made of `offer_of` it."""
+    fixed = _fixed_part(page, schema)
+    age_seconds = max(0, now_ms - page.entry.last_modified_ms) // 1000
+    is_not_modified = response.status == HTTPStatus.OK and matches_etag(request.headers.get("if-none-match"), fixed.etag)
+    body = None if is_not_modified or request.method == "HEAD" else page.body
+    return RuledAnswer(response, body, is_not_modified, age_seconds)
+
+
+class _FixedPart:
+    """The status and the headers that all answers from an entry have in common, and its offer to the request stage."""
+
+    __slots__ = ("body_bytes", "etag", "headers", "offer", "status")
 
     def __init__(self, body_bytes: int, status: int, headers: tuple[tuple[str, str], ...], etag: str) -> None:
         self.body_bytes = body_bytes
         self.status = status
         self.headers = headers
         self.etag = etag
+        self.offer: str | None = None
 
     @property
     def not_modified_headers(self) -> tuple[tuple[str, str], ...]:

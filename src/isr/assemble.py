@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,12 @@ from isr.page_cache import PageCache
 from isr.revalidator import Revalidator
 from isr.served_build import served_build
 from isr.settings import ImagesSwitch
+from isr.staged_cache import StagedCache
 from isr.store import PageStore
 from isr.writer import PageWriter
 from pages.images.endpoint import Images
 from pages.selection import chosen_pages
+from seed.rules import STAGES_VERSION
 from seed.seeder import Seeder
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from isr.store import Digest
     from pages.handler import PageHandler
     from pages.images.endpoint import ImageSources, ImageTransformer
+    from pages.stages import StagedPages
     from seed.sources import Source
 
 
@@ -80,17 +83,29 @@ def assemble(
     handler that the site's own code has set, if it has.
     """
     settings = parts.settings
+    staged_pages = _staged_pages(parts.page_handler, source)
     build = served_build(source.build if source else None, settings.build_id, settings.key_schema)
+    if staged_pages is None:
+        build = replace(build, has_stages=False)
     entries = _default_cache(parts, build, prefix, runtime) if handler is None else entry_cache(handler)
     lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
     store = PageStore(build, entries, Seeder(source, entries, runtime), parts.digest, runtime)
     writer = PageWriter(store, runtime)
-    revalidator = Revalidator(store, writer, parts.page_handler, lease, runtime)
-    page_cache = PageCache(store, writer, revalidator, parts.page_handler, runtime)
+    revalidator = Revalidator(store, writer, staged_pages or parts.page_handler, lease, runtime)
+    staged = None if staged_pages is None else StagedCache(store, writer, revalidator, staged_pages, runtime)
+    page_cache = PageCache(store, writer, revalidator, parts.page_handler, staged, runtime)
     images = _images(parts, build, entries, runtime) if _has_images(parts) else None
     data_cache = DataCache(entries, runtime, build.schema)
     enter_data = partial(enter_data_cache, data_cache) if has_python_pages(settings) else None
     return SiteServer(page_cache, entries, store, revalidator, images, enter_data)
+
+
+def _staged_pages(page_handler: PageHandler, source: Source | None) -> StagedPages | None:
+    """Return the page handler in stages, None unless both it and the build have them."""
+    if source is None or source.build.stages != STAGES_VERSION:
+        return None
+    in_stages: Callable[[], StagedPages] | None = getattr(page_handler, "staged", None)
+    return None if in_stages is None else in_stages()
 
 
 def has_python_pages(settings: Settings) -> bool:

@@ -9,12 +9,14 @@ from cache.keys import KeySchema
 from core.http import CREDENTIAL_HEADERS
 from core.paths import PRERENDER_FOLDER, is_below, is_decodable_path, normalize_path
 from core.recent import Recent
+from pages.handler import PageError
 from seed.build import Artifact
 from seed.rules import touching_rule
 
 if TYPE_CHECKING:
     from isr.served_build import ServedBuild
     from pages.request import Headers, PageRequest
+    from pages.stages import Resource
 
 DRAFT_COOKIE = "__prerender_bypass"
 
@@ -62,18 +64,45 @@ class Lookup:
     """A request for a page that may be in the cache.
 
     `path` is normalized as in keys, `url_path` as the page handler is asked for it. `artifacts` are those that answer the
-    request, the likeliest first, and `keys` are theirs in the cache.
+    request, the likeliest first, and `keys` are theirs in the cache. `tag_path` is the path of the page that they show.
+    `variant` follows the artifact in the key, "" for the artifact itself.
     """
 
     path: str
     url_path: str
     artifacts: tuple[Artifact, ...]
     keys: tuple[str, ...]
+    tag_path: str
+    variant: str = ""
 
     @classmethod
     def of(cls, path: str, url_path: str, build: ServedBuild, *artifacts: Artifact) -> Lookup:
         """Return the lookup of some artifacts of a page."""
-        return cls(path, url_path, artifacts, tuple(build.key(path, artifact) for artifact in artifacts))
+        return cls(path, url_path, artifacts, tuple(build.key(path, artifact) for artifact in artifacts), path)
+
+    @classmethod
+    def of_resource(cls, resource: Resource, url_path: str, build: ServedBuild) -> Lookup:
+        """Return the lookup of what an app's request stage asks for. Raise PageError if it is nothing that is kept."""
+        artifact, colon, variant = resource.part.partition(":")
+        try:
+            artifacts = (Artifact(artifact),)
+            keys = (build.key(resource.path, resource.part),)
+        except ValueError as error:
+            raise PageError(f"the app's request stage asks for {resource}: {error}") from error
+        return cls(resource.path, url_path, artifacts, keys, resource.tag_path, colon + variant)
+
+    def part(self, artifact: Artifact) -> str:
+        """Return the end of the cache key of an artifact of the same page."""
+        return f"{artifact.value}{self.variant}" if artifact in self.artifacts else artifact.value
+
+    def is_for(self, resource: Resource) -> bool:
+        """Return whether an entry of this lookup may be that of a resource."""
+        return self.path == resource.path and any(self.part(artifact) == resource.part for artifact in self.artifacts)
+
+    @property
+    def may_be_seeded(self) -> bool:
+        """Whether a build may have the artifact; it has none of what is asked for by rewrites or router state."""
+        return not self.variant and self.path == self.tag_path
 
     @property
     def is_rsc(self) -> bool:
@@ -89,16 +118,27 @@ class PassBy:
 
 
 @dataclass(frozen=True)
+class Ruled:
+    """A request that the app's request stage has to see before the cache; `lookup` is what it is likely for, None if unknown."""
+
+    lookup: Lookup | None
+
+
+@dataclass(frozen=True)
 class Hidden:
     """A request for a private folder, which is answered with a 404."""
 
 
 @dataclass(frozen=True)
-class Resource:
-    """The page at a URL and its RSC payload; both are the RSC payload if the URL itself is the payload's."""
+class PagesAt:
+    """The page at a URL and its RSC payload; both are the RSC payload if the URL itself is the payload's.
+
+    `is_ruled`: a rule of the app may touch it.
+    """
 
     page: Lookup
     rsc: Lookup
+    is_ruled: bool = False
 
 
 class RequestClassifier:
@@ -106,38 +146,40 @@ class RequestClassifier:
 
     def __init__(self, build: ServedBuild) -> None:
         self._build = build
-        self._resources: Recent[tuple[str, str], Resource | PassBy | Hidden] = Recent(_MAX_REMEMBERED_URLS)
+        self._pages: Recent[tuple[str, str], PagesAt | PassBy | Hidden] = Recent(_MAX_REMEMBERED_URLS)
 
-    def classify(self, request: PageRequest) -> Lookup | PassBy | Hidden:
+    def classify(self, request: PageRequest) -> Lookup | Ruled | PassBy | Hidden:
         """Decide which entry a request is for, or that it is for none."""
         url = (request.path, request.query)
-        resource = self._resources.get(url)
-        if resource is None:
-            resource = _resource(request.path, request.query, self._build)
+        pages = self._pages.get(url)
+        if pages is None:
+            pages = _pages_at(request.path, request.query, self._build)
             if len(request.path) + len(request.query) <= _MAX_REMEMBERED_CHARACTERS:
-                self._resources[url] = resource
-        return _lookup(request, resource, self._build.schema)
+                self._pages[url] = pages
+        return _lookup(request, pages, self._build)
 
 
-def classify(request: PageRequest, build: ServedBuild) -> Lookup | PassBy | Hidden:
+def classify(request: PageRequest, build: ServedBuild) -> Lookup | Ruled | PassBy | Hidden:
     """Decide which entry of a build a request is for, or that it is for none."""
-    return _lookup(request, _resource(request.path, request.query, build), build.schema)
+    return _lookup(request, _pages_at(request.path, request.query, build), build)
 
 
-def _lookup(request: PageRequest, resource: Resource | PassBy | Hidden, schema: KeySchema) -> Lookup | PassBy | Hidden:
+def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: ServedBuild) -> Lookup | Ruled | PassBy | Hidden:
     """Classify a request by its method and headers, its URL being known."""
-    if not isinstance(resource, Resource):
-        return resource
+    if not isinstance(pages, PagesAt):
+        return pages
     reason = _pass_by_reason(request)
     if reason is not None:
         return PassBy(reason)
-    if resource.page is not resource.rsc and not _asks_for_rsc(request.headers, schema):
-        return resource.page
+    if pages.page is not pages.rsc and not _asks_for_rsc(request.headers, build.schema):
+        return Ruled(pages.page) if pages.is_ruled else pages.page
     variant = _variant(request.headers)
-    return resource.rsc if variant is None else PassBy(f"an RSC variant ({variant})")
+    if variant is None:
+        return Ruled(pages.rsc) if pages.is_ruled else pages.rsc
+    return Ruled(None) if build.has_stages else PassBy(f"an RSC variant ({variant})")
 
 
-def _resource(url_path: str, query: str, build: ServedBuild) -> Resource | PassBy | Hidden:
+def _pages_at(url_path: str, query: str, build: ServedBuild) -> PagesAt | PassBy | Hidden:
     if is_below(url_path, PRERENDER_FOLDER):
         return Hidden()
     reason = _no_page_reason(url_path, query, build.schema)
@@ -155,10 +197,11 @@ def _resource(url_path: str, query: str, build: ServedBuild) -> Resource | PassB
         return PassBy("the other form of the trailing slash")
     key_path, url_path = normalize_path(path), _url_path(path, build)
     rule = touching_rule(build.rules, key_path)
-    if rule is not None:
+    if rule is not None and not build.has_stages:
         return PassBy(f"a rule of the app ({rule.name})")
     rsc = Lookup.of(key_path, url_path, build, Artifact.RSC)
-    return Resource(rsc if has_rsc_suffix else Lookup.of(key_path, url_path, build, Artifact.HTML, Artifact.ROUTE), rsc)
+    page = rsc if has_rsc_suffix else Lookup.of(key_path, url_path, build, Artifact.HTML, Artifact.ROUTE)
+    return PagesAt(page, rsc, rule is not None)
 
 
 def may_store(request: PageRequest, lookup: Lookup) -> bool:

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness
-from core.http import REVALIDATED_HEADER
 from core.paths import PRERENDER_FOLDER, is_below
-from isr.admission import Refusal, header_tags
+from isr.admission import Refusal
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
-from isr.lookup import Hidden, Lookup, PassBy, RequestClassifier, has_credentials, may_store
+from isr.lookup import Hidden, Lookup, PassBy, RequestClassifier, Ruled, has_credentials, may_store
 from isr.rsc_headers import with_client_headers
 from pages.handler import PageError
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from core.runtime import Claim, Runtime
     from isr.answer import Answer
     from isr.revalidator import Revalidator
+    from isr.staged_cache import StagedCache
     from isr.store import CachedPage, PageStore
     from isr.writer import AdmittedPage, PageWriter
     from pages.handler import BodyCopy, PageHandler, PageResponse
@@ -31,8 +31,14 @@ _MAX_WAITS = 2
 class PageCache:
     """Answers requests from a store of pages, and lets the page handler answer the rest."""
 
-    def __init__(
-        self, store: PageStore, writer: PageWriter, revalidator: Revalidator, page_handler: PageHandler, runtime: Runtime
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a site
+        self,
+        store: PageStore,
+        writer: PageWriter,
+        revalidator: Revalidator,
+        page_handler: PageHandler,
+        staged: StagedCache | None,
+        runtime: Runtime,
     ) -> None:
         self._build = store.build
         self._classifier = RequestClassifier(store.build)
@@ -40,12 +46,13 @@ class PageCache:
         self._writer = writer
         self._revalidator = revalidator
         self._page_handler = page_handler
+        self._staged = staged
         self._flight = runtime.flight
         self._background = runtime.background
         self._clock = runtime.clock
         self._log = runtime.log
 
-    async def answer(self, request: PageRequest) -> Answer:
+    async def answer(self, request: PageRequest) -> Answer:  # noqa: PLR0911 - one kind of request a case
         """Answer a request. A fault in the cache is a miss and a log line."""
         lookup = self._classifier.classify(request)
         match lookup:
@@ -53,18 +60,27 @@ class PageCache:
                 return NOT_FOUND
             case PassBy():
                 return await self._pass_on(request)
+            case Ruled():
+                return await self._through_stages(request, lookup.lookup, is_ruled=True)
             case Lookup():
                 if self._revalidator.is_uncacheable(lookup):
                     return await self._pass_on(request)
                 page = await self._store.find(lookup)
                 if page is not None:
                     return self._from_cache(request, lookup, page)
+                if self._staged is not None:
+                    return await self._through_stages(request, lookup, is_ruled=False)
                 if may_store(request, lookup):
                     return await self._miss(request, lookup)
                 if lookup.is_rsc and request.method == "GET":
                     # The answer is for one client only. The page's own RSC payload is rendered beside it.
                     self._revalidator.start(request.origin, lookup)
                 return await self._pass_on(request)
+
+    async def _through_stages(self, request: PageRequest, lookup: Lookup | None, *, is_ruled: bool) -> Answer:
+        """Answer through the app's stages. If they fail, the app answers as a whole, and nothing is kept."""
+        answer = None if self._staged is None else await self._staged.answer(request, lookup, is_ruled=is_ruled)
+        return await self._pass_on(request) if answer is None else answer
 
     def _from_cache(self, request: PageRequest, lookup: Lookup, page: CachedPage) -> Answer:
         if page.state is Freshness.STALE:
@@ -92,8 +108,7 @@ class PageCache:
         is_writing = False
         try:
             started_at_ms = self._store.started_at_ms()
-            wants_rsc_payload = self._build.completes_rsc_payloads and not lookup.is_rsc
-            response = await self._ask(replace(request, may_be_kept=True, wants_rsc_payload=wants_rsc_payload))
+            response = await self._ask(replace(request, may_be_kept=True))
             if response is None:
                 return NO_PAGE
             page = await self._writer.admit(response, lookup, started_at_ms, rsc=lookup.is_rsc, visitor=request.headers)
@@ -133,18 +148,9 @@ class PageCache:
     async def _ask(self, request: PageRequest) -> PageResponse | None:
         """Return the page handler's answer, None if it gave none. The tags that it invalidates are invalidated first."""
         response = await ask(self._page_handler, request, self._log)
-        tags = header_tags(response.header(REVALIDATED_HEADER)) if response else ()
-        if tags:
-            await self._invalidate(tags)
+        if response is not None:
+            await self._store.heed(response)
         return response
-
-    async def _invalidate(self, tags: tuple[str, ...]) -> None:
-        try:
-            await self._store.revalidate_tags(tags)
-        except Exception as error:  # noqa: BLE001 - the page handler has answered, and its answer goes out
-            self._log.event("error", "cache.invalidation_failed", tags=tags, error=str(error))
-        else:
-            self._log.event("info", "cache.invalidated", tags=tags)
 
 
 class PassThrough:

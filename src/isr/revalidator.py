@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.runtime import Runtime
     from isr.lookup import Lookup
     from isr.store import CachedPage, PageStore
-    from isr.writer import PageWriter
+    from isr.writer import AdmittedPage, PageWriter
     from pages.handler import PageHandler
 
 RETRY_MS = 1000
@@ -34,7 +34,6 @@ class Revalidator:
     """
 
     def __init__(self, store: PageStore, writer: PageWriter, page_handler: PageHandler, lease: Lease, runtime: Runtime) -> None:
-        self._build = store.build
         self._store = store
         self._writer = writer
         self._page_handler = page_handler
@@ -45,11 +44,14 @@ class Revalidator:
         self._failed: Recent[str, int] = Recent()
         self._uncacheable: Recent[str, int] = Recent()
 
-    def start(self, origin: str, lookup: Lookup, stale: CachedPage | None = None) -> None:
-        """Render a page, unless that is under way or was tried a moment ago; `stale` is its entry, if there is one."""
+    def start(self, origin: str, lookup: Lookup, stale: CachedPage | None = None, replay: str | None = None) -> None:
+        """Render a page, unless that is under way or was tried a moment ago; `stale` is its entry, if there is one.
+
+        `replay` is how an app in stages renders it (`pages.stages`).
+        """
         failed_until_ms = self._failed.get(lookup.path, 0)
         if not self._is_uncacheable(lookup.path, rsc=False) and self._clock() >= failed_until_ms:
-            self._run(lookup, lambda: self._regenerate(origin, lookup, stale))
+            self._run(lookup, lambda: self._regenerate(origin, lookup, stale, replay))
 
     def start_counterpart(self, origin: str, lookup: Lookup) -> None:
         """Render the RSC payload of a page whose HTML has just been stored, or the other way round."""
@@ -70,15 +72,20 @@ class Revalidator:
             self._uncacheable[_artifact_key(path, rsc=rsc)] = self._clock() + UNCACHEABLE_MS
 
     def _run(self, lookup: Lookup, work: Callable[[], Awaitable[object]]) -> None:
-        self._runtime.run_once(f"make {lookup.path}", work, f"making {lookup.path}")
+        name = lookup.keys[0] if lookup.variant else lookup.path
+        self._runtime.run_once(f"make {name}", work, f"making {name}")
 
-    async def _regenerate(self, origin: str, lookup: Lookup, stale: CachedPage | None) -> None:
+    async def _regenerate(self, origin: str, lookup: Lookup, stale: CachedPage | None, replay: str | None) -> None:
         # A page that has no entry yet is not a popular one, and its path may be made up: it is not worth a write.
         if stale is not None:
             due_since_ms = stale.entry.revalidate_at_ms or 0
-            if not await self._lease.take(self._store.key(lookup.path, Artifact.HTML), due_since_ms):
+            leased = lookup.keys[0] if lookup.variant else self._store.key(lookup.path, Artifact.HTML)
+            if not await self._lease.take(leased, due_since_ms):
                 return
-        request = RenderRequest(origin, lookup.url_path, wants_rsc_payload=self._build.completes_rsc_payloads)
+        if replay is not None:
+            await self._render(lookup, RenderRequest(origin, lookup.url_path, lookup.is_rsc, replay), stale)
+            return
+        request = RenderRequest(origin, lookup.url_path)
         if await self._render(lookup, request, stale):
             await self._render(lookup, RenderRequest(origin, lookup.url_path, rsc=True), stale)
 
@@ -98,22 +105,30 @@ class Revalidator:
             if page.has_own_cache:
                 # It has a newer page in the cache that we share, or is rendering one.
                 self._store.forget_read()
-            await self._remove(path, stale, page, rsc=request.rsc)
+            await self._remove(lookup, stale, page, rsc=request.rsc)
             return False
         refusal = await self._writer.write(page, response.copy(), "page.regenerated")
         if refusal is not None:
             self.remember(path, refusal, rsc=request.rsc)
-            await self._remove(path, stale, refusal, rsc=request.rsc)
+            await self._remove(lookup, stale, refusal, rsc=request.rsc)
             return False
-        if stale is not None and not request.rsc and stale.artifact not in {page.admission.artifact, Artifact.RSC}:
-            # A redirect that is now an answer, or the other way round: the old artifact would be found first.
-            await self._store.remove(path, (stale.artifact,))
+        if stale is not None and not request.rsc:
+            await self._remove_outdated(lookup, stale, page)
         return page.lacks_counterpart
 
-    async def _remove(self, path: str, stale: CachedPage | None, refusal: Refusal, *, rsc: bool) -> None:
+    async def _remove_outdated(self, lookup: Lookup, stale: CachedPage, page: AdmittedPage) -> None:
+        """Remove what the page that has just been stored leaves behind of another kind."""
+        if stale.artifact not in {page.admission.artifact, Artifact.RSC}:
+            # An HTML page that is now a route handler's answer, or the other way round: the old artifact would be found first.
+            await self._store.remove(lookup, (stale.artifact,))
+        if stale.status != page.response.status and page.counterpart is None and not page.lacks_counterpart:
+            # A page that is now a redirect, or not there: its old payload would live on.
+            await self._store.remove(lookup, (Artifact.RSC,))
+
+    async def _remove(self, lookup: Lookup, stale: CachedPage | None, refusal: Refusal, *, rsc: bool) -> None:
         """Remove the entry of a page that may no longer be stored; a failure says nothing against it."""
         if stale is not None and not refusal.is_failure and not refusal.has_own_cache:
-            await self._store.remove(path, (Artifact.RSC,) if rsc else Artifact)
+            await self._store.remove(lookup, (Artifact.RSC,) if rsc else Artifact)
 
     def _give_up(self, path: str, refusal: Refusal, *, rsc: bool) -> None:
         self.remember(path, refusal, rsc=rsc)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema, page_key
+from seed.rules import STAGES_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from seed.build import Artifact, Build
+    from seed.build import Build
     from seed.rules import Rule
 
 
@@ -19,7 +20,7 @@ class ServedBuild:
     """The build whose pages are served. Its ID is part of every key, so a deploy begins with an empty cache.
 
     `rsc_headers` are the build's headers without which vinext's client rejects an RSC payload, empty if they are not known.
-    `rules` are the app's that come before its page cache.
+    `rules` are the app's that come before its page cache; where it `has_stages`, its request stage applies them.
     """
 
     build_id: str | None
@@ -28,15 +29,16 @@ class ServedBuild:
     base_path: str = ""
     rsc_headers: Mapping[str, str] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    has_stages: bool = False
 
     @property
     def completes_rsc_payloads(self) -> bool:
         """Whether RSC payloads can be stored without their headers, which are added to each answer (`isr.rsc_headers`)."""
         return bool(self.rsc_headers)
 
-    def key(self, path: str, artifact: Artifact) -> str:
-        """Return the cache key of an artifact; `path` is one of `normalize_path`."""
-        return page_key(self.schema, self.build_id, path, artifact.value)
+    def key(self, path: str, part: str) -> str:
+        """Return the cache key of an artifact, or of a variant of one; `path` is one of `normalize_path`."""
+        return page_key(self.schema, self.build_id, path, part)
 
 
 def served_build(build: Build | None, build_id: str | None, schema: KeySchema | None) -> ServedBuild:
@@ -51,4 +53,5 @@ def served_build(build: Build | None, build_id: str | None, schema: KeySchema | 
         base_path=build.base_path,
         rsc_headers=rsc_headers,
         rules=build.rules,
+        has_stages=build.stages == STAGES_VERSION,
     )

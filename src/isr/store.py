@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
 
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry, Freshness, freshness
 from cache.handler import GetContext, SetContext
 from cache.tags import is_valid_tag, merge_tags, path_tags
+from core.http import REVALIDATED_HEADER
 from core.recent import Recent
+from isr.admission import header_tags
 from seed.build import Artifact
 from seed.entries import page_value
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from isr.admission import Admission
     from isr.lookup import Lookup
     from isr.served_build import ServedBuild
+    from pages.handler import PageResponse
     from seed.build import RouteRecord
     from seed.seeder import Seeder
 
@@ -44,6 +48,11 @@ class CachedPage:
     artifact: Artifact
     body: Body
     state: Freshness
+
+    @property
+    def status(self) -> int:
+        """The HTTP status with which the page was rendered."""
+        return getattr(self.entry.value, "status", None) or HTTPStatus.OK
 
 
 def is_sendable(entry: CacheEntry) -> bool:
@@ -108,6 +117,18 @@ class PageStore:
         """Return the cache key of an artifact; `path` is one of `normalize_path`."""
         return self.build.key(path, artifact)
 
+    async def heed(self, response: PageResponse) -> None:
+        """Invalidate the tags that the page handler says it has invalidated. A failure is logged: its answer goes out."""
+        tags = header_tags(response.header(REVALIDATED_HEADER))
+        if not tags:
+            return
+        try:
+            await self.revalidate_tags(tags)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+            self._log.event("error", "cache.invalidation_failed", tags=tags, error=str(error))
+        else:
+            self._log.event("info", "cache.invalidated", tags=tags)
+
     async def find(self, lookup: Lookup) -> CachedPage | None:
         """Return the page that answers a request, from the cache or from the build; None if neither has it."""
         keys = zip(lookup.artifacts, lookup.keys, strict=True)
@@ -119,7 +140,7 @@ class PageStore:
                 entry = None
             if entry is not None and entry.value is None:
                 continue
-            if entry is None:
+            if entry is None and lookup.may_be_seeded:
                 entry = await self._seeder.seed(key, lookup.path, artifact)
             body = body_of(entry, artifact) if entry is not None else None
             if entry is not None and body is not None and self._is_sendable(key, entry):
@@ -134,22 +155,25 @@ class PageStore:
         """Return the build's record of a path, None if it has none."""
         return await self._seeder.record(path)
 
-    async def write(self, path: str, admission: Admission, page: RenderedPage) -> None:
-        """Store a page. Its age counts from when its rendering began, so an invalidation since then holds against it."""
+    async def write(self, lookup: Lookup, artifact: Artifact, admission: Admission, page: RenderedPage) -> None:
+        """Store an artifact of a page.
+
+        Its age counts from when its rendering began, so an invalidation since then holds against it.
+        """
         headers = dict(page.headers)
         if "etag" not in headers:
             headers["etag"] = f'"{await self._digest(page.body)}"'
-        key, period = self.key(path, admission.artifact), admission.period
-        value = page_value(admission.artifact, page.body, headers, page.status)
-        tags = merge_tags(self._path_tags(path), admission.tags)
+        key, period = self.build.key(lookup.path, lookup.part(artifact)), admission.period
+        value = page_value(artifact, page.body, headers, page.status)
+        tags = merge_tags(self._path_tags(lookup.tag_path), admission.tags)
         entry = CacheEntry.make(value, tags, page.started_at_ms, period.revalidate_seconds, period.expire_seconds)
         await self._try_write(key, self._entries.write(key, entry))
 
-    async def remove(self, path: str, artifacts: Iterable[Artifact]) -> None:
+    async def remove(self, lookup: Lookup, artifacts: Iterable[Artifact]) -> None:
         """Replace artifacts of a page with tombstones, so that the build's are not seeded again either."""
-        context = SetContext(tags=self._path_tags(path), revalidate=_TOMBSTONE_SECONDS)
+        context = SetContext(tags=self._path_tags(lookup.tag_path), revalidate=_TOMBSTONE_SECONDS)
         for artifact in artifacts:
-            key = self.key(path, artifact)
+            key = self.build.key(lookup.path, lookup.part(artifact))
             await self._try_write(key, self._entries.set_new(key, None, context))
 
     async def revalidate_tags(self, tags: Iterable[str]) -> None:

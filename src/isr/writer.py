@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.body import MAX_BODY_BYTES
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
 # How long a client's router may use an RSC payload without asking again (`cacheLife({ stale })`).
 _STALE_TIME_HEADER = "x-nextjs-stale-time"
 
+_COUNTERPARTS = {Artifact.HTML: Artifact.RSC, Artifact.RSC: Artifact.HTML}
+
 
 @dataclass(frozen=True)
 class AdmittedPage:
-    """An answer that may be stored. `started_at_ms` is when its rendering began."""
+    """An answer that may be stored. `started_at_ms` is when its rendering began.
 
-    path: str
+    `counterpart` is the other artifact of the page, if the render gave both.
+    """
+
+    lookup: Lookup
     admission: Admission
     response: PageResponse
     started_at_ms: int
+    counterpart: Body | None
 
     @property
     def lacks_counterpart(self) -> bool:
         """Whether the page is HTML and an RSC payload, and the answer has one of them only."""
         is_page = self.admission.artifact is not Artifact.ROUTE
-        return is_page and self.rsc_payload is None and has_rsc_payload(self.response)
-
-    @property
-    def rsc_payload(self) -> Body | None:
-        """The RSC payload that came with the page; an answer of a site's own page handler need not have the attribute."""
-        return getattr(self.response, "rsc_payload", None)
+        return is_page and self.counterpart is None and not self.lookup.variant and has_rsc_payload(self.response)
 
 
 class PageWriter:
@@ -62,7 +63,11 @@ class PageWriter:
         decision = admit(response, record, rsc=rsc, path=lookup.url_path, visitor=visitor)
         if isinstance(decision, Refusal):
             return decision
-        return AdmittedPage(lookup.path, decision, response, started_at_ms)
+        # Most answers do not have the attribute.
+        counterpart: Body | None = getattr(response, "counterpart", None)
+        if decision.artifact is Artifact.HTML and not self._store.build.completes_rsc_payloads:
+            counterpart = None
+        return AdmittedPage(lookup, decision, response, started_at_ms, counterpart)
 
     async def write(self, page: AdmittedPage, copy: BodyCopy, event: str) -> Refusal | None:
         """Read the copy of an answer to its end, store it and log `event`. Return the reason if it was not stored."""
@@ -72,22 +77,23 @@ class PageWriter:
             return self._refused(page, Refusal(str(error), is_failure=True))
         if body is None:
             return self._refused(page, Refusal(f"a body of more than {MAX_BODY_BYTES} bytes"))
-        response = page.response
-        html = RenderedPage(response.status, stored_headers(response), body, page.started_at_ms)
-        await self._store_artifact(page.path, page.admission, html, event)
-        if page.rsc_payload is not None and page.admission.artifact is Artifact.HTML:
-            # Its other headers are added to each answer.
+        response, artifact = page.response, page.admission.artifact
+        rendered = RenderedPage(response.status, stored_headers(response), body, page.started_at_ms)
+        await self._store_artifact(page, artifact, rendered, event)
+        other = _COUNTERPARTS.get(artifact)
+        if page.counterpart is not None and other is not None:
+            # What else the headers of an RSC payload have to say is added to each answer.
             stale_time = response.header(_STALE_TIME_HEADER)
             headers = {} if stale_time is None else {_STALE_TIME_HEADER: stale_time}
-            rsc = RenderedPage(response.status, headers, page.rsc_payload, page.started_at_ms)
-            await self._store_artifact(page.path, replace(page.admission, artifact=Artifact.RSC), rsc, event)
+            rendered = RenderedPage(response.status, headers, page.counterpart, page.started_at_ms)
+            await self._store_artifact(page, other, rendered, event)
         return None
 
-    async def _store_artifact(self, path: str, admission: Admission, rendered: RenderedPage, event: str) -> None:
-        await self._store.write(path, admission, rendered)
+    async def _store_artifact(self, page: AdmittedPage, artifact: Artifact, rendered: RenderedPage, event: str) -> None:
+        await self._store.write(page.lookup, artifact, page.admission, rendered)
         took_ms = self._clock() - rendered.started_at_ms
-        self._log.event("info", event, path=path, artifact=admission.artifact.value, ms=took_ms)
+        self._log.event("info", event, path=page.lookup.path, artifact=artifact.value, ms=took_ms)
 
     def _refused(self, page: AdmittedPage, refusal: Refusal) -> Refusal:
-        self._log.event("warning", "page.not_stored", path=page.path, reason=refusal.reason)
+        self._log.event("warning", "page.not_stored", path=page.lookup.path, reason=refusal.reason)
         return refusal

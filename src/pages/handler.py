@@ -35,10 +35,6 @@ class PageResponse(Protocol):
     @property
     def status(self) -> int: ...
 
-    @property
-    def rsc_payload(self) -> Body | None:
-        """The RSC payload of the page, if it was rendered with the page."""
-
     def header(self, name: str) -> str | None: ...
 
     def header_items(self) -> Iterable[tuple[str, str]]: ...
@@ -65,12 +61,16 @@ class PageHandler(Protocol):
 
 @dataclass(frozen=True)
 class WholeResponse:
-    """A PageResponse in memory; `body` is None if the status allows none."""
+    """A PageResponse in memory; `body` is None if the status allows none.
+
+    `counterpart` is the other artifact of the page, if one render gave both: the RSC payload of HTML, or the HTML of an RSC
+    payload.
+    """
 
     status: int
     headers: HeaderItems
     body: Body | None
-    rsc_payload: Body | None = None
+    counterpart: Body | None = None
 
     def header(self, name: str) -> str | None:
         return self._values.get(name.lower())

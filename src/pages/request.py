@@ -31,9 +31,6 @@ NOT_FOR_KEPT_ANSWERS = (
     "x-rewrite-url",
 )
 
-WANTS_PAYLOAD_HEADER = "X-Vinext-Wants-Payload"
-"""Asks the adapter for a page's RSC payload, behind the HTML in one body."""
-
 
 class Headers(Protocol):
     """A request's headers. Names are looked up without regard to case."""
@@ -47,7 +44,7 @@ class PageRequest:
 
     `origin` is scheme and host, `path` the percent-encoded path as it was sent, `query` the part after the question mark.
     `raw` is the request object for the page handler; if the answer `may_be_kept`, the handler ignores its headers of
-    NOT_FOR_KEPT_ANSWERS. `wants_rsc_payload` asks for the page's RSC payload too, which a page handler need not give.
+    NOT_FOR_KEPT_ANSWERS.
     """
 
     method: str
@@ -57,7 +54,6 @@ class PageRequest:
     headers: Headers
     raw: object = None
     may_be_kept: bool = False
-    wants_rsc_payload: bool = False
 
     @property
     def host(self) -> str:
@@ -72,14 +68,14 @@ class RenderRequest:
     """The canonical request for a page, with nothing of a visitor in it but the host.
 
     It has no cookies, no credentials, no query and no state of a client's router, so every visitor may get the answer.
-    `rsc` asks for the RSC payload, `wants_rsc_payload` for the page with its RSC payload, which a page handler need not
-    give.
+    `rsc` asks for the RSC payload. `replay` describes the request to an app in stages that has answered it before
+    (`pages.stages`).
     """
 
     origin: str
     path: str
     rsc: bool = False
-    wants_rsc_payload: bool = False
+    replay: str | None = None
 
     @property
     def url(self) -> str:
@@ -90,5 +86,4 @@ class RenderRequest:
     def headers(self) -> dict[str, str]:
         if self.rsc:
             return {"RSC": "1", "Accept": "text/x-component"}
-        headers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-        return {**headers, WANTS_PAYLOAD_HEADER: "1"} if self.wants_rsc_payload else headers
+        return {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

@@ -64,7 +64,8 @@ class Build:
 
     `built_at_ms` is the time of the build, from which a seeded page's age counts. `base_path` is the prefix of every URL
     of the site, "" for none. `rsc_headers` are those without which vinext's client rejects an RSC payload. `index` is the
-    folder of the shards, "" where the build has no pages. `rules` are the app's that come before its page cache.
+    folder of the shards, "" where the build has no pages. `rules` are the app's that come before its page cache. `stages` is
+    the version of the exchange by which the app answers a request in two stages with the cache between them, 0 for none.
     """
 
     build_id: str
@@ -76,6 +77,7 @@ class Build:
     index: str
     shards: int
     rules: tuple[Rule, ...] = ()
+    stages: int = 0
 
     def to_json(self) -> str:
         document = {
@@ -89,6 +91,7 @@ class Build:
             "index": self.index,
             "shards": self.shards,
             "rules": [rule.to_document() for rule in self.rules],
+            "stages": self.stages,
         }
         return json.dumps(document, ensure_ascii=False, indent=1)
 
@@ -110,14 +113,15 @@ class Build:
                 index=document["index"],
                 shards=document["shards"],
                 rules=tuple(map(Rule.from_document, document["rules"])),
+                stages=document["stages"],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ManifestError(f"{where}: a field is missing or wrong ({error!r}); copy the build again") from error
         if not all(_is_text(text) for text in (build.build_id, build.base_path, build.index)):
             message = f"{where}: buildId, basePath or index is not a string; copy the build again"
             raise ManifestError(message)
-        if not _is_count(build.built_at_ms) or not _is_count(build.shards):
-            message = f"{where}: builtAt or shards is not a whole number; copy the build again"
+        if not all(_is_count(number) for number in (build.built_at_ms, build.shards, build.stages)):
+            message = f"{where}: builtAt, shards or stages is not a whole number; copy the build again"
             raise ManifestError(message)
         if not _is_string_map(build.rsc_headers):
             message = f"{where}: rscHeaders is not an object of strings; copy the build again"

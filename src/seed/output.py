@@ -52,6 +52,7 @@ class OutputSource:
             index="",
             shards=0,
             rules=self._routing.rules,
+            stages=self._routing.stages,
         )
 
     async def record(self, path: str) -> RouteRecord | None:
@@ -70,7 +71,7 @@ class OutputSource:
             if isinstance(route, Skipped):
                 yield "", route
                 continue
-            reason = skip_reason(route, self.build.schema) or rule_reason(route, self.build.rules)
+            reason = skip_reason(route, self.build.schema) or rule_reason(route, self._routing)
             if reason is not None:
                 yield route.path, Skipped(route.path, reason)
                 continue
@@ -94,7 +95,7 @@ class OutputSource:
             for artifact, name in files.items()
             if artifact is not Artifact.RSC or os.path.isfile(f"{self._artifacts}/{name}")  # noqa: PTH113 - see _read
         }
-        return record_of(route, self.build.schema, there, self._routing.headers_of(route.path))
+        return record_of(route, self.build.schema, there, self._routing)
 
     def _read(self, name: str) -> BytesBody | None:
         try:

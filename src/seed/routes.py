@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from types import MappingProxyType
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema
@@ -12,25 +12,30 @@ from core.javascript import encode_uri_component
 from core.paths import has_dot_segment, normalize_path
 from seed.build import Artifact, ManifestError, RouteRecord
 from seed.manifest import NOT_FOUND_PATH
-from seed.rules import touching_rule
+from seed.routing import Routing
+from seed.rules import STAGES_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from seed.manifest import Route
-    from seed.rules import Rule
 
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+# Of a page that a rule may touch, the others may be the rule's: what it once added for the build is not for every visitor.
+_OF_THE_PAGE_ITSELF = frozenset({"content-type", "x-nextjs-stale-time"})
+
+_NO_RULES = Routing()
 
 
-def record_of(
-    route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str], config_headers: Mapping[str, str] = _NO_HEADERS
-) -> RouteRecord:
+def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str], routing: Routing = _NO_RULES) -> RouteRecord:
     """Return the record of a seedable route whose bodies are kept under the given names.
 
-    `config_headers` are those that next.config puts on the page, with names in lower case; the page's own win.
+    It has the headers that next.config puts on the page, unless the app's request stage will add them; the page's own win.
     """
     path = normalize_path(route.path)
+    config_headers, own_headers = routing.headers_of(route.path), route.headers
+    if routing.touching(route.path) is not None:
+        own_headers = {name: text for name, text in own_headers.items() if name.lower() in _OF_THE_PAGE_ITSELF}
+        config_headers = {}
     rsc_headers = client_headers(route.pattern, route.path) if schema is KeySchema.V2 else {}
     location = route.headers.get("location")
     if location is not None:
@@ -40,16 +45,22 @@ def record_of(
         expire_seconds=route.expire_seconds,
         tags=merge_tags(filter(is_valid_tag, (*path_tags(schema, path), *route.tags))),
         status=route.response_status,
-        headers=_merged(config_headers, route.headers),
+        headers=_merged(config_headers, own_headers),
         rsc_headers=_merged(config_headers, rsc_headers) if Artifact.RSC in artifacts else {},
         artifacts=artifacts,
     )
 
 
-def rule_reason(route: Route, rules: Iterable[Rule]) -> str | None:
-    """Return why a route's page is never answered from cache, None if no rule of the app may touch it."""
-    rule = touching_rule(rules, normalize_path(route.path))
-    return None if rule is None else f"a rule of the app comes first ({rule.name})"
+def rule_reason(route: Route, routing: Routing) -> str | None:
+    """Return why a rule of the app keeps a route's page from being seeded, None if none does.
+
+    The request stage of an app in stages applies the rules to the page of the build, too. Only a redirect or an error may be
+    a rule's own answer.
+    """
+    rule = routing.touching(route.path)
+    if rule is None or (routing.stages == STAGES_VERSION and route.response_status == HTTPStatus.OK):
+        return None
+    return f"a rule of the app comes first ({rule.name})"
 
 
 def _merged(config_headers: Mapping[str, str], own: Mapping[str, str]) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.paths import normalize_path
 from seed.build import ManifestError
-from seed.rules import Rule
+from seed.rules import Rule, touching_rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,11 +22,12 @@ ROUTING_VERSION = 1
 class Routing:
     """What comes before the cache of a build: `rules`, and the `headers` that next.config puts on each pre-rendered page.
 
-    `headers` are by the path in the manifest, with names in lower case.
+    `headers` are by the path in the manifest, with names in lower case. `stages` is as in `seed.build.Build`.
     """
 
     rules: tuple[Rule, ...] = ()
     headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    stages: int = 0
 
     @classmethod
     def from_json(cls, text: bytes, build_id: str, where: str) -> Routing:
@@ -38,13 +39,18 @@ class Routing:
             sets = [{str(name).lower(): str(value) for name, value in given.items()} for given in document["headers"]["sets"]]
             headers = {str(path): sets[number] for path, number in document["headers"]["paths"].items()}
             rules = map(Rule.from_document, document["rules"])
-            return cls(tuple(replace(rule, path=normalize_path(rule.path).lower()) for rule in rules), headers)
+            lower = tuple(replace(rule, path=normalize_path(rule.path).lower()) for rule in rules)
+            return cls(lower, headers, int(document.get("stages", 0)))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise ManifestError(f"{where} cannot be read ({error!r}); build the site again") from error
 
     def headers_of(self, path: str) -> Mapping[str, str]:
         """Return the headers that next.config puts on a page, by its path in the manifest."""
         return self.headers.get(path, {})
+
+    def touching(self, path: str) -> Rule | None:
+        """Return a rule that may touch a page, by its path in the manifest; None if no rule does."""
+        return touching_rule(self.rules, normalize_path(path))
 
 
 UNKNOWN_ROUTING = Routing((Rule("/", is_prefix=True, name="the build does not tell its rules"),))

@@ -1,6 +1,7 @@
 """The rules of an app that come before its page cache: middleware, and redirects, rewrites and headers of next.config.
 
-The page handler applies them, so a path that one of them may touch is never answered from cache.
+Only the app can apply them. So for a path that one of them may touch, the app's request stage is asked before the cache; the
+page handler answers alone where the app has no such stage.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+STAGES_VERSION = 1
+"""The version of the exchange with the app's stages that the Worker speaks (`pages.stages`)."""
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,7 @@ class PlainSource:
             index="",
             shards=0,
             rules=routing.rules,
+            stages=routing.stages,
         )
         self._assets = assets
         self._records = _records(manifest, routing)
@@ -240,6 +241,6 @@ def _records(manifest: Manifest, routing: Routing) -> dict[str, RouteRecord]:
             files: dict[Artifact, str] = artifact_files(route, trailing_slash=manifest.trailing_slash)
         except ManifestError:
             continue
-        record = record_of(route, manifest.schema, files, routing.headers_of(route.path))
+        record = record_of(route, manifest.schema, files, routing)
         records[normalize_path(route.path)] = replace(record, expire_seconds=None)
     return records

@@ -219,7 +219,7 @@ def test_key_reads(key: str, expected: str) -> None:
         ("path", lambda: normalize_path(None)),  # type: ignore[arg-type]
         ("path", lambda: is_decodable_path(b"/")),  # type: ignore[arg-type]
         ("path", lambda: page_key(V1, "b", "about", "html")),
-        ("suffix", lambda: page_key(V1, "b", "/about", "json")),  # type: ignore[arg-type]
+        ("suffix", lambda: page_key(V1, "b", "/about", "json")),
         ("schema", lambda: page_key("v1", "b", "/about", "html")),  # type: ignore[arg-type]
         ("build_id", lambda: page_key(V1, 5, "/about", "html")),  # type: ignore[arg-type]
         ("i18n_variant", lambda: pages_router_key(V1, "b", "/about", "fr")),

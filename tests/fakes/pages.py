@@ -30,7 +30,7 @@ class FakeResponse:
     breaks_off: bool = False
     is_dropped: bool = False
     is_copied: bool = False
-    rsc_payload: BytesBody | None = None
+    counterpart: BytesBody | None = None
 
     def header(self, name: str) -> str | None:
         return next((text for key, text in self.headers.items() if key.lower() == name.lower()), None)
@@ -111,7 +111,7 @@ class FakePages:
     """Answers by path: `documents` and `payloads`; what is in neither is missing. `hold` keeps every answer back.
 
     `rendered_payloads` are for the cache only, where a visitor gets something else. One that `gives_both` has a page
-    bring its payload where that is wanted, as the adapter for vinext does.
+    that is rendered for the cache bring its payload, as the adapter for vinext does.
     """
 
     documents: dict[str, Line] = field(default_factory=dict)
@@ -126,19 +126,18 @@ class FakePages:
     async def answer(self, request: PageRequest) -> FakeResponse:
         self.answered.append(request)
         is_rsc = request.path.endswith(".rsc") or request.headers.get("rsc") == "1"
-        made = await self._play(request.path.removesuffix(".rsc"), self.payloads if is_rsc else self.documents)
-        return await self._with_payload(made, request.path) if request.wants_rsc_payload else made
+        return await self._play(request.path.removesuffix(".rsc"), self.payloads if is_rsc else self.documents)
 
     async def render(self, request: RenderRequest) -> FakeResponse:
         self.rendered.append(request)
         payloads = self.rendered_payloads if request.path in self.rendered_payloads else self.payloads
         made = await self._play(request.path, payloads if request.rsc else self.documents)
-        return await self._with_payload(made, request.path) if request.wants_rsc_payload else made
+        return made if request.rsc else await self._with_payload(made, request.path)
 
     async def _with_payload(self, made: FakeResponse, path: str) -> FakeResponse:
         if not self.gives_both or made.status != HTTPStatus.OK or made.header("vary") is None:
             return made
-        return replace(made, rsc_payload=BytesBody((await self._play(path, self.payloads)).body))
+        return replace(made, counterpart=BytesBody((await self._play(path, self.payloads)).body))
 
     @property
     def documents_made(self) -> int:

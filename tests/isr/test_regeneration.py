@@ -86,7 +86,7 @@ async def test_a_page_is_regenerated_without_any_data_of_the_visitor() -> None:
     await served.get("/tick", {"Cookie": "session=abc", "Authorization": "Bearer x", "X-Forwarded-Host": "evil.example"})
     for request in served.pages.rendered:
         assert request.origin == "https://example.com"
-        assert {name.lower() for name in request.headers} <= {"accept", "rsc", "x-vinext-wants-payload"}
+        assert {name.lower() for name in request.headers} <= {"accept", "rsc"}
     assert not served.pages.answered
 
 
@@ -135,7 +135,6 @@ async def test_without_the_build_s_headers_a_payload_is_rendered_separately() ->
     served.clock.pass_seconds(2.1)
     await served.get("/tick")
     assert [request.rsc for request in served.pages.rendered] == [False, True]
-    assert all("X-Vinext-Wants-Payload" not in request.headers for request in served.pages.rendered)
 
 
 async def test_a_head_request_regenerates_a_stale_page() -> None:

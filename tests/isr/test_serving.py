@@ -220,7 +220,7 @@ async def test_an_answer_made_private_by_a_cookie_starts_a_public_render() -> No
     assert (got.state, got.text) == (None, "Hello, Ada")
     got = await served.get("/api/time", {"Cookie": "session=abc"})
     assert (got.state, got.text) == ("HIT", "everybody")
-    assert all(request.headers.keys() == {"Accept", "X-Vinext-Wants-Payload"} for request in served.pages.rendered)
+    assert all(request.headers.keys() == {"Accept"} for request in served.pages.rendered)
 
 
 async def test_a_page_and_its_payload_are_stored_together_whichever_is_requested() -> None:
@@ -232,22 +232,6 @@ async def test_a_page_and_its_payload_are_stored_together_whichever_is_requested
     got = await served.get("/b")
     assert (got.state, got.text) == ("HIT", "B")
     assert [(request.path, request.rsc) for request in served.pages.rendered] == [("/a", True), ("/b", False)]
-
-
-async def test_a_miss_stores_the_payload_that_came_with_the_page() -> None:
-    served = await worker(FakePages({"/a": page("A")}, {"/a": payload("a")}, gives_both=True))
-    got = await served.get("/a")
-    assert (got.state, got.text) == ("MISS", "A")
-    assert (len(served.pages.answered), served.pages.rendered) == (1, [])
-    for url, text in (("/a", "A"), ("/a.rsc", "a")):
-        got = await served.get(url)
-        assert (got.state, got.text) == ("HIT", text)
-
-
-async def test_a_payload_is_not_stored_if_its_page_is_not() -> None:
-    served = await worker(FakePages({"/a": page("A", "no-store")}, {"/a": payload("a", "no-store")}, gives_both=True))
-    assert (await served.get("/a")).state is None
-    assert (await served.get("/a.rsc")).state is None
 
 
 @pytest.mark.parametrize("given", [route(), page(vary="Accept-Encoding")], ids=["route", "page-without-a-payload"])

@@ -80,8 +80,7 @@ class _Copy:
         self._folder = folder
         self._clues = BuildClues()
         routing = read_routing(self._server, manifest.head.build_id)
-        self._rules = unread_rules(built) if routing is None else routing.rules
-        self._routing = routing or Routing()
+        self._routing = Routing(unread_rules(built)) if routing is None else routing
         self._skipped: list[tuple[str, str]] = []
         self._skipped_routes = 0
         self._written = 0
@@ -116,7 +115,8 @@ class _Copy:
             rsc_headers=self._clues.rsc_headers(self._server),
             index=index,
             shards=shards,
-            rules=self._rules,
+            rules=self._routing.rules,
+            stages=self._routing.stages,
         )
         self._write(BUILD_FILE, build.to_json().encode())
         removed = remove_others(self._folder, self._kept.__contains__)
@@ -128,14 +128,14 @@ class _Copy:
             removed_files=removed,
             skipped=tuple(self._skipped),
             skipped_routes=self._skipped_routes,
-            rules=tuple(rule.name for rule in self._rules),
+            rules=tuple(rule.name for rule in self._routing.rules),
         )
 
     def _seedable(self) -> Iterator[Route]:
         for route in self._manifest.routes():
             if isinstance(route, Skipped):
                 self._skip(route.path, route.reason)
-            elif (reason := skip_reason(route, self._manifest.schema) or rule_reason(route, self._rules)) is not None:
+            elif (reason := skip_reason(route, self._manifest.schema) or rule_reason(route, self._routing)) is not None:
                 self._skip(route.path, reason)
             else:
                 yield route
@@ -158,7 +158,7 @@ class _Copy:
             names[artifact] = self._copy_artifact(content)
             if artifact is Artifact.HTML:
                 self._clues.learn(content)
-        return record_of(route, self._manifest.schema, names, self._routing.headers_of(route.path))
+        return record_of(route, self._manifest.schema, names, self._routing)
 
     def _copy_artifact(self, content: bytes) -> str:
         name = hashlib.sha256(content).hexdigest()[:_NAME_CHARACTERS]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from js import Array, Headers, Object, Request
-from pyodide.ffi import JsException, jsnull, to_js
+from pyodide.ffi import JsException, to_js
 
-from core.http import PAYLOAD_BYTES_HEADER
 from edge.bodies import JsBuffer
 from edge.http import ServiceResponse
-from edge.promises import Deadline, bind, result_of
+from edge.promises import Deadline, bind, bind_remote, result_of
 from pages.handler import PageError, WholeResponse
-from pages.request import NOT_FOR_KEPT_ANSWERS, WANTS_PAYLOAD_HEADER
+from pages.request import NOT_FOR_KEPT_ANSWERS
+from pages.stages import Question, Resource, StagedAnswer
 
 if TYPE_CHECKING:
     from pages.handler import PageResponse
     from pages.request import PageRequest, RenderRequest
+    from pages.stages import Step
 
 
 class ServicePages:
@@ -25,45 +27,109 @@ class ServicePages:
     def __init__(self, name: str, binding: Any, timeout_ms: int) -> None:
         self._name = name
         self._binding = binding
+        self._timeout_ms = timeout_ms
         failure = f"the service {name} did not begin to answer"
         self._answer_of = Deadline(timeout_ms, failure).value if timeout_ms else result_of
         self._unwanted = bind(Array.prototype.filter, to_js(NOT_FOR_KEPT_ANSWERS), Headers.prototype.has)
 
+    def staged(self) -> StagedServicePages:
+        """Return the same service as an app in stages."""
+        return StagedServicePages(self._name, self._binding, self._timeout_ms)
+
     async def answer(self, request: PageRequest) -> PageResponse:
-        raw = self._for_keeping(request.raw, wants_rsc_payload=request.wants_rsc_payload) if request.may_be_kept else request.raw
-        return await self._fetch(raw, request.path)
+        raw = self._for_keeping(request.raw) if request.may_be_kept else request.raw
+        return ServiceResponse(await self._result(bind(self._binding.fetch, self._binding, raw), request.path))
 
     async def render(self, request: RenderRequest) -> PageResponse:
-        headers = to_js(request.headers, dict_converter=Object.fromEntries)
-        return await self._fetch(Request.new(request.url, headers=headers, redirect="manual"), request.path)
+        raw = _raw_request(request)
+        return ServiceResponse(await self._result(bind(self._binding.fetch, self._binding, raw), request.path))
 
-    async def _fetch(self, request: Any, path: str) -> PageResponse:
+    async def _result(self, call: Any, path: str) -> Any:
         try:
-            raw = await self._answer_of(bind(self._binding.fetch, self._binding, request))
-            rsc_payload_bytes = raw.headers.get(PAYLOAD_BYTES_HEADER)
-            return ServiceResponse(raw) if rsc_payload_bytes is jsnull else await _with_rsc_payload(raw, rsc_payload_bytes)
+            return await self._answer_of(call)
         except TimeoutError as error:
             raise PageError(str(error)) from error
         except JsException as error:
             raise PageError(f"the service {self._name} failed for {path}: {error}") from error
 
-    def _for_keeping(self, raw: Any, *, wants_rsc_payload: bool) -> Any:
+    def _for_keeping(self, raw: Any) -> Any:
         unwanted = self._unwanted(raw.headers)
-        if not unwanted.length and not wants_rsc_payload:
+        if not unwanted.length:
             return raw
         cleaned = Request.new(raw)
         for name in unwanted:
             cleaned.headers.delete(name)
-        if wants_rsc_payload:
-            cleaned.headers.set(WANTS_PAYLOAD_HEADER, "1")
         return cleaned
 
 
-async def _with_rsc_payload(raw: Any, rsc_payload_bytes: str) -> WholeResponse:
-    """Return the page and its RSC payload, which follows it in one body. Raise JsException, PageError."""
-    both = await result_of(bind(raw.arrayBuffer, raw))
-    if not (rsc_payload_bytes.isascii() and rsc_payload_bytes.isdigit()) or int(rsc_payload_bytes) > both.byteLength:
-        raise PageError(f"{PAYLOAD_BYTES_HEADER} is {rsc_payload_bytes!r}, for a body of {both.byteLength} bytes")
-    start = both.byteLength - int(rsc_payload_bytes)
-    headers = tuple(ServiceResponse(raw).header_items())
-    return WholeResponse(raw.status, headers, JsBuffer.of(both.slice(0, start)), JsBuffer.of(both.slice(start)))
+class StagedServicePages(ServicePages):
+    """The service of an app in stages, by the methods of the adapter's Worker entry, which only bindings reach."""
+
+    async def serve(self, request: PageRequest, offer: str) -> Step:
+        return await self._step(bind_remote(self._binding.serve, request.raw, offer), request.path)
+
+    async def render(self, request: RenderRequest) -> PageResponse:
+        if request.replay is None:
+            call = bind_remote(self._binding.render, _raw_request(request))
+        else:
+            call = bind_remote(self._binding.replay, request.replay)
+        kept = _whole(await self._result(call, request.path))
+        if kept is None:
+            return WholeResponse(200, (("cache-control", "no-store"),), None)
+        return kept
+
+    async def _step(self, call: Any, path: str) -> Step:
+        raw = await self._result(call, path)
+        about = _about(raw.about)
+        if "asks" in about:
+            resume = raw.resume
+            return Question(Resource.of(about["asks"]), lambda offer: self._step(bind_remote(resume, offer), path))
+        response = ServiceResponse(raw.response)
+        if not about:
+            return StagedAnswer(response)
+        if about.get("isHit"):
+            return StagedAnswer(response, is_hit=True, replay=about.get("replay"))
+        made, missed = about.get("made"), about.get("missed")
+
+        async def admitted() -> WholeResponse | None:
+            return _whole(await self._result(bind_remote(raw.admitted), path))
+
+        return StagedAnswer(
+            response,
+            made=None if made is None else Resource.of(made),
+            missed=None if missed is None else Resource.of(missed),
+            replay=about.get("replay"),
+            unknown=about.get("unknown"),
+            admitted=None if made is None else admitted,
+        )
+
+
+def _raw_request(request: RenderRequest) -> Any:
+    headers = to_js(request.headers, dict_converter=Object.fromEntries)
+    return Request.new(request.url, headers=headers, redirect="manual")
+
+
+def _about(text: Any) -> dict[str, Any]:
+    if text == "{}":
+        return {}
+    try:
+        about = json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise PageError(f"the app's request stage answered {text!r:.200}, which does not parse") from error
+    if not isinstance(about, dict):
+        raise PageError(f"the app's request stage answered {text!r:.200}, which is no object")
+    return about
+
+
+def _whole(kept: Any) -> WholeResponse | None:
+    """Return what the adapter gives to be kept (`Kept` in its `exchange.js`)."""
+    if not kept:
+        return None
+    headers = tuple((name, value) for name, value in json.loads(kept.headers))
+    counterpart = getattr(kept, "payload", None) or getattr(kept, "document", None)
+    body = getattr(kept, "body", None)
+    return WholeResponse(kept.status, headers, _buffer(body), _buffer(counterpart))
+
+
+def _buffer(array_buffer: Any) -> JsBuffer | None:
+    return JsBuffer.of(array_buffer) if array_buffer else None

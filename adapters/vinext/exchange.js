@@ -1,0 +1,215 @@
+/**
+ * What vinext-worker and the app tell each other about one request, while it passes vinext's two stages: the request stage
+ * (middleware, rules of next.config, routing) calls the response stage (rendering), and between them is vinext-worker's cache.
+ */
+import { forKeeping, isKnownProtocol, replayOf, resourceOf } from "./resources.js";
+
+/**
+ * What vinext-worker has under a path: an entry, or, without a `status`, none.
+ *
+ * @typedef {object} Offer
+ * @property {string} [path] without one, vinext-worker wants a new response, whatever its path
+ * @property {string} [part] the entry's; without one, there is none for any part
+ * @property {number} [status]
+ * @property {Record<string, string | string[]>} [headers]
+ * @property {boolean} [isStale] whether vinext-worker will render the page again
+ * @property {boolean} [isForCache] whether nobody but the cache waits for the response
+ * @property {boolean} [isUnruled] whether the entry will be served without the request stage, and so keeps what that adds
+ */
+
+/**
+ * @typedef {object} Answer
+ * @property {string} about JSON of one of: `{}`, the app's own response; `{isHit}`, the headers and the status for the offered
+ *   entry; `{made}`, a response that may be kept once `admitted` says so; `{missed}`, a response in place of one that could be
+ *   kept; `{asks}`, a question for the entry of a resource. `replay` renders it again, `unknown` says what is not understood.
+ * @property {Response} [response]
+ * @property {() => Promise<Kept | null>} [admitted]
+ * @property {(offer: string) => Promise<Answer>} [resume] answers the question
+ */
+
+/**
+ * A complete response that may be kept.
+ *
+ * @typedef {object} Kept
+ * @property {number} status
+ * @property {string} headers JSON of pairs
+ * @property {ArrayBuffer | null} body
+ * @property {ArrayBuffer | null} payload the RSC payload of a page that was asked for as HTML
+ * @property {ArrayBuffer | null} document the HTML of a page that was asked for as RSC payload
+ */
+
+/** Headers that say whether a response may be kept, and under which tags. The response stage alone knows. */
+const POLICY = ["cache-control", "cdn-cache-control", "cache-tag", "x-vinext-cache-tags", "x-vinext-cache", "x-nextjs-cache"];
+const SHARED = /(?:^|,)\s*s-maxage\s*=/i;
+const NOT_SHARED = /(?:^|,)\s*(?:no-store|no-cache|private)\s*(?:,|$)/i;
+
+/** One call of vinext-worker. */
+export class Exchange {
+  #offer;
+  #keepAlive;
+  #question = Promise.withResolvers();
+  #outcome = {};
+  #response;
+  #keepsWhatStagesAdd = false;
+  #composed;
+  /** Whether what is rendered now may be kept, so that `runtime.js` adds to it. */
+  keeps = false;
+  /** What the render leaves beside its response. */
+  rendered = {};
+
+  /**
+   * @param {Offer | null} offer
+   * @param {(work: Promise<unknown>) => void} keepAlive
+   */
+  constructor(offer, keepAlive) {
+    this.#offer = offer;
+    this.#keepAlive = keepAlive;
+  }
+
+  /**
+   * @param {Promise<Response>} response the app's, which calls `dispatch` on its way
+   * @returns {Promise<Answer>}
+   */
+  answer(response) {
+    this.#response = response.then((finished) => this.#answered(finished));
+    return this.#next();
+  }
+
+  /**
+   * Stands between the two stages: answers with what vinext-worker has, or renders.
+   *
+   * @param {Request} request
+   * @param {any} props
+   * @param {any} options
+   * @param {(request: Request, props: any, options: any) => Promise<Response>} render
+   */
+  async dispatch(request, props, options, render) {
+    this.keeps = false;
+    this.rendered = {};
+    const resource = resourceOf(request, props, options);
+    if (!resource) {
+      this.#outcome = isKnownProtocol(props) ? {} : { unknown: `${props.kind} of version ${props.protocolVersion}` };
+      return await render(request, props, { ...options, cache: "bypass" });
+    }
+    const { status, headers, isStale, isForCache, isUnruled } = await this.#offerFor(resource);
+    const { isStorable, ...described } = resource;
+    if (status !== undefined) {
+      this.#outcome = isStale ? { isHit: true, replay: replayOf(request, props, options) } : { isHit: true };
+      return new Response(null, { status, headers: headerPairs(headers) });
+    }
+    const replay = replayOf(request, props, options);
+    if (!isStorable) {
+      this.#outcome = { missed: described, replay };
+      return await render(request, props, { ...options, cache: "bypass" });
+    }
+    this.keeps = true;
+    const response = await render(forKeeping(request), props, isForCache ? { ...options, renderWholeDocument: true } : options);
+    this.#keepsWhatStagesAdd = isUnruled;
+    return this.#keeping(response, { made: described, replay });
+  }
+
+  /**
+   * Render for nobody but the cache.
+   *
+   * @param {() => Promise<Response>} render
+   * @returns {Promise<Kept | null>} null for what may not be kept
+   */
+  async regenerate(render) {
+    this.keeps = true;
+    const response = this.#keeping(await render(), { made: true });
+    discard(response);
+    return await this.#outcome.admitted();
+  }
+
+  /** Let the response go to the visitor while vinext decides, from a copy of its body, whether it may be kept. */
+  admitLater(response, complete) {
+    const [visitors, copy] = response.body.tee();
+    this.rendered.admission = complete(new Response(copy, response));
+    this.#keepAlive(this.rendered.admission.catch(() => {}));
+    return new Response(visitors, response);
+  }
+
+  async #offerFor(resource) {
+    let offer = this.#offer;
+    while (!isFor(offer, resource)) offer = await this.#ask(resource);
+    if (offer.path !== undefined) this.#offer = null;
+    return offer;
+  }
+
+  #ask({ path, part, tagPath }) {
+    const { promise, resolve } = Promise.withResolvers();
+    const question = this.#question;
+    this.#question = Promise.withResolvers();
+    const resume = (offer) => {
+      resolve(JSON.parse(offer));
+      return this.#next();
+    };
+    question.resolve({ about: JSON.stringify({ asks: { path, part, tagPath } }), resume });
+    return promise;
+  }
+
+  #next() {
+    return Promise.race([this.#question.promise, this.#response]);
+  }
+
+  /** Remember how to keep a response of the response stage, and return it for the request stage. */
+  #keeping(response, outcome) {
+    const { admission, payload, document } = this.rendered;
+    if (!admission && !isShared(response)) {
+      this.#outcome = { ...outcome, admitted: async () => null };
+      return response;
+    }
+    const complete = admission ?? response.clone();
+    const admitted = async () => {
+      const whole = await complete;
+      if (!isShared(whole)) {
+        discard(whole);
+        return null;
+      }
+      return {
+        status: whole.status,
+        headers: JSON.stringify([...(this.#composed ? withPolicy(this.#composed, whole.headers) : whole.headers)]),
+        body: whole.body ? await whole.arrayBuffer() : null,
+        payload: (await payload?.catch(() => null)) ?? null,
+        document: encoded((await document)?.html),
+      };
+    };
+    this.#outcome = { ...outcome, admitted };
+    return response;
+  }
+
+  #answered(response) {
+    const { admitted, ...about } = this.#outcome;
+    if (this.#keepsWhatStagesAdd) this.#composed = new Headers(response.headers);
+    return { about: JSON.stringify(about), response, admitted };
+  }
+}
+
+/** Cancel a body that nobody reads. The promise may never settle, as that of one half of a body does. */
+export function discard(response) {
+  response.body?.cancel().catch(() => {});
+}
+
+function isFor(offer, { path, part }) {
+  return offer !== null && (offer.path === undefined || (offer.path === path && (offer.part ?? part) === part));
+}
+
+function isShared(response) {
+  const policy = response.headers.get("Cache-Control") ?? "";
+  return SHARED.test(policy) && !NOT_SHARED.test(policy);
+}
+
+function withPolicy(composed, stored) {
+  const headers = new Headers(composed);
+  for (const name of POLICY) headers.delete(name);
+  for (const [name, value] of stored) if (!headers.has(name)) headers.set(name, value);
+  return headers;
+}
+
+function encoded(text) {
+  return typeof text === "string" ? new TextEncoder().encode(text).buffer : null;
+}
+
+function headerPairs(headers) {
+  return Object.entries(headers).flatMap(([name, values]) => [values].flat().map((value) => [name, value]));
+}
