@@ -84,6 +84,7 @@ def _page(label: str, *, folder: str = "page", rsc: bool = False) -> tuple[Reque
 CASES = (
     Case("HIT, 1 KB", "hit", _page("1 KB"), (VINEXT[0], *OURS), 1500),
     Case("HIT, 8 KB", "hit", _page("8 KB"), (*VINEXT, *OURS), 3000, is_quick=True),
+    Case("HIT behind middleware, 8 KB", "hit", _page("8 KB", folder="ruled"), (VINEXT[1], *OURS), 1500, is_quick=True),
     Case("HIT, 100 KB", "hit", _page("100 KB"), (*VINEXT, *OURS), 800),
     Case("HIT, 470 KB", "hit", _page("470 KB"), (*VINEXT, *OURS), 400, is_quick=True, times_more=3),
     Case("HIT, 2 MB", "hit", _page("2 MB"), (*VINEXT, *OURS), 100),
@@ -125,11 +126,14 @@ def in_turns(cases: Sequence[Case]) -> list[list[Case]]:
 def targets() -> list[Target]:
     """The shares to keep below, of this kind of machine."""
     small, large, never, mix = "HIT, 8 KB", "HIT, 470 KB", "never stale, 470 KB", "mix of pages"
+    ruled = "HIT behind middleware, 8 KB"
     return [
         Target("HIT from memory, 8 KB, against 0.0.38", small, MEMORY, small, VINEXT[0], 0.25),
         Target("HIT from memory, 8 KB, against 1.4.0", small, MEMORY, small, VINEXT[1], 0.33),
         Target("HIT from KV, framed, 8 KB, against 0.0.38", small, FRAMED, small, VINEXT[0], 0.65),
         Target("HIT from KV, framed, 8 KB, against 1.4.0", small, FRAMED, small, VINEXT[1], 0.85),
+        Target("HIT behind middleware, from memory, 8 KB, against 1.4.0", ruled, MEMORY, ruled, VINEXT[1], 0.80),
+        Target("HIT behind middleware, from KV, framed, 8 KB, against 1.4.0", ruled, FRAMED, ruled, VINEXT[1], 0.90),
         Target("HIT from KV, vinext layout, 8 KB, against 0.0.38", small, LAYOUT, small, VINEXT[0], 0.75),
         Target("HIT from KV, framed, 470 KB against 8 KB", f"{large}, by itself", FRAMED, f"{small}, by itself", FRAMED, 1.5),
         # As the Worker is by default: memory, and KV behind it.

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pages.handler import BodyCopy, PageResponse
     from pages.request import Headers
 
-# How long a client's router may use an RSC payload without asking again (`cacheLife({ stale })`).
-_STALE_TIME_HEADER = "x-nextjs-stale-time"
+# Where a page leads, and how long a client's router may use its payload without asking again (`cacheLife({ stale })`).
+_OF_BOTH_ARTIFACTS = ("location", "x-nextjs-stale-time")
 
 _COUNTERPARTS = {Artifact.HTML: Artifact.RSC, Artifact.RSC: Artifact.HTML}
 
@@ -83,8 +83,8 @@ class PageWriter:
         other = _COUNTERPARTS.get(artifact)
         if page.counterpart is not None and other is not None:
             # What else the headers of an RSC payload have to say is added to each answer.
-            stale_time = response.header(_STALE_TIME_HEADER)
-            headers = {} if stale_time is None else {_STALE_TIME_HEADER: stale_time}
+            given = ((name, response.header(name)) for name in _OF_BOTH_ARTIFACTS)
+            headers = {name: text for name, text in given if text is not None}
             rendered = RenderedPage(response.status, headers, page.counterpart, page.started_at_ms)
             await self._store_artifact(page, other, rendered, event)
         return None

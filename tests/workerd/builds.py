@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from seed.routing import ROUTING_NAME
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.sites.site_build import SiteBuild
 
@@ -22,7 +23,7 @@ def copy_as_built_now(built: SiteBuild, folder: Path) -> Path:
     """Copy a build whose time is that of its manifest, as if it had been built just now; return the assets' folder."""
     server = folder / "server"
     server.mkdir(parents=True, exist_ok=True)
-    for source in (built.manifest, built.manifest.with_name("RSC_BUILD_ID")):
+    for source in (built.manifest, *map(built.manifest.with_name, ("RSC_BUILD_ID", ROUTING_NAME))):
         if source.is_file():
             shutil.copyfile(source, server / source.name)
     copy_build(replace(built, manifest=server / built.manifest.name), folder / "assets")
