@@ -27,6 +27,11 @@ def bind_remote(function: Any, *arguments: Any) -> Any:
     return bind(Function.prototype.call, function, None, *arguments)
 
 
+def dispose(result: Any) -> None:
+    """Give up what another Worker has returned, as the runtime wants it. The functions in it cannot be called any more."""
+    js.Reflect.apply(js.Reflect.get(result, js.Symbol.dispose), result, Array.new())
+
+
 def binder(function: Any, this: Any) -> Any:
     """Return `(...arguments) => function.bind(this, ...arguments)`."""
     return bind(Function.prototype.bind, function, this)

@@ -10,7 +10,7 @@ from pyodide.ffi import JsException, to_js
 
 from edge.bodies import JsBuffer
 from edge.http import ServiceResponse
-from edge.promises import Deadline, bind, bind_remote, result_of
+from edge.promises import Deadline, bind, bind_remote, dispose, result_of
 from pages.handler import PageError, WholeResponse
 from pages.request import NOT_FOR_KEPT_ANSWERS
 from pages.stages import Question, Resource, StagedAnswer
@@ -78,21 +78,31 @@ class StagedServicePages(ServicePages):
             return WholeResponse(200, (("cache-control", "no-store"),), None)
         return kept
 
+    async def _resumed(self, question: Any, offer: str, path: str) -> Step:
+        try:
+            return await self._step(bind_remote(question.resume, offer), path)
+        finally:
+            dispose(question)
+
     async def _step(self, call: Any, path: str) -> Step:
         raw = await self._result(call, path)
         about = _about(raw.about)
         if "asks" in about:
-            resume = raw.resume
-            return Question(Resource.of(about["asks"]), lambda offer: self._step(bind_remote(resume, offer), path))
+            return Question(Resource.of(about["asks"]), lambda offer: self._resumed(raw, offer, path))
         response = ServiceResponse(raw.response)
+        made, missed = about.get("made"), about.get("missed")
+        if made is None:
+            dispose(raw)
         if not about:
             return StagedAnswer(response)
         if about.get("isHit"):
             return StagedAnswer(response, is_hit=True, replay=about.get("replay"))
-        made, missed = about.get("made"), about.get("missed")
 
         async def admitted() -> WholeResponse | None:
-            return _whole(await self._result(bind_remote(raw.admitted), path))
+            try:
+                return _whole(await self._result(bind_remote(raw.admitted), path))
+            finally:
+                dispose(raw)
 
         return StagedAnswer(
             response,
