@@ -12,7 +12,10 @@ export interface VinextWorkerCacheOptions {
 export interface VinextWorkerCacheDescriptor {
   adapter: string;
   options: Record<string, unknown>;
+  capabilities: { requestRouting: "uncached-stage" };
   output: {
+    type: "multi-stage";
+    entry: string;
     matchesBuild(build: { plugins: readonly { name?: string }[] }): boolean;
     /** @throws Error if the built Worker does not list the tags that it invalidates */
     finalizeBuildOutput(output: { root: string; outDir: string; isPrimaryServerOutput: boolean }): Promise<void>;

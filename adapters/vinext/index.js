@@ -29,7 +29,7 @@ async function checkWorkerEntry({ outDir, isPrimaryServerOutput }) {
   }
   throw new Error(
     'vinextWorkerCache: the Worker cannot say what it invalidated. Set "main" in the wrangler configuration to ' +
-      '"vinext-worker-adapter/worker", or wrap the app\'s own entry in withRevalidatedTags from there.',
+      '"vinext-worker-adapter/worker", or wrap the app\'s own entry in withVinextWorker from there.',
   );
 }
 

@@ -11,10 +11,13 @@ export interface VinextWorkerCacheAdapterInput {
 export default class VinextWorkerCacheAdapter implements CdnCacheAdapter {
   constructor(input?: VinextWorkerCacheAdapterInput);
   readonly ownsBackgroundRevalidation: false;
+  readonly responseStageCacheIdentity: "query-free";
   get requiresCompletedResponseAdmission(): boolean;
   get(): Promise<null>;
   set(): Promise<void>;
   buildResponseHeaders(input: CdnCacheableHeaderInput): CdnResponseHeaders;
   captureAppPageRscData(rscData: Promise<ArrayBuffer>): void;
+  captureAppPageDocument(): ReturnType<NonNullable<CdnCacheAdapter["captureAppPageDocument"]>>;
+  deferCompletedPageResponseAdmission(response: Response, complete: (response: Response) => Promise<Response>): Response | null;
   revalidateTag(tags: string | string[], durations?: { expire?: number }): Promise<void>;
 }

@@ -1,14 +1,26 @@
+import type { WorkerEntrypoint } from "cloudflare:workers";
+
+import type { Answer, Kept } from "./exchange.js";
+
 interface FetchHandler {
   fetch(request: Request, env: unknown, ctx: unknown): Response | Promise<Response>;
 }
 
-/**
- * Wrap an app's own Worker entry. Its responses then list the tags that were invalidated during the request, in the header
- * `X-Vinext-Revalidated-Tags`. If a request has `X-Vinext-Wants-Payload`, the body carries the page's RSC payload after its
- * HTML.
- */
-export declare function withRevalidatedTags<Worker extends FetchHandler>(worker: Worker): Worker;
+interface VinextWorkerConstructor {
+  new (ctx: ExecutionContext, env: unknown): WorkerEntrypoint & {
+    fetch(request: Request): Promise<Response>;
+    serve(request: Request, offer: string): Promise<Answer>;
+    render(request: Request): Promise<Kept>;
+    replay(replay: string): Promise<Kept | null>;
+  };
+}
 
-/** vinext's Worker, wrapped. */
-declare const worker: FetchHandler;
+/**
+ * Return the entrypoint for a Worker that answers by vinext's `fetch`: vinext-worker calls its methods `serve`, `render` and
+ * `replay`, which only service bindings reach. Other handlers of the Worker (`queue`, `scheduled`, …) stay.
+ */
+export declare function withVinextWorker(worker: FetchHandler): VinextWorkerConstructor;
+
+/** The entrypoint for vinext's own Worker. */
+declare const worker: VinextWorkerConstructor;
 export default worker;
