@@ -59,6 +59,15 @@ function routePart(path) {
   return path !== "/" && path.endsWith("/") ? "route:trailing-slash" : "route";
 }
 
+/** Keys know no slash at the end of a path. */
+function withoutSlash(path) {
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}
+
+function described(path, part, { cleanPathname }, isStorable) {
+  return { path: withoutSlash(path), part, tagPath: withoutSlash(cleanPathname), isStorable };
+}
+
 function hasQuery(url) {
   return [...new URL(url).searchParams.keys()].some((name) => name !== "_rsc");
 }
@@ -99,11 +108,11 @@ export function resourceOf(request, props, { cache, cacheIdentity }) {
     case "app-page":
       // A page that keeps its query is stored for each, which the key does not say.
       if (!isCanonical && cacheIdentity) return null;
-      return { path: props.cachePathname, part: props.isRscRequest ? rscPart(props) : "html", tagPath: props.cleanPathname, isStorable };
+      return described(props.cachePathname, props.isRscRequest ? rscPart(props) : "html", props, isStorable);
     case "app-route-handler":
-      return { path: props.cachePathname, part: routePart(props.cachePathname), tagPath: props.cleanPathname, isStorable };
+      return described(props.cachePathname, routePart(props.cachePathname), props, isStorable);
     case "app-metadata":
-      return { path: props.cleanPathname, part: "route", tagPath: props.cleanPathname, isStorable };
+      return described(props.cleanPathname, "route", props, isStorable);
     default:
       return null;
   }
