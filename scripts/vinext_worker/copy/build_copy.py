@@ -19,6 +19,7 @@ from seed.manifest_file import ManifestFile
 from seed.output import BuildClues
 from seed.routes import artifact_files, record_of, rule_reason
 from seed.routing import Routing, read_routing
+from seed.rules import STAGES_VERSION
 from vinext_worker.copy.shard_store import ShardStore
 from vinext_worker.errors import UserError
 from vinext_worker.sites.files import remove_others, write_atomically
@@ -41,7 +42,7 @@ class CopyReport:
     """The result of a copy.
 
     `skipped` has the first thousand paths that are not served from the build, with the reasons; `skipped_routes` counts all.
-    `rules` names the app's rules that come before the cache.
+    `rules` names the app's rules that come before the cache; `has_stages` says whether the app's request stage applies them.
     """
 
     build_id: str
@@ -52,6 +53,7 @@ class CopyReport:
     skipped: tuple[tuple[str, str], ...]
     skipped_routes: int = 0
     rules: tuple[str, ...] = ()
+    has_stages: bool = False
 
 
 def copy_build(built: SiteBuild, destination: Path) -> CopyReport:
@@ -129,6 +131,7 @@ class _Copy:
             skipped=tuple(self._skipped),
             skipped_routes=self._skipped_routes,
             rules=tuple(rule.name for rule in self._routing.rules),
+            has_stages=self._routing.stages == STAGES_VERSION,
         )
 
     def _seedable(self) -> Iterator[Route]:

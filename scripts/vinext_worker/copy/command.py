@@ -45,6 +45,7 @@ def show_copy(report: CopyReport, target: Path, output: Output) -> None:
         f"build {report.build_id}: {report.routes} pages in {target} "
         f"({report.written_files} files written, {report.unchanged_files} unchanged, {report.removed_files} removed)"
     )
-    rules = [(name, "pages that it may touch are not cached") for name in report.rules]
+    consequence = "asked before the cache" if report.has_stages else "pages that it may touch are not cached"
+    rules = [(name, consequence) for name in report.rules]
     output.reasons("rules of the app that come before the cache", rules, len(rules), "yellow")
     output.reasons("not served from the build", list(report.skipped), report.skipped_routes, "yellow")
