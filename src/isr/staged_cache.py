@@ -101,7 +101,8 @@ class StagedCache:
         if step.is_hit:
             return self._from_cache(visit, lookup, step)
         if step.made is None:
-            self._revalidator.start(request.origin, lookup, None, step.replay)
+            if step.replay is not None and request.method == "GET":
+                self._revalidator.start(request.origin, lookup, None, step.replay)
             return passed_answer(step.response)
         self._background.run(self._keep(visit, lookup, step, visit.take_claim()), f"storing {lookup.path}")
         state = (step.response.header(INNER_CACHE_HEADER) or "").upper()
@@ -111,7 +112,7 @@ class StagedCache:
         request, page = visit.request, visit.page
         if page is None:
             raise PageError("the request stage speaks of an entry that it was not offered")
-        if page.state is Freshness.STALE:
+        if page.state is Freshness.STALE and step.replay is not None:
             self._revalidator.start(request.origin, lookup, page, step.replay)
         return ruled_answer(request, page, step.response, self._build.schema, self._clock())
 
