@@ -95,7 +95,7 @@ export class Exchange {
     const { isStorable, ...described } = resource;
     if (status !== undefined) {
       this.#outcome = isStale ? { isHit: true, replay: replayOf(request, props, options) } : { isHit: true };
-      return new Response(null, { status, headers: headerPairs(headers) });
+      return new Response(null, { status, statusText: status === 200 ? "OK" : "", headers: headerPairs(headers) });
     }
     const replay = replayOf(request, props, options);
     if (!isStorable) {

@@ -185,7 +185,7 @@ def _ruled(answer: RuledAnswer) -> Any:
         for name in OF_THE_BODY:
             visible.headers.delete(name)
     else:
-        visible = Response.new(None if answer.body is None else _sent(answer.body), _options(raw.status, raw.headers))
+        visible = Response.new(None if answer.body is None else _sent(answer.body), raw)
     visible.headers.set("Age", str(answer.age_seconds))
     return visible
 
