@@ -99,11 +99,14 @@ export class Exchange {
     }
     const replay = replayOf(request, props, options);
     if (!isStorable) {
-      this.#outcome = { missed: described, replay };
+      // A payload without an identity is replayed as its document.
+      const part = described.part === "rsc" && !options.cacheIdentity ? "html" : described.part;
+      this.#outcome = { missed: { ...described, part }, replay };
       return await render(request, props, { ...options, cache: "bypass" });
     }
     this.keeps = true;
-    const response = await render(forKeeping(request), props, isForCache ? { ...options, renderWholeDocument: true } : options);
+    const shared = { ...options, cache: "shared", ...(isForCache && { renderWholeDocument: true }) };
+    const response = await render(forKeeping(request), props, shared);
     this.#keepsWhatStagesAdd = isUnruled;
     return this.#keeping(response, { made: described, replay });
   }

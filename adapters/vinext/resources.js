@@ -78,8 +78,8 @@ export function isKnownProtocol({ kind, protocolVersion }) {
 }
 
 /**
- * Whether vinext bypasses the cache only because middleware has changed the request's cookies or headers. The page that is kept
- * has read neither, so it may answer; a response to this request may have.
+ * Whether vinext bypasses the cache only because middleware has changed the request's cookies or headers. They matter as little
+ * as those that the visitor sent: a page that reads them is dynamic, and never kept.
  */
 function isBypassedForItsHeaders(request, props) {
   return (
@@ -103,7 +103,8 @@ export function resourceOf(request, props, { cache, cacheIdentity }) {
   if (!isKnownProtocol(props)) return null;
   if (cache === "shared" ? !cacheIdentity : !isBypassedForItsHeaders(request, props)) return null;
   const isCanonical = cacheIdentity?.queryFree === true || !hasQuery(request.url);
-  const isStorable = isCanonical && request.method === "GET" && cacheIdentity !== undefined;
+  // Without an identity, a payload may leave out what the client's router has already.
+  const isStorable = isCanonical && request.method === "GET" && (cacheIdentity !== undefined || !props.isRscRequest);
   switch (props.kind) {
     case "app-page":
       // A page that keeps its query is stored for each, which the key does not say.
@@ -118,6 +119,16 @@ export function resourceOf(request, props, { cache, cacheIdentity }) {
   }
 }
 
+/** The call for a page's document in the place of that for its RSC payload. */
+function documentOf(request, props) {
+  if (!props.isRscRequest) return { request, props };
+  const url = new URL(request.url);
+  url.pathname = url.pathname.replace(/(?:\/index)?\.rsc$/, "") || "/";
+  url.searchParams.delete("_rsc");
+  const headers = new Headers({ Accept: "text/html" });
+  return { request: new Request(url, { headers }), props: { ...props, isRscRequest: false, renderMode: "navigation" } };
+}
+
 /**
  * Describe a call so that it can be repeated for everybody: without the visitor's cookies, credentials and query.
  *
@@ -127,7 +138,7 @@ export function resourceOf(request, props, { cache, cacheIdentity }) {
  * @returns {string} for `replayed`
  */
 export function replayOf(request, props, { cacheIdentity }) {
-  const identity = cacheIdentity && !cacheIdentity.regenerateFromDispatch ? cacheIdentity : { request, props };
+  const identity = cacheIdentity && !cacheIdentity.regenerateFromDispatch ? cacheIdentity : documentOf(request, props);
   const url = new URL(identity.request.url);
   const resolvedUrl = identity.props.resolvedUrl?.split("?", 1)[0];
   const headers = SELECTORS.map((name) => [name, identity.request.headers.get(name)]).filter(([, value]) => value !== null);

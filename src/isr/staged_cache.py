@@ -101,8 +101,9 @@ class StagedCache:
         if step.is_hit:
             return self._from_cache(visit, lookup, step)
         if step.made is None:
-            if step.replay is not None and request.method == "GET":
-                self._revalidator.start(request.origin, lookup, None, step.replay)
+            if step.missed is not None and step.replay is not None and request.method == "GET":
+                missed = Lookup.of_resource(step.missed, request.path, self._build)
+                self._revalidator.start(request.origin, missed, None, step.replay)
             return passed_answer(step.response)
         self._background.run(self._keep(visit, lookup, step, visit.take_claim()), f"storing {lookup.path}")
         state = (step.response.header(INNER_CACHE_HEADER) or "").upper()
