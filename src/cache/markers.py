@@ -5,10 +5,17 @@ Workers apply it to the entries that we store. Two things can happen within one 
 clock of a Worker stands still while it computes. So the isolate orders its own acts itself, by at most a millisecond
 each: new content that follows an invalidation is dated after the marker, and an invalidation that follows new content
 is dated no earlier than that content.
+
+A stale invalidation (Next.js's `revalidateTag(tag, profile)`) has a marker of its own beside the tag's marker. Content as
+old as it is stale for some seconds, counted from the invalidation, and then invalid. Of several stale invalidations of a
+tag the last one counts, as in Next.js; only content in memory keeps an earlier end. Neither kind takes the place of the
+other: what either invalidates is invalid.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.entry import CacheEntry, own_revalidate, own_tags
@@ -21,6 +28,87 @@ if TYPE_CHECKING:
     from cache.handler import SetContext
     from cache.tags import TagFilter
     from core.runtime import Clock
+
+
+# Next.js's number for a profile without an end, the largest that it takes: 136 years.
+LONGEST_STALE_SECONDS = 4_294_967_294
+
+
+@dataclass(frozen=True)
+class Invalidation:
+    """The effect of invalidations on content as old as `at_ms`: it is stale until `expire_at_ms`, and invalid after that."""
+
+    at_ms: float
+    expire_at_ms: float
+
+    @classmethod
+    def stale(cls, at_ms: int, seconds: float) -> Invalidation:
+        """Return a stale invalidation that is made at `at_ms` and lets content be stale for `seconds`."""
+        return cls(at_ms, at_ms + math.floor(min(seconds, LONGEST_STALE_SECONDS) * 1000))
+
+    def reaches(self, since_ms: float) -> bool:
+        """Return whether content of `since_ms` is as old as the invalidation."""
+        return self.at_ms >= since_ms
+
+    def at(self, now_ms: int) -> Invalidation:
+        """Return this invalidation, or GONE if its time is over."""
+        return GONE if now_ms > self.expire_at_ms else self
+
+    def of(self, entry: CacheEntry) -> CacheEntry:
+        """Return an entry as a stale invalidation leaves it."""
+        return entry.stale_since(self.at_ms, self.expire_at_ms) if self.reaches(entry.last_modified_ms) else entry
+
+
+GONE = Invalidation(math.inf, -math.inf)
+"""The effect on content that is invalid."""
+
+
+def is_stale_period(seconds: float | None) -> bool:
+    """Return whether an invalidation with that `expire_seconds` leaves content stale for a while: not with None or 0."""
+    return seconds is not None and seconds > 0
+
+
+def joined(found: Iterable[Invalidation]) -> Invalidation | None:
+    """Return the effect of several invalidations that reach the same content: stale by the last, invalid by the first."""
+    several = tuple(found)
+    if not several:
+        return None
+    return Invalidation(max(one.at_ms for one in several), min(one.expire_at_ms for one in several))
+
+
+class StaleMarkers:
+    """The last stale invalidation of each name. Beyond `capacity` the oldest is dropped, and then reaches all names."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._markers: dict[str, Invalidation] = {}
+        self._dropped: Invalidation | None = None
+
+    def record(self, names: Iterable[str], invalidation: Invalidation) -> None:
+        """Record a stale invalidation of `names`."""
+        for name in names:
+            earlier = self._markers.pop(name, invalidation)
+            self._markers[name] = earlier if earlier.at_ms > invalidation.at_ms else invalidation
+        while len(self._markers) > self._capacity:
+            dropped = self._markers.pop(next(iter(self._markers)))
+            self._dropped = joined((dropped, self._dropped or dropped))
+
+    def get(self, name: str) -> Invalidation | None:
+        """Return the known stale invalidation of one name."""
+        return self._markers.get(name)
+
+    def newest(self, names: Collection[str]) -> int | None:
+        """Return the time of the newest known stale invalidation of any of `names`."""
+        if self._markers.keys().isdisjoint(names):
+            return None
+        return int(max(self._markers[name].at_ms for name in names if name in self._markers))
+
+    def reaching(self, names: Collection[str], since_ms: int) -> Invalidation | None:
+        """Return the effect on content of `since_ms` under `names`."""
+        if not self._markers:  # so it is on sites that invalidate everything at once
+            return None
+        markers = (self._markers.get(name, self._dropped) for name in names)
+        return joined(marker for marker in markers if marker is not None and marker.reaches(since_ms))
 
 
 class TagMarkers:
