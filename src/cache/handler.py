@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from cache.entry import require_value
-from cache.markers import GONE
+from cache.invalidation import GONE
 from core.arguments import require_flag, require_key, require_milliseconds, require_period, require_tags
 from core.errors import InvalidArgumentError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cache.entry import CacheEntry, CacheValue
-    from cache.markers import Invalidation
+    from cache.invalidation import Invalidation
 
 T = TypeVar("T")
 

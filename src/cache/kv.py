@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness, stale_after
 from cache.handler import DEFAULT_GET, EntryCache
+from cache.invalidation import GONE, Invalidation, is_stale_period
 from cache.keys import KeySchema, kv_key, kv_last_invalidation_key, kv_last_stale_key, kv_stale_key, kv_tag_key
 from cache.kv_markers import KVMarkers
 from cache.kv_namespace import listed_tags
 from cache.kv_record import TTLPolicy, kv_record
-from cache.markers import GONE, Invalidation, Stamper, is_stale_period
+from cache.markers import Stamper
 from cache.stored import Codec, Layout
 from cache.tags import TagFilter, is_valid_tag, merge_tags, prefix_tags
 from core.arguments import require_count, require_text

@@ -6,8 +6,9 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
+from cache.invalidation import GONE, Invalidation, joined
 from cache.kv_namespace import MAX_BULK_KEYS
-from cache.markers import GONE, Invalidation, StaleMarkers, TagMarkers, joined
+from cache.markers import StaleMarkers, TagMarkers
 from core.recent import Recent
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from cache.compression import Compression
 from cache.entry import Freshness, freshness, size_bytes, stale_after
 from cache.eviction import Eviction
 from cache.handler import DEFAULT_GET, EntryCache
+from cache.invalidation import GONE, Invalidation, is_stale_period
 from cache.keys import KeySchema
-from cache.markers import GONE, Invalidation, StaleMarkers, Stamper, TagMarkers, is_stale_period
+from cache.markers import StaleMarkers, Stamper, TagMarkers
 from cache.tags import TagFilter, encode_tag, is_tag_below, prefix_tags
 from core.arguments import require_count
 from core.body import BytesBody

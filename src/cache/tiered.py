@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness, stale_after
 from cache.handler import DEFAULT_GET, EntryCache, entry_cache, require_handler
-from cache.markers import GONE
+from cache.invalidation import GONE
 from cache.memory import MemoryCacheHandler
 from core.arguments import require_count
 from core.errors import InvalidArgumentError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cache.entry import CacheEntry, CacheValue
     from cache.handler import CacheHandler, GetContext, SetContext
-    from cache.markers import Invalidation
+    from cache.invalidation import Invalidation
     from core.runtime import Clock
 
 _SPARE_CHECKS = 1000

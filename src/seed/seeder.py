@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness
-from cache.markers import GONE
+from cache.invalidation import GONE
 from core.recent import Recent
 from seed.build import SeedError
 from seed.entries import entry_of
@@ -13,7 +13,7 @@ from seed.entries import entry_of
 if TYPE_CHECKING:
     from cache.entry import CacheEntry
     from cache.handler import EntryCache
-    from cache.markers import Invalidation
+    from cache.invalidation import Invalidation
     from core.runtime import Runtime
     from seed.build import Artifact, RouteRecord
     from seed.sources import Source

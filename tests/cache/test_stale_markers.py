@@ -11,9 +11,10 @@ from tests.fakes.ports import START_MS, FakeClock
 
 from cache.entry import AppPageValue, Freshness, freshness
 from cache.handler import SetContext
+from cache.invalidation import GONE, LONGEST_STALE_SECONDS, Invalidation, joined
 from cache.keys import kv_stale_key
 from cache.kv_markers import LAST_WRITTEN_EVERY_MS, SETTLING_MS, stale_marker, stale_text
-from cache.markers import GONE, LONGEST_STALE_SECONDS, Invalidation, StaleMarkers, joined
+from cache.markers import StaleMarkers
 from cache.memory import MemoryCacheHandler
 from cache.stored import Layout
 from cache.tiered import TieredCacheHandler
