@@ -1,10 +1,10 @@
 /**
- * Fresh data for pages that are rendered for the cache.
+ * Fresh data for pages that are kept.
  *
  * vinext's data cache (`unstable_cache`, `"use cache"`, `fetch`) returns stale data at once and refreshes it behind the response.
- * A page that is rendered again while nobody waits must not keep that data for its whole period: vinext's own regeneration waits
- * for the fresh data. vinext-worker regenerates by requests, for which vinext does not; so while one of those runs, stale data
- * counts as absent.
+ * A page must not keep that data for its whole period. vinext's own regeneration waits for the fresh data. vinext-worker
+ * regenerates by requests, for which vinext does not; so while one of those runs, stale data counts as absent. A visitor need
+ * not wait: a page that was rendered for one from stale data says so, and vinext-worker renders it again.
  */
 import { currentVisit } from "./visit.js";
 
@@ -33,7 +33,10 @@ function wrapped(handler) {
   handler[IS_WRAPPED] = true;
   handler.get = async function (key, context) {
     const entry = await get.call(this, key, context);
-    return entry?.cacheState === "stale" && currentVisit()?.isForCache ? null : entry;
+    const visit = entry?.cacheState === "stale" ? currentVisit() : undefined;
+    if (visit?.isForCache) return null;
+    if (visit?.exchange?.keeps) visit.exchange.rendered.isOfStaleData = true;
+    return entry;
   };
   return handler;
 }

@@ -100,6 +100,23 @@ for (const [when, register] of [
   });
 }
 
+test("a page that is kept for a visitor says whether its data was stale", async () => {
+  const { Exchange } = await import("../../adapters/vinext/exchange.js");
+  const shared = () => new Response("page", { headers: { "Cache-Control": "s-maxage=60" } });
+  globalThis[HANDLER] = new Data();
+  refreshStaleData();
+  for (const [key, expected] of [["stale", "1"], ["fresh", undefined]]) {
+    const exchange = new Exchange(null, () => {});
+    const render = async () => (await globalThis[HANDLER].get(key, "context"), shared());
+    const kept = await visiting(() => exchange.regenerate(render), exchange);
+    assert.equal(Object.fromEntries(JSON.parse(kept.headers))["X-Vinext-Stale-Data"], expected);
+  }
+  const exchange = new Exchange(null, () => {});
+  const render = async () => (assert.equal(await globalThis[HANDLER].get("stale", "context"), null), shared());
+  const kept = await visiting(() => exchange.regenerate(render), exchange, { isForCache: true });
+  assert.equal(Object.fromEntries(JSON.parse(kept.headers))["X-Vinext-Stale-Data"], undefined);
+});
+
 test("a data cache that cannot be changed, and none, stay as they are", () => {
   for (const handler of [Object.freeze({ get: () => 1 }), undefined, null]) {
     globalThis[HANDLER] = handler;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,10 +14,17 @@ from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
 from cache.memory import MemoryCacheHandler
 from cache.stored import Layout
+from core.body import BytesBody
 from isr.settings import Settings
+from pages.handler import WholeResponse
+from pages.stages import NO_OFFER, Question, Resource, StagedAnswer
+from seed.rules import STAGES_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pages.request import PageRequest
+    from pages.stages import Step
 
 PRODUCTS = record("/products", b"built products", b"built payload", revalidate=None, tags=("products",))
 ABOUT = record("/about", revalidate=None)
@@ -198,3 +206,44 @@ async def test_a_stale_invalidation_that_cannot_be_written_is_a_line_in_the_log(
     assert (await served.get("/api/stale")).status == 200
     (line,) = (fields for _, event, fields in served.log.lines if event == "cache.invalidation_failed")
     assert (line["tags"], line["stale_seconds"]) == (("products",), 3600.0)
+
+
+@dataclass
+class StagedPages(FakePages):
+    """An app in stages: what it renders for a visitor may be of stale data, and what it renders again never is."""
+
+    kept_headers: dict[str, str] = field(default_factory=dict)
+
+    def staged(self) -> StagedPages:
+        return self
+
+    async def serve(self, request: PageRequest, offer: str) -> Step:
+        assert offer == NO_OFFER
+        resource = Resource(request.path, "html", request.path)
+        made = page("of stale data", x_vinext_cache="MISS")
+        headers = tuple((dict(made.headers) | self.kept_headers).items())
+        kept = WholeResponse(200, headers, BytesBody(made.body), BytesBody(b"payload"))
+
+        async def admitted() -> WholeResponse:
+            return kept
+
+        async def resume(offer: str) -> Step:
+            assert '"status"' not in offer
+            return StagedAnswer(made, made=resource, replay="again", admitted=admitted)
+
+        return Question(resource, resume)
+
+
+@pytest.mark.parametrize("is_stale", [True, False])
+async def test_a_page_that_was_rendered_of_stale_data_for_a_visitor_is_rendered_again_for_the_cache(*, is_stale: bool) -> None:
+    pages = StagedPages(gives_both=True, kept_headers={"x-vinext-stale-data": "1"} if is_stale else {})
+    pages.documents["/new"] = page("of fresh data")
+    pages.payloads["/new"] = payload("payload")
+    assets = FakeAssets(copied_build(replace(BUILD, stages=STAGES_VERSION), ABOUT))
+    served = await FakeWorker(assets, pages).open()
+    assert await answers(served, "/new", "/new") == [
+        ("MISS", "of stale data"),
+        ("HIT", "of fresh data" if is_stale else "of stale data"),
+    ]
+    assert [request.replay for request in pages.rendered] == (["again"] if is_stale else [])
+    assert (await served.get("/new")).header("X-Vinext-Stale-Data") is None
