@@ -112,10 +112,10 @@ class KVMarkers:
 
     def _knows_last_stale(self, asked_ms: int, last: str | None) -> bool:
         known_since_ms = self._last.get(self._last_stale, _NEVER)[1]
-        # The other markers may have been read `keep_ms` ago, when this time had been known for as long.
-        if known_since_ms >= min(asked_ms, self._clock() - 2 * self._keep_ms):
-            return True
-        return last is not None and known_since_ms > self._settled_ms(last)
+        if last is not None:
+            return known_since_ms >= min(asked_ms, self._clock() - self._keep_ms) or known_since_ms > self._settled_ms(last)
+        # The other markers may have been read `keep_ms` ago, when this time had been known for as long. It is never read alone.
+        return known_since_ms >= min(asked_ms, self._clock() - 2 * self._keep_ms)
 
     def _known_stale(self, key: str) -> Invalidation | None:
         read, own = self._read_stale.get(key, (None, 0))[0], self.own_stale.get(key)
