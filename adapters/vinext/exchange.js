@@ -40,6 +40,8 @@ import { forKeeping, isKnownProtocol, replayOf, resourceOf } from "./resources.j
 
 /** Headers that say whether a response may be kept, and under which tags. The response stage alone knows. */
 const POLICY = ["cache-control", "cdn-cache-control", "cache-tag", "x-vinext-cache-tags", "x-vinext-cache", "x-nextjs-cache"];
+/** A complete response that was rendered from stale data has this header. */
+const STALE_DATA = "X-Vinext-Stale-Data";
 const SHARED = /(?:^|,)\s*s-maxage\s*=/i;
 const NOT_SHARED = /(?:^|,)\s*(?:no-store|no-cache|private)\s*(?:,|$)/i;
 
@@ -157,7 +159,8 @@ export class Exchange {
 
   /** Remember how to keep a response of the response stage, and return it for the request stage. */
   #keeping(response, outcome) {
-    const { admission, payload, document } = this.rendered;
+    const rendered = this.rendered;
+    const { admission, payload, document } = rendered;
     if (!admission && !isShared(response)) {
       this.#outcome = { ...outcome, admitted: async () => null };
       return response;
@@ -169,9 +172,11 @@ export class Exchange {
         discard(whole);
         return null;
       }
+      const headers = [...(this.#composed ? withPolicy(this.#composed, whole.headers) : whole.headers)];
+      if (rendered.isOfStaleData) headers.push([STALE_DATA, "1"]);
       return {
         status: whole.status,
-        headers: JSON.stringify([...(this.#composed ? withPolicy(this.#composed, whole.headers) : whole.headers)]),
+        headers: JSON.stringify(headers),
         body: whole.body ? await whole.arrayBuffer() : null,
         payload: (await payload?.catch(() => null)) ?? null,
         document: encoded((await document)?.html),

@@ -1,6 +1,6 @@
 /**
- * Keys in KV: of tag markers, built as vinext's own KV handler and vinext-worker build them, and of the time of the last
- * invalidation, which only vinext-worker uses.
+ * Keys in KV: of tag markers, built as vinext's own KV handler and vinext-worker build them; and those that only vinext-worker
+ * uses, of the markers of stale invalidations and of the times of the last invalidations.
  */
 const KEY_MAX_BYTES = 512;
 
@@ -33,9 +33,22 @@ function boundedPrefix(appPrefix) {
  * @returns {string} `[appPrefix:]__tag:<tag>`, hashed if it is longer than KV's 512 bytes
  */
 export function markerKey(tag, appPrefix = "") {
-  const prefix = boundedPrefix(appPrefix);
-  const key = `${prefix}__tag:${tag}`;
-  return isTooLong(key) ? `${prefix}__tag:__hash:${hash(tag)}` : key;
+  return tagKey("__tag:", tag, appPrefix);
+}
+
+/**
+ * @param {string} tag
+ * @param {string} [appPrefix]
+ * @returns {string} `[appPrefix:]__swr:<tag>`, hashed in the same way. vinext takes what is no number under a tag's marker for
+ *   an invalidation, so a stale invalidation has a key of its own
+ */
+export function staleMarkerKey(tag, appPrefix = "") {
+  return tagKey("__swr:", tag, appPrefix);
+}
+
+function tagKey(category, tag, appPrefix) {
+  const prefix = boundedPrefix(appPrefix) + category;
+  return isTooLong(prefix + tag) ? `${prefix}__hash:${hash(tag)}` : prefix + tag;
 }
 
 /**
@@ -44,4 +57,12 @@ export function markerKey(tag, appPrefix = "") {
  */
 export function lastInvalidationKey(appPrefix = "") {
   return `${boundedPrefix(appPrefix)}__last-invalidation`;
+}
+
+/**
+ * @param {string} [appPrefix]
+ * @returns {string} `[appPrefix:]__last-stale`
+ */
+export function lastStaleKey(appPrefix = "") {
+  return `${boundedPrefix(appPrefix)}__last-stale`;
 }

@@ -3,7 +3,8 @@
  *
  * vinext imports this module by the path that `index.js` gives, and makes one instance per isolate.
  */
-import { lastInvalidationKey, markerKey } from "./keys.js";
+import { lastInvalidationKey, lastStaleKey, markerKey, staleMarkerKey } from "./keys.js";
+import { refreshStaleData } from "./stale-data.js";
 import { addRevalidations, currentVisit } from "./visit.js";
 
 /** The header that lists the tags of a response that may be stored. */
@@ -11,6 +12,16 @@ const CACHE_TAGS = "X-Vinext-Cache-Tags";
 const DEFAULT_KV_BINDING = "VINEXT_CACHE";
 const NO_STORE = "no-store, must-revalidate";
 const NOT_STORABLE = /(?:^|,)\s*(?:no-store|no-cache|private)\s*(?:,|$)/i;
+
+/** Next.js's number for a profile without an end. */
+const LONGEST_SECONDS = 4294967294;
+
+/** Return for how many seconds stale content may still be served: 0 is not at all. */
+function staleSeconds(durations) {
+  if (!durations) return 0;
+  const seconds = durations.expire ?? LONGEST_SECONDS;
+  return seconds > 0 ? Math.min(seconds, LONGEST_SECONDS) : 0;
+}
 
 /** Return whether a build is pre-rendering. The pages then belong to the build, and vinext's own rules apply. */
 function isPrerendering() {
@@ -35,6 +46,7 @@ export default class VinextWorkerCacheAdapter {
     this.assets = env?.ASSETS;
     this.#kv = env?.[options?.kvBinding ?? DEFAULT_KV_BINDING];
     this.#appPrefix = options?.appPrefix ?? "";
+    refreshStaleData();
   }
 
   /** A page's headers wait until it is rendered completely, because it may turn out to be dynamic. */
@@ -80,11 +92,12 @@ export default class VinextWorkerCacheAdapter {
 
   async revalidateTag(tags, durations) {
     const list = [tags].flat();
-    if (!addRevalidations(list, durations?.expire)) await this.#writeMarkers(list);
+    const seconds = staleSeconds(durations);
+    if (!addRevalidations(list, seconds)) await this.#writeMarkers(list, seconds);
   }
 
   /** Write the markers that vinext-worker would have written. No response is left to carry the tags. */
-  async #writeMarkers(tags) {
+  async #writeMarkers(tags, seconds) {
     if (typeof this.#kv?.put !== "function") {
       console.error(
         `[vinext-worker-adapter] ${tags.join(", ")}: invalidated where no response can carry it (after it was sent, or ` +
@@ -93,12 +106,18 @@ export default class VinextWorkerCacheAdapter {
       );
       return;
     }
-    const now = String(Date.now());
-    const markers = tags.map((tag) => this.#kv.put(markerKey(tag, this.#appPrefix), now));
+    const now = Date.now();
+    const isStale = seconds > 0;
+    const keyOf = isStale ? staleMarkerKey : markerKey;
+    const marker = isStale ? `${now} ${now + Math.floor(seconds * 1000)}` : String(now);
+    const markers = tags.map((tag) => this.#kv.put(keyOf(tag, this.#appPrefix), marker));
+    const times = isStale ? [lastInvalidationKey, lastStaleKey] : [lastInvalidationKey];
     // KV refuses a second write to a key within a second. Then another writer has just written the key.
-    const last = this.#kv.put(lastInvalidationKey(this.#appPrefix), now).catch((error) => {
-      if (!String(error).includes("429")) throw error;
-    });
-    await Promise.all([...markers, last]);
+    const lasts = times.map((key) =>
+      this.#kv.put(key(this.#appPrefix), String(now)).catch((error) => {
+        if (!String(error).includes("429")) throw error;
+      }),
+    );
+    await Promise.all([...markers, ...lasts]);
   }
 }

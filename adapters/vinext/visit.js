@@ -14,6 +14,7 @@ const STORAGE = Symbol.for("vinext-worker.visit");
  * @property {Map<string, number>} tags each with the seconds for which stale content may still be served
  * @property {boolean} isOpen whether a response will carry the tags
  * @property {import("./exchange.js").Exchange} [exchange] what vinext-worker waits for, if it asked
+ * @property {boolean} isForCache whether no visitor waits for the response
  */
 
 /** @returns {AsyncLocalStorage<Visit>} */
@@ -32,10 +33,11 @@ export function currentVisit() {
  * @template T
  * @param {(visit: Visit) => T} work
  * @param {import("./exchange.js").Exchange} [exchange]
+ * @param {{ isForCache?: boolean }} [options]
  * @returns {T}
  */
-export function visiting(work, exchange) {
-  const visit = { tags: new Map(), isOpen: true, exchange };
+export function visiting(work, exchange, { isForCache = false } = {}) {
+  const visit = { tags: new Map(), isOpen: true, exchange, isForCache };
   return storage().run(visit, work, visit);
 }
 

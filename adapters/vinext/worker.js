@@ -54,7 +54,7 @@ export function withVinextWorker(worker) {
      */
     async render(request) {
       const exchange = this.#exchange({ isForCache: true, isUnruled: true });
-      const { response, admitted } = await exchange.answer(this.#visit(request, exchange));
+      const { response, admitted } = await exchange.answer(this.#visit(request, exchange, { isForCache: true }));
       discard(response);
       return (await admitted?.()) ?? { status: response.status, headers: JSON.stringify([...response.headers]) };
     }
@@ -69,15 +69,17 @@ export function withVinextWorker(worker) {
       const [request, props] = replayed(replay);
       const options = { cache: "shared", regeneratesStoredEntry: true, renderWholeDocument: true };
       const exchange = this.#exchange(null);
-      return await visiting(() => exchange.regenerate(() => respond(request, props, options, this.env, this.ctx)), exchange);
+      const render = () => exchange.regenerate(() => respond(request, props, options, this.env, this.ctx));
+      return await visiting(render, exchange, { isForCache: true });
     }
 
     #exchange(offer) {
       return new Exchange(offer, (work) => this.ctx.waitUntil(work));
     }
 
-    async #visit(request, exchange) {
-      return await visiting(async (visit) => withTags(await worker.fetch(request, this.env, this.ctx), visit), exchange);
+    async #visit(request, exchange, options) {
+      const answer = async (visit) => withTags(await worker.fetch(request, this.env, this.ctx), visit);
+      return await visiting(answer, exchange, options);
     }
   }
   for (const [name, handler] of Object.entries(worker)) {

@@ -26,6 +26,10 @@ Extra: TypeAlias = Mapping[str, object]
 
 _PLAIN = (str, int, type(None))
 
+# An invalidation may be dated a little after the present (`cache.markers`), by another isolate's clock too. What it makes
+# stale must be stale at once.
+_STALE_AT_ONCE_MS = 100
+
 
 @dataclass(frozen=True)
 class FetchValue:
@@ -116,7 +120,8 @@ class EntryIdentity:
     """The identity of an entry, which distinguishes it from another of the same content.
 
     Readers that derive a value from an entry again and again keep the value under this identity, so it must not depend on
-    the bytes of a body. `tag_keys` are the KV keys of the entry's tags with the app prefix `tag_keys_prefix`.
+    the bytes of a body, nor on the times at which the entry becomes stale and expires. `tag_keys` are the KV keys of the
+    entry's tags with the app prefix `tag_keys_prefix`.
     """
 
     __slots__ = ("__weakref__", "tag_keys", "tag_keys_prefix")
@@ -132,7 +137,7 @@ class CacheEntry:
 
     `value` None is a tombstone: known not to be cached. `revalidate_at_ms` None is never stale, `expire_at_ms` None
     is never expired. `extra` keeps the fields of a stored entry that this version does not know. Copies that differ
-    only in the bytes of their bodies share one `identity`.
+    only in the bytes of their bodies, or because a tag made one of them stale, share one `identity`.
     """
 
     value: CacheValue | None
@@ -172,7 +177,22 @@ class CacheEntry:
 
     def with_value(self, value: CacheValue) -> CacheEntry:
         """Return this very entry, its identity too, with a value that differs only in its bodies."""
-        copied = replace(self, value=value)
+        return self._same(replace(self, value=value))
+
+    def stale_since(self, at_ms: float, expire_at_ms: float) -> CacheEntry:
+        """Return this very entry, its identity too, as one that is stale at `at_ms` and expires at `expire_at_ms`, if not sooner.
+
+        Its periods stay, because they are those of the content.
+        """
+        stale_ms = math.floor(at_ms) - _STALE_AT_ONCE_MS
+        if self.revalidate_at_ms is not None:
+            stale_ms = min(stale_ms, self.revalidate_at_ms)
+        end_ms = math.floor(expire_at_ms)
+        if self.expire_at_ms is not None:
+            end_ms = min(end_ms, self.expire_at_ms)
+        return self._same(replace(self, revalidate_at_ms=stale_ms, expire_at_ms=end_ms))
+
+    def _same(self, copied: CacheEntry) -> CacheEntry:
         object.__setattr__(copied, "identity", self.identity)
         return copied
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from cache.entry import require_value
+from cache.invalidation import GONE
 from core.arguments import require_flag, require_key, require_milliseconds, require_period, require_tags
 from core.errors import InvalidArgumentError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cache.entry import CacheEntry, CacheValue
+    from cache.invalidation import Invalidation
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ _METHODS = ("get", "set", "revalidate_tag", "revalidate_by_path_prefix", "is_inv
 class GetContext:
     """A reader's wishes beyond the key.
 
-    An entry older than an invalidation of one of `soft_tags` is a miss, but is kept for other readers.
+    An entry older than an invalidation of one of `soft_tags` is a miss, or stale, but is kept for other readers as it is.
     `revalidate_seconds` makes an entry stale that long after its `last_modified_ms`, if not sooner. `streamed`: the reader
     sends the bodies on unchanged, once, so a handler may return bodies that are still on their way, with only their size known.
     """
@@ -84,8 +86,9 @@ class CacheHandler(Protocol):
     async def revalidate_tag(self, tags: Iterable[str] | str, *, expire_seconds: float | None = None) -> None:
         """Invalidate every entry that carries one of `tags`.
 
-        Entries are misses at once: `expire_seconds` exists for compatibility with Next.js and has no effect, as in
-        vinext's handler for KV. Raises InvalidationError with the tags that could not be written.
+        Without `expire_seconds`, or with 0, entries are misses at once. With it, they are stale at once, and misses that
+        many seconds after this call (Next.js's `revalidateTag(tag, { expire })`); content that is made after the call is
+        valid. Raises InvalidationError with the tags that could not be written.
         """
         ...
 
@@ -97,7 +100,10 @@ class CacheHandler(Protocol):
         ...
 
     async def is_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Return whether one of `tags` was invalidated at `since_ms` or later; True where the answer is unknown."""
+        """Return whether content of `since_ms` with one of `tags` is invalid; True where the answer is unknown.
+
+        While a stale invalidation leaves it stale, it is valid.
+        """
         ...
 
     def reset_request_cache(self) -> None:
@@ -129,8 +135,11 @@ class EntryCache(ABC):
         """Invalidate the page at a path and those below it; see `CacheHandler.revalidate_by_path_prefix`."""
 
     @abstractmethod
-    async def has_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Return whether one of `tags` was invalidated at `since_ms` or later; see `CacheHandler.is_invalidated`."""
+    async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
+        """Return what has become of content of `since_ms` with `tags`: None if it is valid, GONE if it is not, else stale.
+
+        GONE also where the answer is unknown; see `CacheHandler.is_invalidated`.
+        """
 
     @abstractmethod
     def forget_reads(self) -> None:
@@ -163,7 +172,7 @@ class EntryCache(ABC):
     async def is_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
         """See CacheHandler."""
         require_milliseconds("since_ms", since_ms)
-        return await self.has_invalidated(require_tags("tags", tags), since_ms)
+        return await self.invalidation(require_tags("tags", tags), since_ms) is GONE
 
     def reset_request_cache(self) -> None:
         """See CacheHandler."""
@@ -191,8 +200,9 @@ class ForeignCache(EntryCache):
     async def invalidate_below(self, prefix: str) -> None:
         await self._handler.revalidate_by_path_prefix(prefix)
 
-    async def has_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        return await self._handler.is_invalidated(tags, since_ms)
+    async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
+        """See EntryCache. Which content is only stale, a site's own handler says when it is read."""
+        return GONE if await self._handler.is_invalidated(tags, since_ms) else None
 
     def forget_reads(self) -> None:
         self._handler.reset_request_cache()

@@ -27,8 +27,10 @@ MAX_KV_KEY_BYTES = 512
 
 ENTRY_PREFIX = "cache:"
 TAG_PREFIX = "__tag:"
+STALE_PREFIX = "__swr:"
 LEASE_PREFIX = "__lease:"
 LAST_INVALIDATION = "__last-invalidation"
+LAST_STALE_INVALIDATION = "__last-stale"
 _HASH_PREFIX = "__hash:"
 
 _FNV_SEEDS = (0x811C9DC5, 0x050C5D1F)
@@ -81,6 +83,11 @@ def kv_tag_key(tag: str, app_prefix: str = "") -> str:
     return _storage_key(TAG_PREFIX, tag, app_prefix)
 
 
+def kv_stale_key(tag: str, app_prefix: str = "") -> str:
+    """Return the KV key of the marker of a tag's stale invalidation; vinext, which has no such marker, never reads it."""
+    return _storage_key(STALE_PREFIX, tag, app_prefix)
+
+
 def kv_entry_prefix(app_prefix: str = "") -> str:
     """Return the prefix of the KV keys of all entries of an app."""
     return f"{_bounded_app_prefix(app_prefix)}{ENTRY_PREFIX}"
@@ -95,6 +102,12 @@ def kv_lease_key(key: str, app_prefix: str = "") -> str:
 def kv_last_invalidation_key(app_prefix: str = "") -> str:
     """Return the KV key of the time of the last invalidation."""
     return f"{_bounded_app_prefix(app_prefix)}{LAST_INVALIDATION}"
+
+
+@lru_cache
+def kv_last_stale_key(app_prefix: str = "") -> str:
+    """Return the KV key of the time of the last stale invalidation."""
+    return f"{_bounded_app_prefix(app_prefix)}{LAST_STALE_INVALIDATION}"
 
 
 def fnv1a64_base36(text: str) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness, stale_after
 from cache.handler import DEFAULT_GET, EntryCache
-from cache.keys import KeySchema, kv_key, kv_last_invalidation_key, kv_tag_key
+from cache.invalidation import GONE, Invalidation, is_stale_period
+from cache.keys import KeySchema, kv_key, kv_last_invalidation_key, kv_last_stale_key, kv_stale_key, kv_tag_key
 from cache.kv_markers import KVMarkers
 from cache.kv_namespace import listed_tags
 from cache.kv_record import TTLPolicy, kv_record
@@ -63,6 +64,7 @@ class KVCacheHandler(EntryCache):
         self._namespace = namespace
         self._prefix = app_prefix
         self._last_invalidation_key = kv_last_invalidation_key(app_prefix)
+        self._last_stale_key = kv_last_stale_key(app_prefix)
         self._schema = schema
         self._ttl = ttl
         self._codec = Codec(layout, schema)
@@ -71,8 +73,8 @@ class KVCacheHandler(EntryCache):
         self._background = background
         self._log = log
         self._tags = TagFilter(log, schema)
-        self._markers = KVMarkers(namespace, clock, tag_cache_ms, _MARKER_CAPACITY)
-        self._stamper = Stamper(clock, self._tags, lambda tags: self._markers.own.newest(self._tag_keys(tags)))
+        self._markers = KVMarkers(namespace, clock, tag_cache_ms, _MARKER_CAPACITY, self._last_stale_key)
+        self._stamper = Stamper(clock, self._tags, self._newest_marker)
 
     async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
         """Read an entry; see EntryCache."""
@@ -94,9 +96,13 @@ class KVCacheHandler(EntryCache):
         """Write an entry; see EntryCache."""
         await self._write(key, self._tags.with_valid_tags(entry))
 
-    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:  # noqa: ARG002 - it shortens nothing
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:
         """Invalidate by tags; see EntryCache."""
-        await self._invalidate(self._tags.valid(tags))
+        names = self._tags.valid(tags)
+        if expire_seconds is not None and is_stale_period(expire_seconds):
+            await self._make_stale(names, expire_seconds)
+        else:
+            await self._invalidate(names)
 
     async def invalidate_below(self, prefix: str) -> None:
         """Invalidate tags that every page at or below `prefix` carries, stored or not, then those that a listing shows.
@@ -113,16 +119,20 @@ class KVCacheHandler(EntryCache):
             raise InvalidationError(written, f"the entries below {prefix} could not be listed: {error}") from error
         await self._invalidate(listed)
 
-    async def has_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Return whether a tag was invalidated; see EntryCache."""
+    async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
+        """Return what has become of content; see EntryCache."""
         names = tuple(tags)
         try:
+            asked_ms = self._clock()
             if await self._has_settled(since_ms):
-                return False
-            return await self._has_invalidated(self._tag_keys(self._tags.valid(names)), since_ms)
+                return None
+            valid = self._tags.valid(names)
+            if await self._has_invalidated(self._tag_keys(valid), since_ms):
+                return GONE
+            return await self._stale(valid, since_ms, asked_ms)
         except Exception as error:  # noqa: BLE001 - an entry in doubt must not be served
             self._failed("cache.markers_failed", ", ".join(names), error)
-            return True
+            return GONE
 
     def forget_reads(self) -> None:
         """Forget the markers that were read; see EntryCache."""
@@ -137,21 +147,38 @@ class KVCacheHandler(EntryCache):
             return None
         if entry is None:
             return None
-        since_ms = entry.last_modified_ms
-        if not await self._has_settled(since_ms):
-            soft_keys = self._tag_keys(self._tags.valid(asked.soft_tags))
-            is_softly_invalid = await self._has_invalidated(soft_keys, since_ms)
-            if await self._has_invalidated(self._keys_of_tags(entry), since_ms):
-                self._log.event("debug", "cache.entry_invalidated", key=name)
-                self._delete(name)
-                return None
-            # This isolate may have invalidated a tag while it read the other markers.
-            if is_softly_invalid or self._markers.own.has_invalidated(soft_keys, since_ms):
-                return None
-        if freshness(entry, self._clock()) is Freshness.EXPIRED:
+        own, soft = await self._invalidations(entry, asked)
+        if own is GONE:
+            self._log.event("debug", "cache.entry_invalidated", key=name)
+        elif own is not None:
+            entry = own.of(entry)
+        if own is GONE or freshness(entry, self._clock()) is Freshness.EXPIRED:
             self._delete(name)
             return None
-        return entry
+        if soft is None:
+            return entry
+        return None if soft is GONE else soft.of(entry)
+
+    async def _invalidations(self, entry: CacheEntry, asked: GetContext) -> tuple[Invalidation | None, Invalidation | None]:
+        """Return what has become of an entry by its own tags, and by the reader's."""
+        since_ms, asked_ms = entry.last_modified_ms, self._clock()
+        if await self._has_settled(since_ms):
+            return None, None
+        soft_tags = self._tags.valid(asked.soft_tags)
+        soft_keys = self._tag_keys(soft_tags)
+        is_softly_invalid = await self._has_invalidated(soft_keys, since_ms)
+        if await self._has_invalidated(self._keys_of_tags(entry), since_ms):
+            return GONE, None
+        own = soft = None
+        if self._may_be_stale(since_ms, asked_ms):
+            soft = await self._stale(soft_tags, since_ms, asked_ms)
+            own = await self._stale(tuple(filter(is_valid_tag, entry.tags)), since_ms, asked_ms)
+            if self._markers.own.has_invalidated(self._keys_of_tags(entry), since_ms):
+                own = GONE
+        # This isolate may have invalidated a tag while it read the other markers.
+        if is_softly_invalid or self._markers.own.has_invalidated(soft_keys, since_ms):
+            soft = GONE
+        return own, soft
 
     async def _stored(self, name: str, *, streamed: bool) -> CacheEntry | None:
         """Read a stored entry, None where there is none; raises CorruptValueError."""
@@ -183,11 +210,18 @@ class KVCacheHandler(EntryCache):
         at_ms = self._stamper.invalidation_ms()
         keys, last = self._tag_keys(tags), self._last_invalidation_key
         self._markers.own.record((*keys, last), at_ms)
-        failures = await self._background.finish(self._markers.write(keys, at_ms, last), f"invalidate {', '.join(tags)}")
-        failed = tuple(tag for tag, failure in zip(tags, failures, strict=True) if failure is not None)
-        if failed:
-            reason = next(str(failure) for failure in failures if failure is not None)
-            raise InvalidationError(failed, reason)
+        writing = self._markers.write(keys, at_ms, last)
+        _raise_failed(tags, await self._background.finish(writing, f"invalidate {', '.join(tags)}"))
+
+    async def _make_stale(self, tags: tuple[str, ...], seconds: float) -> None:
+        if not tags:
+            return
+        invalidation = Invalidation.stale(self._stamper.invalidation_ms(), seconds)
+        keys, last = self._stale_keys(tags), self._last_invalidation_key
+        self._markers.own_stale.record(keys, invalidation)
+        self._markers.own.record((last, self._last_stale_key), int(invalidation.at_ms))
+        writing = self._markers.write_stale(keys, invalidation, last)
+        _raise_failed(tags, await self._background.finish(writing, f"make stale {', '.join(tags)}"))
 
     async def _has_settled(self, since_ms: int) -> bool:
         return self._is_alone and await self._markers.has_settled(self._last_invalidation_key, since_ms)
@@ -195,9 +229,9 @@ class KVCacheHandler(EntryCache):
     async def _has_invalidated(self, tag_keys: Sequence[str], since_ms: int) -> bool:
         if not tag_keys:
             return False
-        if not self._is_alone:
+        last = self._last_if_alone
+        if last is None:
             return await self._markers.has_invalidated(tag_keys, since_ms)
-        last = self._last_invalidation_key
         is_invalidated = await self._markers.has_invalidated(tag_keys, since_ms, last)
         if self._markers.is_missing(last):
             # Until KV has this time, nobody can tell that nothing was invalidated.
@@ -205,6 +239,20 @@ class KVCacheHandler(EntryCache):
             self._markers.own.record((last,), now_ms)
             self._background.run(self._markers.write((), now_ms, last), f"write {last}")
         return is_invalidated
+
+    async def _stale(self, tags: tuple[str, ...], since_ms: int, asked_ms: int) -> Invalidation | None:
+        """Return the effect of stale invalidations of `tags`, whose markers were checked at `asked_ms` or later."""
+        if not tags or not self._may_be_stale(since_ms, asked_ms):
+            return None
+        return await self._markers.stale(self._stale_keys(tags), since_ms, asked_ms, self._last_if_alone)
+
+    def _may_be_stale(self, since_ms: int, asked_ms: int) -> bool:
+        return self._markers.may_be_stale(since_ms, asked_ms, self._last_if_alone)
+
+    @property
+    def _last_if_alone(self) -> str | None:
+        """The key of the time of the last invalidation, None where others invalidate without writing it."""
+        return self._last_invalidation_key if self._is_alone else None
 
     async def _tags_of(self, name: str) -> tuple[str, ...]:
         """Return the tags of a stored entry: none where it is corrupt or gone."""
@@ -220,6 +268,13 @@ class KVCacheHandler(EntryCache):
     def _tag_keys(self, tags: Iterable[str]) -> tuple[str, ...]:
         return tuple(kv_tag_key(tag, self._prefix) for tag in tags)
 
+    def _stale_keys(self, tags: Iterable[str]) -> tuple[str, ...]:
+        return tuple(kv_stale_key(tag, self._prefix) for tag in tags)
+
+    def _newest_marker(self, tags: tuple[str, ...]) -> int | None:
+        hard, stale = self._markers.own.newest(self._tag_keys(tags)), self._markers.own_stale.newest(self._stale_keys(tags))
+        return max((ms for ms in (hard, stale) if ms is not None), default=None)
+
     def _keys_of_tags(self, entry: CacheEntry) -> tuple[str, ...]:
         """Return the KV keys of an entry's tags, computed once for all its copies."""
         identity = entry.identity
@@ -229,3 +284,10 @@ class KVCacheHandler(EntryCache):
 
     def _failed(self, event: str, key: str, error: Exception) -> None:
         self._log.event("error", event, key=key, error=f"{type(error).__name__}: {error}")
+
+
+def _raise_failed(tags: Sequence[str], failures: Sequence[BaseException | None]) -> None:
+    failed = tuple(tag for tag, failure in zip(tags, failures, strict=True) if failure is not None)
+    if failed:
+        reason = next(str(failure) for failure in failures if failure is not None)
+        raise InvalidationError(failed, reason)

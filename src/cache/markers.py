@@ -5,6 +5,11 @@ Workers apply it to the entries that we store. Two things can happen within one 
 clock of a Worker stands still while it computes. So the isolate orders its own acts itself, by at most a millisecond
 each: new content that follows an invalidation is dated after the marker, and an invalidation that follows new content
 is dated no earlier than that content.
+
+A stale invalidation (Next.js's `revalidateTag(tag, profile)`) has a marker of its own beside the tag's marker. Content as
+old as it is stale for some seconds, counted from the invalidation, and then invalid. Of several stale invalidations of a
+tag the last one counts, as in Next.js; only content in memory keeps an earlier end. Neither kind takes the place of the
+other: what either invalidates is invalid.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cache.entry import CacheEntry, own_revalidate, own_tags
+from cache.invalidation import joined
 from cache.tags import merge_tags
 
 if TYPE_CHECKING:
@@ -19,8 +25,44 @@ if TYPE_CHECKING:
 
     from cache.entry import CacheValue
     from cache.handler import SetContext
+    from cache.invalidation import Invalidation
     from cache.tags import TagFilter
     from core.runtime import Clock
+
+
+class StaleMarkers:
+    """The last stale invalidation of each name. Beyond `capacity` the oldest is dropped, and then reaches all names."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._markers: dict[str, Invalidation] = {}
+        self._dropped: Invalidation | None = None
+
+    def record(self, names: Iterable[str], invalidation: Invalidation) -> None:
+        """Record a stale invalidation of `names`."""
+        for name in names:
+            earlier = self._markers.pop(name, invalidation)
+            self._markers[name] = earlier if earlier.at_ms > invalidation.at_ms else invalidation
+        while len(self._markers) > self._capacity:
+            dropped = self._markers.pop(next(iter(self._markers)))
+            self._dropped = joined((dropped, self._dropped or dropped))
+
+    def get(self, name: str) -> Invalidation | None:
+        """Return the known stale invalidation of one name."""
+        return self._markers.get(name)
+
+    def newest(self, names: Collection[str]) -> int | None:
+        """Return the time of the newest known stale invalidation of any of `names`."""
+        if self._markers.keys().isdisjoint(names):
+            return None
+        return int(max(self._markers[name].at_ms for name in names if name in self._markers))
+
+    def reaching(self, names: Collection[str], since_ms: int) -> Invalidation | None:
+        """Return the effect on content of `since_ms` under `names`."""
+        if not self._markers:  # so it is on sites that invalidate everything at once
+            return None
+        markers = (self._markers.get(name, self._dropped) for name in names)
+        return joined(marker for marker in markers if marker is not None and marker.reaches(since_ms))
 
 
 class TagMarkers:

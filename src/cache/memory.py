@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cache.compression import Compression
 from cache.entry import Freshness, freshness, size_bytes, stale_after
 from cache.eviction import Eviction
 from cache.handler import DEFAULT_GET, EntryCache
+from cache.invalidation import GONE, Invalidation, is_stale_period
 from cache.keys import KeySchema
-from cache.markers import Stamper, TagMarkers
+from cache.markers import StaleMarkers, Stamper, TagMarkers
 from cache.tags import TagFilter, encode_tag, is_tag_below, prefix_tags
 from core.arguments import require_count
 from core.body import BytesBody
@@ -69,8 +70,9 @@ class MemoryCacheHandler(EntryCache):
         self._make_body = make_body
         self._compression = Compression(capacity_bytes)
         self._markers = TagMarkers(marker_capacity)
+        self._stale_markers = StaleMarkers(marker_capacity)
         self._tags = TagFilter(log, None)
-        self._stamper = Stamper(clock, self._tags, lambda tags: self._markers.newest(_names(tags)))
+        self._stamper = Stamper(clock, self._tags, self._newest_marker)
 
     @property
     def size_bytes(self) -> int:
@@ -88,8 +90,11 @@ class MemoryCacheHandler(EntryCache):
         entry = self.use(key)
         if entry is None:
             return None
-        if asked.soft_tags and self.may_have_invalidated(asked.soft_tags, entry.last_modified_ms):
-            return None
+        if asked.soft_tags:
+            found = self.effect(asked.soft_tags, entry.last_modified_ms)
+            if found is GONE:
+                return None
+            entry = entry if found is None else found.of(entry)
         return stale_after(entry, asked.revalidate_seconds)
 
     def use(self, key: str) -> CacheEntry | None:
@@ -106,9 +111,11 @@ class MemoryCacheHandler(EntryCache):
         return kept.entry
 
     def still_has(self, key: str, entry: CacheEntry) -> bool:
-        """Return whether the entry under `key` is still that one, compressed or not."""
+        """Return whether the entry under `key` is still that one, compressed or not, and no tag has made it stale."""
         kept = self._kept.get(key)
-        return kept is not None and kept.entry.identity is entry.identity
+        if kept is None or kept.entry.identity is not entry.identity:
+            return False
+        return kept.entry.revalidate_at_ms == entry.revalidate_at_ms
 
     async def write(self, key: str, entry: CacheEntry) -> None:
         """Write an entry; see EntryCache."""
@@ -125,6 +132,9 @@ class MemoryCacheHandler(EntryCache):
         names = _names(entry.tags)
         if self._markers.may_have_invalidated(names, entry.last_modified_ms):
             return
+        stale = self._stale_markers.reaching(names, entry.last_modified_ms)
+        if stale is not None:
+            entry = stale.of(entry)
         before = self._kept.get(key)
         self.drop(key)
         size_bytes = _ENTRY_OVERHEAD_BYTES + sys.getsizeof(key) + _size_bytes(entry)
@@ -149,9 +159,13 @@ class MemoryCacheHandler(EntryCache):
             if not keys:
                 del self._keys_by_name[name]
 
-    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:  # noqa: ARG002 - it shortens nothing
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:
         """Invalidate by tags; see EntryCache."""
-        self._invalidate(_names(self._tags.valid(tags)))
+        names = _names(self._tags.valid(tags))
+        if expire_seconds is not None and is_stale_period(expire_seconds):
+            self._make_stale(names, Invalidation.stale(self._stamper.invalidation_ms(), expire_seconds))
+        else:
+            self._invalidate(names)
 
     async def invalidate_below(self, prefix: str) -> None:
         """Invalidate a page and those below it; see EntryCache."""
@@ -159,13 +173,17 @@ class MemoryCacheHandler(EntryCache):
         below = {name for name in self._keys_by_name if is_tag_below(name, encode_tag(prefix))}
         self._invalidate((*below.difference(written), *self._tags.valid(written)))
 
-    async def has_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Return whether a tag was invalidated; see EntryCache."""
-        return self.may_have_invalidated(tags, since_ms)
+    async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
+        """Return what has become of content; see EntryCache."""
+        return self.effect(tags, since_ms)
 
-    def may_have_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Return whether content of `since_ms` with one of `tags` is, or may be, invalid."""
-        return self._markers.may_have_invalidated(_names(self._tags.valid(tags)), since_ms)
+    def effect(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
+        """Return the effect of all known invalidations on content; GONE also where one of them may have been forgotten."""
+        names = _names(self._tags.valid(tags))
+        if self._markers.may_have_invalidated(names, since_ms):
+            return GONE
+        stale = self._stale_markers.reaching(names, since_ms)
+        return None if stale is None else stale.at(self._clock())
 
     def forget_reads(self) -> None:
         """Do nothing: there is no other store to read from."""
@@ -196,9 +214,25 @@ class MemoryCacheHandler(EntryCache):
     def _invalidate(self, names: tuple[str, ...]) -> None:
         at_ms = self._stamper.invalidation_ms()
         self._markers.record(names, at_ms)
-        for key in {key for name in names for key in self._keys_by_name.get(name, ())}:
+        for key in self._keys_of(names):
             if self._kept[key].entry.last_modified_ms <= at_ms:
                 self.drop(key)
+
+    def _make_stale(self, names: tuple[str, ...], invalidation: Invalidation) -> None:
+        """Make the entries stale here, so that no read has to look at markers."""
+        self._stale_markers.record(names, invalidation)
+        for key in self._keys_of(names):
+            kept = self._kept[key]
+            self._kept[key] = replace(kept, entry=invalidation.of(kept.entry))
+
+    def _keys_of(self, names: tuple[str, ...]) -> set[str]:
+        return {key for name in names for key in self._keys_by_name.get(name, ())}
+
+    def _newest_marker(self, tags: tuple[str, ...]) -> int | None:
+        names = _names(tags)
+        return max(
+            (ms for ms in (self._markers.newest(names), self._stale_markers.newest(names)) if ms is not None), default=None
+        )
 
 
 @dataclass(frozen=True)

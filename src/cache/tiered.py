@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness, stale_after
 from cache.handler import DEFAULT_GET, EntryCache, entry_cache, require_handler
+from cache.invalidation import GONE
 from cache.memory import MemoryCacheHandler
 from core.arguments import require_count
 from core.errors import InvalidArgumentError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from cache.entry import CacheEntry, CacheValue
     from cache.handler import CacheHandler, GetContext, SetContext
+    from cache.invalidation import Invalidation
     from core.runtime import Clock
 
 _SPARE_CHECKS = 1000
@@ -49,9 +51,9 @@ class TieredCacheHandler(EntryCache):
         is_checked = entry is not None and now_ms - self._checked_ms.get(key, _NEVER_MS) < self._recheck_ms
         if entry is None or not (is_checked or await self._holds(key, entry, now_ms)):
             entry = await self._fetch(key, entry)
-        if entry is None or (asked.soft_tags and await self._softly_invalidated(asked.soft_tags, entry)):
-            return None
-        return stale_after(entry, asked.revalidate_seconds)
+        if entry is not None and asked.soft_tags:
+            entry = await self._softly_invalidated(asked.soft_tags, entry)
+        return None if entry is None else stale_after(entry, asked.revalidate_seconds)
 
     async def write(self, key: str, entry: CacheEntry) -> None:
         """Write an entry; see EntryCache."""
@@ -76,10 +78,15 @@ class TieredCacheHandler(EntryCache):
         await self._front_entries.invalidate_below(prefix)
         await self._back.invalidate_below(prefix)
 
-    async def has_invalidated(self, tags: Iterable[str], since_ms: int) -> bool:
-        """Return whether a tag was invalidated; see EntryCache."""
+    async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
+        """Return what has become of content; see EntryCache."""
         names = tuple(tags)
-        return await self._front_entries.has_invalidated(names, since_ms) or await self._back.has_invalidated(names, since_ms)
+        front = await self._front_entries.invalidation(names, since_ms)
+        if front is GONE:
+            return GONE
+        back = await self._back.invalidation(names, since_ms)
+        # Each knows the stale invalidations by this isolate, so the later of the two is the one that holds.
+        return back if front is None or back is GONE or (back is not None and back.at_ms >= front.at_ms) else front
 
     def forget_reads(self) -> None:
         """Forget the checks of the copies in front; see EntryCache."""
@@ -90,7 +97,7 @@ class TieredCacheHandler(EntryCache):
         """Return whether the copy in front, whose last check is too long ago, may still be served."""
         if freshness(entry, now_ms) is not Freshness.FRESH:
             return False
-        if await self._back.has_invalidated(entry.tags, entry.last_modified_ms):
+        if await self._back.invalidation(entry.tags, entry.last_modified_ms) is not None:
             return False
         if not self._front.still_has(key, entry):
             return False
@@ -104,15 +111,21 @@ class TieredCacheHandler(EntryCache):
         current = self._front.use(key)
         if current is not None and (copy is None or not self._front.still_has(key, copy)):
             return current
-        if entry is None or self._front.may_have_invalidated(entry.tags, entry.last_modified_ms):
+        found = None if entry is None else self._front.effect(entry.tags, entry.last_modified_ms)
+        if entry is None or found is GONE:
             self._front.drop(key)
             return None
+        if found is not None:
+            entry = found.of(entry)
         self._front.put(key, entry)
         self._checked(key, asked_ms)
         return entry
 
-    async def _softly_invalidated(self, soft_tags: tuple[str, ...], entry: CacheEntry) -> bool:
-        return await self.has_invalidated(soft_tags, entry.last_modified_ms)
+    async def _softly_invalidated(self, soft_tags: tuple[str, ...], entry: CacheEntry) -> CacheEntry | None:
+        found = await self.invalidation(soft_tags, entry.last_modified_ms)
+        if found is None or found is GONE:
+            return entry if found is None else None
+        return found.of(entry)
 
     def _checked(self, key: str, at_ms: int) -> None:
         self._checked_ms[key] = at_ms

@@ -9,6 +9,9 @@ TAGS_HEADER = "x-vinext-cache-tags"
 
 REVALIDATED_HEADER = "x-vinext-revalidated-tags"
 
+STALE_DATA_HEADER = "x-vinext-stale-data"
+"""On an answer that may be stored: it was rendered from stale data."""
+
 INNER_CACHE_HEADER = "x-vinext-cache"
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING, Literal
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36
 from cache.tags import encode_tag, merge_tags, path_tags, revalidate_path_tag
 from core.paths import normalize_path
+from datacache.life import cache_life_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cache.handler import EntryCache
     from core.runtime import Runtime
+    from datacache.life import CacheLife
 
 _current: ContextVar[DataCache | None] = ContextVar("data cache", default=None)
 
@@ -52,12 +55,14 @@ def current_data_cache() -> DataCache | None:
     return _current.get()
 
 
-async def revalidate_tag(*tags: str) -> None:
+async def revalidate_tag(*tags: str, profile: str | CacheLife | None = None) -> None:
     """Invalidate all pages and data that carry one of `tags`; do nothing outside of a request.
 
-    Raises InvalidationError with the tags that could not be written.
+    With a `profile`, as `cache_life` takes it, they stay for its `expire`, stale: they are served while they are
+    regenerated (Next.js's `revalidateTag(tag, profile)`). Raises InvalidArgumentError for an unknown profile, and
+    InvalidationError with the tags that could not be written.
     """
-    await _invalidate(tags)
+    await _invalidate(tags, None if profile is None else _stale_seconds(cache_life_of(profile)))
 
 
 async def revalidate_path(path: str, type: Literal["page", "layout"] | None = None) -> None:  # noqa: A002 - Next.js's name
@@ -75,7 +80,11 @@ async def revalidate_path_prefix(prefix: str) -> None:
         await cache.entries.revalidate_by_path_prefix(prefix)
 
 
-async def _invalidate(tags: Iterable[str]) -> None:
+async def _invalidate(tags: Iterable[str], expire_seconds: float | None = None) -> None:
     cache = current_data_cache()
     if cache is not None:
-        await cache.entries.revalidate_tag(tuple(tags))
+        await cache.entries.revalidate_tag(tuple(tags), expire_seconds=expire_seconds)
+
+
+def _stale_seconds(life: CacheLife) -> float:
+    return math.inf if life.expire is None else life.expire

@@ -43,14 +43,20 @@ PROFILES = {
 }
 
 
+def cache_life_of(profile: str | CacheLife) -> CacheLife:
+    """Return the lifetime that a profile names, or is. Raises InvalidArgumentError for an unknown profile."""
+    life = PROFILES.get(profile) if isinstance(profile, str) else profile
+    if not isinstance(life, CacheLife):
+        raise InvalidArgumentError("profile", profile, f"{', '.join(PROFILES)}, or a CacheLife")
+    return life
+
+
 def cache_life(profile: str | CacheLife) -> None:
     """Set the lifetime of the data of a `@cached` function, or of the page of a page handler, from inside of it.
 
     Where several apply, the shortest counts. Outside of both, do nothing. Raises InvalidArgumentError for an unknown profile.
     """
-    life = PROFILES.get(profile) if isinstance(profile, str) else profile
-    if not isinstance(life, CacheLife):
-        raise InvalidArgumentError("profile", profile, f"{', '.join(PROFILES)}, or a CacheLife")
+    life = cache_life_of(profile)
     rendering = current_rendering()
     if rendering is not None:
         rendering.ask(math.inf if life.revalidate is None else life.revalidate, life.expire)

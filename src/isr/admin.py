@@ -2,6 +2,7 @@
 
     POST /__vinext/seed         NDJSON, one entry a line: a stored entry as vinext writes it, with its "key" beside it
     POST /__vinext/revalidate   {"tags": [...], "paths": ["/a", {"path": "/a", "type": "layout"}], "prefixes": [...]}
+                                and, with tags and paths, "stale": the seconds for which their pages stay, stale
 
 They exist if a token is set. No request for a path below that folder reaches the page handler.
 """
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cache.document import DETACH, read_entry
 from cache.handler import SetContext
+from cache.invalidation import LONGEST_STALE_SECONDS
 from cache.tags import ALLOWED_TAG, is_valid_tag, merge_tags, revalidate_path_tag
 from core.body import BytesBody, parse_detached, parse_json
 from core.errors import CacheError
@@ -35,17 +37,23 @@ if TYPE_CHECKING:
 
 MAX_NAMES = 1000
 
-_FIELDS = ("tags", "paths", "prefixes")
+_LISTS = ("tags", "paths", "prefixes")
+
+_STALE = "stale"
 
 _TYPES: tuple[Literal["page", "layout"], ...] = ("page", "layout")
 
 
 @dataclass(frozen=True)
 class RevalidateRequest:
-    """Tags and prefixes to invalidate. Paths are among the tags, as in Next.js's `revalidatePath`."""
+    """Tags and prefixes to invalidate. Paths are among the tags, as in Next.js's `revalidatePath`.
+
+    `stale_seconds` None: the pages are gone at once.
+    """
 
     tags: tuple[str, ...]
     prefixes: tuple[str, ...]
+    stale_seconds: float | None = None
 
     @classmethod
     def parse(cls, body: bytes) -> RevalidateRequest:
@@ -54,11 +62,11 @@ class RevalidateRequest:
             document = parse_json(body)
         except CacheError as error:
             raise ValueError(f"the body is {error}") from error
-        if not isinstance(document, dict) or not document or not set(document) <= set(_FIELDS):
-            raise ValueError(f"the body must be an object with some of {', '.join(_FIELDS)}")
-        lists = {name: document.get(name, []) for name in _FIELDS}
+        if not isinstance(document, dict) or not document or not set(document) <= {*_LISTS, _STALE}:
+            raise ValueError(f"the body must be an object with some of {', '.join(_LISTS)}, {_STALE}")
+        lists = {name: document.get(name, []) for name in _LISTS}
         if not all(isinstance(items, list) for items in lists.values()):
-            raise ValueError(f"{', '.join(_FIELDS)} must be lists")
+            raise ValueError(f"{', '.join(_LISTS)} must be lists")
         count = sum(map(len, lists.values()))
         if not 0 < count <= MAX_NAMES:
             raise ValueError(f"{count} tags, paths and prefixes, allowed: 1 to {MAX_NAMES}")
@@ -66,7 +74,17 @@ class RevalidateRequest:
             if not is_valid_tag(tag):
                 raise ValueError(f"{tag!r} is no tag: {ALLOWED_TAG}")
         tags = merge_tags(lists["tags"], map(_path_tag, lists["paths"]))
-        return cls(tags, tuple(_path(prefix, "a prefix") for prefix in lists["prefixes"]))
+        prefixes = tuple(_path(prefix, "a prefix") for prefix in lists["prefixes"])
+        stale_seconds = _stale_seconds(document[_STALE]) if _STALE in document else None
+        if stale_seconds is not None and prefixes:
+            raise ValueError(f"{_STALE} is for tags and paths; send prefixes in a request without it")
+        return cls(tags, prefixes, stale_seconds)
+
+
+def _stale_seconds(given: object) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= LONGEST_STALE_SECONDS:
+        raise ValueError(f"{_STALE} is {given!r}, allowed: seconds above 0, at most {LONGEST_STALE_SECONDS}")
+    return given
 
 
 def _path_tag(item: object) -> str:
@@ -98,7 +116,7 @@ _AT_ONCE = 6
 class Invalidation(Protocol):
     """Invalidates pages. Its methods raise the cache handler's own exceptions."""
 
-    async def revalidate_tags(self, tags: Iterable[str]) -> None: ...
+    async def revalidate_tags(self, tags: Iterable[str], stale_seconds: float | None = None) -> None: ...
 
     async def revalidate_path_prefix(self, prefix: str) -> None: ...
 
@@ -182,13 +200,14 @@ class Admin:
             raise _RefusedError(400, str(error)) from error
         try:
             if wanted.tags:
-                await cache.invalidation.revalidate_tags(wanted.tags)
+                await cache.invalidation.revalidate_tags(wanted.tags, wanted.stale_seconds)
             for prefix in wanted.prefixes:
                 await cache.invalidation.revalidate_path_prefix(prefix)
         except CacheError as error:
             raise _RefusedError(503, str(error)) from error
-        self._log.event("info", "admin.revalidated", tags=wanted.tags, prefixes=wanted.prefixes)
-        return {"tags": wanted.tags, "prefixes": wanted.prefixes}
+        stale = {} if wanted.stale_seconds is None else {_STALE: wanted.stale_seconds}
+        self._log.event("info", "admin.revalidated", tags=wanted.tags, prefixes=wanted.prefixes, **stale)
+        return {"tags": wanted.tags, "prefixes": wanted.prefixes, **stale}
 
 
 async def _set(handler: CacheHandler, line: bytes) -> tuple[str | None, str | None]:

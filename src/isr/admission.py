@@ -118,8 +118,30 @@ def header_tags(value: str | None) -> tuple[str, ...]:
     """Return the valid tags of a header, in which they are separated by commas and percent-encoded."""
     if not value:
         return ()
-    tags = (unquote(part.strip().partition(";")[0]) for part in value.split(","))
+    tags = (unquote(part.partition(";")[0].strip()) for part in value.split(","))
     return merge_tags(tag for tag in tags if is_valid_tag(tag))
+
+
+def revalidated_tags(value: str | None) -> dict[float | None, tuple[str, ...]]:
+    """Return the valid tags that a page handler says it has invalidated, by the seconds for which their pages stay, stale.
+
+    They are separated by commas and percent-encoded; `;expire=60` after a tag gives the seconds. None: no time at all, also
+    where the seconds cannot be read.
+    """
+    found: dict[float | None, list[str]] = {}
+    for part in (value or "").split(","):
+        for tag in header_tags(part):
+            found.setdefault(_stale_seconds(part), []).append(tag)
+    return {seconds: merge_tags(tags) for seconds, tags in found.items()}
+
+
+def _stale_seconds(part: str) -> float | None:
+    given = (parameter.strip().partition("=") for parameter in part.split(";")[1:])
+    try:
+        seconds = next((float(text) for name, _, text in given if name == "expire"), 0)
+    except ValueError:
+        return None
+    return seconds if seconds > 0 else None
 
 
 def _refused_by_headers(response: PageResponse) -> Refusal | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.http import INNER_CACHE_HEADER, NEXT_STATE_HEADER, REVALIDATED_HEADER, TAGS_HEADER
+from core.http import INNER_CACHE_HEADER, NEXT_STATE_HEADER, REVALIDATED_HEADER, STALE_DATA_HEADER, TAGS_HEADER
 
 if TYPE_CHECKING:
     from pages.handler import PageResponse
 
-POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER})
+POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER, STALE_DATA_HEADER})
 """Headers by which the page handler speaks to the page cache, and to nobody else."""
 
 INNER_STATE_HEADERS = frozenset({INNER_CACHE_HEADER, NEXT_STATE_HEADER})

@@ -127,6 +127,9 @@ class StagedCache:
         if isinstance(kept, Refusal):
             self._log.event("debug", "page.not_stored", path=lookup.path, reason=kept.reason)
             self._revalidator.remember(lookup.path, kept, rsc=lookup.is_rsc)
+        elif kept.is_of_stale_data and step.replay is not None:
+            # The visitor did not wait for the fresh data; the cache does.
+            self._revalidator.start(visit.request.origin, lookup, None, step.replay)
         elif kept.lacks_counterpart and not visit.is_ruled:
             self._revalidator.start_counterpart(visit.request.origin, lookup)
 

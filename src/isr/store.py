@@ -13,7 +13,7 @@ from cache.handler import GetContext, SetContext
 from cache.tags import is_valid_tag, merge_tags, path_tags
 from core.http import REVALIDATED_HEADER
 from core.recent import Recent
-from isr.admission import header_tags
+from isr.admission import revalidated_tags
 from seed.build import Artifact
 from seed.entries import page_value
 
@@ -119,15 +119,14 @@ class PageStore:
 
     async def heed(self, response: PageResponse) -> None:
         """Invalidate the tags that the page handler says it has invalidated. A failure is logged: its answer goes out."""
-        tags = header_tags(response.header(REVALIDATED_HEADER))
-        if not tags:
-            return
-        try:
-            await self.revalidate_tags(tags)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
-            self._log.event("error", "cache.invalidation_failed", tags=tags, error=str(error))
-        else:
-            self._log.event("info", "cache.invalidated", tags=tags)
+        for stale_seconds, tags in revalidated_tags(response.header(REVALIDATED_HEADER)).items():
+            stale = {} if stale_seconds is None else {"stale_seconds": stale_seconds}
+            try:
+                await self.revalidate_tags(tags, stale_seconds)
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
+                self._log.event("error", "cache.invalidation_failed", tags=tags, **stale, error=str(error))
+            else:
+                self._log.event("info", "cache.invalidated", tags=tags, **stale)
 
     async def find(self, lookup: Lookup) -> CachedPage | None:
         """Return the page that answers a request, from the cache or from the build; None if neither has it."""
@@ -176,10 +175,13 @@ class PageStore:
             key = self.build.key(lookup.path, lookup.part(artifact))
             await self._try_write(key, self._entries.set_new(key, None, context))
 
-    async def revalidate_tags(self, tags: Iterable[str]) -> None:
-        """Invalidate every page that carries one of the tags. Raise the handler's own exceptions."""
+    async def revalidate_tags(self, tags: Iterable[str], stale_seconds: float | None = None) -> None:
+        """Invalidate every page that carries one of the tags. Raise the handler's own exceptions.
+
+        With `stale_seconds` the pages stay for that time, stale; without, they are gone at once.
+        """
         try:
-            await self._entries.invalidate(tuple(tags))
+            await self._entries.invalidate(tuple(tags), stale_seconds)
         finally:
             self._invalidated_at_ms = self._clock()
 

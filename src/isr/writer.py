@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.body import MAX_BODY_BYTES
+from core.http import STALE_DATA_HEADER
 from isr.admission import Refusal, admit, has_rsc_payload
 from isr.page_headers import stored_headers
 from isr.store import RenderedPage
@@ -45,6 +46,11 @@ class AdmittedPage:
         """Whether the page is HTML and an RSC payload, and the answer has one of them only."""
         is_page = self.admission.artifact is not Artifact.ROUTE
         return is_page and self.counterpart is None and not self.lookup.variant and has_rsc_payload(self.response)
+
+    @property
+    def is_of_stale_data(self) -> bool:
+        """Whether the page was rendered from stale data, which is being refreshed."""
+        return self.response.header(STALE_DATA_HEADER) is not None
 
 
 class PageWriter:

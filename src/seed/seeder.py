@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness
+from cache.invalidation import GONE
 from core.recent import Recent
 from seed.build import SeedError
 from seed.entries import entry_of
@@ -12,6 +13,7 @@ from seed.entries import entry_of
 if TYPE_CHECKING:
     from cache.entry import CacheEntry
     from cache.handler import EntryCache
+    from cache.invalidation import Invalidation
     from core.runtime import Runtime
     from seed.build import Artifact, RouteRecord
     from seed.sources import Source
@@ -73,7 +75,8 @@ class Seeder:
             record = await source.record(path)
             if record is None or artifact not in record.artifacts:
                 return None
-            if await self._is_invalidated(record.tags, build.built_at_ms) is not False:
+            found = await self._invalidation(record.tags, build.built_at_ms)
+            if found is GONE:
                 # A cache handler answers True also while its store fails, so the answer does not hold for ever.
                 self._resting[key] = self._clock() + RETRY_MS
                 return None
@@ -93,22 +96,24 @@ class Seeder:
             return None
         self._arriving[key] = (entry, self._clock() + _ARRIVAL_MS)
         self._background.run(self._store(key, entry), f"seeding {key}")
-        return entry
+        return entry if found is None else found.of(entry)
 
     async def _still_valid(self, key: str, entry: CacheEntry, until_ms: int) -> CacheEntry | None:
         if self._clock() > until_ms:
             self._arriving.pop(key, None)
             return None
-        is_invalidated = await self._is_invalidated(entry.tags, entry.last_modified_ms)
-        return entry if is_invalidated is False else None
+        found = await self._invalidation(entry.tags, entry.last_modified_ms)
+        if found is None or found is GONE:
+            return entry if found is None else None
+        return found.of(entry)
 
-    async def _is_invalidated(self, tags: tuple[str, ...], since_ms: int) -> bool | None:
-        """Return whether one of the tags was invalidated since then; None where the cache fails, which is logged."""
+    async def _invalidation(self, tags: tuple[str, ...], since_ms: int) -> Invalidation | None:
+        """Return what has become of content of that time; GONE also where the cache fails, which is logged."""
         try:
-            return await self._cache.has_invalidated(tags, since_ms)
+            return await self._cache.invalidation(tags, since_ms)
         except Exception as error:  # noqa: BLE001 - no error of a cache handler may fail a request
             self._log.event("error", "cache.read_failed", tags=tags, error=str(error))
-            return None
+            return GONE
 
     async def _store(self, key: str, entry: CacheEntry) -> None:
         try:

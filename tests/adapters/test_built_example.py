@@ -138,6 +138,17 @@ def test_what_is_invalidated_after_the_response_is_written_to_kv(pages: PagesWor
         assert float(eventually(pages, key)) >= before - 1
 
 
+def test_what_becomes_stale_after_the_response_has_markers_of_its_own_in_kv(pages: PagesWorker) -> None:
+    before = time.time() * 1000
+    pages.client.get("/api/revalidate?tag=later&when=after&expire=60")
+    at_ms, expire_at_ms = map(float, str(eventually(pages, "__swr:later")).split(" "))
+    assert at_ms >= before - 1
+    assert expire_at_ms == at_ms + 60_000
+    for key in ("__last-invalidation", "__last-stale"):
+        assert float(eventually(pages, key)) >= before - 1
+    assert "__tag:later" not in pages.markers()
+
+
 def test_what_a_response_carries_is_not_written_to_kv(pages: PagesWorker) -> None:
     pages.client.get("/api/revalidate?tag=carried")
     pages.client.get("/api/revalidate?tag=fence&when=after")

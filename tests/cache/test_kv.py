@@ -120,7 +120,7 @@ async def test_markers_are_read_together_and_kept_for_5_seconds() -> None:
     subject.handler.reset_request_cache()
     assert await subject.handler.get("k") is not None
     assert subject.kv.count("get_texts") == 3
-    assert subject.kv.operations[-1] == ("get_texts", "__tag:a,__tag:b,__tag:c")
+    assert subject.kv.operations[-1] == ("get_texts", "__last-stale,__tag:a,__tag:b,__tag:c")
 
 
 async def test_more_than_100_markers_take_several_reads() -> None:
@@ -128,7 +128,7 @@ async def test_more_than_100_markers_take_several_reads() -> None:
     await subject.handler.set("k", PAGE, SetContext(tags=tuple(map(str, range(250)))))
     assert await subject.handler.get("k") is not None
     sizes = [key.count(",") + 1 for operation, key in subject.kv.operations if operation == "get_texts"]
-    assert sizes == [100, 100, 50]
+    assert sizes == [100, 100, 51]
 
 
 async def test_an_invalidation_elsewhere_is_seen_after_5_seconds() -> None:
@@ -183,7 +183,7 @@ async def test_an_invalidation_while_an_entry_is_read_holds() -> None:
 async def test_a_late_answer_does_not_replace_a_newer_one() -> None:
     clock = FakeClock()
     namespace = InMemoryKV(clock)
-    markers = KVMarkers(namespace, clock, 5000, 100)
+    markers = KVMarkers(namespace, clock, 5000, 100, "last-stale")
     gate = asyncio.Event()
     answers = iter([{"t": "5"}, {"t": "7"}])
 
@@ -205,7 +205,7 @@ async def test_a_late_answer_does_not_replace_a_newer_one() -> None:
 
 async def test_remembered_markers_are_bounded() -> None:
     clock = FakeClock()
-    markers = KVMarkers(InMemoryKV(clock), clock, 5000, 50)
+    markers = KVMarkers(InMemoryKV(clock), clock, 5000, 50, "last-stale")
     for start in range(0, 500, 20):
         keys = [f"__tag:{number}" for number in range(start, start + 20)]
         await markers.has_invalidated(keys, 0)
@@ -309,7 +309,10 @@ async def test_an_invalidation_of_a_soft_tag_while_the_entry_s_tags_are_checked_
 
     subject.kv.before = invalidate
     assert await subject.handler.get("k", GetContext(soft_tags=("soft",))) is None
-    assert [key for begun, key in subject.kv.operations if begun == "get_texts"] == ["__tag:soft", "__tag:t"]
+    assert [key for begun, key in subject.kv.operations if begun == "get_texts"] == [
+        "__last-stale,__tag:soft",
+        "__tag:t",
+    ]
     assert await subject.handler.get("k") is not None
 
 

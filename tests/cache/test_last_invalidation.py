@@ -58,7 +58,7 @@ async def test_where_nothing_was_invalidated_since_a_page_was_made_one_key_is_re
     await subject.handler.set("other", PAGE, SetContext(tags=("c",)))
     for key in ("k", "other", "k"):
         assert await subject.handler.get(key) is not None
-    assert reads(subject) == [f"{LAST},__tag:a,__tag:b"]
+    assert reads(subject) == [f"{LAST},__last-stale,__tag:a,__tag:b"]
     subject.pass_seconds(5)
     for key in ("other", "k"):
         assert await subject.handler.get(key) is not None
@@ -71,9 +71,9 @@ async def test_pages_older_than_the_last_invalidation_are_checked_once_it_has_se
     await kv(subject).revalidate_tag("other")
     subject.kv.operations.clear()
     for seconds, expected in (
-        (1, [f"{LAST},__tag:a,__tag:b"]),
-        (5, [f"{LAST},__tag:a,__tag:b"]),
-        (SETTLED_SECONDS, [f"{LAST},__tag:a,__tag:b"]),
+        (1, [f"{LAST},__last-stale,__tag:a,__tag:b"]),
+        (5, [f"{LAST},__last-stale,__tag:a,__tag:b"]),
+        (SETTLED_SECONDS, [f"{LAST},__last-stale,__tag:a,__tag:b"]),
         (5, [LAST]),
         (HOUR_MS / 1000, [LAST]),
     ):

@@ -209,6 +209,90 @@ async def content_of_the_time_of_an_invalidation_is_invalid(subject: Subject) ->
     assert await subject.handler.get("k") is not None
 
 
+async def a_stale_invalidation_makes_entries_stale_for_its_time_and_absent_after_it(subject: Subject) -> None:
+    for key, context in (("never stale", SetContext(tags=("t",))), ("an hour", SetContext(tags=("u", "t"), revalidate=3600))):
+        await subject.handler.set(key, PAGE, context)
+    await subject.handler.set("other", PAGE, SetContext(tags=("u",)))
+    await subject.handler.revalidate_tag("t", expire_seconds=60)
+    for seconds, state in ((0, Freshness.STALE), (60, Freshness.STALE), (1, None), (3000, None)):
+        subject.pass_seconds(seconds)
+        for key in ("never stale", "an hour"):
+            assert await _state(subject, key) is state, (key, seconds)
+        assert await _state(subject, "other") is Freshness.FRESH
+
+
+async def content_that_follows_a_stale_invalidation_is_fresh(subject: Subject) -> None:
+    for _ in range(2):
+        await subject.handler.set("k", PAGE, SetContext(tags=("t",)))
+        assert await _state(subject, "k") is Freshness.FRESH
+        await subject.handler.revalidate_tag("t", expire_seconds=60)
+        assert await _state(subject, "k") is Freshness.STALE
+    await subject.handler.set("k", AppPageValue(html=text_body("new")), SetContext(tags=("t",)))
+    for seconds in (0, 100, 3600):
+        subject.pass_seconds(seconds)
+        assert await _state(subject, "k") is Freshness.FRESH
+
+
+async def a_stale_invalidation_reaches_content_of_an_earlier_time_that_is_stored_later(subject: Subject) -> None:
+    built_ms = subject.now_ms() - 3_600_000
+    await subject.handler.revalidate_tag("t", expire_seconds=60)
+    await subject.handler.set("k", PAGE, SetContext(tags=("t",), last_modified_ms=built_ms))
+    entry = await subject.handler.get("k")
+    assert entry is not None
+    assert (entry.last_modified_ms, freshness(entry, subject.now_ms())) == (built_ms, Freshness.STALE)
+    assert not await subject.handler.is_invalidated(["t"], built_ms)
+    subject.pass_seconds(61)
+    assert await subject.handler.get("k") is None
+    assert await subject.handler.is_invalidated(["t"], built_ms)
+    assert not await subject.handler.is_invalidated(["t"], subject.now_ms())
+
+
+async def whichever_comes_first_an_invalidation_without_a_time_wins(subject: Subject) -> None:
+    for first, second in ((None, 60), (60, None), (0, 60), (60, 0)):
+        key = f"{first} {second}"
+        await subject.handler.set(key, PAGE, SetContext(tags=("t",)))
+        await subject.handler.revalidate_tag("t", expire_seconds=first)
+        await subject.handler.revalidate_tag("t", expire_seconds=second)
+        assert await subject.handler.get(key) is None, key
+
+
+async def of_two_stale_invalidations_the_last_one_says_until_when(subject: Subject) -> None:
+    await subject.handler.set("k", PAGE, SetContext(tags=("t",)))
+    await subject.handler.revalidate_tag("t", expire_seconds=600)
+    subject.pass_seconds(10)
+    await subject.handler.revalidate_tag("t", expire_seconds=60)
+    assert await _state(subject, "k") is Freshness.STALE
+    subject.pass_seconds(61)
+    assert await _state(subject, "k") is None
+
+
+async def a_stale_invalidation_may_last_for_ever(subject: Subject) -> None:
+    await subject.handler.set("k", PAGE, SetContext(tags=("t",)))
+    await subject.handler.revalidate_tag("t", expire_seconds=float("inf"))
+    subject.pass_seconds(3600 * 24 * 300)
+    assert await _state(subject, "k") is Freshness.STALE
+
+
+async def a_stale_invalidation_of_a_soft_tag_is_for_its_readers(subject: Subject) -> None:
+    await subject.handler.set("k", PAGE, SetContext(tags=("t",)))
+    await subject.handler.revalidate_tag("soft", expire_seconds=60)
+    soft = GetContext(soft_tags=("other", "soft"))
+    assert await _state(subject, "k", soft) is Freshness.STALE
+    assert await _state(subject, "k") is Freshness.FRESH
+    subject.pass_seconds(61)
+    assert await _state(subject, "k", soft) is None
+    assert await _state(subject, "k") is Freshness.FRESH
+
+
+async def a_path_can_become_stale(subject: Subject) -> None:
+    for schema in subject.schemas:
+        for path in ("/docs", "/docs/日本語", "/blog"):
+            await subject.handler.set(f"{schema}{path}", PAGE, SetContext(tags=path_tags(schema, path)))
+        await subject.handler.revalidate_tag(revalidate_path_tag("/docs", "layout"), expire_seconds=60)
+        states = [await _state(subject, f"{schema}{path}") for path in ("/docs", "/docs/日本語", "/blog")]
+        assert states == [Freshness.STALE, Freshness.STALE, Freshness.FRESH]
+
+
 async def a_tag_never_invalidated_is_not_invalidated(subject: Subject) -> None:
     assert not await subject.handler.is_invalidated(("x", "y"), 0)
     assert not await subject.handler.is_invalidated((), 0)
@@ -352,12 +436,21 @@ RULES: tuple[Callable[[Subject], Awaitable[None]], ...] = (
     new_content_after_an_invalidation_is_valid_within_the_same_millisecond,
     content_of_an_earlier_time_does_not_outlive_an_invalidation,
     content_of_the_time_of_an_invalidation_is_invalid,
+    a_stale_invalidation_makes_entries_stale_for_its_time_and_absent_after_it,
+    content_that_follows_a_stale_invalidation_is_fresh,
+    a_stale_invalidation_reaches_content_of_an_earlier_time_that_is_stored_later,
+    whichever_comes_first_an_invalidation_without_a_time_wins,
+    of_two_stale_invalidations_the_last_one_says_until_when,
+    a_stale_invalidation_may_last_for_ever,
+    a_stale_invalidation_of_a_soft_tag_is_for_its_readers,
+    a_path_can_become_stale,
     a_tag_never_invalidated_is_not_invalidated,
     a_soft_tag_hides_an_entry_but_keeps_it,
     a_path_is_invalidated_by_its_tags,
     a_path_prefix_reaches_the_page_and_those_below,
     a_path_prefix_reaches_pages_known_by_their_pattern,
     invalid_tags_are_left_out,
+    a_tag_may_have_a_colon_or_a_backslash,
     what_was_remembered_can_be_forgotten,
     keys_are_told_apart,
     wrong_arguments_are_named,
@@ -367,8 +460,20 @@ NEEDS_CLOCK = frozenset(
         an_entry_is_stale_after_its_period_and_expired_after_its_end,
         a_reader_may_ask_for_a_shorter_period,
         content_of_an_earlier_time_does_not_outlive_an_invalidation,
+        a_stale_invalidation_makes_entries_stale_for_its_time_and_absent_after_it,
+        content_that_follows_a_stale_invalidation_is_fresh,
+        a_stale_invalidation_reaches_content_of_an_earlier_time_that_is_stored_later,
+        of_two_stale_invalidations_the_last_one_says_until_when,
+        a_stale_invalidation_may_last_for_ever,
+        a_stale_invalidation_of_a_soft_tag_is_for_its_readers,
     }
 )
+
+
+async def _state(subject: Subject, key: str, context: GetContext | None = None) -> Freshness | None:
+    """What a reader gets under a key; None is nothing, which an expired entry never is."""
+    entry = await subject.handler.get(key, context)
+    return None if entry is None else freshness(entry, subject.now_ms())
 
 
 def _in_python(value: CacheValue | None) -> CacheValue | None:

@@ -256,6 +256,43 @@ async def test_an_invalidated_result_is_computed_again(world: World) -> None:
     assert (await work())["call"] == 3
 
 
+@pytest.mark.parametrize("profile", ["max", CacheLife(expire=60), CacheLife()], ids=["max", "a minute", "no end"])
+async def test_data_that_a_profile_makes_stale_is_returned_once_more_and_refreshed(
+    world: World, profile: str | CacheLife
+) -> None:
+    work, _ = counted(tags=["posts"])
+    await work()
+    world.clock.pass_seconds(1)
+    await revalidate_tag("posts", profile=profile)
+    assert (await work())["call"] == 1
+    await world.background.done()
+    world.clock.pass_seconds(1)
+    assert (await work())["call"] == 2
+
+
+async def test_data_is_computed_again_when_the_time_of_a_profile_is_over(world: World) -> None:
+    work, _ = counted(tags=["posts"])
+    await work()
+    await revalidate_tag("posts", "other", profile=CacheLife(expire=60))
+    world.clock.pass_seconds(61)
+    assert (await work())["call"] == 2
+
+
+async def test_a_page_for_the_cache_waits_for_data_that_became_stale(world: World) -> None:
+    work, _ = counted(tags=["posts"])
+    await work()
+    world.clock.pass_seconds(1)
+    await revalidate_tag("posts", profile="max")
+    with rendering_as(Rendering("/a", is_for_cache=True)):
+        assert (await work())["call"] == 2
+
+
+async def test_a_wrong_profile_is_named(world: World) -> None:
+    del world
+    with pytest.raises(InvalidArgumentError, match="profile is 'soon'"):
+        await revalidate_tag("posts", profile="soon")
+
+
 async def test_an_invalidated_page_has_its_data_computed_again(world: World) -> None:
     work, _ = counted()
     await work()

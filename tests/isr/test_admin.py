@@ -33,13 +33,15 @@ BEARER = {"authorization": f"Bearer {TOKEN}"}
 @dataclass
 class Invalidations:
     tags: list[tuple[str, ...]] = field(default_factory=list)
+    stale_seconds: list[float | None] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     failure: Exception | None = None
 
-    async def revalidate_tags(self, tags: Iterable[str]) -> None:
+    async def revalidate_tags(self, tags: Iterable[str], stale_seconds: float | None = None) -> None:
         if self.failure is not None:
             raise self.failure
         self.tags.append(tuple(tags))
+        self.stale_seconds.append(stale_seconds)
 
     async def revalidate_path_prefix(self, prefix: str) -> None:
         self.prefixes.append(prefix)
@@ -270,6 +272,17 @@ async def test_invalidations_take_effect(wanted: object, tags: list[str] | None,
     assert (answer.status, document(answer)) == (200, {"tags": tags or [], "prefixes": prefixes})
     assert endpoint.invalidations.tags == ([] if tags is None else [tuple(tags)])
     assert endpoint.invalidations.prefixes == prefixes
+    assert endpoint.invalidations.stale_seconds == [None] * len(endpoint.invalidations.tags)
+
+
+@pytest.mark.parametrize("seconds", [1, 0.5, 3600, 4_294_967_294])
+async def test_tags_and_paths_can_become_stale(seconds: float) -> None:
+    endpoint = Endpoint()
+    wanted = {"tags": ["a"], "paths": ["/b"], "stale": seconds}
+    answer = await endpoint.ask("/__vinext/revalidate", json.dumps(wanted).encode())
+    assert (answer.status, document(answer)) == (200, {"tags": ["a", "_N_T_/b"], "prefixes": [], "stale": seconds})
+    assert (endpoint.invalidations.tags, endpoint.invalidations.stale_seconds) == ([("a", "_N_T_/b")], [seconds])
+    assert endpoint.log.lines[-1][2]["stale"] == seconds
 
 
 @pytest.mark.parametrize(
@@ -288,6 +301,12 @@ async def test_invalidations_take_effect(wanted: object, tags: list[str] | None,
         pytest.param(b'{"paths": [{"path": "/a", "kind": "page"}]}', "neither a path nor", id="field"),
         pytest.param(b'{"paths": [{"path": "/a", "type": "route"}]}', "neither page nor layout", id="type"),
         pytest.param(b'{"prefixes": [""]}', "begins with /", id="prefix"),
+        pytest.param(b'{"tags": ["a"], "stale": 0}', "stale is 0, allowed: seconds above 0", id="stale for no time"),
+        pytest.param(b'{"tags": ["a"], "stale": true}', "stale is True, allowed", id="stale without a time"),
+        pytest.param(b'{"tags": ["a"], "stale": "60"}', "stale is '60', allowed", id="stale for a text"),
+        pytest.param(b'{"tags": ["a"], "stale": 1e12}', "at most 4294967294", id="stale for too long"),
+        pytest.param(b'{"stale": 60}', "0 tags, paths and prefixes", id="nothing stale"),
+        pytest.param(b'{"prefixes": ["/a"], "stale": 60}', "stale is for tags and paths", id="stale prefix"),
     ],
 )
 async def test_a_wrong_request_is_400_with_the_reason_and_changes_nothing(body: bytes, error: str) -> None:

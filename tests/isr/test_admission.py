@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.fakes.pages import FakeResponse, page, payload, route
 
 from core.http import Period
-from isr.admission import Admission, Refusal, admit, header_tags
+from isr.admission import Admission, Refusal, admit, header_tags, revalidated_tags
 from seed.build import Artifact, RouteRecord
 
 RECORD = RouteRecord(
@@ -279,3 +279,24 @@ def test_any_answer_is_judged(*, status: int, headers: dict[str, str], rsc: bool
 )
 def test_tags_are_read_from_a_header(value: str | None, expected: tuple[str, ...]) -> None:
     assert header_tags(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, {}),
+        ("", {}),
+        ("a", {None: ("a",)}),
+        ("a;expire=60,b, c ; expire=60 ,a", {60: ("a", "c"), None: ("b", "a")}),
+        ("a;expire=0.5", {0.5: ("a",)}),
+        ("a;expire=0,b;expire=-1,c;expire=,d;expire=soon,e;expire=nan,f;other=1", {None: ("a", "b", "c", "d", "e", "f")}),
+        ("a;expire=Infinity", {float("inf"): ("a",)}),
+        ("%2Fb%2Cc%3Bexpire=5;expire=9", {9: ("/b,c;expire=5",)}),
+        ("bad%0Atag;expire=60", {}),
+    ],
+    ids=repr,
+)
+def test_revalidated_tags_are_read_with_the_time_for_which_their_pages_stay(
+    value: str | None, expected: dict[float | None, tuple[str, ...]]
+) -> None:
+    assert revalidated_tags(value) == expected

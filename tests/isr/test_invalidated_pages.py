@@ -62,7 +62,7 @@ async def test_an_invalidated_page_is_a_miss_then_a_hit_and_the_build_s_does_not
         ("_N_T_%2Fproducts%2Fpage", {"/products"}),
         ("_N_T_%2Flayout", {"/products", "/about"}),
         ("other", set()),
-        ("other,products;expire=60", {"/products"}),
+        ("other;expire=60,products", {"/products"}),
         ("", set()),
         ("bad%3Atag", set()),
     ],

@@ -75,6 +75,42 @@ def test_a_server_that_goes_on_failing_is_one_line(httpserver: HTTPServer, popul
 
 
 @pytest.mark.parametrize(
+    ("options", "wanted", "line"),
+    [
+        pytest.param([], {}, "invalidated at", id="at once"),
+        pytest.param(["--stale=3600"], {"stale": 3600}, "made stale at", id="stale for an hour"),
+        pytest.param(["--stale"], {"stale": 31_536_000}, "made stale at", id="stale for a year"),
+    ],
+)
+def test_an_invalidation_says_whether_pages_stay_stale(
+    httpserver: HTTPServer, command_line: CommandLine, options: list[str], wanted: dict[str, object], line: str
+) -> None:
+    command_line.set({"VINEXT_ADMIN_TOKEN": TOKEN})
+    sent = {"tags": ["a"], "paths": ["/b"], "prefixes": []} | wanted
+    answer = {"tags": ["a", "_N_T_/b"], "prefixes": []} | wanted
+    httpserver.expect_request("/__vinext/revalidate", json=sent).respond_with_json(answer)
+    url = httpserver.url_for("")
+    said = command_line.run("revalidate", url, "--tag", "a", "--path", "/b", *options)
+    assert (said.status, said.out.strip()) == (0, f"{line} {url}: a, _N_T_/b")
+    said = command_line.run("revalidate", url, "--tag", "a", "--path", "/b", "--json", *options)
+    assert (said.status, said.document) == (0, answer)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        pytest.param(["--tag", "a", "--stale=0"], "0 is not in the range", id="zero"),
+        pytest.param(["--tag", "a", "--stale=soon"], "'soon' is not a valid integer", id="no number"),
+        pytest.param(["--prefix", "/docs", "--stale"], "--stale is for tags and paths", id="prefix"),
+    ],
+)
+def test_a_wrong_time_of_staleness_is_refused(command_line: CommandLine, options: list[str], error: str) -> None:
+    command_line.set({"VINEXT_ADMIN_TOKEN": TOKEN})
+    said = command_line.run("revalidate", "https://example.com", *options)
+    assert (said.status, error in said.err) == (2, True)
+
+
+@pytest.mark.parametrize(
     ("url", "message"),
     [
         pytest.param("example.com", "is not the URL of a Worker", id="no URL"),

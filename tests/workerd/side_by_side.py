@@ -117,8 +117,9 @@ class Party:
         _, result = self.ask({"action": "resetRequestCache"}, {"action": "get", "key": key, "context": context})
         return result
 
-    def revalidate_tag(self, *tags: str) -> Any:
-        (result,) = self.ask({"action": "revalidateTag", "tags": tags})
+    def revalidate_tag(self, *tags: str, expire: float | None = None) -> Any:
+        durations = {} if expire is None else {"expire": expire}
+        (result,) = self.ask({"action": "revalidateTag", "tags": tags, **durations})
         return result
 
     def revalidate_by_path_prefix(self, prefix: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -229,6 +230,27 @@ def test_what_was_invalidated_is_made_anew_and_the_build_s_page_does_not_come_ba
     payload = eventually(lambda: example.visitor.ask("/tagged.rsc"), lambda answer: answer.state == "HIT")
     assert payload.body != example.artifact("tagged.rsc")
     assert len(example.pages.requests("/tagged", rsc=False)) == asked + 1
+
+
+@pytest.mark.parametrize("url", ["/tagged", "/tagged.rsc"])
+def test_what_a_profile_made_stale_is_served_once_more_and_then_made_of_new_data(example: ServedExample, url: str) -> None:
+    before = eventually(lambda: example.visitor.ask("/tagged"), lambda answer: answer.state == "HIT")
+    assert_not_cached(example.visitor.ask("/api/revalidate?tag=products&expire=3600", "POST", body=b""))
+    stale = example.visitor.ask(url)
+    assert (stale.status, stale.state) == (200, "STALE")
+    hit = eventually(lambda: example.visitor.ask("/tagged"), lambda answer: answer.state == "HIT")
+    assert made_at(hit) > made_at(before)
+    payload = example.visitor.ask("/tagged.rsc")
+    assert (payload.state, made_at(hit) in payload.text) == ("HIT", True)
+
+
+def test_what_a_profile_made_stale_is_gone_after_its_time(example: ServedExample) -> None:
+    before = eventually(lambda: example.visitor.ask("/tagged"), lambda answer: answer.state == "HIT")
+    assert example.visitor.ask("/api/revalidate?tag=products&expire=0.5").status == 200
+    time.sleep(0.6)  # no test can turn the clock of the runtime
+    miss = example.visitor.ask("/tagged")
+    assert (miss.status, miss.state) == (200, "MISS")
+    assert made_at(miss) > made_at(before)
 
 
 def test_what_was_invalidated_does_not_come_back_in_an_isolate_that_starts_later(example: ServedExample) -> None:

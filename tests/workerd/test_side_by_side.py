@@ -345,6 +345,26 @@ def test_fault_vinext_loses_content_made_within_the_millisecond_of_an_invalidati
         assert everybody(app, "k") == all_find(state)
 
 
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_what_this_project_makes_stale_is_as_it_was_for_vinext_s_handler_and_gone_after_its_time(app: App, schema: str) -> None:
+    app.vinext[schema].set("k", page(), tags=["t"])
+    app.now_ms += 1
+    assert app.ours[schema].revalidate_tag("t", expire=60) is None
+    assert everybody(app, "k") == all_find("stale") | {"vinext v1": "fresh", "vinext v2": "fresh"}
+    assert sorted(app.expirations()) == ["__last-invalidation", "__last-stale", "__swr:t", "cache:k"]
+    app.ours[schema].set("new", page(), tags=["t"])
+    app.now_ms += 60_001
+    assert everybody(app, "new") == all_find("fresh")
+    assert app.ours[schema].get("k") is None
+
+
+def test_vinext_s_handler_invalidates_at_once_whatever_the_profile_says(app: App) -> None:
+    app.ours["v2"].set("k", page(), tags=["t"])
+    app.now_ms += 1
+    app.vinext["v2"].revalidate_tag("t", expire=60)
+    assert everybody(app, "k") == all_find(None)
+
+
 def test_0_0_38_knows_no_end_of_an_entry_and_the_others_do(app: App) -> None:
     app.vinext["v2"].set("k", page(), revalidate=60, expire=300)
     app.now_ms += 300_001

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cache.invalidation import LONGEST_STALE_SECONDS
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.errors import RemoteError
 from vinext_worker.terminal.output import Output, json_option
@@ -14,6 +15,8 @@ from vinext_worker.terminal.output import Output, json_option
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+_YEAR_SECONDS = 365 * 24 * 3600
 
 
 @click.command
@@ -23,6 +26,15 @@ if TYPE_CHECKING:
 @click.option("--path", "paths", multiple=True, help="The page at a path.")
 @click.option("--layout", "layouts", multiple=True, metavar="PATH", help="Every page under a layout; / is the whole site.")
 @click.option("--prefix", "prefixes", multiple=True, metavar="PATH", help="The page at a path, and the pages below it.")
+@click.option(
+    "--stale",
+    "stale_seconds",
+    is_flag=False,
+    flag_value=str(_YEAR_SECONDS),
+    type=click.IntRange(1, LONGEST_STALE_SECONDS),
+    metavar="[SECONDS]",
+    help="Keep the pages for that long, stale: each is served while it is regenerated. Default: a year. Not for --prefix.",
+)
 @json_option
 def revalidate(  # noqa: PLR0913 - the command line
     *,
@@ -33,9 +45,10 @@ def revalidate(  # noqa: PLR0913 - the command line
     paths: tuple[str, ...],
     layouts: tuple[str, ...],
     prefixes: tuple[str, ...],
+    stale_seconds: int | None,
     as_json: bool,
 ) -> None:
-    """Invalidate pages of the deployed app at URL. Their next request regenerates them.
+    """Invalidate pages of the deployed app at URL. Their next request regenerates them, with --stale after its answer.
 
     Needs the Worker's secret in VINEXT_ADMIN_TOKEN.
 
@@ -44,19 +57,25 @@ def revalidate(  # noqa: PLR0913 - the command line
       vinext-worker revalidate https://example.com --tag products
       vinext-worker revalidate https://example.com --path /blog --prefix /docs
       vinext-worker revalidate https://example.com --layout /
+      vinext-worker revalidate https://example.com --tag products --stale=3600
     """  # noqa: D301 - \b is click's
     if not (tags or paths or layouts or prefixes):
         raise click.UsageError("name at least one --tag, --path, --layout or --prefix")
+    if stale_seconds is not None and prefixes:
+        raise click.UsageError("--stale is for tags and paths; revalidate prefixes by a command of their own, without it")
     variables = Deployment.read(config_path, environment).config.variables
-    wanted = {
+    wanted: dict[str, object] = {
         "tags": tags,
         "paths": [*paths, *({"path": path, "type": "layout"} for path in layouts)],
         "prefixes": prefixes,
     }
+    if stale_seconds is not None:
+        wanted["stale"] = stale_seconds
     document = asyncio.run(_revalidate(url, variables, wanted))
     output = Output(as_json)
-    output.document(document)
-    output.line(f"invalidated at {url}: {', '.join([*document['tags'], *(f'{prefix}/…' for prefix in document['prefixes'])])}")
+    output.document(document if stale_seconds is None else {**document, "stale": stale_seconds})
+    names = ", ".join([*document["tags"], *(f"{prefix}/…" for prefix in document["prefixes"])])
+    output.line(f"{'invalidated' if stale_seconds is None else 'made stale'} at {url}: {names}")
 
 
 async def _revalidate(url: str, variables: Mapping[str, object], wanted: Mapping[str, object]) -> dict[str, list[str]]:
