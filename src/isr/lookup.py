@@ -182,7 +182,7 @@ def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: Serve
 def _pages_at(url_path: str, query: str, build: ServedBuild) -> PagesAt | PassBy | Hidden:
     if is_below(url_path, PRERENDER_FOLDER):
         return Hidden()
-    reason = _no_page_reason(url_path, query, build.schema)
+    reason = _no_page_reason(url_path, query, build)
     if reason is not None:
         return PassBy(reason)
     path = url_path.removesuffix(_RSC_SUFFIX)
@@ -219,9 +219,9 @@ def has_credentials(request: PageRequest) -> bool:
     return any(request.headers.get(name) is not None for name in CREDENTIAL_HEADERS)
 
 
-def _no_page_reason(path: str, query: str, schema: KeySchema) -> str | None:
+def _no_page_reason(path: str, query: str, build: ServedBuild) -> str | None:
     # One rule a line, in the order of their cost.
-    if path.startswith(_FRAMEWORK_FOLDERS):
+    if path.removeprefix(build.base_path).startswith(_FRAMEWORK_FOLDERS):
         return "a file of the framework"
     if len(path) > _MAX_PATH_CHARACTERS:
         return f"a path of more than {_MAX_PATH_CHARACTERS} characters"
@@ -230,7 +230,7 @@ def _no_page_reason(path: str, query: str, schema: KeySchema) -> str | None:
     if not is_decodable_path(path):
         # Its key may be that of a path that does decode.
         return "a path that does not decode"
-    if schema is KeySchema.V1 and _has_query(query):
+    if build.schema is KeySchema.V1 and _has_query(query):
         return "a query"
     return None
 

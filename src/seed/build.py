@@ -66,6 +66,7 @@ class Build:
     of the site, "" for none. `rsc_headers` are those without which vinext's client rejects an RSC payload. `index` is the
     folder of the shards, "" where the build has no pages. `rules` are the app's that come before its page cache. `stages` is
     the version of the exchange by which the app answers a request in two stages with the cache between them, 0 for none.
+    `static_folders` are the URL paths, with a slash at each end, below which are the build's own scripts, styles and images.
     """
 
     build_id: str
@@ -78,6 +79,7 @@ class Build:
     shards: int
     rules: tuple[Rule, ...] = ()
     stages: int = 0
+    static_folders: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         document = {
@@ -92,6 +94,7 @@ class Build:
             "shards": self.shards,
             "rules": [rule.to_document() for rule in self.rules],
             "stages": self.stages,
+            "staticFolders": list(self.static_folders),
         }
         return json.dumps(document, ensure_ascii=False, indent=1)
 
@@ -114,11 +117,12 @@ class Build:
                 shards=document["shards"],
                 rules=tuple(map(Rule.from_document, document["rules"])),
                 stages=document["stages"],
+                static_folders=tuple(document["staticFolders"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ManifestError(f"{where}: a field is missing or wrong ({error!r}); copy the build again") from error
-        if not all(_is_text(text) for text in (build.build_id, build.base_path, build.index)):
-            message = f"{where}: buildId, basePath or index is not a string; copy the build again"
+        if not all(_is_text(text) for text in (build.build_id, build.base_path, build.index, *build.static_folders)):
+            message = f"{where}: buildId, basePath, index or a static folder is not a string; copy the build again"
             raise ManifestError(message)
         if not all(_is_count(number) for number in (build.built_at_ms, build.shards, build.stages)):
             message = f"{where}: builtAt, shards or stages is not a whole number; copy the build again"

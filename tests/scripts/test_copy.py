@@ -322,6 +322,13 @@ def test_static_files_are_mirrored_beside_the_pages(tmp_path: Path) -> None:
     assert (report.written_files, report.removed_files) == (1, 1)
 
 
+def test_the_folders_of_scripts_are_recorded(tmp_path: Path) -> None:
+    built = written_build(tmp_path, SMALL, FILES)
+    client_file(built, "shop/_next/static/a.js")
+    report = copy_build(built, tmp_path / "assets")
+    assert build_of(tmp_path / "assets").static_folders == report.static_folders == ("/shop/_next/static/",)
+
+
 def test_a_static_file_takes_the_place_of_a_folder_and_the_other_way(tmp_path: Path) -> None:
     destination = tmp_path / "assets"
     built = written_build(tmp_path, SMALL, FILES)

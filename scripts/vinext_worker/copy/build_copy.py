@@ -21,6 +21,7 @@ from seed.routes import artifact_files, record_of, rule_reason
 from seed.routing import Routing, read_routing
 from seed.rules import STAGES_VERSION
 from vinext_worker.copy.shard_store import ShardStore
+from vinext_worker.copy.static_folders import static_folders
 from vinext_worker.errors import UserError
 from vinext_worker.sites.files import remove_others, write_atomically
 from vinext_worker.sites.unread_rules import unread_rules
@@ -43,6 +44,7 @@ class CopyReport:
 
     `skipped` has the first thousand paths that are not served from the build, with the reasons; `skipped_routes` counts all.
     `rules` names the app's rules that come before the cache; `has_stages` says whether the app's request stage applies them.
+    `static_folders` is as in `seed.build.Build`.
     """
 
     build_id: str
@@ -54,6 +56,7 @@ class CopyReport:
     skipped_routes: int = 0
     rules: tuple[str, ...] = ()
     has_stages: bool = False
+    static_folders: tuple[str, ...] = ()
 
 
 def copy_build(built: SiteBuild, destination: Path) -> CopyReport:
@@ -83,6 +86,7 @@ class _Copy:
         self._clues = BuildClues()
         routing = read_routing(self._server, manifest.head.build_id)
         self._routing = Routing(unread_rules(built)) if routing is None else routing
+        self._static_folders = static_folders(built.client_directory)
         self._skipped: list[tuple[str, str]] = []
         self._skipped_routes = 0
         self._written = 0
@@ -119,6 +123,7 @@ class _Copy:
             shards=shards,
             rules=self._routing.rules,
             stages=self._routing.stages,
+            static_folders=self._static_folders,
         )
         self._write(BUILD_FILE, build.to_json().encode())
         removed = remove_others(self._folder, self._kept.__contains__)
@@ -132,6 +137,7 @@ class _Copy:
             skipped_routes=self._skipped_routes,
             rules=tuple(rule.name for rule in self._routing.rules),
             has_stages=self._routing.stages == STAGES_VERSION,
+            static_folders=self._static_folders,
         )
 
     def _seedable(self) -> Iterator[Route]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.copy.build_copy import copy_build
+from vinext_worker.copy.static_folders import assets_advice
 from vinext_worker.deploy.steps import Step, run_steps
 from vinext_worker.deploy.wrangler import ProgramRunner, Wrangler
 from vinext_worker.errors import UserError
@@ -156,6 +157,8 @@ class Deploy:
 
     def _copy(self) -> str:
         report = copy_build(self._site_build(), self._deployment.assets_directory)
+        for advice in assets_advice(self._deployment.config, report.static_folders):
+            self._quiet.line(advice, "yellow")
         return f"build {report.build_id}: {report.routes} pages, {report.skipped_routes} not served from the build"
 
     def _populate(self) -> str:
