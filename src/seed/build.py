@@ -67,6 +67,7 @@ class Build:
     folder of the shards, "" where the build has no pages. `rules` are the app's that come before its page cache. `stages` is
     the version of the exchange by which the app answers a request in two stages with the cache between them, 0 for none.
     `static_folders` are the URL paths, with a slash at each end, below which are the build's own scripts, styles and images.
+    `header_sets` are those of next.config to which records refer.
     """
 
     build_id: str
@@ -80,6 +81,7 @@ class Build:
     rules: tuple[Rule, ...] = ()
     stages: int = 0
     static_folders: tuple[str, ...] = ()
+    header_sets: tuple[Mapping[str, str], ...] = ()
 
     def to_json(self) -> str:
         document = {
@@ -95,6 +97,7 @@ class Build:
             "rules": [rule.to_document() for rule in self.rules],
             "stages": self.stages,
             "staticFolders": list(self.static_folders),
+            "headerSets": list(map(dict, self.header_sets)),
         }
         return json.dumps(document, ensure_ascii=False, indent=1)
 
@@ -118,6 +121,7 @@ class Build:
                 rules=tuple(map(Rule.from_document, document["rules"])),
                 stages=document["stages"],
                 static_folders=tuple(document["staticFolders"]),
+                header_sets=tuple(document["headerSets"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ManifestError(f"{where}: a field is missing or wrong ({error!r}); copy the build again") from error
@@ -127,8 +131,8 @@ class Build:
         if not all(_is_count(number) for number in (build.built_at_ms, build.shards, build.stages)):
             message = f"{where}: builtAt, shards or stages is not a whole number; copy the build again"
             raise ManifestError(message)
-        if not _is_string_map(build.rsc_headers):
-            message = f"{where}: rscHeaders is not an object of strings; copy the build again"
+        if not all(map(_is_string_map, (build.rsc_headers, *build.header_sets))):
+            message = f"{where}: rscHeaders or a header set is not an object of strings; copy the build again"
             raise ManifestError(message)
         return build
 
@@ -138,7 +142,8 @@ class RouteRecord:
     """One route of the index: its entries without their bodies.
 
     `artifacts` maps the stored forms to the names of their files. `headers` go with the HTML or the route handler's body,
-    `rsc_headers` with the RSC payload.
+    `rsc_headers` with the RSC payload. `header_set` is the number of the set of `Build.header_sets` that the app's request
+    stage adds, None for none; nobody but `vinext-worker check` needs it.
     """
 
     revalidate_seconds: float | None
@@ -148,6 +153,7 @@ class RouteRecord:
     headers: Mapping[str, str]
     rsc_headers: Mapping[str, str]
     artifacts: Mapping[Artifact, str]
+    header_set: int | None = None
 
     def to_document(self) -> dict[str, object]:
         """Return the record as JSON, without the usual values, so that a shard stays small."""
@@ -166,6 +172,8 @@ class RouteRecord:
             document["headers"] = dict(self.headers)
         if self.rsc_headers:
             document["rscHeaders"] = dict(self.rsc_headers)
+        if self.header_set is not None:
+            document["headerSet"] = self.header_set
         return document
 
     @classmethod
@@ -180,6 +188,7 @@ class RouteRecord:
                 headers=document.get("headers", {}),
                 rsc_headers=document.get("rscHeaders", {}),
                 artifacts={Artifact(suffix): name for suffix, name in document["artifacts"].items()},
+                header_set=document.get("headerSet"),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             message = f"{where} is not a record of the index; copy the build again"
@@ -192,6 +201,7 @@ class RouteRecord:
             and _is_string_map(record.headers)
             and _is_string_map(record.rsc_headers)
             and all(isinstance(name, str) for name in record.artifacts.values())
+            and (record.header_set is None or _is_count(record.header_set))
         ):
             message = f"{where} has a field of the wrong type; copy the build again"
             raise ManifestError(message)

@@ -32,8 +32,9 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
     It has the headers that next.config puts on the page, unless the app's request stage will add them; the page's own win.
     """
     path = normalize_path(route.path)
-    config_headers, own_headers = routing.headers_of(route.path), route.headers
+    config_headers, own_headers, header_set = routing.headers_of(route.path), route.headers, None
     if routing.touching(route.path) is not None:
+        header_set = routing.header_set_numbers.get(route.path)
         own_headers = {name: text for name, text in own_headers.items() if name.lower() in _OF_THE_PAGE_ITSELF}
         config_headers = {}
     rsc_headers = client_headers(route.pattern, route.path) if schema is KeySchema.V2 else {}
@@ -48,6 +49,7 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
         headers=_merged(config_headers, own_headers),
         rsc_headers=_merged(config_headers, rsc_headers) if Artifact.RSC in artifacts else {},
         artifacts=artifacts,
+        header_set=header_set,
     )
 
 

@@ -209,6 +209,7 @@ class PlainSource:
             shards=0,
             rules=routing.rules,
             stages=routing.stages,
+            header_sets=routing.header_sets,
         )
         self._assets = assets
         self._records = _records(manifest, routing)

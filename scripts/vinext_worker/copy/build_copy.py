@@ -124,6 +124,7 @@ class _Copy:
             rules=self._routing.rules,
             stages=self._routing.stages,
             static_folders=self._static_folders,
+            header_sets=self._routing.header_sets,
         )
         self._write(BUILD_FILE, build.to_json().encode())
         removed = remove_others(self._folder, self._kept.__contains__)

@@ -199,16 +199,17 @@ class Deploy:
 
     def _check(self) -> str:
         from vinext_worker.check.command import run_check  # noqa: PLC0415 - brings an HTTP client with it
+        from vinext_worker.check.report import summary_of  # noqa: PLC0415 - see above
+        from vinext_worker.check.run import CheckOptions  # noqa: PLC0415 - see above
 
         domain = next(iter(self._deployment.config.domains), None)
         url = self._options.url or (f"https://{domain}" if domain else next(iter(self._urls), None))
         if url is None:
             raise UserError("the Worker's URL is not known; name it with --url, or skip the check with --no-check")
-        checked = run_check(url, self._deployment.assets_directory, self._options.sample, None, self._quiet)
-        wrong = sum(bool(row.faults) for row in checked)
-        if wrong:
-            raise UserError(f"{wrong} of {len(checked)} answers of {url} are not as expected; see `vinext-worker check {url}`")
-        return f"{len(checked)} answers of {url} are as expected"
+        result = run_check(url, self._deployment.assets_directory, self._quiet, CheckOptions(), self._options.sample)
+        if result.wrong:
+            raise UserError(f"{url}: {summary_of(result)}; see `vinext-worker check {url}`")
+        return f"{url}: {summary_of(result)}"
 
     def _show(self, result: StepResult) -> None:
         text = Text.assemble(
