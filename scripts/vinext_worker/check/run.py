@@ -42,7 +42,10 @@ Progress = Literal["pages", "again", "files", "compared"]
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """`patience_seconds` is for stale pages to be made again, 0 asks for none twice; `against` is the URL of the app itself, None to compare nothing."""
+    """`patience_seconds` is for stale pages to be made again, 0 asks for none twice.
+
+    `against` is the URL of the app itself, None to compare nothing.
+    """
 
     patience_seconds: float = 60
     against: str | None = None
