@@ -10,10 +10,12 @@ from weakref import WeakKeyDictionary
 
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry, Freshness, freshness
 from cache.handler import GetContext, SetContext
+from cache.keys import KeySchema
 from cache.tags import is_valid_tag, merge_tags, path_tags
 from core.http import REVALIDATED_HEADER
 from core.recent import Recent
 from isr.admission import header_tags
+from isr.page_headers import take_stale_time
 from seed.build import Artifact
 from seed.entries import page_value
 
@@ -164,9 +166,12 @@ class PageStore:
         if "etag" not in headers:
             headers["etag"] = f'"{await self._digest(page.body)}"'
         key, period = self.build.key(lookup.path, lookup.part(artifact)), admission.period
+        # Among the periods, where stored JSON has any: vinext sends the header from there, and again if it is kept as one.
+        has_periods = self.build.schema is KeySchema.V2 and period.revalidate_seconds is not None
+        stale_seconds = take_stale_time(headers) if has_periods else None
         value = page_value(artifact, page.body, headers, page.status)
         tags = merge_tags(self._path_tags(lookup.tag_path), admission.tags)
-        entry = CacheEntry.make(value, tags, page.started_at_ms, period.revalidate_seconds, period.expire_seconds)
+        entry = CacheEntry.make(value, tags, page.started_at_ms, period.revalidate_seconds, period.expire_seconds, stale_seconds)
         await self._try_write(key, self._entries.write(key, entry))
 
     async def remove(self, lookup: Lookup, artifacts: Iterable[Artifact]) -> None:

@@ -142,8 +142,9 @@ class RouteRecord:
     """One route of the index: its entries without their bodies.
 
     `artifacts` maps the stored forms to the names of their files. `headers` go with the HTML or the route handler's body,
-    `rsc_headers` with the RSC payload. `header_set` is the number of the set of `Build.header_sets` that the app's request
-    stage adds, None for none; nobody but `vinext-worker check` needs it.
+    `rsc_headers` with the RSC payload. `stale_seconds` is how long a client's router need not ask again. `header_set` is the
+    number of the set of `Build.header_sets` that the app's request stage adds, None for none; nobody but `vinext-worker check`
+    needs it.
     """
 
     revalidate_seconds: float | None
@@ -154,6 +155,7 @@ class RouteRecord:
     rsc_headers: Mapping[str, str]
     artifacts: Mapping[Artifact, str]
     header_set: int | None = None
+    stale_seconds: float | None = None
 
     def to_document(self) -> dict[str, object]:
         """Return the record as JSON, without the usual values, so that a shard stays small."""
@@ -164,6 +166,8 @@ class RouteRecord:
             document["revalidate"] = self.revalidate_seconds
         if self.expire_seconds is not None:
             document["expire"] = self.expire_seconds
+        if self.stale_seconds is not None:
+            document["stale"] = self.stale_seconds
         if self.tags:
             document["tags"] = list(self.tags)
         if self.status != HTTPStatus.OK:
@@ -189,6 +193,7 @@ class RouteRecord:
                 rsc_headers=document.get("rscHeaders", {}),
                 artifacts={Artifact(suffix): name for suffix, name in document["artifacts"].items()},
                 header_set=document.get("headerSet"),
+                stale_seconds=document.get("stale"),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             message = f"{where} is not a record of the index; copy the build again"
@@ -196,6 +201,7 @@ class RouteRecord:
         if not (
             _is_period(record.revalidate_seconds)
             and _is_period(record.expire_seconds)
+            and _is_period(record.stale_seconds)
             and all(isinstance(tag, str) for tag in record.tags)
             and _is_count(record.status)
             and _is_string_map(record.headers)

@@ -26,7 +26,7 @@ class Route:
     """One row of the manifest.
 
     `path` is percent-encoded, as vinext writes it. `revalidate_seconds` is None for a page that is never stale;
-    `expire_seconds` is None where the build states none.
+    `expire_seconds` and `stale_seconds`, for which a client's router need not ask again, are None where the build states none.
     """
 
     pattern: str
@@ -40,6 +40,7 @@ class Route:
     response_status: int
     is_shell: bool
     reason: str
+    stale_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def parse_route(row: object) -> Route:
         response_status=_response_status(row, path),
         is_shell=_is_shell(row, path),
         reason=_text(row, "reason") or _text(row, "error"),
+        stale_seconds=_period(row, "stale"),
     )
 
 

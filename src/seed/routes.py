@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema
 from cache.tags import is_valid_tag, merge_tags, path_tags
+from core.http import STALE_TIME_HEADER
 from core.javascript import encode_uri_component
 from core.paths import has_dot_segment, normalize_path
 from seed.build import Artifact, ManifestError, RouteRecord
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from seed.manifest import Route
 
 # Of a page that a rule may touch, the others may be the rule's: what it once added for the build is not for every visitor.
-_OF_THE_PAGE_ITSELF = frozenset({"content-type", "x-nextjs-stale-time"})
+_OF_THE_PAGE_ITSELF = frozenset({"content-type", STALE_TIME_HEADER})
 
 _NO_RULES = Routing()
 
@@ -50,6 +51,7 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
         rsc_headers=_merged(config_headers, rsc_headers) if Artifact.RSC in artifacts else {},
         artifacts=artifacts,
         header_set=header_set,
+        stale_seconds=route.stale_seconds,
     )
 
 

@@ -66,7 +66,8 @@ def test_nonces_of_a_policy_are_no_difference() -> None:
 
 
 def test_the_app_need_not_say_the_stale_time() -> None:
-    assert Comparison().differences(Artifact.HTML, answer(x_nextjs_stale_time="30"), answer()) == ()
+    ours = answer(x_nextjs_stale_time="30")
+    assert Comparison().differences(Artifact.HTML, ours, answer(), ["x-nextjs-stale-time"]) == ()
 
 
 def test_a_person_names_what_else_changes() -> None:

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from core.http import STALE_TIME_HEADER
 from seed.build import Artifact
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _COMPARED = (
     "x-frame-options",
     "x-robots-tag",
 )
-_STALE_TIME = "x-nextjs-stale-time"
 
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
@@ -86,13 +86,15 @@ class Comparison:
 
     def _headers(self, ours: AnswerGiven, theirs: AnswerGiven, header_names: Iterable[str]) -> Iterable[str]:
         for name in dict.fromkeys((*_COMPARED, *(given.lower() for given in header_names))):
+            if name == STALE_TIME_HEADER:
+                continue
             here, there = ours.headers.get(name), theirs.headers.get(name)
             if self._constant(here or "") != self._constant(there or ""):
                 yield f"{name} is {_shown(here)}, but the app's own is {_shown(there)}"
         # The app itself sends it only once it knows how the render ended.
-        there = theirs.headers.get(_STALE_TIME)
-        if there is not None and ours.headers.get(_STALE_TIME) != there:
-            yield f"{_STALE_TIME} is {_shown(ours.headers.get(_STALE_TIME))}, but the app's own is {there!r}"
+        there = theirs.headers.get(STALE_TIME_HEADER)
+        if there is not None and ours.headers.get(STALE_TIME_HEADER) != there:
+            yield f"{STALE_TIME_HEADER} is {_shown(ours.headers.get(STALE_TIME_HEADER))}, but the app's own is {there!r}"
 
     def _first_difference(self, ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
         for here, there in zip_longest(map(self._constant, ours), map(self._constant, theirs)):

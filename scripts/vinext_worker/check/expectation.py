@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cache.entry import CacheEntry, Freshness
-from core.http import REDIRECTS
+from core.http import REDIRECTS, STALE_TIME_HEADER
 from isr.answer import cached_cache_control
 from isr.page_headers import NOT_STORED
 from seed.build import Artifact
@@ -54,6 +54,8 @@ class Request:
         number = self.record.header_set
         added = build.header_sets[number] if number is not None and number < len(build.header_sets) else {}
         given = {name.lower(): value for name, value in {**added, **own}.items()}
+        if self.record.stale_seconds is not None and self.artifact is not Artifact.ROUTE:
+            given.setdefault(STALE_TIME_HEADER, str(int(self.record.stale_seconds)))
         return {name: value for name, value in given.items() if name not in _NOT_EXPECTED}
 
 
