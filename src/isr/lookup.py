@@ -65,7 +65,8 @@ class Lookup:
 
     `path` is normalized as in keys, `url_path` as the page handler is asked for it. `artifacts` are those that answer the
     request, the likeliest first, and `keys` are theirs in the cache. `tag_path` is the path of the page that they show.
-    `variant` follows the artifact in the key, "" for the artifact itself.
+    `variant` follows the artifact in the key, "" for the artifact itself. `is_dynamic`: the build left the page out because it
+    is rendered for each visitor.
     """
 
     path: str
@@ -74,11 +75,13 @@ class Lookup:
     keys: tuple[str, ...]
     tag_path: str
     variant: str = ""
+    is_dynamic: bool = False
 
     @classmethod
     def of(cls, path: str, url_path: str, build: ServedBuild, *artifacts: Artifact) -> Lookup:
         """Return the lookup of some artifacts of a page."""
-        return cls(path, url_path, artifacts, tuple(build.key(path, artifact) for artifact in artifacts), path)
+        keys = tuple(build.key(path, artifact) for artifact in artifacts)
+        return cls(path, url_path, artifacts, keys, path, is_dynamic=path in build.dynamic_paths)
 
     @classmethod
     def of_resource(cls, resource: Resource, url_path: str, build: ServedBuild) -> Lookup:

@@ -28,6 +28,7 @@ ARTIFACTS_FOLDER = "prerendered-routes"
 BUILD_FILE = "build.json"
 LAYOUT_VERSION = 1
 ROUTES_PER_SHARD = 32
+MAX_DYNAMIC_PATHS = 1000
 
 
 class SeedError(VinextWorkerError):
@@ -67,7 +68,9 @@ class Build:
     folder of the shards, "" where the build has no pages. `rules` are the app's that come before its page cache. `stages` is
     the version of the exchange by which the app answers a request in two stages with the cache between them, 0 for none.
     `static_folders` are the URL paths, with a slash at each end, below which are the build's own scripts, styles and images.
-    `header_sets` are those of next.config to which records refer.
+    `header_sets` are those of next.config to which records refer. `dynamic_paths`, from `normalize_path`, are the first
+    MAX_DYNAMIC_PATHS of the pages that the build left out as dynamic; they are here and not in the shards, because a shard is
+    read only for pages that are not in the cache.
     """
 
     build_id: str
@@ -82,6 +85,7 @@ class Build:
     stages: int = 0
     static_folders: tuple[str, ...] = ()
     header_sets: tuple[Mapping[str, str], ...] = ()
+    dynamic_paths: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         document = {
@@ -98,6 +102,7 @@ class Build:
             "stages": self.stages,
             "staticFolders": list(self.static_folders),
             "headerSets": list(map(dict, self.header_sets)),
+            "dynamicPaths": list(self.dynamic_paths),
         }
         return json.dumps(document, ensure_ascii=False, indent=1)
 
@@ -122,11 +127,16 @@ class Build:
                 stages=document["stages"],
                 static_folders=tuple(document["staticFolders"]),
                 header_sets=tuple(document["headerSets"]),
+                dynamic_paths=tuple(document["dynamicPaths"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ManifestError(f"{where}: a field is missing or wrong ({error!r}); copy the build again") from error
-        if not all(_is_text(text) for text in (build.build_id, build.base_path, build.index, *build.static_folders)):
-            message = f"{where}: buildId, basePath, index or a static folder is not a string; copy the build again"
+        if not all(
+            _is_text(text) for text in (build.build_id, build.base_path, build.index, *build.static_folders, *build.dynamic_paths)
+        ):
+            message = (
+                f"{where}: buildId, basePath, index, a static folder or a dynamic path is not a string; copy the build again"
+            )
             raise ManifestError(message)
         if not all(_is_count(number) for number in (build.built_at_ms, build.shards, build.stages)):
             message = f"{where}: builtAt, shards or stages is not a whole number; copy the build again"

@@ -102,6 +102,11 @@ def parse_head(members: Mapping[str, object], where: str, *, has_rows: bool) -> 
     return ManifestHead(build_id, schema, members.get("trailingSlash") is True)
 
 
+def is_dynamic(route: Route) -> bool:
+    """Return whether the build left out a page because it is rendered for each visitor, or because its render failed."""
+    return route.status == "skipped" and route.reason == "dynamic" and not route.is_shell
+
+
 def skip_reason(route: Route, schema: KeySchema) -> str | None:
     """Return why a route is not seeded, in a few words for a person; None where it is seeded."""
     if route.status != "rendered":

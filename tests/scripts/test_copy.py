@@ -70,6 +70,10 @@ def test_a_report_says_what_is_served_from_the_build_and_what_is_not(version: st
     assert skipped["/dash"] == "skipped: dynamic"
     assert "pages" in skipped["/legacy"]
     build = build_of(tmp_path / "assets")
+    assert "/dash" in build.dynamic_paths
+    assert build.dynamic_paths == tuple(
+        path for path, reason in report.skipped if reason == "skipped: dynamic" and ":" not in path
+    )
     assert build.built_at_ms == BUILT_AT_MS
     assert build.shards == shard_count(report.routes)
     assert build.schema is (KeySchema.V1 if version == "0.0.38" else KeySchema.V2)

@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING
 
 from core.body import MAX_BODY_BYTES
 from core.paths import PRERENDER_FOLDER, normalize_path
-from seed.build import BUILD_FILE, Artifact, Build, ManifestError, Skipped, artifact_file, shard_count, shard_file
-from seed.manifest import skip_reason
+from seed.build import (
+    BUILD_FILE,
+    MAX_DYNAMIC_PATHS,
+    Artifact,
+    Build,
+    ManifestError,
+    Skipped,
+    artifact_file,
+    shard_count,
+    shard_file,
+)
+from seed.manifest import is_dynamic, skip_reason
 from seed.manifest_file import ManifestFile
 from seed.output import BuildClues
 from seed.routes import artifact_files, record_of, rule_reason
@@ -89,6 +99,7 @@ class _Copy:
         self._static_folders = static_folders(built.client_directory)
         self._skipped: list[tuple[str, str]] = []
         self._skipped_routes = 0
+        self._dynamic_paths: list[str] = []
         self._written = 0
         self._unchanged = 0
         self._kept: set[str] = set()
@@ -99,6 +110,7 @@ class _Copy:
         shards = shard_count(sum(1 for _ in self._seedable()))
         self._skipped.clear()
         self._skipped_routes = 0
+        self._dynamic_paths.clear()
         with ShardStore(shards) as store:
             for route in self._seedable():
                 try:
@@ -125,6 +137,7 @@ class _Copy:
             stages=self._routing.stages,
             static_folders=self._static_folders,
             header_sets=self._routing.header_sets,
+            dynamic_paths=tuple(self._dynamic_paths),
         )
         self._write(BUILD_FILE, build.to_json().encode())
         removed = remove_others(self._folder, self._kept.__contains__)
@@ -147,6 +160,8 @@ class _Copy:
                 self._skip(route.path, route.reason)
             elif (reason := skip_reason(route, self._manifest.schema) or rule_reason(route, self._routing)) is not None:
                 self._skip(route.path, reason)
+                if is_dynamic(route) and len(self._dynamic_paths) < MAX_DYNAMIC_PATHS:
+                    self._dynamic_paths.append(normalize_path(route.path))
             else:
                 yield route
 
