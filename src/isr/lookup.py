@@ -9,6 +9,7 @@ from cache.keys import KeySchema
 from core.http import CREDENTIAL_HEADERS
 from core.paths import PRERENDER_FOLDER, is_below, is_decodable_path, normalize_path
 from core.recent import Recent
+from isr.draft_mode import is_draft
 from pages.handler import PageError
 from seed.build import Artifact
 from seed.rules import touching_rule
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from isr.served_build import ServedBuild
     from pages.request import Headers, PageRequest
     from pages.stages import Resource
-
-DRAFT_COOKIE = "__prerender_bypass"
 
 _RSC_SUFFIX = ".rsc"
 
@@ -171,7 +170,7 @@ def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: Serve
     """Classify a request by its method and headers, its URL being known."""
     if not isinstance(pages, PagesAt):
         return pages
-    reason = _pass_by_reason(request)
+    reason = _pass_by_reason(request, build)
     if reason is not None:
         return PassBy(reason)
     if pages.page is not pages.rsc and not _asks_for_rsc(request.headers, build.schema):
@@ -238,12 +237,11 @@ def _no_page_reason(path: str, query: str, build: ServedBuild) -> str | None:
     return None
 
 
-def _pass_by_reason(request: PageRequest) -> str | None:
+def _pass_by_reason(request: PageRequest, build: ServedBuild) -> str | None:
     if request.method not in {"GET", "HEAD"}:
         return f"method {request.method}"
     headers = request.headers
-    cookies = headers.get("cookie")
-    if cookies is not None and DRAFT_COOKIE in cookies:
+    if is_draft(headers.get("cookie"), build.draft_digest):
         return "draft mode"
     if headers.get("next-action") is not None:
         return "a Server Action"

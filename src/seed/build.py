@@ -11,6 +11,7 @@ Looking one route up reads one shard, however large the site is.
 from __future__ import annotations
 
 import json
+import re
 from binascii import crc32
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ BUILD_FILE = "build.json"
 LAYOUT_VERSION = 1
 ROUTES_PER_SHARD = 32
 MAX_DYNAMIC_PATHS = 1000
+
+_DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
 
 
 class SeedError(VinextWorkerError):
@@ -70,7 +73,8 @@ class Build:
     `static_folders` are the URL paths, with a slash at each end, below which are the build's own scripts, styles and images.
     `header_sets` are those of next.config to which records refer. `dynamic_paths`, from `normalize_path`, are the first
     MAX_DYNAMIC_PATHS of the pages that the build left out as dynamic; they are here and not in the shards, because a shard is
-    read only for pages that are not in the cache.
+    read only for pages that are not in the cache. `draft_digest` is the SHA-256 of the secret in the cookie of draft mode, in
+    hexadecimal digits, "" if it is not known.
     """
 
     build_id: str
@@ -86,6 +90,7 @@ class Build:
     static_folders: tuple[str, ...] = ()
     header_sets: tuple[Mapping[str, str], ...] = ()
     dynamic_paths: tuple[str, ...] = ()
+    draft_digest: str = ""
 
     def to_json(self) -> str:
         document = {
@@ -103,6 +108,7 @@ class Build:
             "staticFolders": list(self.static_folders),
             "headerSets": list(map(dict, self.header_sets)),
             "dynamicPaths": list(self.dynamic_paths),
+            "draftDigest": self.draft_digest,
         }
         return json.dumps(document, ensure_ascii=False, indent=1)
 
@@ -128,6 +134,7 @@ class Build:
                 static_folders=tuple(document["staticFolders"]),
                 header_sets=tuple(document["headerSets"]),
                 dynamic_paths=tuple(document["dynamicPaths"]),
+                draft_digest=document["draftDigest"],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ManifestError(f"{where}: a field is missing or wrong ({error!r}); copy the build again") from error
@@ -140,6 +147,9 @@ class Build:
             raise ManifestError(message)
         if not all(_is_count(number) for number in (build.built_at_ms, build.shards, build.stages)):
             message = f"{where}: builtAt, shards or stages is not a whole number; copy the build again"
+            raise ManifestError(message)
+        if not _is_text(build.draft_digest) or not _DIGEST.fullmatch(build.draft_digest):
+            message = f"{where}: draftDigest is neither empty nor a SHA-256 in hexadecimal digits; copy the build again"
             raise ManifestError(message)
         if not all(map(_is_string_map, (build.rsc_headers, *build.header_sets))):
             message = f"{where}: rscHeaders or a header set is not an object of strings; copy the build again"

@@ -30,10 +30,12 @@ from seed.output import BuildClues
 from seed.routes import artifact_files, record_of, rule_reason
 from seed.routing import Routing, read_routing
 from seed.rules import STAGES_VERSION
+from vinext_worker.copy.draft_secret import draft_digest
 from vinext_worker.copy.shard_store import ShardStore
 from vinext_worker.copy.static_folders import static_folders
 from vinext_worker.errors import UserError
 from vinext_worker.sites.files import remove_others, write_atomically
+from vinext_worker.sites.site_build import NO_VINEXT
 from vinext_worker.sites.unread_rules import unread_rules
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class _Copy:
         self._clues = BuildClues()
         routing = read_routing(self._server, manifest.head.build_id)
         self._routing = Routing(unread_rules(built)) if routing is None else routing
+        self._draft_digest = _draft_digest(built)
         self._static_folders = static_folders(built.client_directory)
         self._skipped: list[tuple[str, str]] = []
         self._skipped_routes = 0
@@ -138,6 +141,7 @@ class _Copy:
             static_folders=self._static_folders,
             header_sets=self._routing.header_sets,
             dynamic_paths=tuple(self._dynamic_paths),
+            draft_digest=self._draft_digest,
         )
         self._write(BUILD_FILE, build.to_json().encode())
         removed = remove_others(self._folder, self._kept.__contains__)
@@ -203,6 +207,12 @@ class _Copy:
             self._written += 1
         else:
             self._unchanged += 1
+
+
+def _draft_digest(built: SiteBuild) -> str:
+    if built.vinext_version == NO_VINEXT:
+        return ""
+    return draft_digest((built.server_config.parent, built.manifest.parent))
 
 
 def _with_static_files(report: CopyReport, client: Path, destination: Path) -> CopyReport:
