@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cache.keys import KeySchema
 from core.paths import normalize_path
 from seed.build import Artifact, Build, RouteRecord
-from vinext_worker.check.expectation import CheckedAnswer, CheckResult, Request, faults
+from vinext_worker.check.expectation import CheckedAnswer, CheckResult, Request, faults, is_of_a_rule
 from vinext_worker.check.report import html_page
 from vinext_worker.check.run import page_url
 
@@ -95,6 +95,34 @@ def test_what_is_not_as_expected_is_said(asked: Request, status: int, changes: d
     good = GOOD_RSC if asked.artifact is Artifact.RSC else GOOD
     (found,) = faults(asked, BUILD, status, good | changes)
     assert fault in found
+
+
+def ruled(artifact: Artifact = Artifact.HTML) -> Request:
+    return replace(request(artifact), is_ruled=True)
+
+
+@pytest.mark.parametrize(("status", "headers"), [(401, {"Content-Type": "text/plain"}), (307, {"Location": "/login"})])
+def test_a_rule_may_answer_in_place_of_the_page(status: int, headers: dict[str, str]) -> None:
+    for artifact in (Artifact.HTML, Artifact.RSC):
+        assert is_of_a_rule(ruled(artifact), status, headers)
+        assert faults(ruled(artifact), BUILD, status, headers) == ()
+    assert faults(request(), BUILD, status, headers) != ()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        pytest.param(500, {}, id="a failure"),
+        pytest.param(200, {"Content-Type": "text/html"}, id="made for each request"),
+        pytest.param(404, GOOD, id="another status from the cache"),
+    ],
+)
+def test_no_rule_excuses(status: int, headers: dict[str, str]) -> None:
+    assert faults(ruled(), BUILD, status, headers) != ()
+
+
+def test_a_rule_may_change_who_keeps_the_page() -> None:
+    assert faults(ruled(), BUILD, 200, GOOD | {"Cache-Control": "no-store"}) == ()
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), max_size=4))

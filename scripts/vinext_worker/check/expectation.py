@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from cache.entry import CacheEntry, Freshness
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _COMPATIBILITY = "X-Vinext-RSC-Compatibility-Id"
 _STATES = {"HIT": Freshness.FRESH, "STALE": Freshness.STALE}
 
+RULE = "rule"
+
 # The content type has a rule of its own, and a preload may name another file in each render.
 _MAY_DIFFER = frozenset({"content-type", "link"})
 _NOT_EXPECTED = NOT_STORED | {"content-type"}
@@ -26,11 +29,15 @@ _NOT_EXPECTED = NOT_STORED | {"content-type"}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request for one form of a page, with the build's record of the page."""
+    """A request for one form of a page, with the build's record of the page.
+
+    `is_ruled`: a rule of the app may touch the page, and its request stage applies the rule before the cache.
+    """
 
     url_path: str
     artifact: Artifact
     record: RouteRecord
+    is_ruled: bool = False
 
     @property
     def headers(self) -> dict[str, str]:
@@ -63,7 +70,8 @@ class Request:
 class CheckedAnswer:
     """An answer for a form of a page, or for a file that pages need.
 
-    `faults` is empty if all is well. `status` and `first_byte_ms` are None if there was no answer.
+    `faults` is empty if all is well. `status` and `first_byte_ms` are None if there was no answer. `state` is that of the cache,
+    or RULE if a rule of the app has answered in place of the page.
     """
 
     path: str
@@ -99,15 +107,24 @@ class CheckResult:
         return sum(bool(answer.faults) for answer in (*self.answers, *self.files))
 
 
+def is_of_a_rule(request: Request, status: int, headers: Mapping[str, str]) -> bool:
+    """Return whether a rule of the app has answered in place of the page: a redirect, a 401."""
+    is_page = "X-Vinext-Cache" in headers or status == request.expected_status
+    return request.is_ruled and not is_page and status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 def faults(request: Request, build: Build, status: int, headers: Mapping[str, str]) -> tuple[str, ...]:
     """Return how an answer differs from the expected one. `headers` looks names up regardless of case."""
+    if is_of_a_rule(request, status, headers):
+        return ()
     reasons: list[str] = []
     if status != request.expected_status:
         reasons.append(f"status {status}, expected {request.expected_status}")
     state = headers.get("X-Vinext-Cache") or ""
     if state not in _STATES:
         reasons.append(f"X-Vinext-Cache is {state or 'missing'}, expected HIT or STALE")
-    else:
+    elif not request.is_ruled:
+        # A rule may set one, and one that sets a cookie has it made private.
         entry = CacheEntry.make(None, (), 0, request.record.revalidate_seconds, request.record.expire_seconds)
         expected = cached_cache_control(entry, _STATES[state])
         given = headers.get("Cache-Control") or ""

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from vinext_worker.check.expectation import RULE
+
 if TYPE_CHECKING:
     from vinext_worker.check.expectation import CheckedAnswer, CheckResult
     from vinext_worker.terminal.output import Output
 
-_STATE_STYLES = {"HIT": "green", "STALE": "yellow"}
+_STATE_STYLES = {"HIT": "green", "STALE": "yellow", RULE: "yellow"}
 _CSS = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #1b1b1f; background: #fff }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .3rem .8rem; border-bottom: 1px solid #ddd }

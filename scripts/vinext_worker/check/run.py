@@ -13,8 +13,18 @@ from urllib.parse import quote, urljoin
 import httpx2 as httpx
 
 from seed.build import Artifact, Skipped
+from seed.rules import touching_rule
 from vinext_worker.check.comparison import AnswerGiven, Comparison
-from vinext_worker.check.expectation import CheckedAnswer, CheckResult, Request, faults, is_made_again, repeated_fault
+from vinext_worker.check.expectation import (
+    RULE,
+    CheckedAnswer,
+    CheckResult,
+    Request,
+    faults,
+    is_made_again,
+    is_of_a_rule,
+    repeated_fault,
+)
 from vinext_worker.check.page_files import file_faults, files_of
 from vinext_worker.errors import UserError
 
@@ -71,7 +81,10 @@ async def requests_of(source: Source, sample: int | None) -> list[Request]:
     async for path, record in source.routes():
         if isinstance(record, Skipped):
             continue
-        forms = tuple(Request(page_url(path, source.build), artifact, record) for artifact in record.artifacts)
+        # Without stages, `copy` has left out the pages that a rule may touch.
+        is_ruled = touching_rule(source.build.rules, path) is not None
+        url_path = page_url(path, source.build)
+        forms = tuple(Request(url_path, artifact, record, is_ruled) for artifact in record.artifacts)
         seen += 1
         if sample is None or len(chosen) < sample:
             chosen.append(forms)
@@ -164,13 +177,16 @@ class _Check:
             checked = CheckedAnswer(request.url_path, form, None, "", "", None, (f"no answer: {_reason(error)}",))
             return _Asked(request, checked, started, is_settled=True)
         reasons = faults(request, self._build, response.status_code, response.headers)
-        if not any(body) and not response.has_redirect_location:
+        is_page = not is_of_a_rule(request, response.status_code, response.headers)
+        if is_page and not any(body) and not response.has_redirect_location:
             reasons = (*reasons, "the body is empty")
-        if request.artifact is Artifact.HTML:
+        if is_page and request.artifact is Artifact.HTML:
             self._note_files(request, b"".join(body).decode("utf-8", "replace"))
         state, cache_control = (response.headers.get(name, "") for name in ("X-Vinext-Cache", "Cache-Control"))
+        if not is_page:
+            state = RULE
         checked = CheckedAnswer(request.url_path, form, response.status_code, state, cache_control, first_byte_ms, reasons)
-        return _Asked(request, checked, started, is_settled=state == "HIT")
+        return _Asked(request, checked, started, is_settled=state in {"HIT", RULE})
 
     def _note_files(self, request: Request, html: str) -> None:
         for file in sorted(files_of(html, urljoin(self._url, request.url_path)), key=lambda file: file.target):
