@@ -20,6 +20,9 @@ STATE_HEADER = "X-Vinext-Cache"
 
 NEXT_STATE_HEADER = "x-nextjs-cache"
 
+STALE_TIME_HEADER = "x-nextjs-stale-time"
+"""How long a client's router may use a page without asking again, in seconds (`cacheLife({ stale })`)."""
+
 NULL_BODY_STATUSES = frozenset({101, 103, 204, 205, 304})
 
 STORABLE_STATUSES = REDIRECTS | {200, 404, 410}

@@ -106,6 +106,7 @@ class Application:
             image_transformer=None if images is None else ImagesBinding(images),
             digest=digest,
             make_body=JsBuffer.copy_of,
+            files=assets,
         )
         # By prefix. Each has memory of its own, so that no request can reach another's pages.
         self._sites: dict[str | None, SiteServer] = {}
@@ -131,6 +132,10 @@ class Application:
             return js_response(await self._pass_through.answer(request))
         if site.enter_data is not None:
             site.enter_data()
+        if site.files is not None and request.path.startswith(site.files.folders):
+            file = await site.files.answer(request)
+            if file is not None:
+                return js_response(PassedAnswer(file, frozenset()))
         if site.images is not None and request.path in site.images.paths:
             return js_response(PassedAnswer(await site.images.answer(request), frozenset()))
         try:

@@ -14,6 +14,7 @@ from core.http import (
     NEVER_STALE_SECONDS,
     NEXT_STATE_HEADER,
     REDIRECTS,
+    STALE_TIME_HEADER,
     STATE_HEADER,
     matches_etag,
 )
@@ -214,6 +215,8 @@ def _make_fixed_part(page: CachedPage, schema: KeySchema) -> _FixedPart:
         headers.append(("Content-Type", content_type))
     if "vary" not in names:
         headers.append(("Vary", _VARY[schema]))
+    if entry.stale_seconds is not None and artifact is not Artifact.ROUTE and STALE_TIME_HEADER not in names:
+        headers.append((STALE_TIME_HEADER, str(int(entry.stale_seconds))))
     etag = next((text for name, text in headers if name.lower() == "etag"), None)
     if etag is None:
         etag = f'W/"{entry.last_modified_ms:x}-{body.size_bytes:x}"'

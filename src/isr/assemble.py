@@ -13,6 +13,7 @@ from cache.memory import MemoryCacheHandler
 from cache.stored import Layout
 from cache.tiered import TieredCacheHandler
 from datacache.context import DataCache, enter_data_cache
+from isr.files import BuiltFiles
 from isr.page_cache import PageCache
 from isr.revalidator import Revalidator
 from isr.served_build import served_build
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from cache.kv_namespace import KVNamespace
     from core.body import Body
     from core.runtime import Runtime
+    from isr.files import FileSource
     from isr.served_build import ServedBuild
     from isr.settings import Settings
     from isr.store import Digest
@@ -56,6 +58,7 @@ class SharedParts:
     image_transformer: ImageTransformer | None
     digest: Digest
     make_body: Callable[[bytes], Body]
+    files: FileSource | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class SiteServer:
     """The parts that answer the requests for one site, with keys and memory of their own.
 
     `images` None: the page handler answers requests for images. `enter_data` lets the Python code of the site use its
-    data cache, None if no Python code renders its pages.
+    data cache, None if no Python code renders its pages. `files` None: the page handler answers for the build's files.
     """
 
     page_cache: PageCache
@@ -72,6 +75,7 @@ class SiteServer:
     revalidator: Revalidator
     images: Images | None
     enter_data: Callable[[], None] | None
+    files: BuiltFiles | None
 
 
 def assemble(
@@ -97,7 +101,13 @@ def assemble(
     images = _images(parts, build, entries, runtime) if _has_images(parts) else None
     data_cache = DataCache(entries, runtime, build.schema)
     enter_data = partial(enter_data_cache, data_cache) if has_python_pages(settings) else None
-    return SiteServer(page_cache, entries, store, revalidator, images, enter_data)
+    return SiteServer(page_cache, entries, store, revalidator, images, enter_data, _files(parts, source, runtime))
+
+
+def _files(parts: SharedParts, source: Source | None, runtime: Runtime) -> BuiltFiles | None:
+    if parts.files is None or source is None or not source.build.static_folders:
+        return None
+    return BuiltFiles(source.build.static_folders, parts.files, runtime.log)
 
 
 def _staged_pages(page_handler: PageHandler, source: Source | None) -> StagedPages | None:

@@ -9,6 +9,7 @@ from cache.keys import KeySchema
 from core.http import CREDENTIAL_HEADERS
 from core.paths import PRERENDER_FOLDER, is_below, is_decodable_path, normalize_path
 from core.recent import Recent
+from isr.draft_mode import is_draft
 from pages.handler import PageError
 from seed.build import Artifact
 from seed.rules import touching_rule
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from isr.served_build import ServedBuild
     from pages.request import Headers, PageRequest
     from pages.stages import Resource
-
-DRAFT_COOKIE = "__prerender_bypass"
 
 _RSC_SUFFIX = ".rsc"
 
@@ -65,7 +64,8 @@ class Lookup:
 
     `path` is normalized as in keys, `url_path` as the page handler is asked for it. `artifacts` are those that answer the
     request, the likeliest first, and `keys` are theirs in the cache. `tag_path` is the path of the page that they show.
-    `variant` follows the artifact in the key, "" for the artifact itself.
+    `variant` follows the artifact in the key, "" for the artifact itself. `is_dynamic`: the build left the page out because it
+    is rendered for each visitor.
     """
 
     path: str
@@ -74,11 +74,13 @@ class Lookup:
     keys: tuple[str, ...]
     tag_path: str
     variant: str = ""
+    is_dynamic: bool = False
 
     @classmethod
     def of(cls, path: str, url_path: str, build: ServedBuild, *artifacts: Artifact) -> Lookup:
         """Return the lookup of some artifacts of a page."""
-        return cls(path, url_path, artifacts, tuple(build.key(path, artifact) for artifact in artifacts), path)
+        keys = tuple(build.key(path, artifact) for artifact in artifacts)
+        return cls(path, url_path, artifacts, keys, path, is_dynamic=path in build.dynamic_paths)
 
     @classmethod
     def of_resource(cls, resource: Resource, url_path: str, build: ServedBuild) -> Lookup:
@@ -168,7 +170,7 @@ def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: Serve
     """Classify a request by its method and headers, its URL being known."""
     if not isinstance(pages, PagesAt):
         return pages
-    reason = _pass_by_reason(request)
+    reason = _pass_by_reason(request, build)
     if reason is not None:
         return PassBy(reason)
     if pages.page is not pages.rsc and not _asks_for_rsc(request.headers, build.schema):
@@ -182,7 +184,7 @@ def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: Serve
 def _pages_at(url_path: str, query: str, build: ServedBuild) -> PagesAt | PassBy | Hidden:
     if is_below(url_path, PRERENDER_FOLDER):
         return Hidden()
-    reason = _no_page_reason(url_path, query, build.schema)
+    reason = _no_page_reason(url_path, query, build)
     if reason is not None:
         return PassBy(reason)
     path = url_path.removesuffix(_RSC_SUFFIX)
@@ -219,9 +221,9 @@ def has_credentials(request: PageRequest) -> bool:
     return any(request.headers.get(name) is not None for name in CREDENTIAL_HEADERS)
 
 
-def _no_page_reason(path: str, query: str, schema: KeySchema) -> str | None:
+def _no_page_reason(path: str, query: str, build: ServedBuild) -> str | None:
     # One rule a line, in the order of their cost.
-    if path.startswith(_FRAMEWORK_FOLDERS):
+    if path.removeprefix(build.base_path).startswith(_FRAMEWORK_FOLDERS):
         return "a file of the framework"
     if len(path) > _MAX_PATH_CHARACTERS:
         return f"a path of more than {_MAX_PATH_CHARACTERS} characters"
@@ -230,17 +232,16 @@ def _no_page_reason(path: str, query: str, schema: KeySchema) -> str | None:
     if not is_decodable_path(path):
         # Its key may be that of a path that does decode.
         return "a path that does not decode"
-    if schema is KeySchema.V1 and _has_query(query):
+    if build.schema is KeySchema.V1 and _has_query(query):
         return "a query"
     return None
 
 
-def _pass_by_reason(request: PageRequest) -> str | None:
+def _pass_by_reason(request: PageRequest, build: ServedBuild) -> str | None:
     if request.method not in {"GET", "HEAD"}:
         return f"method {request.method}"
     headers = request.headers
-    cookies = headers.get("cookie")
-    if cookies is not None and DRAFT_COOKIE in cookies:
+    if is_draft(headers.get("cookie"), build.draft_digest):
         return "draft mode"
     if headers.get("next-action") is not None:
         return "a Server Action"

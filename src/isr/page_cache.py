@@ -65,14 +65,16 @@ class PageCache:
             case Lookup():
                 if self._revalidator.is_uncacheable(lookup):
                     return await self._pass_on(request)
-                page = await self._store.find(lookup)
+                is_unlikely = self._store.is_unlikely(lookup)
+                page = None if is_unlikely else await self._store.find(lookup)
                 if page is not None:
                     return self._from_cache(request, lookup, page)
                 if self._staged is not None:
                     return await self._through_stages(request, lookup, is_ruled=False)
                 if may_store(request, lookup):
-                    return await self._miss(request, lookup)
-                if lookup.is_rsc and request.method == "GET":
+                    # Nobody waits for a page that is hardly for everybody.
+                    return await (self._render(request, lookup, None) if is_unlikely else self._miss(request, lookup))
+                if lookup.is_rsc and request.method == "GET" and not is_unlikely:
                     # The answer is for one client only. The page's own RSC payload is rendered beside it.
                     self._revalidator.start(request.origin, lookup)
                 return await self._pass_on(request)
@@ -103,7 +105,7 @@ class PageCache:
                 break
         return await self._pass_on(request)
 
-    async def _render(self, request: PageRequest, lookup: Lookup, claim: Claim) -> Answer:
+    async def _render(self, request: PageRequest, lookup: Lookup, claim: Claim | None) -> Answer:
         """Let the page handler answer, and store a copy of the answer if that is allowed."""
         is_writing = False
         try:
@@ -120,21 +122,24 @@ class PageCache:
             is_writing = True
             return passed_answer(sent, "MISS")
         finally:
-            if not is_writing:
+            if not is_writing and claim is not None:
                 claim.release()
 
-    async def _write(self, origin: str, lookup: Lookup, page: AdmittedPage, copy: BodyCopy, claim: Claim) -> None:
+    async def _write(self, origin: str, lookup: Lookup, page: AdmittedPage, copy: BodyCopy, claim: Claim | None) -> None:
         try:
             refusal = await self._writer.write(page, copy, "page.stored")
             if refusal is not None:
                 self._revalidator.remember(lookup.path, refusal, rsc=lookup.is_rsc)
         finally:
-            claim.release()
+            if claim is not None:
+                claim.release()
         if refusal is None and page.lacks_counterpart:
             self._revalidator.start_counterpart(origin, lookup)
 
     def _note_refusal(self, request: PageRequest, lookup: Lookup, refusal: Refusal) -> None:
         self._log.event("debug", "page.not_stored", path=lookup.path, reason=refusal.reason)
+        if refusal.has_own_cache:
+            self._store.note_kept(lookup)
         if refusal.is_personal or has_credentials(request):
             # The answer may be for this visitor only. The page that everybody gets is rendered beside it.
             self._revalidator.start(request.origin, lookup)

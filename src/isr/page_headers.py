@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.http import INNER_CACHE_HEADER, NEXT_STATE_HEADER, REVALIDATED_HEADER, STALE_DATA_HEADER, TAGS_HEADER
+from core.http import (
+    INNER_CACHE_HEADER,
+    NEXT_STATE_HEADER,
+    REVALIDATED_HEADER,
+    STALE_DATA_HEADER,
+    STALE_TIME_HEADER,
+    TAGS_HEADER,
+)
 
 if TYPE_CHECKING:
     from pages.handler import PageResponse
@@ -46,8 +53,18 @@ NOT_STORED = (
 )
 """Headers, in lower case, that are never stored with a page."""
 
+_MAX_DIGITS = 10
+
 OF_THE_BODY = frozenset({"content-disposition", "content-language", "content-type"})
 """Headers, in lower case, that a 304 does without (RFC 9110, 15.4.5)."""
+
+
+def take_stale_time(headers: dict[str, str]) -> int | None:
+    """Remove the stale time from headers with names in lower case, and return it; None, removing nothing, if it is no number."""
+    text = headers.get(STALE_TIME_HEADER, "")
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        return None
+    return int(headers.pop(STALE_TIME_HEADER))
 
 
 def stored_headers(response: PageResponse) -> dict[str, str]:

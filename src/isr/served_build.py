@@ -21,6 +21,7 @@ class ServedBuild:
 
     `rsc_headers` are the build's headers without which vinext's client rejects an RSC payload, empty if they are not known.
     `rules` are the app's that come before its page cache; where it `has_stages`, its request stage applies them.
+    `dynamic_paths` and `draft_digest` are as in `seed.build.Build`.
     """
 
     build_id: str | None
@@ -30,6 +31,8 @@ class ServedBuild:
     rsc_headers: Mapping[str, str] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     has_stages: bool = False
+    dynamic_paths: frozenset[str] = frozenset()
+    draft_digest: str = ""
 
     @property
     def completes_rsc_payloads(self) -> bool:
@@ -54,4 +57,6 @@ def served_build(build: Build | None, build_id: str | None, schema: KeySchema | 
         rsc_headers=rsc_headers,
         rules=build.rules,
         has_stages=build.stages == STAGES_VERSION,
+        dynamic_paths=frozenset(build.dynamic_paths),
+        draft_digest=build.draft_digest,
     )

@@ -53,7 +53,7 @@ class StagedCache:
         """
         visit = _Visit(request, self._store.started_at_ms(), is_ruled)
         try:
-            if likely is not None and is_ruled and not self._revalidator.is_uncacheable(likely):
+            if likely is not None and is_ruled and self._may_be_there(likely):
                 await self._look_up(visit, likely)
             step = await self._stages.serve(request, visit.offer(self._build.schema))
             while isinstance(step, Question):
@@ -64,6 +64,9 @@ class StagedCache:
             return None
         finally:
             visit.release()
+
+    def _may_be_there(self, lookup: Lookup) -> bool:
+        return not self._store.is_unlikely(lookup) and not self._revalidator.is_uncacheable(lookup)
 
     async def _look_up(self, visit: _Visit, lookup: Lookup) -> None:
         visit.lookup = lookup
@@ -79,9 +82,9 @@ class StagedCache:
             is_likely = likely is not None and likely.is_for(resource)
             lookup = likely if is_likely and likely else Lookup.of_resource(resource, visit.request.path, self._build)
             visit.lookup, visit.page = lookup, None
-            if (visit.is_ruled or not is_likely) and not self._revalidator.is_uncacheable(lookup):
+            if (visit.is_ruled or not is_likely) and self._may_be_there(lookup):
                 await self._look_up(visit, lookup)
-        if visit.page is None and not self._revalidator.is_uncacheable(lookup):
+        if visit.page is None and self._may_be_there(lookup):
             key = f"answer {lookup.keys[0]}"
             visit.claim = self._flight.claim(key)
             if visit.claim is None:
@@ -103,7 +106,8 @@ class StagedCache:
         if step.made is None:
             if step.missed is not None and step.replay is not None and request.method == "GET":
                 missed = Lookup.of_resource(step.missed, request.path, self._build)
-                self._revalidator.start(request.origin, missed, None, step.replay)
+                if not self._store.is_unlikely(missed):
+                    self._revalidator.start(request.origin, missed, None, step.replay)
             return passed_answer(step.response)
         self._background.run(self._keep(visit, lookup, step, visit.take_claim()), f"storing {lookup.path}")
         state = (step.response.header(INNER_CACHE_HEADER) or "").upper()

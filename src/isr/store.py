@@ -10,10 +10,12 @@ from weakref import WeakKeyDictionary
 
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry, Freshness, freshness
 from cache.handler import GetContext, SetContext
+from cache.keys import KeySchema
 from cache.tags import is_valid_tag, merge_tags, path_tags
 from core.http import REVALIDATED_HEADER
 from core.recent import Recent
 from isr.admission import revalidated_tags
+from isr.page_headers import take_stale_time
 from seed.build import Artifact
 from seed.entries import page_value
 
@@ -112,6 +114,8 @@ class PageStore:
         self._invalidated_at_ms = 0
         # Paths known to be route handlers: their route artifact is looked up first.
         self._routes: Recent[str, None] = Recent()
+        # Dynamic paths that turned out to be kept after all.
+        self._kept: Recent[str, None] = Recent()
 
     def key(self, path: str, artifact: Artifact) -> str:
         """Return the cache key of an artifact; `path` is one of `normalize_path`."""
@@ -150,6 +154,19 @@ class PageStore:
                     return CachedPage(entry, artifact, body, state)
         return None
 
+    def is_unlikely(self, lookup: Lookup) -> bool:
+        """Return whether a look-up would find nothing: the page was dynamic when it was built, and has not been kept since.
+
+        It may be kept all the same, as vinext decides with each render: a page may read cookies only sometimes, and the
+        build calls a page dynamic too whose render failed. Then an isolate finds it once it has rendered the page itself.
+        """
+        return lookup.is_dynamic and lookup.path not in self._kept
+
+    def note_kept(self, lookup: Lookup) -> None:
+        """Look a page up from now on, even if it was dynamic when it was built."""
+        if lookup.is_dynamic:
+            self._kept[lookup.path] = None
+
     async def record(self, path: str) -> RouteRecord | None:
         """Return the build's record of a path, None if it has none."""
         return await self._seeder.record(path)
@@ -163,10 +180,14 @@ class PageStore:
         if "etag" not in headers:
             headers["etag"] = f'"{await self._digest(page.body)}"'
         key, period = self.build.key(lookup.path, lookup.part(artifact)), admission.period
+        # Among the periods, where stored JSON has any: vinext sends the header from there, and again if it is kept as one.
+        has_periods = self.build.schema is KeySchema.V2 and period.revalidate_seconds is not None
+        stale_seconds = take_stale_time(headers) if has_periods else None
         value = page_value(artifact, page.body, headers, page.status)
         tags = merge_tags(self._path_tags(lookup.tag_path), admission.tags)
-        entry = CacheEntry.make(value, tags, page.started_at_ms, period.revalidate_seconds, period.expire_seconds)
+        entry = CacheEntry.make(value, tags, page.started_at_ms, period.revalidate_seconds, period.expire_seconds, stale_seconds)
         await self._try_write(key, self._entries.write(key, entry))
+        self.note_kept(lookup)
 
     async def remove(self, lookup: Lookup, artifacts: Iterable[Artifact]) -> None:
         """Replace artifacts of a page with tombstones, so that the build's are not seeded again either."""

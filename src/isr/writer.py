@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.body import MAX_BODY_BYTES
-from core.http import STALE_DATA_HEADER
+from core.http import STALE_DATA_HEADER, STALE_TIME_HEADER
 from isr.admission import Refusal, admit, has_rsc_payload
 from isr.page_headers import stored_headers
 from isr.store import RenderedPage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pages.request import Headers
 
 # Where a page leads, and how long a client's router may use its payload without asking again (`cacheLife({ stale })`).
-_OF_BOTH_ARTIFACTS = ("location", "x-nextjs-stale-time")
+_OF_BOTH_ARTIFACTS = ("location", STALE_TIME_HEADER)
 
 _COUNTERPARTS = {Artifact.HTML: Artifact.RSC, Artifact.RSC: Artifact.HTML}
 

@@ -11,6 +11,7 @@ Looking one route up reads one shard, however large the site is.
 from __future__ import annotations
 
 import json
+import re
 from binascii import crc32
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ ARTIFACTS_FOLDER = "prerendered-routes"
 BUILD_FILE = "build.json"
 LAYOUT_VERSION = 1
 ROUTES_PER_SHARD = 32
+MAX_DYNAMIC_PATHS = 1000
+
+_DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
 
 
 class SeedError(VinextWorkerError):
@@ -66,6 +70,11 @@ class Build:
     of the site, "" for none. `rsc_headers` are those without which vinext's client rejects an RSC payload. `index` is the
     folder of the shards, "" where the build has no pages. `rules` are the app's that come before its page cache. `stages` is
     the version of the exchange by which the app answers a request in two stages with the cache between them, 0 for none.
+    `static_folders` are the URL paths, with a slash at each end, below which are the build's own scripts, styles and images.
+    `header_sets` are those of next.config to which records refer. `dynamic_paths`, from `normalize_path`, are the first
+    MAX_DYNAMIC_PATHS of the pages that the build left out as dynamic; they are here and not in the shards, because a shard is
+    read only for pages that are not in the cache. `draft_digest` is the SHA-256 of the secret in the cookie of draft mode, in
+    hexadecimal digits, "" if it is not known.
     """
 
     build_id: str
@@ -78,6 +87,10 @@ class Build:
     shards: int
     rules: tuple[Rule, ...] = ()
     stages: int = 0
+    static_folders: tuple[str, ...] = ()
+    header_sets: tuple[Mapping[str, str], ...] = ()
+    dynamic_paths: tuple[str, ...] = ()
+    draft_digest: str = ""
 
     def to_json(self) -> str:
         document = {
@@ -92,6 +105,10 @@ class Build:
             "shards": self.shards,
             "rules": [rule.to_document() for rule in self.rules],
             "stages": self.stages,
+            "staticFolders": list(self.static_folders),
+            "headerSets": list(map(dict, self.header_sets)),
+            "dynamicPaths": list(self.dynamic_paths),
+            "draftDigest": self.draft_digest,
         }
         return json.dumps(document, ensure_ascii=False, indent=1)
 
@@ -114,17 +131,28 @@ class Build:
                 shards=document["shards"],
                 rules=tuple(map(Rule.from_document, document["rules"])),
                 stages=document["stages"],
+                static_folders=tuple(document["staticFolders"]),
+                header_sets=tuple(document["headerSets"]),
+                dynamic_paths=tuple(document["dynamicPaths"]),
+                draft_digest=document["draftDigest"],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ManifestError(f"{where}: a field is missing or wrong ({error!r}); copy the build again") from error
-        if not all(_is_text(text) for text in (build.build_id, build.base_path, build.index)):
-            message = f"{where}: buildId, basePath or index is not a string; copy the build again"
+        if not all(
+            _is_text(text) for text in (build.build_id, build.base_path, build.index, *build.static_folders, *build.dynamic_paths)
+        ):
+            message = (
+                f"{where}: buildId, basePath, index, a static folder or a dynamic path is not a string; copy the build again"
+            )
             raise ManifestError(message)
         if not all(_is_count(number) for number in (build.built_at_ms, build.shards, build.stages)):
             message = f"{where}: builtAt, shards or stages is not a whole number; copy the build again"
             raise ManifestError(message)
-        if not _is_string_map(build.rsc_headers):
-            message = f"{where}: rscHeaders is not an object of strings; copy the build again"
+        if not _is_text(build.draft_digest) or not _DIGEST.fullmatch(build.draft_digest):
+            message = f"{where}: draftDigest is neither empty nor a SHA-256 in hexadecimal digits; copy the build again"
+            raise ManifestError(message)
+        if not all(map(_is_string_map, (build.rsc_headers, *build.header_sets))):
+            message = f"{where}: rscHeaders or a header set is not an object of strings; copy the build again"
             raise ManifestError(message)
         return build
 
@@ -134,7 +162,9 @@ class RouteRecord:
     """One route of the index: its entries without their bodies.
 
     `artifacts` maps the stored forms to the names of their files. `headers` go with the HTML or the route handler's body,
-    `rsc_headers` with the RSC payload.
+    `rsc_headers` with the RSC payload. `stale_seconds` is how long a client's router need not ask again. `header_set` is the
+    number of the set of `Build.header_sets` that the app's request stage adds, None for none; nobody but `vinext-worker check`
+    needs it.
     """
 
     revalidate_seconds: float | None
@@ -144,6 +174,8 @@ class RouteRecord:
     headers: Mapping[str, str]
     rsc_headers: Mapping[str, str]
     artifacts: Mapping[Artifact, str]
+    header_set: int | None = None
+    stale_seconds: float | None = None
 
     def to_document(self) -> dict[str, object]:
         """Return the record as JSON, without the usual values, so that a shard stays small."""
@@ -154,6 +186,8 @@ class RouteRecord:
             document["revalidate"] = self.revalidate_seconds
         if self.expire_seconds is not None:
             document["expire"] = self.expire_seconds
+        if self.stale_seconds is not None:
+            document["stale"] = self.stale_seconds
         if self.tags:
             document["tags"] = list(self.tags)
         if self.status != HTTPStatus.OK:
@@ -162,6 +196,8 @@ class RouteRecord:
             document["headers"] = dict(self.headers)
         if self.rsc_headers:
             document["rscHeaders"] = dict(self.rsc_headers)
+        if self.header_set is not None:
+            document["headerSet"] = self.header_set
         return document
 
     @classmethod
@@ -176,6 +212,8 @@ class RouteRecord:
                 headers=document.get("headers", {}),
                 rsc_headers=document.get("rscHeaders", {}),
                 artifacts={Artifact(suffix): name for suffix, name in document["artifacts"].items()},
+                header_set=document.get("headerSet"),
+                stale_seconds=document.get("stale"),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             message = f"{where} is not a record of the index; copy the build again"
@@ -183,11 +221,13 @@ class RouteRecord:
         if not (
             _is_period(record.revalidate_seconds)
             and _is_period(record.expire_seconds)
+            and _is_period(record.stale_seconds)
             and all(isinstance(tag, str) for tag in record.tags)
             and _is_count(record.status)
             and _is_string_map(record.headers)
             and _is_string_map(record.rsc_headers)
             and all(isinstance(name, str) for name in record.artifacts.values())
+            and (record.header_set is None or _is_count(record.header_set))
         ):
             message = f"{where} has a field of the wrong type; copy the build again"
             raise ManifestError(message)

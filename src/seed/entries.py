@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry
 from cache.handler import SetContext
 from cache.keys import page_key
+from core.http import STALE_TIME_HEADER
 from seed.build import Artifact, SeedError, Skipped
 
 if TYPE_CHECKING:
@@ -64,12 +65,18 @@ def entry_of(record: RouteRecord, build: Build, artifact: Artifact, body: Body, 
         headers.update(build.rsc_headers)
     if etag is not None:
         headers.setdefault("etag", etag)
+    if record.stale_seconds is not None and artifact is not Artifact.ROUTE:
+        headers.pop(STALE_TIME_HEADER, None)
+        if record.revalidate_seconds is None:
+            # Stored JSON states no periods of an entry that is never stale (`cache.document`).
+            headers[STALE_TIME_HEADER] = str(int(record.stale_seconds))
     return CacheEntry.make(
         page_value(artifact, body, headers, record.status),
         record.tags,
         build.built_at_ms,
         record.revalidate_seconds,
         record.expire_seconds,
+        record.stale_seconds,
     )
 
 

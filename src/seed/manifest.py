@@ -26,7 +26,7 @@ class Route:
     """One row of the manifest.
 
     `path` is percent-encoded, as vinext writes it. `revalidate_seconds` is None for a page that is never stale;
-    `expire_seconds` is None where the build states none.
+    `expire_seconds` and `stale_seconds`, for which a client's router need not ask again, are None where the build states none.
     """
 
     pattern: str
@@ -40,6 +40,7 @@ class Route:
     response_status: int
     is_shell: bool
     reason: str
+    stale_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,11 @@ def parse_head(members: Mapping[str, object], where: str, *, has_rows: bool) -> 
     return ManifestHead(build_id, schema, members.get("trailingSlash") is True)
 
 
+def is_dynamic(route: Route) -> bool:
+    """Return whether the build left out a page because it is rendered for each visitor, or because its render failed."""
+    return route.status == "skipped" and route.reason == "dynamic" and not route.is_shell
+
+
 def skip_reason(route: Route, schema: KeySchema) -> str | None:
     """Return why a route is not seeded, in a few words for a person; None where it is seeded."""
     if route.status != "rendered":
@@ -142,6 +148,7 @@ def parse_route(row: object) -> Route:
         response_status=_response_status(row, path),
         is_shell=_is_shell(row, path),
         reason=_text(row, "reason") or _text(row, "error"),
+        stale_seconds=_period(row, "stale"),
     )
 
 

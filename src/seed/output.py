@@ -53,6 +53,7 @@ class OutputSource:
             shards=0,
             rules=self._routing.rules,
             stages=self._routing.stages,
+            header_sets=self._routing.header_sets,
         )
 
     async def record(self, path: str) -> RouteRecord | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema
 from cache.tags import is_valid_tag, merge_tags, path_tags
+from core.http import STALE_TIME_HEADER
 from core.javascript import encode_uri_component
 from core.paths import has_dot_segment, normalize_path
 from seed.build import Artifact, ManifestError, RouteRecord
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from seed.manifest import Route
 
 # Of a page that a rule may touch, the others may be the rule's: what it once added for the build is not for every visitor.
-_OF_THE_PAGE_ITSELF = frozenset({"content-type", "x-nextjs-stale-time"})
+_OF_THE_PAGE_ITSELF = frozenset({"content-type", STALE_TIME_HEADER})
 
 _NO_RULES = Routing()
 
@@ -32,8 +33,9 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
     It has the headers that next.config puts on the page, unless the app's request stage will add them; the page's own win.
     """
     path = normalize_path(route.path)
-    config_headers, own_headers = routing.headers_of(route.path), route.headers
+    config_headers, own_headers, header_set = routing.headers_of(route.path), route.headers, None
     if routing.touching(route.path) is not None:
+        header_set = routing.header_set_numbers.get(route.path)
         own_headers = {name: text for name, text in own_headers.items() if name.lower() in _OF_THE_PAGE_ITSELF}
         config_headers = {}
     rsc_headers = client_headers(route.pattern, route.path) if schema is KeySchema.V2 else {}
@@ -48,6 +50,8 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
         headers=_merged(config_headers, own_headers),
         rsc_headers=_merged(config_headers, rsc_headers) if Artifact.RSC in artifacts else {},
         artifacts=artifacts,
+        header_set=header_set,
+        stale_seconds=route.stale_seconds,
     )
 
 

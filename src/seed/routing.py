@@ -20,13 +20,15 @@ ROUTING_VERSION = 1
 
 @dataclass(frozen=True)
 class Routing:
-    """What comes before the cache of a build: `rules`, and the `headers` that next.config puts on each pre-rendered page.
+    """What comes before the cache of a build: `rules`, and the headers that next.config puts on each pre-rendered page.
 
-    `headers` are by the path in the manifest, with names in lower case. `stages` is as in `seed.build.Build`.
+    `header_sets` have names in lower case; `header_set_numbers` says by the path in the manifest which of them a page has.
+    `stages` is as in `seed.build.Build`.
     """
 
     rules: tuple[Rule, ...] = ()
-    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    header_sets: tuple[Mapping[str, str], ...] = ()
+    header_set_numbers: Mapping[str, int] = field(default_factory=dict)
     stages: int = 0
 
     @classmethod
@@ -37,16 +39,17 @@ class Routing:
             if document["version"] != ROUTING_VERSION or document["buildId"] != build_id:
                 raise ManifestError(f"{where} is not of this build, or of another version of the adapter; build the site again")
             sets = [{str(name).lower(): str(value) for name, value in given.items()} for given in document["headers"]["sets"]]
-            headers = {str(path): sets[number] for path, number in document["headers"]["paths"].items()}
+            numbers = {str(path): range(len(sets))[number] for path, number in document["headers"]["paths"].items()}
             rules = map(Rule.from_document, document["rules"])
             lower = tuple(replace(rule, path=normalize_path(rule.path).lower()) for rule in rules)
-            return cls(lower, headers, int(document.get("stages", 0)))
+            return cls(lower, tuple(sets), numbers, int(document.get("stages", 0)))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise ManifestError(f"{where} cannot be read ({error!r}); build the site again") from error
 
     def headers_of(self, path: str) -> Mapping[str, str]:
         """Return the headers that next.config puts on a page, by its path in the manifest."""
-        return self.headers.get(path, {})
+        number = self.header_set_numbers.get(path)
+        return {} if number is None else self.header_sets[number]
 
     def touching(self, path: str) -> Rule | None:
         """Return a rule that may touch a page, by its path in the manifest; None if no rule does."""

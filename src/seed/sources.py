@@ -10,6 +10,7 @@ from core.paths import PRERENDER_FOLDER, normalize_path
 from seed.build import (
     BUILD_FILE,
     MANIFEST_NAME,
+    MAX_DYNAMIC_PATHS,
     Build,
     ManifestError,
     RouteRecord,
@@ -20,7 +21,7 @@ from seed.build import (
     shard_from_json,
     shard_of,
 )
-from seed.manifest import parse_manifest, skip_reason
+from seed.manifest import is_dynamic, parse_manifest, skip_reason
 from seed.routes import artifact_files, record_of
 from seed.routing import ROUTING_NAME, UNKNOWN_ROUTING, Routing
 
@@ -209,6 +210,8 @@ class PlainSource:
             shards=0,
             rules=routing.rules,
             stages=routing.stages,
+            header_sets=routing.header_sets,
+            dynamic_paths=tuple(normalize_path(route.path) for route in manifest.routes if is_dynamic(route))[:MAX_DYNAMIC_PATHS],
         )
         self._assets = assets
         self._records = _records(manifest, routing)

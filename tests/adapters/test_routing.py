@@ -29,4 +29,4 @@ def test_a_real_build_writes_them_beside_its_manifest(example: SiteBuild) -> Non
     routing = read_routing(example.manifest.parent, manifest["buildId"])
     assert (example.manifest.parent / ROUTING_NAME).is_file()
     assert routing is not None
-    assert (routing.rules, routing.headers) == ((), {})
+    assert (routing.rules, routing.header_set_numbers) == ((), {})

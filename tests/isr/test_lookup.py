@@ -230,6 +230,7 @@ PASSED = [
     Passed("base-path-outside", "not below the base path", "/about", site=BASE),
     Passed("base-path-like", "not below the base path", "/shopping", site=BASE),
     Passed("framework", "the framework's own files", "/_next/static/a.js"),
+    Passed("framework-below-base-path", "the framework's own files", "/shop/_next/static/a.js", site=BASE),
     Passed("framework-data", "the framework's own files", "/_next/data/build/about.json"),
     Passed("double-slash", "the page handler redirects it", "/blog//a"),
     Passed("not-decodable", "a segment that does not decode stays: /blog/%25zz has that key", "/blog/%zz"),

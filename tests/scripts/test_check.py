@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 from cache.keys import KeySchema
 from core.paths import normalize_path
 from seed.build import Artifact, Build, RouteRecord
-from vinext_worker.check.expectation import CheckedAnswer, Request, faults
+from vinext_worker.check.expectation import CheckedAnswer, CheckResult, Request, faults, is_of_a_rule
 from vinext_worker.check.report import html_page
 from vinext_worker.check.run import page_url
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.fakes.deployments import CommandLine
 
 BUILD = Build("b", KeySchema.V2, 0, False, "", {"X-Vinext-RSC-Compatibility-Id": "c1"}, "", 0)  # noqa: FBT003
@@ -23,12 +26,35 @@ GOOD = {"X-Vinext-Cache": "HIT", "Cache-Control": "s-maxage=60, stale-while-reva
 GOOD_RSC = GOOD | {"Content-Type": "text/x-component", "X-Vinext-RSC-Compatibility-Id": "c1"}
 
 
-def record(status: int = 200, revalidate: float | None = 60) -> RouteRecord:
-    return RouteRecord(revalidate, 3600, (), status, {}, {}, {})
+HEADERS = {"X-Frame-Options": "DENY", "link": "</a.js>; rel=preload", "content-type": "text/html", "cache-control": "no-store"}
+
+
+def record(status: int = 200, revalidate: float | None = 60, headers: Mapping[str, str] | None = None) -> RouteRecord:
+    return RouteRecord(revalidate, 3600, (), status, headers or {}, headers or {}, {})
 
 
 def request(artifact: Artifact = Artifact.HTML, **given_record: object) -> Request:
     return Request("/a", artifact, record(**given_record))  # type: ignore[arg-type]
+
+
+def test_the_headers_of_the_configuration_are_expected() -> None:
+    for asked, good in ((request(headers=HEADERS), GOOD), (request(Artifact.RSC, headers=HEADERS), GOOD_RSC)):
+        sent = good | {"x-frame-options": "DENY", "link": "</b.js>; rel=preload"}
+        assert faults(asked, BUILD, 200, sent) == ()
+        assert faults(asked, BUILD, 200, sent | {"x-frame-options": "SAMEORIGIN"}) == (
+            "x-frame-options is 'SAMEORIGIN', expected 'DENY'",
+        )
+        assert faults(asked, BUILD, 200, good) == (
+            "x-frame-options is missing, expected 'DENY'",
+            "link is missing, expected '</a.js>; rel=preload'",
+        )
+
+
+def test_those_that_the_request_stage_adds_are_expected_too() -> None:
+    build = replace(BUILD, header_sets=({"x-a": "a"}, {"x-b": "b"}))
+    asked = Request("/a", Artifact.HTML, replace(record(), header_set=1))
+    assert faults(asked, build, 200, GOOD) == ("x-b is missing, expected 'b'",)
+    assert faults(asked, build, 200, GOOD | {"x-b": "b"}) == ()
 
 
 @pytest.mark.parametrize(
@@ -71,6 +97,34 @@ def test_what_is_not_as_expected_is_said(asked: Request, status: int, changes: d
     assert fault in found
 
 
+def ruled(artifact: Artifact = Artifact.HTML) -> Request:
+    return replace(request(artifact), is_ruled=True)
+
+
+@pytest.mark.parametrize(("status", "headers"), [(401, {"Content-Type": "text/plain"}), (307, {"Location": "/login"})])
+def test_a_rule_may_answer_in_place_of_the_page(status: int, headers: dict[str, str]) -> None:
+    for artifact in (Artifact.HTML, Artifact.RSC):
+        assert is_of_a_rule(ruled(artifact), status, headers)
+        assert faults(ruled(artifact), BUILD, status, headers) == ()
+    assert faults(request(), BUILD, status, headers) != ()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        pytest.param(500, {}, id="a failure"),
+        pytest.param(200, {"Content-Type": "text/html"}, id="made for each request"),
+        pytest.param(404, GOOD, id="another status from the cache"),
+    ],
+)
+def test_no_rule_excuses(status: int, headers: dict[str, str]) -> None:
+    assert faults(ruled(), BUILD, status, headers) != ()
+
+
+def test_a_rule_may_change_who_keeps_the_page() -> None:
+    assert faults(ruled(), BUILD, 200, GOOD | {"Cache-Control": "no-store"}) == ()
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), max_size=4))
 def test_the_url_of_a_page_leads_back_to_its_path(segments: list[str]) -> None:
     from core.javascript import encode_uri_component  # noqa: PLC0415 - here alone
@@ -103,15 +157,15 @@ def test_urls(path: str, trailing_slash: bool, base_path: str, url: str) -> None
 
 
 def test_the_page_shows_faults_first_and_escapes_what_it_shows() -> None:
-    rows = [
-        CheckedAnswer(Request("/good", Artifact.HTML, record()), 200, "HIT", "s-maxage=60", 1.0, ()),
-        CheckedAnswer(Request("/<bad>", Artifact.RSC, record()), None, "", "", None, ("no answer: <script>",)),
-    ]
-    page = html_page("https://example.com/?<x>", rows)
+    good = CheckedAnswer("/good", "html", 200, "HIT", "s-maxage=60", 1.0, ())
+    bad = CheckedAnswer("/<bad>", "rsc", None, "", "", None, ("no answer: <script>",))
+    script = CheckedAnswer("/_next/static/a.js", "script", 404, "", "", 1.0, ("status 404, expected 200, in /good",))
+    page = html_page("https://example.com/?<x>", CheckResult((good, bad), (script,)))
     assert page.index("&lt;bad&gt;") < page.index("/good")
+    assert page.index("a.js") < page.index(">/good")
     assert "<script>" not in page
-    assert "1 of 2 are not as expected" in page
-    assert "all 1 answers are as expected" in html_page("https://example.com", rows[:1])
+    assert "2 of 2 answers and 1 files are not as expected" in page
+    assert "all 1 answers are as expected" in html_page("https://example.com", CheckResult((good,)))
 
 
 @pytest.mark.parametrize("url", ["example.com", "ftp://example.com", "https://", ""])

@@ -70,6 +70,10 @@ def test_a_report_says_what_is_served_from_the_build_and_what_is_not(version: st
     assert skipped["/dash"] == "skipped: dynamic"
     assert "pages" in skipped["/legacy"]
     build = build_of(tmp_path / "assets")
+    assert "/dash" in build.dynamic_paths
+    assert build.dynamic_paths == tuple(
+        path for path, reason in report.skipped if reason == "skipped: dynamic" and ":" not in path
+    )
     assert build.built_at_ms == BUILT_AT_MS
     assert build.shards == shard_count(report.routes)
     assert build.schema is (KeySchema.V1 if version == "0.0.38" else KeySchema.V2)
@@ -320,6 +324,13 @@ def test_static_files_are_mirrored_beside_the_pages(tmp_path: Path) -> None:
     assert (destination / "_next/static/a.js").read_bytes() == b"b"
     assert not (destination / "old").exists()
     assert (report.written_files, report.removed_files) == (1, 1)
+
+
+def test_the_folders_of_scripts_are_recorded(tmp_path: Path) -> None:
+    built = written_build(tmp_path, SMALL, FILES)
+    client_file(built, "shop/_next/static/a.js")
+    report = copy_build(built, tmp_path / "assets")
+    assert build_of(tmp_path / "assets").static_folders == report.static_folders == ("/shop/_next/static/",)
 
 
 def test_a_static_file_takes_the_place_of_a_folder_and_the_other_way(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_a_check_that_fails_is_a_failure(
     programs.targets = ("http://127.0.0.1:1",)
     said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config)
     assert said.status == 1
-    assert "2 of 2 answers of http://127.0.0.1:1 are not as expected" in said.err
+    assert "http://127.0.0.1:1 cannot be reached" in said.err
     assert "already live: deploy the page handler, deploy the Worker" in said.err
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from cache.entry import CacheEntry, Freshness
-from core.http import REDIRECTS
+from core.http import REDIRECTS, STALE_TIME_HEADER
 from isr.answer import cached_cache_control
+from isr.page_headers import NOT_STORED
 from seed.build import Artifact
 
 if TYPE_CHECKING:
@@ -18,14 +20,24 @@ if TYPE_CHECKING:
 _COMPATIBILITY = "X-Vinext-RSC-Compatibility-Id"
 _STATES = {"HIT": Freshness.FRESH, "STALE": Freshness.STALE}
 
+RULE = "rule"
+
+# The content type has a rule of its own, and a preload may name another file in each render.
+_MAY_DIFFER = frozenset({"content-type", "link"})
+_NOT_EXPECTED = NOT_STORED | {"content-type"}
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request for one form of a page, with the build's record of the page."""
+    """A request for one form of a page, with the build's record of the page.
+
+    `is_ruled`: a rule of the app may touch the page, and its request stage applies the rule before the cache.
+    """
 
     url_path: str
     artifact: Artifact
     record: RouteRecord
+    is_ruled: bool = False
 
     @property
     def headers(self) -> dict[str, str]:
@@ -43,12 +55,27 @@ class Request:
         """The path and query."""
         return f"{self.url_path}?_rsc" if self.artifact is Artifact.RSC else self.url_path
 
+    def expected_headers(self, build: Build) -> dict[str, str]:
+        """Return the headers that next.config and the page itself set, with names in lower case."""
+        own = self.record.rsc_headers if self.artifact is Artifact.RSC else self.record.headers
+        number = self.record.header_set
+        added = build.header_sets[number] if number is not None and number < len(build.header_sets) else {}
+        given = {name.lower(): value for name, value in {**added, **own}.items()}
+        if self.record.stale_seconds is not None and self.artifact is not Artifact.ROUTE:
+            given.setdefault(STALE_TIME_HEADER, str(int(self.record.stale_seconds)))
+        return {name: value for name, value in given.items() if name not in _NOT_EXPECTED}
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedAnswer:
-    """An answer; `faults` is empty if all is well. `status` and `first_byte_ms` are None if there was no answer."""
+    """An answer for a form of a page, or for a file that pages need.
 
-    request: Request
+    `faults` is empty if all is well. `status` and `first_byte_ms` are None if there was no answer. `state` is that of the cache,
+    or RULE if a rule of the app has answered in place of the page.
+    """
+
+    path: str
+    form: str
     status: int | None
     state: str
     cache_control: str
@@ -57,8 +84,8 @@ class CheckedAnswer:
 
     def to_document(self) -> dict[str, object]:
         return {
-            "path": self.request.url_path,
-            "form": self.request.artifact.value,
+            "path": self.path,
+            "form": self.form,
             "status": self.status,
             "cache": self.state or None,
             "cacheControl": self.cache_control or None,
@@ -67,15 +94,37 @@ class CheckedAnswer:
         }
 
 
+@dataclass(frozen=True)
+class CheckResult:
+    """The answers for pages, in order, and those for the files that the pages need."""
+
+    answers: tuple[CheckedAnswer, ...]
+    files: tuple[CheckedAnswer, ...] = field(default=())
+
+    @property
+    def wrong(self) -> int:
+        """How many answers are not as expected."""
+        return sum(bool(answer.faults) for answer in (*self.answers, *self.files))
+
+
+def is_of_a_rule(request: Request, status: int, headers: Mapping[str, str]) -> bool:
+    """Return whether a rule of the app has answered in place of the page: a redirect, a 401."""
+    is_page = "X-Vinext-Cache" in headers or status == request.expected_status
+    return request.is_ruled and not is_page and status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 def faults(request: Request, build: Build, status: int, headers: Mapping[str, str]) -> tuple[str, ...]:
     """Return how an answer differs from the expected one. `headers` looks names up regardless of case."""
+    if is_of_a_rule(request, status, headers):
+        return ()
     reasons: list[str] = []
     if status != request.expected_status:
         reasons.append(f"status {status}, expected {request.expected_status}")
     state = headers.get("X-Vinext-Cache") or ""
     if state not in _STATES:
         reasons.append(f"X-Vinext-Cache is {state or 'missing'}, expected HIT or STALE")
-    else:
+    elif not request.is_ruled:
+        # A rule may set one, and one that sets a cookie has it made private.
         entry = CacheEntry.make(None, (), 0, request.record.revalidate_seconds, request.record.expire_seconds)
         expected = cached_cache_control(entry, _STATES[state])
         given = headers.get("Cache-Control") or ""
@@ -92,4 +141,27 @@ def faults(request: Request, build: Build, status: int, headers: Mapping[str, st
             )
     elif request.artifact is Artifact.HTML and not content_type.startswith("text/html"):
         reasons.append(f"Content-Type is {content_type or 'missing'}, expected text/html")
+    reasons += _header_faults(request.expected_headers(build), headers)
     return tuple(reasons)
+
+
+def _header_faults(expected: Mapping[str, str], headers: Mapping[str, str]) -> list[str]:
+    given = {name: headers.get(name) for name in expected}
+    return [
+        f"{name} is {'missing' if given[name] is None else repr(given[name])}, expected {value!r}"
+        for name, value in expected.items()
+        if given[name] is None or (given[name] != value and name not in _MAY_DIFFER)
+    ]
+
+
+def is_made_again(state: str, age_seconds: int | None, since_seconds: float) -> bool:
+    """Return whether a page that was STALE `since_seconds` ago has been rendered since, by a later answer."""
+    return state == "HIT" or (age_seconds is not None and age_seconds <= since_seconds)
+
+
+def repeated_fault(request: Request, state: str, times: int) -> str:
+    """Return what is wrong with a page that was asked for several times and is still not in the cache."""
+    period = request.record.revalidate_seconds
+    build = "the build pre-rendered it" if period is None else f"the build gives it a period of {period:g} s"
+    shown = "has no X-Vinext-Cache" if not state else f"is a {state}"
+    return f"it is made for each request, although {build}: the answer {shown} after {times} requests"

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from vinext_worker.check.expectation import RULE
 
-    from vinext_worker.check.expectation import CheckedAnswer
+if TYPE_CHECKING:
+    from vinext_worker.check.expectation import CheckedAnswer, CheckResult
     from vinext_worker.terminal.output import Output
 
-_STATE_STYLES = {"HIT": "green", "STALE": "yellow"}
+_STATE_STYLES = {"HIT": "green", "STALE": "yellow", RULE: "yellow"}
 _CSS = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #1b1b1f; background: #fff }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .3rem .8rem; border-bottom: 1px solid #ddd }
@@ -27,25 +27,28 @@ td.number { text-align: right; font-variant-numeric: tabular-nums } tr.fault { b
 """
 
 
-def show_answers(answers: Sequence[CheckedAnswer], output: Output) -> None:
-    """Show a row for each answer, and a summary."""
-    output.table(("path", "form", "status", "cache", "Cache-Control", "first byte"), map(_cells, answers))
-    wrong = sum(bool(answer.faults) for answer in answers)
-    times = [answer.first_byte_ms for answer in answers if answer.first_byte_ms is not None]
+def show_result(result: CheckResult, output: Output) -> None:
+    """Show a row for each page's answer and for each file that is wrong, and a summary."""
+    wrong_files = [answer for answer in result.files if answer.faults]
+    output.table(("path", "form", "status", "cache", "Cache-Control", "first byte"), map(_cells, (*result.answers, *wrong_files)))
+    times = [answer.first_byte_ms for answer in result.answers if answer.first_byte_ms is not None]
     first_byte = f"; median time to first byte {median(times):.0f} ms" if times else ""
-    if wrong:
-        output.line(f"{wrong} of {len(answers)} answers are not as expected{first_byte}", "red")
-    else:
-        output.line(f"all {len(answers)} answers are as expected{first_byte}", "green")
+    output.line(f"{summary_of(result)}{first_byte}", "red" if result.wrong else "green")
+
+
+def summary_of(result: CheckResult) -> str:
+    """Return the result in a few words."""
+    checked = f"{len(result.answers)} answers" + (f" and {len(result.files)} files" if result.files else "")
+    return f"{result.wrong} of {checked} are not as expected" if result.wrong else f"all {checked} are as expected"
 
 
 def _cells(answer: CheckedAnswer) -> list[Text]:
-    path = Text(answer.request.url_path)
+    path = Text(answer.path)
     for fault in answer.faults:
         path.append(f"\n{fault}", style="red")
     return [
         path,
-        Text(answer.request.artifact.value),
+        Text(answer.form),
         Text(str(answer.status or "-")),
         Text(answer.state or "-", style=_STATE_STYLES.get(answer.state, "red")),
         Text(answer.cache_control),
@@ -53,11 +56,11 @@ def _cells(answer: CheckedAnswer) -> list[Text]:
     ]
 
 
-def html_page(url: str, answers: Sequence[CheckedAnswer]) -> str:
+def html_page(url: str, result: CheckResult) -> str:
     """Return an HTML document that loads nothing else; wrong answers come first."""
-    wrong = sum(bool(answer.faults) for answer in answers)
-    summary = f'<p class="bad">{wrong} of {len(answers)} are not as expected</p>' if wrong else _all_well(len(answers))
-    rows = "\n".join(map(_html_row, sorted(answers, key=lambda answer: not answer.faults)))
+    summary = f'<p class="{"bad" if result.wrong else "good"}">{escape(summary_of(result))}</p>'
+    answers = sorted((*result.answers, *result.files), key=lambda answer: not answer.faults)
+    rows = "\n".join(map(_html_row, answers))
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Check of {escape(url)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_CSS}</style></head><body>\n'
@@ -66,16 +69,12 @@ def html_page(url: str, answers: Sequence[CheckedAnswer]) -> str:
     )
 
 
-def _all_well(count: int) -> str:
-    return f'<p class="good">all {count} answers are as expected</p>'
-
-
 def _html_row(answer: CheckedAnswer) -> str:
     first_byte = "" if answer.first_byte_ms is None else f"{answer.first_byte_ms:.0f} ms"
     reasons = "".join(f'<br><span class="reason">{escape(fault)}</span>' for fault in answer.faults)
     mark = ' class="fault"' if answer.faults else ""
     return (
-        f"<tr{mark}><td>{escape(answer.request.url_path)}{reasons}</td><td>{answer.request.artifact.value}</td>"
+        f"<tr{mark}><td>{escape(answer.path)}{reasons}</td><td>{answer.form}</td>"
         f"<td>{answer.status or ''}</td><td>{escape(answer.state)}</td><td>{escape(answer.cache_control)}</td>"
         f'<td class="number">{first_byte}</td></tr>'
     )

@@ -13,16 +13,29 @@ from typing import TYPE_CHECKING
 
 from core.body import MAX_BODY_BYTES
 from core.paths import PRERENDER_FOLDER, normalize_path
-from seed.build import BUILD_FILE, Artifact, Build, ManifestError, Skipped, artifact_file, shard_count, shard_file
-from seed.manifest import skip_reason
+from seed.build import (
+    BUILD_FILE,
+    MAX_DYNAMIC_PATHS,
+    Artifact,
+    Build,
+    ManifestError,
+    Skipped,
+    artifact_file,
+    shard_count,
+    shard_file,
+)
+from seed.manifest import is_dynamic, skip_reason
 from seed.manifest_file import ManifestFile
 from seed.output import BuildClues
 from seed.routes import artifact_files, record_of, rule_reason
 from seed.routing import Routing, read_routing
 from seed.rules import STAGES_VERSION
+from vinext_worker.copy.draft_secret import draft_digest
 from vinext_worker.copy.shard_store import ShardStore
+from vinext_worker.copy.static_folders import static_folders
 from vinext_worker.errors import UserError
 from vinext_worker.sites.files import remove_others, write_atomically
+from vinext_worker.sites.site_build import NO_VINEXT
 from vinext_worker.sites.unread_rules import unread_rules
 
 if TYPE_CHECKING:
@@ -43,6 +56,7 @@ class CopyReport:
 
     `skipped` has the first thousand paths that are not served from the build, with the reasons; `skipped_routes` counts all.
     `rules` names the app's rules that come before the cache; `has_stages` says whether the app's request stage applies them.
+    `static_folders` is as in `seed.build.Build`.
     """
 
     build_id: str
@@ -54,6 +68,7 @@ class CopyReport:
     skipped_routes: int = 0
     rules: tuple[str, ...] = ()
     has_stages: bool = False
+    static_folders: tuple[str, ...] = ()
 
 
 def copy_build(built: SiteBuild, destination: Path) -> CopyReport:
@@ -83,8 +98,11 @@ class _Copy:
         self._clues = BuildClues()
         routing = read_routing(self._server, manifest.head.build_id)
         self._routing = Routing(unread_rules(built)) if routing is None else routing
+        self._draft_digest = _draft_digest(built)
+        self._static_folders = static_folders(built.client_directory)
         self._skipped: list[tuple[str, str]] = []
         self._skipped_routes = 0
+        self._dynamic_paths: list[str] = []
         self._written = 0
         self._unchanged = 0
         self._kept: set[str] = set()
@@ -95,6 +113,7 @@ class _Copy:
         shards = shard_count(sum(1 for _ in self._seedable()))
         self._skipped.clear()
         self._skipped_routes = 0
+        self._dynamic_paths.clear()
         with ShardStore(shards) as store:
             for route in self._seedable():
                 try:
@@ -119,6 +138,10 @@ class _Copy:
             shards=shards,
             rules=self._routing.rules,
             stages=self._routing.stages,
+            static_folders=self._static_folders,
+            header_sets=self._routing.header_sets,
+            dynamic_paths=tuple(self._dynamic_paths),
+            draft_digest=self._draft_digest,
         )
         self._write(BUILD_FILE, build.to_json().encode())
         removed = remove_others(self._folder, self._kept.__contains__)
@@ -132,6 +155,7 @@ class _Copy:
             skipped_routes=self._skipped_routes,
             rules=tuple(rule.name for rule in self._routing.rules),
             has_stages=self._routing.stages == STAGES_VERSION,
+            static_folders=self._static_folders,
         )
 
     def _seedable(self) -> Iterator[Route]:
@@ -140,6 +164,8 @@ class _Copy:
                 self._skip(route.path, route.reason)
             elif (reason := skip_reason(route, self._manifest.schema) or rule_reason(route, self._routing)) is not None:
                 self._skip(route.path, reason)
+                if is_dynamic(route) and len(self._dynamic_paths) < MAX_DYNAMIC_PATHS:
+                    self._dynamic_paths.append(normalize_path(route.path))
             else:
                 yield route
 
@@ -181,6 +207,12 @@ class _Copy:
             self._written += 1
         else:
             self._unchanged += 1
+
+
+def _draft_digest(built: SiteBuild) -> str:
+    if built.vinext_version == NO_VINEXT:
+        return ""
+    return draft_digest((built.server_config.parent, built.manifest.parent))
 
 
 def _with_static_files(report: CopyReport, client: Path, destination: Path) -> CopyReport:

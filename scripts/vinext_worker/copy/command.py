@@ -8,10 +8,13 @@ import click
 
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.copy.build_copy import copy_build
+from vinext_worker.copy.static_folders import assets_advice
 from vinext_worker.sites.site_build import find_build
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vinext_worker.copy.build_copy import CopyReport
 
 
@@ -33,18 +36,24 @@ def copy(*, site: Path, config_path: Path | None, environment: str | None, desti
       vinext-worker copy ../shop --to /tmp/assets --json
     """  # noqa: D301 - \b is click's
     output = Output(as_json)
-    target = destination or Deployment.read(config_path, environment).assets_directory
-    show_copy(copy_build(find_build(site), target), target, output)
+    if destination is not None:
+        show_copy(copy_build(find_build(site), destination), destination, output)
+        return
+    deployment = Deployment.read(config_path, environment)
+    report = copy_build(find_build(site), deployment.assets_directory)
+    show_copy(report, deployment.assets_directory, output, assets_advice(deployment.config, report.static_folders))
 
 
-def show_copy(report: CopyReport, target: Path, output: Output) -> None:
-    """Show what was copied."""
+def show_copy(report: CopyReport, target: Path, output: Output, advice: Sequence[str] = ()) -> None:
+    """Show what was copied, and advice on the configuration."""
     skipped = [{"path": path, "reason": reason} for path, reason in report.skipped]
-    output.document(asdict(report) | {"folder": str(target), "skipped": skipped})
+    output.document(asdict(report) | {"folder": str(target), "skipped": skipped, "advice": list(advice)})
     output.line(
         f"build {report.build_id}: {report.routes} pages in {target} "
         f"({report.written_files} files written, {report.unchanged_files} unchanged, {report.removed_files} removed)"
     )
+    for text in advice:
+        output.line(text, "yellow")
     consequence = "asked before the cache" if report.has_stages else "pages that it may touch are not cached"
     rules = [(name, consequence) for name in report.rules]
     output.reasons("rules of the app that come before the cache", rules, len(rules), "yellow")

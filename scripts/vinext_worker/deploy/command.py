@@ -10,6 +10,7 @@ from rich.text import Text
 
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.copy.build_copy import copy_build
+from vinext_worker.copy.static_folders import assets_advice
 from vinext_worker.deploy.steps import Step, run_steps
 from vinext_worker.deploy.wrangler import ProgramRunner, Wrangler
 from vinext_worker.errors import UserError
@@ -156,6 +157,8 @@ class Deploy:
 
     def _copy(self) -> str:
         report = copy_build(self._site_build(), self._deployment.assets_directory)
+        for advice in assets_advice(self._deployment.config, report.static_folders):
+            self._quiet.line(advice, "yellow")
         return f"build {report.build_id}: {report.routes} pages, {report.skipped_routes} not served from the build"
 
     def _populate(self) -> str:
@@ -196,16 +199,17 @@ class Deploy:
 
     def _check(self) -> str:
         from vinext_worker.check.command import run_check  # noqa: PLC0415 - brings an HTTP client with it
+        from vinext_worker.check.report import summary_of  # noqa: PLC0415 - see above
+        from vinext_worker.check.run import CheckOptions  # noqa: PLC0415 - see above
 
         domain = next(iter(self._deployment.config.domains), None)
         url = self._options.url or (f"https://{domain}" if domain else next(iter(self._urls), None))
         if url is None:
             raise UserError("the Worker's URL is not known; name it with --url, or skip the check with --no-check")
-        checked = run_check(url, self._deployment.assets_directory, self._options.sample, None, self._quiet)
-        wrong = sum(bool(row.faults) for row in checked)
-        if wrong:
-            raise UserError(f"{wrong} of {len(checked)} answers of {url} are not as expected; see `vinext-worker check {url}`")
-        return f"{len(checked)} answers of {url} are as expected"
+        result = run_check(url, self._deployment.assets_directory, self._quiet, CheckOptions(), self._options.sample)
+        if result.wrong:
+            raise UserError(f"{url}: {summary_of(result)}; see `vinext-worker check {url}`")
+        return f"{url}: {summary_of(result)}"
 
     def _show(self, result: StepResult) -> None:
         text = Text.assemble(

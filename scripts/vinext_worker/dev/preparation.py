@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.copy.build_copy import copy_build
+from vinext_worker.copy.static_folders import assets_advice
 from vinext_worker.errors import ConfigurationError
 from vinext_worker.prerender.command import run_prerender, show_prerender
 from vinext_worker.sites.fingerprint import python_fingerprint
@@ -31,6 +32,8 @@ def prepare_vinext_site(folder: Path, checkout: Checkout, config: WranglerConfig
     build = build_vinext_site(folder, checkout, console)
     report = copy_build(build, assets)
     console.print(f"{report.routes} pre-rendered pages of {folder} are in place (build {report.build_id})")
+    for advice in assets_advice(config, report.static_folders):
+        console.print(advice, style="yellow", markup=False)
     if report.skipped:
         shown = ", ".join(f"{path} ({reason})" for path, reason in report.skipped[:_SHOWN_SKIPPED])
         rest = len(report.skipped) - _SHOWN_SKIPPED

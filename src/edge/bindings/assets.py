@@ -9,11 +9,14 @@ from js import Object
 from pyodide.ffi import JsException, to_js
 
 from edge.bodies import JsBuffer
+from edge.http import ServiceResponse
 from edge.promises import Deadline, bind
 from seed.build import AssetsError
 
 if TYPE_CHECKING:
     from core.body import Buffer
+    from pages.handler import PageResponse
+    from pages.request import PageRequest
 
 # The host is not looked at, but a URL must have one.
 _ORIGIN = "https://assets.invalid"
@@ -42,10 +45,25 @@ class AssetsBinding:
             return None
         raise AssetsError(f"the assets answered {response.status} for {path}")
 
+    async def file(self, request: PageRequest) -> PageResponse | None:
+        try:
+            response = await self._deadline.value(bind(self._binding.fetch, self._binding, request.raw))
+            if response.status != HTTPStatus.NOT_FOUND:
+                return ServiceResponse(response)
+            if response.body:
+                await response.body.cancel()
+        except (JsException, TimeoutError) as error:
+            raise AssetsError(f"the assets did not answer for {request.path}: {error}") from error
+        return None
+
 
 class NoAssets:
     """No assets, where the binding is missing."""
 
     async def get(self, path: str) -> Buffer | None:
         del path
+        return None
+
+    async def file(self, request: PageRequest) -> PageResponse | None:
+        del request
         return None

@@ -1,0 +1,46 @@
+"""The files of a build that bear a hash in their names: scripts, styles, images.
+
+The assets answer requests for them before the Worker is asked, if `run_worker_first` says so. If it does not, the Worker gives
+the same answers: nobody sees a page without its scripts because a folder is not named there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from core.paths import PRERENDER_FOLDER, is_below
+from seed.build import AssetsError
+
+if TYPE_CHECKING:
+    from core.log import Log
+    from pages.handler import PageResponse
+    from pages.request import PageRequest
+
+_METHODS = frozenset({"GET", "HEAD"})
+
+
+class FileSource(Protocol):
+    """The files that are deployed with the Worker."""
+
+    async def file(self, request: PageRequest) -> PageResponse | None:
+        """Return the answer for the file at a request's path, None if there is none. Raise AssetsError."""
+
+
+@dataclass(frozen=True)
+class BuiltFiles:
+    """Answers requests for files below the `folders` of a build."""
+
+    folders: tuple[str, ...]
+    source: FileSource
+    log: Log
+
+    async def answer(self, request: PageRequest) -> PageResponse | None:
+        """Return the answer for a file; None if there is no such file, or the assets fail, which is logged."""
+        if request.method not in _METHODS or is_below(request.path, PRERENDER_FOLDER):
+            return None
+        try:
+            return await self.source.file(request)
+        except AssetsError as error:
+            self.log.event("error", "file.failed", path=request.path, error=str(error))
+            return None

@@ -1,0 +1,209 @@
+"""`check` against small sites, each with one fault."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_httpserver import HTTPServer
+from tests.fakes.deployments import FakeDeployment
+from werkzeug import Response
+
+from vinext_worker.check import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.fakes.deployments import CommandLine, Said
+    from werkzeug import Request
+
+PAGE = """<!DOCTYPE html><html><head><link rel="stylesheet" href="/_next/static/a.css"></head><body><h1>Page</h1>
+<img src="/logo.png" srcset="/small.png 1x, /logo.png 2x"><script src="https://elsewhere.example/a.js"></script>
+<script type="module" src="/_next/static/a.js"></script><script>import("/_next/static/b.js")</script></body></html>"""
+FILES = {
+    "/_next/static/a.css": "text/css",
+    "/_next/static/a.js": "text/javascript",
+    "/_next/static/b.js": "text/javascript",
+    "/logo.png": "image/png",
+    "/small.png": "image/png",
+}
+PERIOD = "s-maxage=60, stale-while-revalidate"
+STALE = "s-maxage=0, stale-while-revalidate"
+
+
+@dataclass
+class Site:
+    """A site with one page, whose answers have these states and ages in turn; the last one stays."""
+
+    states: list[str] = field(default_factory=lambda: ["HIT"])
+    ages: list[int] = field(default_factory=lambda: [10])
+    headers: dict[str, str] = field(default_factory=dict)
+    page: str = PAGE
+    first_page: str | None = None
+    files: dict[str, str] = field(default_factory=lambda: dict(FILES))
+    asked: list[str] = field(default_factory=list)
+
+    def answer(self, request: Request) -> Response:
+        if request.path != "/about":
+            content_type = self.files.get(request.path)
+            return Response(status=404) if content_type is None else Response(b"x", content_type=content_type)
+        self.asked.append(request.path)
+        number = len(self.asked) - 1
+        state, age = self.states[min(number, len(self.states) - 1)], self.ages[min(number, len(self.ages) - 1)]
+        headers = {"Age": str(age), "Cache-Control": STALE if state == "STALE" else PERIOD} | self.headers
+        if state:
+            headers["X-Vinext-Cache"] = state
+        page = self.page if number or self.first_page is None else self.first_page
+        return Response(page, headers=headers, content_type="text/html; charset=utf-8")
+
+
+@pytest.fixture
+def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(run, "_WAITS_SECONDS", (0.01,))
+    return FakeDeployment.of_pages(tmp_path, {"/about": PAGE.encode()}).assets
+
+
+@pytest.fixture
+def check(assets: Path, httpserver: HTTPServer, command_line: CommandLine) -> Check:
+    return Check(assets, httpserver, command_line)
+
+
+@dataclass
+class Check:
+    assets: Path
+    server: HTTPServer
+    command_line: CommandLine
+
+    def __call__(self, site: Site, *options: str) -> Said:
+        self.server.clear()
+        self.server.expect_request(re.compile(".*")).respond_with_handler(site.answer)
+        return self.command_line.run("check", self.server.url_for("").rstrip("/"), "--from", self.assets, *options)
+
+
+def test_a_page_and_its_files_are_as_expected(check: Check) -> None:
+    said = check(Site())
+    assert (said.status, "all 1 answers and 5 files are as expected" in said.out) == (0, True)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_missing_is_a_fault(name: str, check: Check) -> None:
+    said = check(Site(files={file: kind for file, kind in FILES.items() if file != name}))
+    assert said.status == 1
+    assert f"{name}; status 404, expected 200, in /about" in said.out
+    assert "1 of 1 answers and 5 files are not as expected" in said.out
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_a_type_that_browsers_refuse_is_a_fault(name: str, check: Check) -> None:
+    said = check(Site(files=FILES | {name: "text/plain"}), "--json")
+    (wrong,) = [file for file in said.document["files"] if file["faults"]]
+    assert (wrong["path"], wrong["status"]) == (name, 200)
+    assert "text/plain" in wrong["faults"][0]
+
+
+@pytest.mark.parametrize(
+    ("states", "ages"),
+    [
+        pytest.param(["STALE", "HIT"], [100, 0], id="made again"),
+        pytest.param(["STALE", "STALE", "STALE", "HIT"], [100, 100, 100, 0], id="made again after a while"),
+        pytest.param(["STALE", "STALE"], [100, 0], id="with a period that has passed again"),
+    ],
+)
+def test_a_stale_page_is_as_expected_if_it_is_made_again(states: list[str], ages: list[int], check: Check) -> None:
+    site = Site(states, ages)
+    assert check(site).status == 0
+    assert len(site.asked) == len(states)
+
+
+def test_a_page_that_stays_stale_is_a_fault(check: Check) -> None:
+    said = check(Site(["STALE"], [100]), "--patience", "0.1")
+    assert said.status == 1
+    assert "it stays STALE: it was not made again within 0.1 s of a period of 60 s" in said.out
+
+
+@pytest.mark.parametrize(
+    ("states", "shown"),
+    [
+        pytest.param(["MISS"], "the answer is a MISS after 3 requests", id="stored again and again"),
+        pytest.param([""], "the answer has no X-Vinext-Cache after 3 requests", id="passed on"),
+        pytest.param(["STALE", ""], "the answer has no X-Vinext-Cache after 3 requests", id="no longer kept"),
+    ],
+)
+def test_a_page_that_is_made_for_each_request_is_a_fault(states: list[str], shown: str, check: Check) -> None:
+    site = Site(states, [100])
+    said = check(site)
+    assert said.status == 1
+    assert f"it is made for each request, although the build gives it a period of 60 s: {shown}" in said.out
+    assert len(site.asked) == 3
+
+
+def test_a_page_that_was_in_no_cache_is_a_fault_of_its_own(check: Check) -> None:
+    said = check(Site(["MISS", "HIT"]))
+    assert (said.status, "expected HIT or STALE" in said.out, "for each request" in said.out) == (1, True, False)
+
+
+@pytest.mark.parametrize("options", [[], ["--against", "http://127.0.0.1:1"]])
+def test_a_server_that_is_down_is_one_line(
+    options: list[str], assets: Path, command_line: CommandLine, httpserver: HTTPServer
+) -> None:
+    url = httpserver.url_for("") if options else "http://127.0.0.1:1"
+    said = command_line.run("check", url, "--from", assets, *options)
+    assert (said.status, said.out) == (1, "")
+    (line,) = said.err.strip().splitlines()
+    assert "http://127.0.0.1:1 cannot be reached" in line
+
+
+@pytest.fixture
+def app() -> Iterator[HTTPServer]:
+    with HTTPServer() as server:
+        yield server
+
+
+def test_what_the_app_alone_answers_otherwise_is_a_fault(check: Check, app: HTTPServer) -> None:
+    alone = Site([""], headers={"X-Frame-Options": "DENY", "Set-Cookie": "seen=1"}, page=PAGE.replace("Page", "Another"))
+    app.expect_request(re.compile(".*")).respond_with_handler(alone.answer)
+    said = check(Site(), "--against", app.url_for(""), "--json")
+    assert said.status == 1
+    (answer,) = said.document["answers"]
+    assert answer["faults"] == [
+        "x-frame-options is missing, but the app's own is 'DENY'",
+        "it sets the cookies (none), the app's own answer seen",
+        "the body has 'Page' where the app's own has 'Another'",
+    ]
+
+
+def test_a_page_is_compared_as_it_is_once_it_was_made_again(check: Check, app: HTTPServer) -> None:
+    old = PAGE.replace("Page", "Old")
+    site, alone = Site(["STALE", "HIT"], [100, 0]), Site([""])
+    app.expect_request(re.compile(".*")).respond_with_handler(alone.answer)
+    site.first_page = old
+    assert check(site, "--against", app.url_for("")).status == 0
+
+
+def test_a_pattern_that_is_none_is_refused(check: Check) -> None:
+    said = check(Site(), "--ignore", "(")
+    assert (said.status, "--ignore '(' is no regular expression" in said.err) == (1, True)
+
+
+def test_rules_that_keep_pages_out_of_the_cache_are_named(check: Check) -> None:
+    file = check.assets / "__prerender" / "build.json"
+    rule = '{"path": "/", "prefix": true, "name": "proxy.ts, which has no matcher"}'
+    file.write_text(file.read_text().replace('"rules": []', f'"rules": [{rule}]'))
+    said = check(Site())
+    assert said.status == 0
+    assert "proxy.ts, which has no matcher: pages that it may touch are not cached, and not checked" in said.out
+
+
+def test_it_waits_for_all_stale_pages_at_once(tmp_path: Path, check: Check) -> None:
+    pages = {f"/{number}": b"<p>" for number in range(20)}
+    assets = FakeDeployment.of_pages(tmp_path / "many", pages).assets
+    headers = {"Age": "100", "Cache-Control": STALE, "X-Vinext-Cache": "STALE", "Content-Type": "text/html"}
+    check.server.expect_request(re.compile(".*")).respond_with_handler(lambda _: Response("x", headers=headers))
+    started = time.monotonic()
+    said = check.command_line.run("check", check.server.url_for(""), "--from", assets, "--patience", "0.5")
+    assert said.out.count("it stays STALE") == 20
+    assert time.monotonic() - started < 10
