@@ -143,13 +143,12 @@ export class Exchange {
 
   #ask({ path, part, tagPath }) {
     const { promise, resolve } = Promise.withResolvers();
-    const question = this.#question;
-    this.#question = Promise.withResolvers();
     const resume = (offer) => {
+      this.#question = Promise.withResolvers();
       resolve(JSON.parse(offer));
       return this.#next();
     };
-    question.resolve({ about: JSON.stringify({ asks: { path, part, tagPath } }), resume });
+    this.#question.resolve({ about: JSON.stringify({ asks: { path, part, tagPath } }), resume });
     return promise;
   }
 

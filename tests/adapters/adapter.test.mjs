@@ -7,8 +7,8 @@ import path from "node:path";
 import { test } from "node:test";
 
 import { vinextWorkerCache } from "../../adapters/vinext/index.js";
-import { addRevalidations, withRevalidatedTags } from "../../adapters/vinext/revalidations.js";
 import Adapter from "../../adapters/vinext/runtime.js";
+import { visiting } from "../../adapters/vinext/visit.js";
 
 const STATIC = "s-maxage=31536000, stale-while-revalidate";
 const NO_STORE = "no-store, must-revalidate";
@@ -40,6 +40,7 @@ test("it keeps nothing and leaves making pages again to vinext-worker", async ()
   assert.equal(await adapter.get("key"), null);
   assert.equal(adapter.ownsBackgroundRevalidation, false);
   assert.equal(adapter.requiresCompletedResponseAdmission, true);
+  assert.equal(adapter.responseStageCacheIdentity, "query-free");
 });
 
 test("while a build pre-renders it answers as vinext's default adapter does", (context) => {
@@ -56,117 +57,6 @@ test("while a build pre-renders it answers as vinext's default adapter does", (c
   });
 });
 
-const revalidationCases = [
-  ["nothing", [], null],
-  ["one tag", [["products"]], "products"],
-  ["several, encoded, each once", [[["/a,b", "é"]], ["é"]], "%2Fa%2Cb,%C3%A9"],
-  ["a period", [["a", { expire: 60 }], ["b"]], "a;expire=60,b"],
-  ["no period is the shortest, before", [["a"], ["a", { expire: 60 }]], "a"],
-  ["no period is the shortest, after", [["a", { expire: 60 }], ["a"]], "a"],
-  ["zero is no period", [["a", { expire: 0 }]], "a"],
-  ["durations without a period", [["a", {}]], "a"],
-];
-
-const REVALIDATED_TAGS = "X-Vinext-Revalidated-Tags";
-
-/** The header of a response whose request ran `handle`. */
-async function revalidatedTags(handle, headers = {}) {
-  const worker = withRevalidatedTags({
-    async fetch() {
-      await handle();
-      return new Response("body", { status: 201, headers });
-    },
-  });
-  const response = await worker.fetch(new Request("https://example.org"), {}, {});
-  assert.equal(response.status, 201);
-  assert.equal(await response.text(), "body");
-  return response.headers.get(REVALIDATED_TAGS);
-}
-
-for (const [name, calls, header] of revalidationCases) {
-  test(`revalidated tags: ${name}`, async () => {
-    const adapter = new Adapter({ env: { VINEXT_CACHE: { put: assert.fail } } });
-    const value = await revalidatedTags(async () => {
-      for (const call of calls) await adapter.revalidateTag(...call);
-    });
-    assert.equal(value, header);
-  });
-}
-
-test("requests at the same time have a list each", async () => {
-  const turn = () => new Promise((resolve) => setImmediate(resolve));
-  const request = (tag) =>
-    revalidatedTags(async () => {
-      await turn();
-      addRevalidations([tag]);
-      await turn();
-    });
-  assert.deepEqual(await Promise.all(["a", "b", "c"].map(request)), ["a", "b", "c"]);
-});
-
-test("a header of that name which the app passes on is not believed", async () => {
-  const passedOn = { [REVALIDATED_TAGS]: "theirs" };
-  assert.equal(await revalidatedTags(async () => {}, passedOn), null);
-  assert.equal(await revalidatedTags(async () => void addRevalidations(["ours"]), passedOn), "ours");
-});
-
-test("a response is passed on as it is where nothing was invalidated, cookies are kept where something was", async () => {
-  const plain = new Response("body");
-  assert.equal(await withRevalidatedTags({ fetch: () => plain }).fetch(), plain);
-  const headers = new Headers([["Set-Cookie", "a=1"], ["Set-Cookie", "b=2"]]);
-  const fetch = () => (addRevalidations(["a"]), new Response(null, { status: 204, headers }));
-  const response = await withRevalidatedTags({ fetch }).fetch();
-  assert.deepEqual([response.status, response.headers.getSetCookie()], [204, ["a=1", "b=2"]]);
-});
-
-const KEPT = { "X-Vinext-Cache-Tags": "a", "Content-Length": "4", ETag: "e" };
-
-/** What a request that asks for it gets of a page that has been rendered from `payload`. */
-async function withPayload(payload, { wants = { "X-Vinext-Wants-Payload": "1" }, method = "GET", status = 200, headers = KEPT } = {}) {
-  const fetch = () => {
-    if (payload !== undefined) new Adapter({}).captureAppPageRscData(payload);
-    return new Response("page", { status, headers });
-  };
-  const request = new Request("https://example.org", { headers: wants, method });
-  const response = await withRevalidatedTags({ fetch }).fetch(request, {}, {});
-  return [response.status, response.headers.get("X-Vinext-Payload-Bytes"), await response.text(), response];
-}
-
-const payload = () => Promise.resolve(new TextEncoder().encode("páyload").buffer);
-
-test("a page brings its payload where that is asked for", async () => {
-  const [status, bytes, text, response] = await withPayload(payload());
-  assert.deepEqual([status, bytes, text], [200, "8", "pagepáyload"]);
-  assert.equal(response.headers.get("ETag"), "e");
-  assert.notEqual(response.headers.get("Content-Length"), "4");
-});
-
-const withoutPayload = [
-  ["where nobody asks", payload, { wants: {} }],
-  ["where there is none", () => undefined, {}],
-  ["where it failed", () => Promise.reject(new Error("no payload")), {}],
-  ["of what may not be kept", payload, { headers: { "Cache-Control": "no-store" } }],
-  ["for HEAD", payload, { method: "HEAD" }],
-  ["of an error", payload, { status: 404 }],
-  ["where the app has made up the header", payload, { wants: {}, headers: { ...KEPT, "X-Vinext-Payload-Bytes": "2" } }],
-];
-
-for (const [name, given, options] of withoutPayload) {
-  test(`a page comes alone ${name}`, async () => {
-    const [status, bytes, text] = await withPayload(given(), options);
-    assert.deepEqual([status, bytes, text], [options.status ?? 200, null, "page"]);
-  });
-}
-
-test("a payload outside a request is nobody's", () => {
-  new Adapter({}).captureAppPageRscData(Promise.reject(new Error("nobody waits")));
-});
-
-test("what else an entry exports stays", () => {
-  const queue = () => {};
-  assert.equal(withRevalidatedTags({ fetch: () => new Response(), queue }).queue, queue);
-});
-
 function namespace() {
   const written = {};
   return { written, put: async (key, value) => void (written[key] = value) };
@@ -177,8 +67,9 @@ test("after the response the markers are written to KV", async () => {
   const adapter = new Adapter({ env: { VINEXT_CACHE: kv } });
   const before = Date.now();
   let afterwards;
-  await revalidatedTags(async () => {
+  visiting((visit) => {
     afterwards = AsyncLocalStorage.bind(() => adapter.revalidateTag(["a", "/b"], { expire: 60 }));
+    visit.isOpen = false;
   });
   await afterwards();
   assert.deepEqual(Object.keys(kv.written), ["__tag:a", "__tag:/b", "__last-invalidation"]);
@@ -208,9 +99,12 @@ test("without KV, what no response can carry is logged", async (context) => {
   assert.match(log.mock.calls[0].arguments[0], /a, b: invalidated where no response can carry it/);
 });
 
-test("the descriptor names the runtime module and hands the options on", () => {
-  const { adapter, options } = vinextWorkerCache({ appPrefix: "shop" });
-  assert.ok(path.isAbsolute(adapter) && adapter.endsWith(path.join("adapters", "vinext", "runtime.js")));
+test("the descriptor names the adapter's modules, asks for stages and hands the options on", () => {
+  const { adapter, options, output, capabilities } = vinextWorkerCache({ appPrefix: "shop" });
+  for (const [module, name] of [[adapter, "runtime.js"], [output.entry, "stages.js"]]) {
+    assert.ok(path.isAbsolute(module) && module.endsWith(path.join("adapters", "vinext", name)));
+  }
+  assert.deepEqual([output.type, capabilities], ["multi-stage", { requestRouting: "uncached-stage" }]);
   assert.deepEqual(options, { appPrefix: "shop" });
 });
 

@@ -75,7 +75,8 @@ test("middleware that does not parse may touch every path", async (context) => {
 });
 
 test("an app without rules has none", async (context) => {
-  assert.deepEqual(await routingOf(context, {}), { version: 1, buildId: "b1", rules: [], headers: { sets: [], paths: {} } });
+  const expected = { version: 1, stages: 1, buildId: "b1", rules: [], headers: { sets: [], paths: {} } };
+  assert.deepEqual(await routingOf(context, {}), expected);
 });
 
 test("redirects, rewrites and conditional headers of next.config", async (context) => {

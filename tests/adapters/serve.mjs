@@ -1,5 +1,6 @@
-// Serves a built vinext Worker from miniflare, with the KV binding VINEXT_CACHE, and what is in that namespace at another
-// address. Prints both addresses as one line of JSON and runs until its standard input ends.
+// Serves a built vinext Worker from miniflare, with the KV binding VINEXT_CACHE. At another address, /markers is what is in that
+// namespace, and /ask lets asker.mjs call the Worker through a service binding. Prints both addresses as one line of JSON and
+// runs until its standard input ends.
 //
 // node serve.mjs <node_modules with miniflare> <wrangler.json of the build>
 import { readFileSync, readdirSync } from "node:fs";
@@ -19,23 +20,50 @@ const modules = readdirSync(root, { recursive: true })
   .map((file) => path.join(root, file))
   .sort((one, other) => Number(other === main) - Number(one === main));
 
+const shared = { compatibilityDate: config.compatibility_date, compatibilityFlags: config.compatibility_flags };
 const miniflare = new Miniflare({
-  modules: modules.map((file) => ({ type: "ESModule", path: file })),
-  modulesRoot: root,
-  compatibilityDate: config.compatibility_date,
-  compatibilityFlags: config.compatibility_flags,
-  kvNamespaces: ["VINEXT_CACHE"],
+  workers: [
+    {
+      ...shared,
+      name: "pages",
+      modules: modules.map((file) => ({ type: "ESModule", path: file })),
+      modulesRoot: root,
+      kvNamespaces: ["VINEXT_CACHE"],
+    },
+    {
+      ...shared,
+      name: "asker",
+      modules: [{ type: "ESModule", path: path.join(import.meta.dirname, "asker.mjs") }],
+      modulesRoot: import.meta.dirname,
+      serviceBindings: { PAGES: "pages" },
+    },
+  ],
 });
 const pages = await miniflare.ready;
 
-const markers = createServer(async (_request, response) => {
-  const namespace = await miniflare.getKVNamespace("VINEXT_CACHE");
+async function markers() {
+  const namespace = await miniflare.getKVNamespace("VINEXT_CACHE", "pages");
   const { keys } = await namespace.list();
-  const entries = await Promise.all(keys.map(async ({ name }) => [name, await namespace.get(name)]));
-  response.end(JSON.stringify(Object.fromEntries(entries)));
+  return JSON.stringify(Object.fromEntries(await Promise.all(keys.map(async ({ name }) => [name, await namespace.get(name)]))));
+}
+
+async function ask(request) {
+  const asker = await miniflare.getWorker("asker");
+  const answer = await asker.fetch("http://asker/", { method: "POST", body: Buffer.concat(await request.toArray()) });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(text);
+  return text;
+}
+
+const backstage = createServer(async (request, response) => {
+  try {
+    response.end(await (request.url === "/ask" ? ask(request) : markers()));
+  } catch (error) {
+    response.writeHead(500).end(String(error.stack));
+  }
 });
-markers.listen(0, "127.0.0.1", () => {
-  console.log(JSON.stringify({ pages, markers: `http://127.0.0.1:${markers.address().port}` }));
+backstage.listen(0, "127.0.0.1", () => {
+  console.log(JSON.stringify({ pages, backstage: `http://127.0.0.1:${backstage.address().port}` }));
 });
 
 process.stdin.resume().on("end", async () => {

@@ -1,22 +1,27 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from cache.keys import kv_last_invalidation_key, kv_tag_key
 
 if TYPE_CHECKING:
     from vinext_worker.checkout import Checkout
+    from vinext_worker.sites.site_build import SiteBuild
 
 HERE = Path(__file__).parent
 TAGS = ["products", "/blog/héllo wörld", "日本語", "x" * 505, "x" * 506, "x" * 507, "é" * 252, "é" * 253, "🎉" * 200]
 PREFIXES = ["", "shop", "s" * 200, "s" * 489, "s" * 490, "ü" * 300]
 
 
-def test_the_adapter_by_itself(project: Checkout) -> None:
-    finished = node(project, "--test", "--test-reporter=tap", str(HERE / "adapter.test.mjs"))
+@pytest.mark.parametrize("name", ["adapter", "resources", "exchange", "worker"])
+def test_the_adapter_by_itself(project: Checkout, example: SiteBuild, name: str) -> None:
+    finished = node(project, "--test", "--test-reporter=tap", str(HERE / f"{name}.test.mjs"), app=example.root)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "# pass 0" not in finished.stdout
 
@@ -34,5 +39,6 @@ def test_what_it_writes_has_the_keys_that_the_worker_reads(project: Checkout) ->
     assert json.loads(finished.stdout) == [*markers, *map(kv_last_invalidation_key, PREFIXES)], finished.stderr
 
 
-def node(project: Checkout, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([project.node, *arguments], capture_output=True, text=True, check=False)
+def node(project: Checkout, *arguments: str, app: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = os.environ if app is None else {**os.environ, "VINEXT_APP": str(app)}
+    return subprocess.run([project.node, *arguments], capture_output=True, text=True, check=False, env=environment)

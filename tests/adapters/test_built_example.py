@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 YEAR = 31_536_000
 STATIC = "s-maxage=31536000, stale-while-revalidate"
 SLUGS = ["first-light", "stale-is-fine", "tags-not-timers", "one-render", "at-the-edge", "héllo wörld", "日本語", "a+b & c"]
+RSC = {"RSC": "1", "Accept": "text/x-component"}
 LONG = "/docs/reference/a-path-that-is-rather-long/" + "/".join(f"and-goes-on-for-part-{part}" for part in range(1, 10))
 
 
@@ -64,40 +65,173 @@ REVALIDATIONS = [
 def test_a_cacheable_page_comes_with_its_policy_and_tags(
     pages: PagesWorker, path: str, cache_control: str, tags: list[str]
 ) -> None:
-    answer = pages.client.get(path)
-    assert answer.headers["Cache-Control"] == cache_control
-    assert set(tags) <= {unquote(tag) for tag in answer.headers["X-Vinext-Cache-Tags"].split(",")}
-    assert "X-Vinext-Revalidated-Tags" not in answer.headers
+    staged = pages.serve(path)
+    assert staged.kept is not None
+    assert staged.kept.headers["Cache-Control"] == cache_control
+    assert set(tags) <= staged.kept.tags
+    assert "X-Vinext-Revalidated-Tags" not in staged.response.headers
+    resource = {"path": unquote(path).removesuffix(".rsc"), "part": part_of(path), "tagPath": unquote(path).removesuffix(".rsc")}
+    assert staged.questions == [resource]
+    assert staged.about["made"] == resource
+
+
+def part_of(path: str) -> str:
+    return "route" if path.startswith("/api/") else "rsc" if path.endswith(".rsc") else "html"
 
 
 @pytest.mark.parametrize("path", ["/", "/about", "/big", "/blog/first-light", "/docs/caching/tags", "/tick"])
 def test_a_page_brings_the_payload_that_its_url_would_give(pages: PagesWorker, path: str) -> None:
     """In another order: a payload's rows are numbered, and each render writes them as it gets to know them."""
-    both = pages.client.get(path, headers={"X-Vinext-Wants-Payload": "1"})
-    size = int(both.headers["X-Vinext-Payload-Bytes"])
-    html, payload = both.content[:-size], both.content[-size:]
-    assert html.rstrip().endswith(b"</html>")
-    assert pages.client.get(path).content.rstrip().endswith(b"</html>")
-    alone = pages.client.get(f"{path}?_rsc", headers={"RSC": "1", "Accept": "text/x-component"}).content
-    assert row_numbers(payload) == row_numbers(alone)
-    assert abs(len(payload) - len(alone)) < 100
+    staged = pages.serve(path)
+    assert staged.kept is not None
+    assert staged.kept.body == staged.response.body
+    assert staged.response.body.rstrip().endswith("</html>")
+    alone = pages.client.get(f"{path}?_rsc", headers=RSC).text
+    assert_same_payload(staged.kept.payload, alone)
 
 
-def row_numbers(payload: bytes) -> list[bytes]:
-    return sorted(row.partition(b":")[0] for row in payload.splitlines() if re.match(rb"[0-9a-f]+:", row))
+@pytest.mark.parametrize("path", ["/about", "/blog/first-light", "/tick"])
+def test_a_payload_brings_the_page(pages: PagesWorker, path: str) -> None:
+    staged = pages.serve(f"{path}?_rsc", headers=RSC)
+    assert staged.kept is not None
+    assert staged.kept.headers["Content-Type"].startswith("text/x-component")
+    assert staged.kept.document is not None
+    assert staged.kept.document.rstrip().endswith("</html>")
+    assert staged.about["made"]["part"] == "rsc"
 
 
-@pytest.mark.parametrize("path", ["/dash", "/search", "/missing", "/moved", "/api/time", "/about?_rsc"])
-def test_nothing_else_brings_a_payload(pages: PagesWorker, path: str) -> None:
-    rsc = {"RSC": "1", "Accept": "text/x-component"} if "_rsc" in path else {}
-    assert "X-Vinext-Payload-Bytes" not in pages.client.get(path, headers={"X-Vinext-Wants-Payload": "1", **rsc}).headers
+def test_a_page_that_redirects_brings_the_payload_that_does(pages: PagesWorker) -> None:
+    staged = pages.serve("/moved")
+    assert (staged.response.status, staged.response.headers["Location"]) == (308, "/about")
+    assert staged.kept is not None
+    assert (staged.kept.status, staged.kept.headers["Location"]) == (308, "/about")
+    assert "NEXT_REDIRECT" in (staged.kept.payload or "")
+
+
+def test_a_route_handler_brings_no_payload(pages: PagesWorker) -> None:
+    kept = pages.serve("/api/time").kept
+    assert kept is not None
+    assert (kept.payload, kept.document) == (None, None)
+
+
+def assert_same_payload(payload: str | None, other: str) -> None:
+    assert payload is not None
+    assert row_numbers(payload) == row_numbers(other)
+    assert abs(len(payload) - len(other)) < 100
+
+
+def row_numbers(payload: str) -> list[str]:
+    return sorted(row.partition(":")[0] for row in payload.splitlines() if re.match(r"[0-9a-f]+:", row))
 
 
 @pytest.mark.parametrize("path", ["/dash", "/search", "/search?q=tags", "/missing", "/api/revalidate"])
 def test_a_dynamic_page_may_not_be_kept(pages: PagesWorker, path: str) -> None:
+    staged = pages.serve(path)
+    assert staged.kept is None
+    assert "no-store" in staged.response.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/about?utm=x", "/about?utm=x&_rsc"])
+def test_a_page_that_does_not_read_its_query_is_kept_for_all_queries(pages: PagesWorker, path: str) -> None:
+    staged = pages.serve(path, headers=RSC if "_rsc" in path else {})
+    assert staged.questions[0]["path"] == "/about"
+    assert staged.kept is not None
+
+
+def test_an_entry_that_will_be_served_without_the_request_stage_keeps_its_policy(pages: PagesWorker) -> None:
+    kept = pages.serve("/about", unruled=True).kept
+    assert kept is not None
+    assert kept.headers["Cache-Control"] == STATIC
+    assert "/about" in kept.tags
+
+
+def test_an_entry_answers_in_place_of_a_render(pages: PagesWorker) -> None:
+    offer = {"path": "/tick", "part": "html", "status": 200, "headers": {"content-type": ["text/html"], "x-own": ["1"]}}
+    staged = pages.serve("/tick", offer=json.dumps({**offer, "isStale": True}))
+    assert (staged.questions, staged.about["isHit"], staged.response.body) == ([], True, "")
+    assert (staged.response.status, staged.response.headers["X-Own"]) == (200, "1")
+    kept = pages.replay(staged.about["replay"])
+    assert kept is not None
+    assert (kept.status, kept.headers["Cache-Control"]) == (200, policy(2))
+    fresh = pages.serve("/tick", entries={"/tick html": offer})
+    assert (fresh.about, len(fresh.questions), fresh.response.headers["X-Own"]) == ({"isHit": True}, 1, "1")
+
+
+@pytest.mark.parametrize("path", ["/about", "/blog/first-light", "/blog/unknown-to-the-build", "/tick", "/tagged"])
+def test_a_page_is_rendered_for_the_cache_and_again(pages: PagesWorker, path: str) -> None:
+    """From the request stage on, and from the description of an earlier request, with the policy of a visitor's response."""
+    staged = pages.serve(path, headers={"Cookie": "session=abc"})
+    assert "abc" not in staged.about["replay"]
+    assert staged.kept is not None
+    rendered, again = pages.render(path), pages.replay(staged.about["replay"])
+    for kept in (rendered, again):
+        assert kept is not None
+        assert (kept.status, kept.headers["Cache-Control"]) == (200, staged.kept.headers["Cache-Control"])
+        assert kept.tags == staged.kept.tags
+        assert kept.body is not None
+        assert kept.body.rstrip().endswith("</html>")
+    assert rendered is not None
+    assert again is not None
+    assert_same_payload(rendered.payload, again.payload or "")
+
+
+def test_a_payload_is_rendered_again_with_its_page(pages: PagesWorker) -> None:
+    kept = pages.replay(pages.serve("/tick?_rsc", headers=RSC).about["replay"])
+    assert kept is not None
+    assert kept.headers["Content-Type"].startswith("text/x-component")
+    assert (kept.document or "").rstrip().endswith("</html>")
+
+
+def test_a_redirect_is_rendered_for_the_cache(pages: PagesWorker) -> None:
+    kept = pages.render("/moved")
+    assert kept is not None
+    assert (kept.status, kept.headers["Location"], kept.headers["Cache-Control"]) == (308, "/about", STATIC)
+
+
+@pytest.mark.parametrize("path", ["/dash", "/search", "/missing"])
+def test_what_is_rendered_for_the_cache_in_vain_says_why(pages: PagesWorker, path: str) -> None:
+    kept = pages.render(path)
+    assert kept is not None
+    assert "no-store" in kept.headers["Cache-Control"]
+    assert kept.body is None
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST"])
+def test_only_a_get_is_kept(pages: PagesWorker, method: str) -> None:
+    staged = pages.serve("/api/revalidate" if method == "POST" else "/api/time", method)
+    assert staged.kept is None
+
+
+@pytest.mark.parametrize("path", ["/", "/about", "/about.rsc", "/tick", "/blog/first-light", "/moved"])
+def test_whoever_asks_the_app_itself_gets_nothing_that_may_be_kept(pages: PagesWorker, path: str) -> None:
     answer = pages.client.get(path)
-    assert "no-store" in answer.headers["Cache-Control"]
+    assert answer.status_code in {200, 308}
+    assert "s-maxage" not in answer.headers.get("Cache-Control", "")
     assert "X-Vinext-Cache-Tags" not in answer.headers
+    assert "X-Vinext-Revalidated-Tags" not in answer.headers
+
+
+OUTSIDE = [
+    ("GET", "/serve", {}),
+    ("POST", "/serve", {}),
+    ("POST", "/render", {}),
+    ("POST", "/replay", {}),
+    ("GET", "/__vinext/serve", {}),
+    ("POST", "/", {"Content-Type": "application/json-rpc"}),
+    ("POST", "/", {"CF-Worker": "vinext-worker"}),
+    ("GET", "/", {"X-Vinext-Offer": "{}", "X-Vinext-Props": "{}", "X-Vinext-Stage": "response", "X-Vinext-Wants-Payload": "1"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers"), OUTSIDE)
+def test_a_visitor_reaches_none_of_it(pages: PagesWorker, method: str, path: str, headers: dict[str, str]) -> None:
+    document = json.dumps({"replay": pages.serve("/tick").about["replay"]})
+    answer = pages.client.request(method, path, headers=headers, content=document if method == "POST" else None)
+    assert answer.status_code in ({200, 405} if path == "/" else {404, 405})
+    assert "isHit" not in answer.text
+    assert answer.headers.get("X-Vinext-Payload-Bytes") is None
+    if answer.status_code == 200:
+        assert answer.text.rstrip().endswith("</html>")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

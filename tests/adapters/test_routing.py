@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seed.routing import ROUTING_NAME, read_routing
+from seed.rules import STAGES_VERSION
 
 if TYPE_CHECKING:
     from vinext_worker.checkout import Checkout
@@ -29,4 +30,4 @@ def test_a_real_build_writes_them_beside_its_manifest(example: SiteBuild) -> Non
     routing = read_routing(example.manifest.parent, manifest["buildId"])
     assert (example.manifest.parent / ROUTING_NAME).is_file()
     assert routing is not None
-    assert (routing.rules, routing.header_set_numbers) == ((), {})
+    assert (routing.rules, routing.header_set_numbers, routing.stages) == ((), {}, STAGES_VERSION)

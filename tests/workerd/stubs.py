@@ -51,8 +51,9 @@ def assets_service() -> ScriptService:
 
 @dataclass(frozen=True)
 class PageRequested:
-    """One request that reached the page handler."""
+    """One request that reached the page handler, by `fetch` or by a method of an app in stages."""
 
+    call: str
     method: str
     path: str
     rsc: bool

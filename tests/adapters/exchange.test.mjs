@@ -1,0 +1,381 @@
+// What vinext-worker and the app tell each other about one request, with a response stage that is played; test_adapter.py runs
+// this file.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Exchange } from "../../adapters/vinext/exchange.js";
+import Adapter from "../../adapters/vinext/runtime.js";
+import { visiting } from "../../adapters/vinext/visit.js";
+import { BYPASS, page, request, routeHandler, shared } from "./stage_calls.mjs";
+
+const POLICY = { "Cache-Control": "s-maxage=60, stale-while-revalidate=540", "X-Vinext-Cache-Tags": "a" };
+const NO_STORE = { "Cache-Control": "no-store, must-revalidate" };
+const NOTHING = JSON.stringify({ path: "/a", part: "html" });
+const text = (body, headers = POLICY, status = 200) => new Response(body, { status, headers });
+const decoded = (buffer) => (buffer === null ? null : new TextDecoder().decode(buffer));
+
+/**
+ * An app whose request stage asks for the page at `/a`, unless `app` says otherwise, and puts a header onto each response. Its
+ * response stage is `render`.
+ */
+async function serve({ offer = null, render = () => text("page"), app, call = request(), keepAlive = () => {} } = {}) {
+  const exchange = new Exchange(offer, keepAlive);
+  const dispatched = [];
+  const dispatch = (stageRequest, props, options = shared(stageRequest, props)) =>
+    exchange.dispatch(stageRequest, props, options, (...rendered) => {
+      dispatched.push(rendered);
+      return render(...rendered);
+    });
+  const answer = await visiting(
+    () => exchange.answer(app ? app(dispatch) : dispatch(call, page()).then((response) => adding(response))),
+    exchange,
+  );
+  return { answer, about: JSON.parse(answer.about), dispatched };
+}
+
+function adding(response, headers = { "X-Of-The-Visitor": "theirs", "Set-Cookie": "seen=1" }) {
+  const changed = new Response(response.body, response);
+  for (const [name, value] of Object.entries(headers)) changed.headers.set(name, value);
+  return changed;
+}
+
+async function read({ status, headers, body, payload, document }) {
+  const given = Object.fromEntries(JSON.parse(headers));
+  return { status, headers: given, body: decoded(body), payload: decoded(payload), document: decoded(document) };
+}
+
+test("what the request stage answers itself is the app's own", async () => {
+  const { answer, about } = await serve({ app: async () => text("who are you?", {}, 401) });
+  assert.deepEqual(about, {});
+  assert.deepEqual([answer.response.status, await answer.response.text()], [401, "who are you?"]);
+  assert.equal(answer.admitted, undefined);
+});
+
+const ENTRY = { path: "/a", part: "html", status: 200, headers: { "content-type": ["text/html"], link: ["<a>", "<b>"] } };
+
+test("the entry that is offered is answered with", async () => {
+  const { answer, about, dispatched } = await serve({ offer: ENTRY });
+  assert.deepEqual(about, { isHit: true });
+  assert.deepEqual(dispatched, []);
+  const { status, statusText, headers, body } = answer.response;
+  assert.deepEqual([status, statusText, body, headers.get("link"), headers.get("x-of-the-visitor")], [200, "OK", null, "<a>, <b>", "theirs"]);
+});
+
+test("an entry has its own status", async () => {
+  const { answer } = await serve({ offer: { ...ENTRY, status: 404, headers: {} } });
+  assert.equal(answer.response.status, 404);
+});
+
+test("an entry's cookies stay apart", async () => {
+  const { answer } = await serve({ offer: { ...ENTRY, headers: { "set-cookie": ["a=1", "b=2"] } }, app: (dispatch) => dispatch(request(), page()) });
+  assert.deepEqual(answer.response.headers.getSetCookie(), ["a=1", "b=2"]);
+});
+
+test("of a stale entry it is said how to render it again", async () => {
+  const { about } = await serve({ offer: { ...ENTRY, isStale: true } });
+  assert.equal(about.isHit, true);
+  assert.equal(JSON.parse(about.replay).props.kind, "app-page");
+});
+
+test("a page that was not offered is asked for", async () => {
+  for (const offer of [null, { ...ENTRY, path: "/other" }, { ...ENTRY, part: "rsc" }]) {
+    const { answer, about, dispatched } = await serve({ offer });
+    assert.deepEqual(about, { asks: { path: "/a", part: "html", tagPath: "/a" } });
+    assert.deepEqual([answer.response, dispatched], [undefined, []]);
+  }
+});
+
+test("a question is answered with an entry", async () => {
+  const { answer } = await serve();
+  const resumed = await answer.resume(JSON.stringify(ENTRY));
+  assert.deepEqual(JSON.parse(resumed.about), { isHit: true });
+  assert.equal(resumed.response.headers.get("x-of-the-visitor"), "theirs");
+});
+
+test("a question is answered with nothing, and the page is rendered", async () => {
+  const { answer, dispatched } = await serve();
+  const resumed = await answer.resume(NOTHING);
+  const about = JSON.parse(resumed.about);
+  assert.deepEqual(about.made, { path: "/a", part: "html", tagPath: "/a" });
+  assert.equal(JSON.parse(about.replay).props.cachePathname, "/a");
+  assert.equal(await resumed.response.text(), "page");
+  assert.equal(resumed.response.headers.get("x-of-the-visitor"), "theirs");
+  assert.equal(dispatched.length, 1);
+});
+
+test("an answer to a question for something else is asked again", async () => {
+  const { answer } = await serve();
+  const resumed = await answer.resume(JSON.stringify({ path: "/b", part: "html" }));
+  assert.deepEqual(JSON.parse(resumed.about), { asks: { path: "/a", part: "html", tagPath: "/a" } });
+  assert.ok(JSON.parse((await resumed.resume(NOTHING)).about).made);
+});
+
+test("an app that fails after the question fails the resumed call", async () => {
+  const { answer } = await serve({ render: () => Promise.reject(new Error("no page")) });
+  await assert.rejects(answer.resume(NOTHING), /no page/);
+});
+
+test("a request stage that fails fails the call", async () => {
+  await assert.rejects(serve({ app: () => Promise.reject(new Error("no middleware")) }), /no middleware/);
+});
+
+test("what is rendered may be kept when it is complete, without what the request stage adds", async () => {
+  const { answer } = await serve({ offer: { path: "/a", part: "html" } });
+  const kept = await read(await answer.admitted());
+  assert.deepEqual([kept.status, kept.body, kept.payload, kept.document], [200, "page", null, null]);
+  assert.equal(kept.headers["x-vinext-cache-tags"], "a");
+  assert.equal(kept.headers["x-of-the-visitor"], undefined);
+  assert.equal(kept.headers["set-cookie"], undefined);
+  assert.equal(await answer.response.text(), "page");
+});
+
+test("an entry that will be served without the request stage keeps what that adds, but the policy is the render's", async () => {
+  const app = (dispatch) => dispatch(request(), page()).then((response) => adding(response, { "X-Frame-Options": "DENY", ...NO_STORE }));
+  const { answer } = await serve({ offer: { path: "/a", part: "html", isUnruled: true }, app });
+  const { headers } = await read(await answer.admitted());
+  assert.equal(headers["x-frame-options"], "DENY");
+  assert.equal(headers["cache-control"], POLICY["Cache-Control"]);
+  assert.equal(headers["x-vinext-cache-tags"], "a");
+});
+
+const notShared = [
+  ["no-store", NO_STORE],
+  ["private", { "Cache-Control": "private, s-maxage=60" }],
+  ["no-cache", { "Cache-Control": "s-maxage=60, no-cache" }],
+  ["only for browsers", { "Cache-Control": "max-age=60" }],
+  ["no policy", {}],
+];
+for (const [name, headers] of notShared) {
+  test(`what vinext does not share is not admitted: ${name}`, async () => {
+    const { answer, about } = await serve({ offer: { path: "/a", part: "html" }, render: () => text("dynamic", headers) });
+    assert.ok(about.made && about.replay);
+    assert.equal(await answer.admitted(), null);
+    assert.equal(await answer.response.text(), "dynamic");
+  });
+}
+
+test("a response without a body is kept without one", async () => {
+  const { answer } = await serve({ offer: { path: "/a", part: "html" }, render: () => text(null, { ...POLICY, Location: "/b" }, 308) });
+  const kept = await read(await answer.admitted());
+  assert.deepEqual([kept.status, kept.headers.location, kept.body], [308, "/b", null]);
+});
+
+/** A response stage that decides behind its response, as vinext does for a page of which it does not know yet. */
+function deferring(adapter, decide) {
+  return () => {
+    const response = text("streamed", NO_STORE);
+    return adapter.deferCompletedPageResponseAdmission(response, decide) ?? decide(response);
+  };
+}
+const completed = async (response) => text(await response.text(), POLICY);
+
+test("vinext decides behind a response that streams already", async () => {
+  const lasting = [];
+  const given = { offer: { path: "/a", part: "html" }, render: deferring(new Adapter(), completed), keepAlive: (work) => lasting.push(work) };
+  const { answer } = await serve(given);
+  assert.equal(answer.response.headers.get("Cache-Control"), NO_STORE["Cache-Control"]);
+  assert.equal(await answer.response.text(), "streamed");
+  const kept = await read(await answer.admitted());
+  assert.deepEqual([kept.body, kept.headers["cache-control"]], ["streamed", POLICY["Cache-Control"]]);
+  assert.equal(lasting.length, 1);
+  await Promise.all(lasting);
+});
+
+test("the first byte does not wait for the decision", async () => {
+  const decision = Promise.withResolvers();
+  const render = deferring(new Adapter(), async (response) => (await decision.promise, completed(response)));
+  const { answer } = await serve({ offer: { path: "/a", part: "html" }, render });
+  assert.equal(await answer.response.text(), "streamed");
+  decision.resolve();
+  assert.equal((await read(await answer.admitted())).body, "streamed");
+});
+
+test("it may decide against it, or fail", async () => {
+  const dynamic = deferring(new Adapter(), async (response) => text(await response.text(), NO_STORE));
+  const { answer } = await serve({ offer: { path: "/a", part: "html" }, render: dynamic });
+  assert.equal(await answer.admitted(), null);
+  const lasting = [];
+  const failing = deferring(new Adapter(), () => Promise.reject(new Error("it broke off")));
+  const failed = await serve({ offer: { path: "/a", part: "html" }, render: failing, keepAlive: (work) => lasting.push(work) });
+  assert.equal(await failed.answer.response.text(), "streamed");
+  await assert.rejects(failed.answer.admitted(), /it broke off/);
+  await Promise.all(lasting);
+});
+
+test("where nobody keeps the page, vinext decides before its response", async () => {
+  const adapter = new Adapter();
+  assert.equal(adapter.deferCompletedPageResponseAdmission(text("page"), completed), null);
+  const app = (dispatch) => dispatch(request(), page(), BYPASS);
+  const { answer } = await serve({ offer: { path: "/a", part: "html" }, app, render: deferring(adapter, completed) });
+  assert.equal(answer.response.headers.get("Cache-Control"), POLICY["Cache-Control"]);
+});
+
+test("a response without a body is decided before", () => {
+  const exchange = new Exchange(null, () => {});
+  exchange.keeps = true;
+  visiting(() => assert.equal(new Adapter().deferCompletedPageResponseAdmission(text(null), completed), null), exchange);
+});
+
+test("a page brings the payload that it was rendered from", async () => {
+  const render = () => {
+    new Adapter().captureAppPageRscData(Promise.resolve(new TextEncoder().encode("páyload").buffer));
+    return text("page");
+  };
+  const { answer } = await serve({ offer: { path: "/a", part: "html" }, render });
+  assert.deepEqual((await read(await answer.admitted())).payload, "páyload");
+});
+
+test("a page whose payload failed is kept alone", async () => {
+  const render = () => {
+    new Adapter().captureAppPageRscData(Promise.reject(new Error("no payload")));
+    return text("page");
+  };
+  const { answer } = await serve({ offer: { path: "/a", part: "html" }, render });
+  const { body, payload } = await read(await answer.admitted());
+  assert.deepEqual([body, payload], ["page", null]);
+});
+
+test("a payload brings the document", async () => {
+  const render = () => {
+    const resolve = new Adapter().captureAppPageDocument();
+    queueMicrotask(() => resolve({ html: "<p>é</p>" }));
+    return text("payload");
+  };
+  const app = (dispatch) => dispatch(request("/a?_rsc"), page("/a", { isRscRequest: true }));
+  const { answer } = await serve({ offer: { path: "/a", part: "rsc" }, app, render });
+  const { body, document } = await read(await answer.admitted());
+  assert.deepEqual([body, document], ["payload", "<p>é</p>"]);
+});
+
+test("a payload without a document is kept alone", async () => {
+  const render = () => {
+    new Adapter().captureAppPageDocument()(null);
+    return text("payload");
+  };
+  const app = (dispatch) => dispatch(request("/a?_rsc"), page("/a", { isRscRequest: true }));
+  const { answer } = await serve({ offer: { path: "/a", part: "rsc" }, app, render });
+  assert.equal((await read(await answer.admitted())).document, null);
+});
+
+test("what is not kept is not captured", async () => {
+  const seen = [];
+  const render = () => {
+    seen.push(new Adapter().captureAppPageDocument());
+    new Adapter().captureAppPageRscData(Promise.resolve(new ArrayBuffer(1)));
+    return text("page");
+  };
+  await serve({ app: (dispatch) => dispatch(request(), page(), BYPASS), offer: { path: "/a", part: "html" }, render });
+  new Adapter().captureAppPageRscData(Promise.reject(new Error("nobody waits")));
+  assert.deepEqual([seen, new Adapter().captureAppPageDocument()], [[undefined], undefined]);
+});
+
+test("a response that is not kept in place of one that could be is missed", async () => {
+  const app = (dispatch) => dispatch(request(), page("/a", { middlewareCookieOverlay: "a=1" }), BYPASS);
+  const { answer, about, dispatched } = await serve({ offer: { path: "/a", part: "html" }, app });
+  assert.deepEqual(about.missed, { path: "/a", part: "html", tagPath: "/a" });
+  assert.equal(JSON.parse(about.replay).props.middlewareCookieOverlay, null);
+  assert.equal(answer.admitted, undefined);
+  assert.equal(dispatched[0][2].cache, "bypass");
+  assert.equal(await answer.response.text(), "page");
+});
+
+test("an entry answers where vinext bypasses the cache for the visitor's changed headers", async () => {
+  const app = (dispatch) => dispatch(request(), page("/a", { middlewareCookieOverlay: "a=1" }), BYPASS);
+  assert.deepEqual((await serve({ offer: ENTRY, app })).about, { isHit: true });
+});
+
+const uncacheable = [
+  ["the page for what is not found", page("/a", { kind: "app-not-found" }), {}],
+  ["a page for draft mode", page("/a", { draftModeCookie: "x" }), {}],
+  ["a version that is not known", page("/a", { protocolVersion: 99 }), { unknown: "app-page of version 99" }],
+];
+for (const [name, props, expected] of uncacheable) {
+  test(`never kept: ${name}`, async () => {
+    const app = (dispatch) => dispatch(request(), props, props.draftModeCookie ? BYPASS : shared(request(), props));
+    const { answer, about, dispatched } = await serve({ offer: ENTRY, app });
+    assert.deepEqual(about, expected);
+    assert.deepEqual([dispatched[0][2].cache, answer.admitted], ["bypass", undefined]);
+    assert.equal(await answer.response.text(), "page");
+  });
+}
+
+test("vinext-worker wants a new response, whatever its path: nobody waits for it", async () => {
+  const offer = { isForCache: true, isUnruled: true };
+  const { about, dispatched } = await serve({ offer, app: (dispatch) => dispatch(request("/b"), page("/b")) });
+  assert.deepEqual(about.made, { path: "/b", part: "html", tagPath: "/b" });
+  assert.equal(dispatched[0][2].renderWholeDocument, true);
+});
+
+test("a visitor's response streams", async () => {
+  const { dispatched } = await serve({ offer: { path: "/a", part: "html" } });
+  assert.equal(dispatched[0][2].renderWholeDocument, undefined);
+});
+
+test("several calls of the response stage: the last one counts, and each is asked for", async () => {
+  const app = async (dispatch) => {
+    await dispatch(request("/a"), page("/a"));
+    return await dispatch(request("/b"), page("/b"));
+  };
+  const { answer } = await serve({ offer: { path: "/a", part: "html" }, app });
+  assert.deepEqual(JSON.parse(answer.about).asks, { path: "/b", part: "html", tagPath: "/b" });
+  const resumed = await answer.resume(JSON.stringify({ path: "/b", part: "html" }));
+  assert.deepEqual(JSON.parse(resumed.about).made.path, "/b");
+});
+
+test("an offer serves once: the same page, asked for twice, is asked about", async () => {
+  const app = async (dispatch) => {
+    await dispatch(request(), page());
+    return await dispatch(request(), page());
+  };
+  const { about } = await serve({ offer: ENTRY, app });
+  assert.deepEqual(about.asks, { path: "/a", part: "html", tagPath: "/a" });
+});
+
+test("a response of the response stage that the app does not use is not what it answered", async () => {
+  const app = async (dispatch) => {
+    await dispatch(request(), page());
+    await dispatch(request(), page("/a", { kind: "app-not-found" }));
+    return text("own", {}, 404);
+  };
+  const { answer, about } = await serve({ offer: ENTRY, app });
+  assert.deepEqual([about, answer.response.status], [{}, 404]);
+});
+
+test("by no header does a visitor change what others get", async () => {
+  const headers = { Range: "bytes=0-3", "X-Forwarded-Host": "evil.example", Authorization: "Bearer x", Cookie: "a=1", "X-Vinext-Cache-Tags": "t" };
+  const { dispatched } = await serve({ offer: { path: "/a", part: "html" }, call: request("/a", { headers }) });
+  assert.deepEqual([...dispatched[0][0].headers.keys()], ["cookie", "x-vinext-cache-tags"]);
+});
+
+test("a route handler's answer is kept too", async () => {
+  const app = (dispatch) => dispatch(request("/api"), routeHandler("/api"));
+  const { answer, about } = await serve({ offer: { path: "/api", part: "route" }, app, render: () => text("{}") });
+  assert.equal(about.made.part, "route");
+  assert.equal((await read(await answer.admitted())).body, "{}");
+});
+
+test("what the cache has already is rendered again, with both artifacts", async () => {
+  const exchange = new Exchange(null, () => {});
+  const kept = await visiting(
+    () =>
+      exchange.regenerate(async () => {
+        new Adapter().captureAppPageRscData(Promise.resolve(new TextEncoder().encode("payload").buffer));
+        return text("page");
+      }),
+    exchange,
+  );
+  const { body, payload } = await read(kept);
+  assert.deepEqual([body, payload], ["page", "payload"]);
+});
+
+test("what may not be kept any more is not rendered again for the cache, and a failure is one", async () => {
+  assert.equal(await new Exchange(null, () => {}).regenerate(async () => text("dynamic", NO_STORE)), null);
+  await assert.rejects(new Exchange(null, () => {}).regenerate(() => Promise.reject(new Error("no page"))), /no page/);
+});
+
+test("a body that nobody reads is cancelled", async () => {
+  let isCancelled = false;
+  const body = new ReadableStream({ pull: () => {}, cancel: () => void (isCancelled = true) });
+  assert.equal(await new Exchange(null, () => {}).regenerate(async () => new Response(body, { headers: NO_STORE })), null);
+  assert.ok(isCancelled);
+});
