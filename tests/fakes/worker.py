@@ -18,8 +18,9 @@ from cache.memory import MemoryCacheHandler
 from cache.tags import path_tags
 from core.body import BytesBody
 from core.runtime import Runtime
-from isr.answer import CachedAnswer
+from isr.answer import CachedAnswer, RuledAnswer
 from isr.assemble import SharedParts, assemble
+from isr.page_headers import OF_THE_BODY
 from isr.settings import Settings
 from seed.build import Artifact, Build, RouteRecord, artifact_file, shard_file, shard_of, shard_to_json
 from seed.sources import BuildOpener
@@ -146,6 +147,8 @@ class FakeWorker:
             return Got(answer.status, tuple(answer.headers), body, is_cached=True)
         response = answer.response
         assert isinstance(response, FakeResponse)
+        if isinstance(answer, RuledAnswer):
+            return _ruled(answer, response)
         headers_given = [(name, text) for name, text in response.header_items() if name.lower() not in answer.removed]
         return Got(response.status, (*headers_given, *answer.added), response.body, is_cached=False)
 
@@ -170,6 +173,15 @@ class FakeWorker:
     async def settle(self) -> None:
         assert await self.background.done() == []
         assert not self.flight.cells, "a claim was never released"
+
+
+def _ruled(answer: RuledAnswer, response: FakeResponse) -> Got:
+    body = None if answer.body is None else answer.body.to_bytes()
+    age = ("Age", str(answer.age_seconds))
+    if not answer.is_not_modified:
+        return Got(response.status, (*response.header_items(), age), body, is_cached=True)
+    headers = [(name, text) for name, text in response.header_items() if name.lower() not in OF_THE_BODY]
+    return Got(304, (*headers, age), None, is_cached=True)
 
 
 @dataclass(frozen=True)
