@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Exchange } from "../../adapters/vinext/exchange.js";
+import { replayed } from "../../adapters/vinext/resources.js";
 import Adapter from "../../adapters/vinext/runtime.js";
 import { visiting } from "../../adapters/vinext/visit.js";
 import { BYPASS, page, request, routeHandler, shared } from "./stage_calls.mjs";
@@ -202,10 +203,12 @@ test("it may decide against it, or fail", async () => {
   await Promise.all(lasting);
 });
 
+const DRAFT = page("/a", { draftModeCookie: "__prerender_bypass=x" });
+
 test("where nobody keeps the page, vinext decides before its response", async () => {
   const adapter = new Adapter();
   assert.equal(adapter.deferCompletedPageResponseAdmission(text("page"), completed), null);
-  const app = (dispatch) => dispatch(request(), page(), BYPASS);
+  const app = (dispatch) => dispatch(request(), DRAFT, BYPASS);
   const { answer } = await serve({ offer: { path: "/a", part: "html" }, app, render: deferring(adapter, completed) });
   assert.equal(answer.response.headers.get("Cache-Control"), POLICY["Cache-Control"]);
 });
@@ -264,19 +267,34 @@ test("what is not kept is not captured", async () => {
     new Adapter().captureAppPageRscData(Promise.resolve(new ArrayBuffer(1)));
     return text("page");
   };
-  await serve({ app: (dispatch) => dispatch(request(), page(), BYPASS), offer: { path: "/a", part: "html" }, render });
+  await serve({ app: (dispatch) => dispatch(request(), DRAFT, BYPASS), offer: { path: "/a", part: "html" }, render });
   new Adapter().captureAppPageRscData(Promise.reject(new Error("nobody waits")));
   assert.deepEqual([seen, new Adapter().captureAppPageDocument()], [[undefined], undefined]);
 });
 
 test("a response that is not kept in place of one that could be is missed", async () => {
-  const app = (dispatch) => dispatch(request(), page("/a", { middlewareCookieOverlay: "a=1" }), BYPASS);
-  const { answer, about, dispatched } = await serve({ offer: { path: "/a", part: "html" }, app });
+  const call = request("/a", { method: "HEAD" });
+  const { answer, about, dispatched } = await serve({ offer: { path: "/a", part: "html" }, app: (dispatch) => dispatch(call, page()) });
   assert.deepEqual(about.missed, { path: "/a", part: "html", tagPath: "/a" });
-  assert.equal(JSON.parse(about.replay).props.middlewareCookieOverlay, null);
+  assert.equal(replayed(about.replay)[0].method, "GET");
   assert.equal(answer.admitted, undefined);
   assert.equal(dispatched[0][2].cache, "bypass");
   assert.equal(await answer.response.text(), "page");
+});
+
+test("a payload that may be a part of it is missed as the document, with which it is rendered again", async () => {
+  const props = page("/a", { isRscRequest: true, middlewareCookieOverlay: "a=1" });
+  const { about } = await serve({ offer: { path: "/a", part: "rsc" }, app: (dispatch) => dispatch(request("/a?_rsc"), props, BYPASS) });
+  assert.deepEqual(about.missed, { path: "/a", part: "html", tagPath: "/a" });
+  assert.equal(replayed(about.replay)[1].isRscRequest, false);
+});
+
+test("a page behind a middleware that has changed the request is rendered as one that may be kept", async () => {
+  const app = (dispatch) => dispatch(request(), page("/a", { middlewareCookieOverlay: "a=1" }), BYPASS);
+  const { answer, about, dispatched } = await serve({ offer: { path: "/a", part: "html" }, app });
+  assert.deepEqual(about.made, { path: "/a", part: "html", tagPath: "/a" });
+  assert.equal(dispatched[0][2].cache, "shared");
+  assert.equal((await read(await answer.admitted())).body, "page");
 });
 
 test("an entry answers where vinext bypasses the cache for the visitor's changed headers", async () => {

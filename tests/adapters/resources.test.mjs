@@ -67,16 +67,18 @@ test("only the response to a GET is stored", () => {
   }
 });
 
-const stillAnswered = [
-  ["middleware has changed the cookies", page("/a", { middlewareCookieOverlay: "a=1" }), {}],
-  ["middleware has changed the headers", page(), {}],
-  ["a route handler", routeHandler("/a"), {}],
-  ["HEAD", page(), { method: "HEAD" }],
+const changed = [
+  ["middleware has changed the cookies", page("/a", { middlewareCookieOverlay: "a=1" }), {}, "html", true],
+  ["middleware has changed the headers", page(), {}, "html", true],
+  ["a route handler", routeHandler("/a"), {}, "route", true],
+  ["HEAD", page(), { method: "HEAD" }, "html", false],
+  ["a payload, which may be a part of it", page("/a", RSC), {}, "rsc", false],
+  ["a query", page(), { query: "?q=1" }, "html", false],
 ];
-for (const [name, props, init] of stillAnswered) {
-  test(`bypassed, and answered from cache: ${name}`, () => {
-    const { isStorable, path, part } = resourceOf(request("/a", init), props, BYPASS);
-    assert.deepEqual([path, part, isStorable], ["/a", props.kind === "app-page" ? "html" : "route", false]);
+for (const [name, props, { query = "", ...init }, part, isStorable] of changed) {
+  test(`bypassed for what middleware has changed, which the page may not read: ${name}`, () => {
+    const resource = resourceOf(request(`/a${query}`, init), props, BYPASS);
+    assert.deepEqual(resource, { path: "/a", part, tagPath: "/a", isStorable });
   });
 }
 
@@ -147,20 +149,35 @@ test("what is repeated has nothing of the visitor", () => {
   const headers = { ...VISITORS, Accept: "text/x-component", RSC: "1", "X-Vinext-Mounted-Slots": "slot:modal:/" };
   const call = request("/a?q=secret&_rsc=abc", { headers });
   const props = page("/a", { ...RSC, mountedSlotsHeader: "slot:modal:/", middlewareCookieOverlay: "session=abc", resolvedUrl: "/a?q=secret" });
-  for (const options of [shared(call, props), shared(call, props, { keepsQuery: true }), BYPASS]) {
-    const text = replayOf(call, props, options);
-    assert.doesNotMatch(text, /secret|session|evil|Bearer|192\.0\.2|Mozilla|theirs/);
-    const [again, itsProps] = replayed(text);
+  for (const options of [shared(call, props), shared(call, props, { keepsQuery: true })]) {
+    const [again, itsProps] = anonymous(replayOf(call, props, options));
     const url = new URL(again.url);
     assert.deepEqual([again.method, url.pathname, url.search], ["GET", "/a", "?_rsc=abc"]);
     assert.deepEqual(Object.fromEntries(again.headers), { accept: "text/x-component", rsc: "1", "x-vinext-mounted-slots": "slot:modal:/" });
-    assert.deepEqual([itsProps.resolvedUrl, itsProps.middlewareCookieOverlay, itsProps.kind], ["/a", null, "app-page"]);
-    assert.deepEqual(resourceOf(again, itsProps, shared(again, itsProps)), {
-      ...resourceOf(call, props, shared(call, props)),
-      isStorable: true,
-    });
+    const resource = resourceOf(call, props, shared(call, props));
+    assert.deepEqual(resourceOf(again, itsProps, shared(again, itsProps)), { ...resource, isStorable: true });
   }
 });
+
+for (const url of ["/a?q=secret&_rsc=abc", "/a.rsc", "/index.rsc", "/a"]) {
+  test(`without an identity, the document is repeated: ${url}`, () => {
+    const call = request(url, { headers: { ...VISITORS, Accept: "text/x-component" } });
+    const path = url.startsWith("/a") ? "/a" : "/";
+    const props = page(path, { isRscRequest: url !== "/a", renderMode: url === "/a" ? "navigation" : "prefetch-loading-shell", middlewareCookieOverlay: "session=abc" });
+    const [again, itsProps] = anonymous(replayOf(call, props, BYPASS));
+    const repeated = new URL(again.url);
+    assert.deepEqual([repeated.pathname, repeated.search], [path, ""]);
+    assert.equal(itsProps.isRscRequest, false);
+    if (url !== "/a") assert.deepEqual([again.headers.get("accept"), again.headers.get("rsc"), itsProps.renderMode], ["text/html", null, "navigation"]);
+  });
+}
+
+function anonymous(replay) {
+  assert.doesNotMatch(replay, /secret|session|evil|Bearer|192\.0\.2|Mozilla|theirs/);
+  const [again, props] = replayed(replay);
+  assert.deepEqual([props.resolvedUrl, props.middlewareCookieOverlay], [props.canonicalPathname, null]);
+  return [again, props];
+}
 
 test("what is repeated is what vinext says: the identity, or the call itself", () => {
   const props = page("/a", { params: { slug: "a" } });
