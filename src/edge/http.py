@@ -18,7 +18,6 @@ from edge.bodies import BodyStreams, JsStream, StreamCopy, body_to_js
 from edge.promises import bind
 from isr.answer import CachedAnswer, RuledAnswer
 from isr.lookup import ALWAYS_READ
-from isr.page_headers import OF_THE_BODY
 from pages.handler import WholeResponse
 from pages.request import PageRequest
 
@@ -182,10 +181,10 @@ def _ruled(answer: RuledAnswer) -> Any:
     raw = response.raw
     if answer.is_not_modified:
         visible = Response.new(None, _options(HTTPStatus.NOT_MODIFIED, raw.headers))
-        for name in OF_THE_BODY:
-            visible.headers.delete(name)
     else:
         visible = Response.new(None if answer.body is None else _sent(answer.body), raw)
+    for name in answer.removed:
+        visible.headers.delete(name)
     visible.headers.set("Age", str(answer.age_seconds))
     return visible
 

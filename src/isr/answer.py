@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _IMPRECISION_SECONDS = 0.1
 
+_NOT_IN_304 = POLICY_HEADERS | OF_THE_BODY
+
 NEVER_STALE = f"s-maxage={NEVER_STALE_SECONDS}, stale-while-revalidate"
 
 
@@ -106,13 +108,15 @@ class PassedAnswer:
 class RuledAnswer:
     """An answer from the cache with the headers and the status that the app's request stage has made of the entry's.
 
-    `body` None if none is sent; `is_not_modified`: the visitor has the page already.
+    `body` None if none is sent; `is_not_modified`: the visitor has the page already. `removed` are headers, in lower case, that
+    the visitor does not get.
     """
 
     response: PageResponse
     body: Body | None
     is_not_modified: bool
     age_seconds: int
+    removed: frozenset[str]
 
 
 Answer: TypeAlias = "CachedAnswer | PassedAnswer | RuledAnswer"
@@ -158,7 +162,7 @@ def ruled_answer(request: PageRequest, page: CachedPage, response: PageResponse,
     age_seconds = max(0, now_ms - page.entry.last_modified_ms) // 1000
     is_not_modified = response.status == HTTPStatus.OK and matches_etag(request.headers.get("if-none-match"), fixed.etag)
     body = None if is_not_modified or request.method == "HEAD" else page.body
-    return RuledAnswer(response, body, is_not_modified, age_seconds)
+    return RuledAnswer(response, body, is_not_modified, age_seconds, _NOT_IN_304 if is_not_modified else POLICY_HEADERS)
 
 
 class _FixedPart:

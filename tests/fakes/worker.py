@@ -20,7 +20,6 @@ from core.body import BytesBody
 from core.runtime import Runtime
 from isr.answer import CachedAnswer, RuledAnswer
 from isr.assemble import SharedParts, assemble
-from isr.page_headers import OF_THE_BODY
 from isr.settings import Settings
 from seed.build import Artifact, Build, RouteRecord, artifact_file, shard_file, shard_of, shard_to_json
 from seed.sources import BuildOpener
@@ -178,10 +177,8 @@ class FakeWorker:
 def _ruled(answer: RuledAnswer, response: FakeResponse) -> Got:
     body = None if answer.body is None else answer.body.to_bytes()
     age = ("Age", str(answer.age_seconds))
-    if not answer.is_not_modified:
-        return Got(response.status, (*response.header_items(), age), body, is_cached=True)
-    headers = [(name, text) for name, text in response.header_items() if name.lower() not in OF_THE_BODY]
-    return Got(304, (*headers, age), None, is_cached=True)
+    headers = [(name, text) for name, text in response.header_items() if name.lower() not in answer.removed]
+    return Got(304 if answer.is_not_modified else response.status, (*headers, age), body, is_cached=True)
 
 
 @dataclass(frozen=True)
