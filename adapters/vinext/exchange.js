@@ -117,13 +117,13 @@ export class Exchange {
    * Render for nobody but the cache.
    *
    * @param {() => Promise<Response>} render
-   * @returns {Promise<Kept | null>} null for what may not be kept
+   * @returns {Promise<Kept>} also of what may not be kept, without a body
    */
   async regenerate(render) {
     this.keeps = true;
     const response = this.#keeping(await render(), { made: true });
     discard(response);
-    return await this.#outcome.admitted();
+    return (await this.#outcome.admitted()) ?? withoutBody(response);
   }
 
   /** Let the response go to the visitor while vinext decides, from a copy of its body, whether it may be kept. */
@@ -190,6 +190,11 @@ export class Exchange {
     if (this.#keepsWhatStagesAdd) this.#composed = new Headers(response.headers);
     return { about: JSON.stringify(about), response, admitted };
   }
+}
+
+/** Describe a response that may not be kept: its status tells a failure from a page that has become dynamic. */
+export function withoutBody({ status, headers }) {
+  return { status, headers: JSON.stringify([...headers]) };
 }
 
 /** Cancel a body that nobody reads. The promise may never settle, as that of one half of a body does. */

@@ -11,7 +11,7 @@ interface VinextWorkerConstructor {
     fetch(request: Request): Promise<Response>;
     serve(request: Request, offer: string): Promise<Answer>;
     render(request: Request): Promise<Kept>;
-    replay(replay: string): Promise<Kept | null>;
+    replay(replay: string): Promise<Kept>;
   };
 }
 

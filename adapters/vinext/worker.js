@@ -5,7 +5,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import vinext, { respond } from "vinext/server/fetch-handler";
 
-import { discard, Exchange } from "./exchange.js";
+import { discard, Exchange, withoutBody } from "./exchange.js";
 import { replayed } from "./resources.js";
 import { formatTags, visiting } from "./visit.js";
 
@@ -56,14 +56,14 @@ export function withVinextWorker(worker) {
       const exchange = this.#exchange({ isForCache: true, isUnruled: true });
       const { response, admitted } = await exchange.answer(this.#visit(request, exchange, { isForCache: true }));
       discard(response);
-      return (await admitted?.()) ?? { status: response.status, headers: JSON.stringify([...response.headers]) };
+      return (await admitted?.()) ?? withoutBody(response);
     }
 
     /**
      * Render again what the cache keeps already.
      *
      * @param {string} replay from an earlier answer
-     * @returns {Promise<import("./exchange.js").Kept | null>} null for what may not be kept any more
+     * @returns {Promise<import("./exchange.js").Kept>} also of what may not be kept any more, without a body
      */
     async replay(replay) {
       const [request, props] = replayed(replay);

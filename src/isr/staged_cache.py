@@ -5,6 +5,7 @@ The request stage sees a request before the cache does, and what it adds for the
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness
@@ -143,7 +144,9 @@ class StagedCache:
         except PageError as error:
             return Refusal(str(error), is_failure=True)
         if whole is None:
-            return _NOT_SHARED
+            status = step.response.status
+            has_failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            return Refusal(f"status {status}", is_failure=True) if has_failed else _NOT_SHARED
         page = await self._writer.admit(whole, lookup, visit.started_at_ms, rsc=lookup.is_rsc)
         if isinstance(page, Refusal):
             return page

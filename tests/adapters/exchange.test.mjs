@@ -386,14 +386,17 @@ test("what the cache has already is rendered again, with both artifacts", async 
   assert.deepEqual([body, payload], ["page", "payload"]);
 });
 
-test("what may not be kept any more is not rendered again for the cache, and a failure is one", async () => {
-  assert.equal(await new Exchange(null, () => {}).regenerate(async () => text("dynamic", NO_STORE)), null);
+test("what may not be kept any more comes with its status and without its body, and a failure is one", async () => {
+  for (const status of [200, 500]) {
+    const { body, ...rest } = await new Exchange(null, () => {}).regenerate(async () => text("dynamic", NO_STORE, status));
+    assert.deepEqual([rest.status, JSON.parse(rest.headers)[0], body], [status, ["cache-control", NO_STORE["Cache-Control"]], undefined]);
+  }
   await assert.rejects(new Exchange(null, () => {}).regenerate(() => Promise.reject(new Error("no page"))), /no page/);
 });
 
 test("a body that nobody reads is cancelled", async () => {
   let isCancelled = false;
   const body = new ReadableStream({ pull: () => {}, cancel: () => void (isCancelled = true) });
-  assert.equal(await new Exchange(null, () => {}).regenerate(async () => new Response(body, { headers: NO_STORE })), null);
+  await new Exchange(null, () => {}).regenerate(async () => new Response(body, { headers: NO_STORE }));
   assert.ok(isCancelled);
 });

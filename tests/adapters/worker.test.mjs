@@ -159,9 +159,12 @@ test("replay renders for the cache what the request stage asked for, without the
   assert.deepEqual(options, { cache: "shared", regeneratesStoredEntry: true, renderWholeDocument: true });
 });
 
-test("replay gives nothing for what may not be kept any more", async () => {
-  app.respond = async () => new Response("dynamic", { headers: { "Cache-Control": "no-store" } });
-  assert.equal(await worker(assert.fail).replay(REPLAY), null);
+test("replay says what may not be kept any more, and whether it is a failure", async () => {
+  for (const status of [200, 500]) {
+    app.respond = async () => new Response("dynamic", { status, headers: { "Cache-Control": "no-store" } });
+    const { headers, ...rest } = await worker(assert.fail).replay(REPLAY);
+    assert.deepEqual([rest, new Headers(JSON.parse(headers)).get("Cache-Control")], [{ status }, "no-store"]);
+  }
 });
 
 test("what else an entry handles stays", () => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.pages import FakePages, FakeResponse
@@ -108,8 +109,8 @@ class FakeStages(FakePages):
             return await self._with_counterpart(Resource(request.path, "rsc" if request.rsc else "html", request.path))
         described = json.loads(request.replay)
         resource = Resource.of(described)
-        kept = await self._kept(await self._with_counterpart(resource))
-        return kept or WholeResponse(200, (("cache-control", "no-store"),), None)
+        rendered = await self._with_counterpart(resource)
+        return await self._kept(rendered) or WholeResponse(rendered.status, tuple(rendered.headers.items()), None)
 
     async def _offered(self, request: PageRequest, stage: Stage, resource: Resource, offer: str) -> Step:
         given = json.loads(offer) if offer else {}
@@ -118,7 +119,7 @@ class FakeStages(FakePages):
             return Question(resource, lambda reply: self._offered(request, stage, resource, reply))
         replay = json.dumps({"path": resource.path, "part": resource.part, "tagPath": resource.tag_path})
         if "status" in given:
-            headers = {name: ", ".join(values) for name, values in given["headers"].items()}
+            headers = {name.lower(): ", ".join(values) for name, values in given["headers"].items()}
             response = FakeResponse(given["status"], {**headers, **stage.adds})
             return StagedAnswer(response, is_hit=True, replay=replay if given.get("isStale") else None)
         if stage.changes_request or request.method != "GET":
@@ -143,10 +144,10 @@ class FakeStages(FakePages):
         rendered = await self._rendered(resource)
         if not _is_shared(rendered) or rendered.header("vary") is None or ":" in resource.part:
             return rendered
-        other = self.documents if resource.part == "rsc" else self.payloads
-        if resource.tag_path not in other:
-            return rendered
-        return replace(rendered, counterpart=BytesBody((await self._play(resource.tag_path, other)).body))
+        other = await self._play(resource.tag_path, self.documents if resource.part == "rsc" else self.payloads)
+        if not _is_shared(other) or (resource.part == "rsc" and other.status != HTTPStatus.OK):
+            return rendered  # vinext renders no document beside the payload of a redirect, or of what is not found
+        return replace(rendered, counterpart=BytesBody(other.body))
 
     async def _kept(self, rendered: FakeResponse) -> WholeResponse | None:
         if rendered.breaks_off:

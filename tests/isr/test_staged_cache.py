@@ -410,6 +410,14 @@ async def test_a_body_that_breaks_off_is_not_kept() -> None:
     assert [(await served.get("/ruled/new")).text for _ in range(2)] == ["whole", "whole"]
 
 
+async def test_a_page_that_fails_once_is_kept_as_soon_as_it_does_not() -> None:
+    pages = app(documents={"/ruled/new": broken()})
+    served = await worker(pages)
+    assert (await served.get("/ruled/new")).status == 500
+    pages.documents["/ruled/new"] = page("mended")
+    assert [(await served.get("/ruled/new")).state for _ in range(2)] == ["MISS", "HIT"]
+
+
 async def test_a_page_that_is_missing_is_passed_on() -> None:
     got = await (await worker(app())).get("/ruled/nothing")
     assert (got.status, got.state, got.text) == (404, None, "not found")
@@ -478,7 +486,7 @@ async def test_an_app_that_fails_altogether_gives_no_page() -> None:
     pages = app(faults={"/ruled": PageError("down")}, rules={"/ruled": doing(own=PageError("down"))})
     served = await worker(pages)
     got = await served.get("/ruled")
-    assert (got.status, got.state) == (502, None)
+    assert (got.status, got.state) == (500, None)
 
 
 async def test_an_app_without_stages_answers_paths_that_a_rule_may_touch_itself() -> None:
@@ -634,12 +642,20 @@ REDIRECTS = [
 async def test_what_a_page_becomes_its_payload_becomes_too(now: FakeResponse, status: int) -> None:
     pages = app(documents={"/ruled": now}, payloads={"/ruled": payload("NEXT_REDIRECT")})
     served = await stale(pages)
-    assert (await served.get("/ruled.rsc")).text == "built ruled payload"
+    assert (await served.get("/ruled")).text == "built ruled"
     document, rsc = await served.get("/ruled"), await served.get("/ruled.rsc")
     assert (document.status, document.state) == (status, "HIT")
     assert (rsc.state, rsc.text) == ("HIT", "NEXT_REDIRECT")
     assert len(pages.rendered) == 1
     assert document.header("location") == now.header("location")
+
+
+@pytest.mark.parametrize(("now", "status"), [pytest.param(now, status, id=name) for name, now, status in REDIRECTS])
+async def test_what_a_page_becomes_is_shown_soon_if_its_payload_is_asked_for_first(now: FakeResponse, status: int) -> None:
+    pages = app(documents={"/ruled": now}, payloads={"/ruled": payload("NEXT_REDIRECT")})
+    served = await stale(pages)
+    assert [(await served.get("/ruled.rsc")).text for _ in range(2)] == ["built ruled payload", "NEXT_REDIRECT"]
+    assert [(await served.get("/ruled")).status for _ in range(2)] == [200, status]
 
 
 async def test_the_payload_of_a_page_that_becomes_a_redirect_without_one_does_not_live_on() -> None:

@@ -75,7 +75,7 @@ class StagedServicePages(ServicePages):
             call = bind_remote(self._binding.replay, request.replay)
         kept = _whole(await self._result(call, request.path))
         if kept is None:
-            return WholeResponse(200, (("cache-control", "no-store"),), None)
+            raise PageError(f"the service {self._name} rendered nothing for {request.path}")
         return kept
 
     async def _resumed(self, question: Any, offer: str, path: str) -> Step:
