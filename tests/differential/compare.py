@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ABSENT = "-"
 _SHOWN_CHARACTERS = 300
+_PARTS = re.compile(r"<[^<>]*>|[^<>\n]+|\n|[<>]")
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,18 @@ class Difference:
     ours_besides: Mapping[str, str] = field(repr=False)
     """All traits of the two answers."""
 
-    def __str__(self) -> str:
-        where = f"{self.app} [{self.store}] {self.visit}, answer {self.step}: {self.ask.name}"
+    @property
+    def what(self) -> str:
+        """The difference without the place where it was seen."""
         if self.trait in {"body", "payload"} and ABSENT not in {self.alone, self.ours}:
-            return f"{where}\n    {self.trait}: {_changes(self.alone, self.ours)}"
-        return f"{where}\n    {self.trait}: alone {_shown(self.alone)}, ours {_shown(self.ours)}"
+            return f"{self.trait}: {_changes(self.alone, self.ours)}"
+        return f"{self.trait}: alone {_shown(self.alone)}, ours {_shown(self.ours)}"
+
+    def __str__(self) -> str:
+        return f"{self.app} [{self.store}] {self.visit}, answer {self.step}: {self.ask.name}\n    {self.what}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """Differences of one kind, and why they are there. Patterns match a whole value; an empty tuple of apps means every app."""
 
@@ -109,15 +114,12 @@ def _shown(value: str) -> str:
 
 
 def _changes(alone: str, ours: str) -> str:
-    """The places where two texts differ, with a few characters around them."""
-    matcher = difflib.SequenceMatcher(None, alone, ours, autojunk=False) if max(len(alone), len(ours)) < 3000 else None  # noqa: PLR2004 - slow for long texts
-    if matcher is None:
-        one, other = alone.replace("><", ">\n<").splitlines(), ours.replace("><", ">\n<").splitlines()
-        changed = [line for line in difflib.unified_diff(one, other, lineterm="", n=0) if not line.startswith(("---", "+++", "@@"))]
-        return "\n      ".join(["", *(_shown(line) for line in changed[:12])])
-    parts = []
-    for kind, start, end, other_start, other_end in matcher.get_opcodes():
-        if kind != "equal":
-            around = alone[max(0, start - 20) : start]
-            parts.append(f"…{around}[alone {alone[start:end]!r}, ours {ours[other_start:other_end]!r}]")
+    """What two texts do not have in common: words with their neighbours."""
+    one, other = _PARTS.findall(alone), _PARTS.findall(ours)
+    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
+    parts = [
+        f"…{_shown(''.join(one[max(0, start - 1) : start]))}[alone {''.join(one[start:end])!r}, ours {''.join(other[begin:stop])!r}]"
+        for kind, start, end, begin, stop in matcher.get_opcodes()
+        if kind != "equal"
+    ]
     return _shown(" ".join(parts))

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tests.differential.script import Ask, Files, Pause, Put, Submit
-from tests.differential.words import Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from tests.differential.sides import Side
 
 _TIMEOUT_SECONDS = 30
-_SETTLING_SECONDS = 2.5
+_SETTLING_SECONDS = 2
 _POLL_SECONDS = 0.1
 _LATE_SECONDS = 0.9
 _TOGETHER = 4
@@ -39,7 +38,7 @@ _ABOUT_RENDERING = {
     "says its stale time": re.compile(r'"__dynamicStaleTime":[^,}]*,?'),
     "says its compatibility": re.compile(r'"__artifactCompatibility":\{[^}]*\},?'),
 }
-_BOOTSTRAP_KIND = re.compile(r'<script[^>]*>Object\.assign\([^<]*?,(\{"initialCacheKind":[^}]*\})\);?</script>')
+_BOOTSTRAP_KIND = re.compile(r'Object\.assign\([^<;]*?,(\{"initialCacheKind":[^}]*\})\);?')
 _EMPTY_BOUNDARY = "<!--$--><!--/$-->"
 _TEXTUAL = ("text/", "application/json", "application/xml", "application/javascript")
 
@@ -66,7 +65,7 @@ class _Visitor:
 
     def __init__(self, side: Side) -> None:
         self._side = side
-        self._numbers = Numbers()
+        self._rendered: dict[str, frozenset[str]] = {}
         self._etags: dict[str, str] = {}
 
     def run(self, visit: Visit) -> list[Observation]:
@@ -138,9 +137,21 @@ class _Visitor:
             if traits.get(_NEXTJS_STATE) == state:
                 del traits[_NEXTJS_STATE]
         traits |= self._body(answer)
+        if (renewed := self._renewed(answer, ask)) is not None:
+            traits["renewed"] = renewed
         if ask.slow_seconds:
             traits["streams"] = "yes" if answer.last_byte_seconds - answer.first_byte_seconds > ask.slow_seconds / 2 else "no"
         return traits
+
+    def _renewed(self, answer: Fetched, ask: Ask) -> str | None:
+        """How many of the times in an answer its page did not have when it was last seen; None for a page without any."""
+        times = self._side.words.of_a_render(answer.body.decode(errors="replace"))
+        if not times:
+            return None
+        page = f"{ask.headers.get('Host', '')}{ask.path.partition('?')[0].removesuffix('.rsc')}"
+        before = self._rendered.get(page)
+        self._rendered[page] = times
+        return None if before is None else f"{len(times - before)} of {len(times)}"
 
     def _body(self, answer: Fetched) -> dict[str, str]:
         """The text of a document or file; of a payload the words in it, because each render numbers its rows anew."""
@@ -155,11 +166,11 @@ class _Visitor:
         rows = "".join(json.loads(found) for found in _FLIGHT.findall(text))
         body = _BOOTSTRAP_KIND.sub("", _FLIGHT.sub("", text)).replace(_EMPTY_BOUNDARY, "")
         kind = _BOOTSTRAP_KIND.search(text)
-        about = {"cache kind": kind[1]} if kind is not None else {}
+        about = {"says its kind": kind[1]} if kind is not None else {}
         return {"body": body, **about, **(_payload(rows) if rows else {})}
 
     def _named(self, text: str) -> str:
-        return self._side.words.replaced(text, self._numbers, self._side.url)
+        return self._side.words.replaced(text, self._side.url)
 
 
 def _payload(rows: str) -> dict[str, str]:

@@ -24,11 +24,18 @@ ACCEPTED = [
         besides_alone={"state": "MISS"},
     ),
     Row(
-        "The same: vinext renders a build's pages without what it adds to them for a request.",
-        "rendered for",
-        alone="a request",
-        ours="a build",
+        "The same: vinext renders the pages of a build without what it tells its client about a page's age.",
+        "says its stale time",
+        alone="yes",
+        ours="-",
         besides={"state": _HIT},
+    ),
+    Row(
+        "vinext alone renders a page again as it renders those of a build. With the adapter it does so as for a visitor.",
+        "says its (kind|stale time|compatibility)",
+        alone="-",
+        besides={"state": _HIT},
+        besides_alone={"state": _HIT},
     ),
     Row(
         "vinext alone does not know the period of a page before it is rendered to its end; the cache does.",

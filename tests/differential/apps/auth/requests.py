@@ -46,12 +46,12 @@ SCRIPT = Script(
         ),
         visit(
             "a page with a period",
-            Ask("/pricing"),
-            Ask("/pricing").settled(),
+            Ask("/pricing/team"),
+            Ask("/pricing/team").settled(),
             Pause(2.2),
-            Ask("/pricing", headers=_ANN),
+            Ask("/pricing/team", headers=_ANN),
             Pause(0.5),
-            Ask("/pricing").settled(),
+            Ask("/pricing/team").settled(),
         ),
         visit(
             "a cached page behind the login",

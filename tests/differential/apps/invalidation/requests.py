@@ -11,24 +11,24 @@ def _clear(**what: str) -> Ask:
     return Ask("/api/clear", "POST", headers, json.dumps(what).encode())
 
 
-def _stale(page: str) -> Visit:
+def _stale(page: str, path: str) -> Visit:
     return visit(
-        f"revalidateTag(tag, max) of {page}",
-        Ask(f"/{page}"),
-        Ask(f"/{page}").settled(),
+        f"tags of {page}",
+        Ask(path),
+        Ask(path).settled(),
         Put(page, "new"),
         _clear(tag=page, profile="max"),
-        Ask(f"/{page}"),
+        Ask(path),
         Pause(0.6),
-        Ask(f"/{page}").settled(),
+        Ask(path).settled(),
         Put(page, "newer"),
         _clear(tag={"cached": "item:1", "fetched": "item:2", "usecache": "item:3"}[page]),
-        Ask(f"/{page}"),
-        Ask(f"/{page}").settled(),
+        Ask(path),
+        Ask(path).settled(),
         Put(page, "newest"),
-        _clear(path=f"/{page}"),
-        Ask(f"/{page}"),
-        payload(f"/{page}").settled(),
+        _clear(path=path),
+        Ask(path),
+        payload(path).settled(),
     )
 
 
@@ -57,9 +57,9 @@ def _becomes(kind: str, name: str, value: str) -> Visit:
 
 SCRIPT = Script(
     visits=[
-        _stale("cached"),
-        _stale("fetched"),
-        _stale("usecache"),
+        _stale("cached", "/cached"),
+        _stale("fetched", "/fetched/new"),
+        _stale("usecache", "/usecache"),
         _becomes("moves", "new", "moved"),
         _becomes("moves", "built", "moved"),
         _becomes("posts", "new", "gone"),

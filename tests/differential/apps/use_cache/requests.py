@@ -1,4 +1,4 @@
-""""use cache" with cacheLife and cacheTag, a profile of the app's own, and Server Actions that change what is cached."""
+""""use cache" with cacheLife and cacheTag, periods of the app's own, and Server Actions that change what is cached."""
 
 from tests.differential.client import navigation, payload, prefetch
 from tests.differential.script import Ask, Pause, Put, Script, Submit, visit
@@ -39,9 +39,11 @@ SCRIPT = Script(
             _renew("product%3Atwo", "now"),
             Ask("/products/two"),
             payload("/products/two"),
+            payload("/products/two"),
+            payload("/products/two").having(**_ANN),
         ),
         visit(
-            "a profile of the app",
+            "periods of the app",
             Ask("/quick"),
             Ask("/quick").settled(),
             payload("/quick").settled(),
@@ -70,6 +72,6 @@ SCRIPT = Script(
             Submit("/form", "updateAndGo"),
             Ask("/form"),
         ),
-        visit("static", Ask("/"), Ask("/").settled(), Ask("/").again(), Ask("/", "HEAD")),
+        visit("static", Ask("/"), Ask("/"), Ask("/").again(), Ask("/", "HEAD")),
     ],
 )

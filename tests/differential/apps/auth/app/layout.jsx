@@ -4,7 +4,7 @@ export default ({ children }) => (
   <html lang="en">
     <body>
       <nav>
-        <Link href="/">home</Link> <Link href="/pricing">pricing</Link> <Link href="/dashboard">dashboard</Link>
+        <Link href="/">home</Link> <Link href="/pricing/team">pricing</Link> <Link href="/dashboard">dashboard</Link>
       </nav>
       {children}
     </body>

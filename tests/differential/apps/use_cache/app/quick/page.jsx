@@ -2,7 +2,7 @@ import { cacheLife } from "next/cache";
 
 async function now() {
   "use cache";
-  cacheLife("quick");
+  cacheLife({ stale: 1, revalidate: 2, expire: 300 });
   return new Date().toISOString();
 }
 

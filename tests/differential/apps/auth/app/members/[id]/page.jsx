@@ -1,4 +1,4 @@
-export const revalidate = 2;
+export const revalidate = 60;
 export const generateStaticParams = () => [{ id: "built" }];
 
 export default async ({ params }) => (

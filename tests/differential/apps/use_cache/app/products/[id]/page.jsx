@@ -8,7 +8,7 @@ export const generateStaticParams = () => [{ id: "one" }];
 async function Product({ id }) {
   "use cache";
   cacheLife("hours");
-  cacheTag("products", `product:${id}`);
+  cacheTag(`product:${id}`);
   return (
     <p>
       {id} {await data(`product-${id}`)} {new Date().toISOString()}
