@@ -36,7 +36,7 @@ def main() -> None:
             counts = f"{len(report.unexplained)} differences, {len(report.explained)} explained"
             slow = ", too slow for its periods" if report.is_late else ""
             print(f"== {app}: {counts}, {time.monotonic() - start:.0f} s{slow}\n{_first_bytes(report)}")
-            print(_grouped(report.unexplained))
+            print("\n".join([_grouped(report.unexplained), *(f"  {each}" for each in report.believed)]))
             if "--accepted" in sys.argv:
                 for row, found in explained.items():
                     print(f"-- {row.why}\n{_grouped(found)}")

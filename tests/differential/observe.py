@@ -56,11 +56,11 @@ class Observation:
 def observe(side: Side, script: Script) -> dict[str, list[Observation]]:
     """Ask a side everything; return what was seen, by visit."""
     with ThreadPoolExecutor(_TOGETHER) as threads:
-        seen = threads.map(lambda visit: _Visitor(side).run(visit), script.visits)
+        seen = threads.map(lambda visit: Visitor(side).run(visit), script.visits)
         return {visit.name: observations for visit, observations in zip(script.visits, seen, strict=True)}
 
 
-class _Visitor:
+class Visitor:
     """Makes one visit. It remembers the ETags that it was given."""
 
     def __init__(self, side: Side) -> None:
@@ -80,12 +80,12 @@ class _Visitor:
             elif isinstance(step, Submit):
                 observations.append(self._submit(step))
             else:
-                observation = self._ask(step)
+                observation = self.ask(step)
                 if step.is_compared:
                     observations.append(observation)
         return observations
 
-    def _ask(self, ask: Ask) -> Observation:
+    def ask(self, ask: Ask) -> Observation:
         sent = ask
         if ask.matching and ask.path in self._etags:
             sent = replace(ask, headers={**ask.headers, "If-None-Match": self._etags[ask.path]})

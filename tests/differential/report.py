@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.differential.attacks import attack
 from tests.differential.builds import APPS, build_twice
 from tests.differential.compare import differences
 from tests.differential.observe import observe
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tests.differential.attacks import Believed
     from tests.differential.compare import Difference, Row
     from tests.differential.data_server import DataServer
     from tests.differential.observe import Observation
@@ -44,6 +46,18 @@ class AppReport:
     """Side to visit to answers."""
     unexplained: list[Difference] = field(default_factory=list)
     explained: list[tuple[Difference, Row]] = field(default_factory=list)
+    believed: list[Believed] = field(default_factory=list)
+
+    @property
+    def idle(self) -> list[Row]:
+        """The rows that name this app, and are like nothing that was seen."""
+        seen = {row for _, row in self.explained}
+        return [row for row in (*KNOWN_FAULTS, *ACCEPTED) if self.app in row.apps and row not in seen]
+
+    @property
+    def is_surprising(self) -> bool:
+        """Whether the run is not as the table says."""
+        return bool(self.unexplained or self.idle)
 
     @property
     def is_late(self) -> bool:
@@ -58,7 +72,8 @@ def run_app(project: Checkout, app: str, data: DataServer, folder: Path) -> AppR
     with all_sides(project, app, builds, script.variables, data, folder) as sides:
         with ThreadPoolExecutor(len(sides)) as threads:
             seen = dict(zip(sides, threads.map(lambda side: observe(side, script), sides.values()), strict=True))
-    report = AppReport(app, seen)
+        believed = [each for name, side in sides.items() if name != ALONE for each in attack(side, script)]
+    report = AppReport(app, seen, believed=believed)
     for store in (name for name in sides if name != ALONE):
         for difference in differences(app, store, seen[ALONE], seen[store]):
             row = next((row for row in (*KNOWN_FAULTS, *ACCEPTED) if row.matches(difference)), None)

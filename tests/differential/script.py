@@ -102,6 +102,8 @@ class Script:
     visits: Sequence[Visit]
     variables: Mapping[str, str] = field(default_factory=dict)
     """Settings of the app where it is deployed, not where it is built."""
+    attacked: Sequence[str] = ()
+    """Paths that are asked with every claim of `attacks`; with `{}` in one, each claim gets a page that nobody else has asked for."""
 
 
 def visit(name: str, *steps: Step) -> Visit:

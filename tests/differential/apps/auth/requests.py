@@ -8,6 +8,7 @@ _BOB = {"Cookie": "session=user-bob"}
 _OLD = {"Cookie": "session=expired"}
 
 SCRIPT = Script(
+    attacked=["/dashboard", "/pricing/{}"],
     visits=[
         visit(
             "a stranger",

@@ -7,6 +7,7 @@ _PASSWORD = {"Authorization": "Basic dTpwdw=="}
 _FOREIGN = {"CF-IPCountry": "XX"}
 
 SCRIPT = Script(
+    attacked=["/isr-behind/{}", "/staging", "/ab"],
     variables={"STAGING_PASSWORD": "pw"},
     visits=[
         visit("headers of next.config", Ask("/"), Ask("/").settled(), Ask("/", "HEAD"), Ask("/").again(), Ask("/?utm=1"), Ask("/missing")),

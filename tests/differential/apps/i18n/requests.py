@@ -7,6 +7,7 @@ _GERMAN = {"Accept-Language": "de-CH,de;q=0.9,en;q=0.5"}
 _FRENCH = {"Cookie": "NEXT_LOCALE=fr"}
 
 SCRIPT = Script(
+    attacked=["/news/{}"],
     visits=[
         visit(
             "home",

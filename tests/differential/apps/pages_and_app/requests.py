@@ -30,6 +30,7 @@ def _fallback(folder: str) -> Visit:
 
 
 SCRIPT = Script(
+    attacked=["/user"],
     visits=[
         visit(
             "a period",

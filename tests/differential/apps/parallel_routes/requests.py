@@ -7,6 +7,7 @@ _MODAL = "interception:slot:modal:/feed:/feed->/photo/:id"
 _SLOTS = "slot:stats:/board slot:team:/board"
 
 SCRIPT = Script(
+    attacked=["/item/{}"],
     visits=[
         visit(
             "a photo by itself",
