@@ -144,14 +144,16 @@ class Visitor:
         return traits
 
     def _renewed(self, answer: Fetched, ask: Ask) -> str | None:
-        """How many of the times in an answer its page did not have when it was last seen; None for a page without any."""
+        """Which of the times in an answer its page did not have when it was last seen; None for a page without any."""
         times = self._side.words.of_a_render(answer.body.decode(errors="replace"))
         if not times:
             return None
         page = f"{ask.headers.get('Host', '')}{ask.path.partition('?')[0].removesuffix('.rsc')}"
         before = self._rendered.get(page)
         self._rendered[page] = times
-        return None if before is None else f"{len(times - before)} of {len(times)}"
+        if before is None:
+            return None
+        return "no" if times <= before else "in part" if times & before else "yes"
 
     def _body(self, answer: Fetched) -> dict[str, str]:
         """The text of a document or file; of a payload the words in it, because each render numbers its rows anew."""

@@ -39,6 +39,10 @@ class Ask:
         """The same request, asked until it is a HIT."""
         return replace(self, repeats_until_hit=True)
 
+    def unseen(self) -> Ask:
+        """The same request, whose answer is not compared."""
+        return replace(self, is_compared=False)
+
     def again(self) -> Ask:
         """The same request from a visitor who has the answer already."""
         return replace(self, matching=True)

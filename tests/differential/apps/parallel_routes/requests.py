@@ -33,7 +33,8 @@ SCRIPT = Script(
         ),
         visit(
             "slots",
-            Ask("/board"),
+            # Its period may be over since it was built.
+            Ask("/board").settled().unseen(),
             Ask("/board").settled(),
             payload("/board").settled(),
             with_slots("/board", _SLOTS),
