@@ -1,0 +1,12 @@
+"""An app below a basePath: its pages, its redirect from outside, and every file that its pages name."""
+
+from tests.differential.client import payload
+from tests.differential.script import Ask, Files, Script, visit
+
+SCRIPT = Script(
+    visits=[
+        visit("pages", Ask("/shop"), Ask("/shop").settled(), Ask("/shop").again(), Ask("/shop", "HEAD"), payload("/shop").settled()),
+        visit("outside", Ask("/"), Ask("/about"), Ask("/shop/"), Ask("/shop/missing"), Ask("/shopping")),
+        visit("files", Files("/shop"), Ask("/shop/robots.txt"), Ask("/robots.txt")),
+    ],
+)

@@ -1,0 +1,1 @@
+export const revalidate = 2; export const generateStaticParams = () => []; export default async ({ params }) => <h1>isr {(await params).id} {new Date().toISOString()}</h1>;

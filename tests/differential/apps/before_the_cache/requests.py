@@ -1,0 +1,71 @@
+"""Middleware, headers, redirects and rewrites: what Next.js does before its page cache."""
+
+from tests.differential.client import navigation, payload
+from tests.differential.script import Ask, Pause, Script, visit
+
+_PASSWORD = {"Authorization": "Basic dTpwdw=="}
+_FOREIGN = {"CF-IPCountry": "XX"}
+
+SCRIPT = Script(
+    attacked=["/isr-behind/{}", "/staging", "/ab"],
+    variables={"STAGING_PASSWORD": "pw"},
+    visits=[
+        visit("headers of next.config", Ask("/"), Ask("/").settled(), Ask("/", "HEAD"), Ask("/").again(), Ask("/?utm=1"), Ask("/missing")),
+        visit("headers on payloads", payload("/login"), payload("/login").settled(), navigation("/login"), Ask("/login.rsc")),
+        visit(
+            "password",
+            Ask("/staging"),
+            payload("/staging"),
+            Ask("/staging", headers=_PASSWORD),
+            Ask("/staging"),
+            Ask("/staging", "HEAD"),
+            Ask("/staging/deeper"),
+        ),
+        visit("country", Ask("/block", headers=_FOREIGN), Ask("/block"), Ask("/block", headers=_FOREIGN), Ask("/block").settled()),
+        visit(
+            "variants",
+            Ask("/ab"),
+            Ask("/ab", headers={"Cookie": "bucket=b"}),
+            Ask("/ab").settled(),
+            Ask("/ab", headers={"Cookie": "bucket=b"}).settled(),
+            payload("/ab").having(Cookie="bucket=b").settled(),
+            Ask("/variant-b").settled(),
+        ),
+        visit("nonce", Ask("/nonce"), Ask("/nonce").settled(), Ask("/nonce"), Ask("/nonce").again(), Ask("/nonce", "HEAD")),
+        visit("cookie", Ask("/cookie"), Ask("/cookie").settled(), Ask("/cookie").again(), payload("/cookie")),
+        visit(
+            "period behind next()",
+            Ask("/isr-behind/1"),
+            Ask("/isr-behind/1").settled(),
+            Ask("/isr-behind/1", "HEAD"),
+            Pause(2.2),
+            Ask("/isr-behind/1"),
+            Ask("/isr-behind/1").settled(),
+            payload("/isr-behind/1").settled(),
+        ),
+        visit("query behind next()", Ask("/isr-behind/q?a=1"), Ask("/isr-behind/q?a=2"), Ask("/isr-behind/q").settled()),
+        visit(
+            "redirect by cookie",
+            Ask("/banned-page"),
+            Ask("/banned-page", headers={"Cookie": "banned=1"}),
+            payload("/banned-page").having(Cookie="banned=1"),
+            Ask("/banned-page").settled(),
+        ),
+        visit(
+            "redirect by host",
+            Ask("/host-page"),
+            Ask("/host-page", headers={"Host": "www.example.com"}),
+            Ask("/host-page", headers={"Host": "other.example.com"}),
+            Ask("/host-page").settled(),
+        ),
+        visit(
+            "rewrite by cookie",
+            Ask("/beta-page"),
+            Ask("/beta-page", headers={"Cookie": "beta=1"}),
+            Ask("/beta-page", headers={"Cookie": "beta=1"}).settled(),
+            Ask("/beta-page").settled(),
+            Ask("/beta-new").settled(),
+        ),
+        visit("other methods", Ask("/login", "POST", body=b""), Ask("/login", "PUT", body=b""), Ask("/login", "OPTIONS"), Ask("/login/")),
+    ],
+)

@@ -1,0 +1,1 @@
+export default () => <h1>not in any language</h1>;

@@ -1,0 +1,8 @@
+export const revalidate = 2;
+export const generateStaticParams = () => [{ id: "built" }];
+
+export default async ({ params }) => (
+  <h1>
+    news {(await params).id} {new Date().toISOString()}
+  </h1>
+);

@@ -1,0 +1,1 @@
+export default () => <h1>home of the App Router</h1>;

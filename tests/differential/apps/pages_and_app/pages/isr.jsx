@@ -1,0 +1,3 @@
+export const getStaticProps = () => ({ props: { at: new Date().toISOString() }, revalidate: 2 });
+
+export default ({ at }) => <h1>isr {at}</h1>;

@@ -1,0 +1,3 @@
+export const getStaticProps = () => ({ props: { at: new Date().toISOString() }, revalidate: 60 });
+
+export default ({ at }) => <h1>members {at}</h1>;

@@ -1,0 +1,1 @@
+export default () => <p>figures by default</p>;

@@ -1,0 +1,1 @@
+export default () => <p>figures {new Date().toISOString()}</p>;

@@ -1,0 +1,1 @@
+export default () => <h1>members of the board</h1>;

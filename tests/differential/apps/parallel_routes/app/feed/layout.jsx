@@ -1,0 +1,6 @@
+export default ({ children, modal }) => (
+  <section>
+    {children}
+    <aside>{modal}</aside>
+  </section>
+);

@@ -1,0 +1,1 @@
+export default () => <p>loading the slow page</p>;

@@ -1,0 +1,31 @@
+"""Pages that wait for something: their first bytes come before it."""
+
+from tests.differential.client import navigation, payload
+from tests.differential.script import Ask, Pause, Script, visit
+
+_SLOW = 0.8
+
+
+def _slow(path: str, headers: dict[str, str] | None = None) -> Ask:
+    return Ask(path, headers=headers or {}, slow_seconds=_SLOW)
+
+
+SCRIPT = Script(
+    visits=[
+        visit("dynamic", _slow("/slowdyn"), _slow("/slowdyn"), Ask("/slowdyn", "HEAD")),
+        visit("cookies", _slow("/slowcookies"), _slow("/slowcookies", {"Cookie": "user=ann"}), _slow("/slowcookies")),
+        visit("with a period", _slow("/slowisr/1"), Ask("/slowisr/1").settled(), payload("/slowisr/1"), Ask("/slowisr/1").again()),
+        visit("loading", Ask("/ld"), Ask("/ld").settled(), payload("/ld"), navigation("/ld")),
+        visit("static", Ask("/stat"), Ask("/stat").settled(), Ask("/stat", headers={"Range": "bytes=0-9"})),
+        visit(
+            "draft mode",
+            Ask("/draft"),
+            Ask("/draft").settled(),
+            Ask("/draft", headers={"Cookie": "__prerender_bypass=forged"}),
+            Ask("/draft", headers={"Cookie": "__prerender_bypass="}),
+            Ask("/draft").settled(),
+            Ask("/api/draft?off=1"),
+        ),
+        visit("after a tag", Ask("/api/rt?tag=nothing&profile=max"), Ask("/api/rt?tag=nothing"), Pause(0.1), Ask("/stat")),
+    ],
+)

@@ -1,0 +1,1 @@
+export default () => <h1>the platform</h1>;

@@ -1,0 +1,116 @@
+"""An app built twice: with the adapter, and without it as vinext does by default."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from vinext_worker.errors import UserError
+from vinext_worker.sites.files import remove_others, write_atomically
+from vinext_worker.sites.npm_build import install_npm_packages
+from vinext_worker.sites.site_build import build_vinext_site
+from vinext_worker.sites.vinext_project import VinextProject
+
+if TYPE_CHECKING:
+    from vinext_worker.checkout import Checkout
+    from vinext_worker.sites.site_build import SiteBuild
+
+APPS = Path(__file__).with_name("apps")
+SCRIPT = "requests.py"
+_KEPT = ("node_modules", "dist", ".wrangler", "public/.gitkeep")
+
+_VITE = """\
+import { cloudflare } from "@cloudflare/vite-plugin";
+import vinext from "vinext";
+%(imports)simport { defineConfig } from "vite";
+
+export default defineConfig({
+  plugins: [
+    vinext({ %(cache)sprerender: { routes: "*" } }),
+    cloudflare({ viteEnvironment: { name: "rsc", childEnvironments: ["ssr"] } }),
+  ],
+  resolve: { dedupe: ["vinext"] },
+});
+"""
+_IMPORT = 'import { vinextWorkerCache } from "vinext-worker-adapter";\n'
+_CACHE = "cache: { cdn: vinextWorkerCache() }, "
+
+
+@dataclass(frozen=True)
+class BuiltTwice:
+    """An app's two builds."""
+
+    alone: SiteBuild
+    behind_us: SiteBuild
+
+
+def build_twice(project: Checkout, app: str) -> BuiltTwice:
+    """Build an app both ways, unless that was done; the packages are those of the example. Raises UserError."""
+    example = project.root / "examples" / "vinext"
+    output = StringIO()
+    console = Console(file=output)
+    try:
+        install_npm_packages(VinextProject.read(example), project.node, console)
+        return BuiltTwice(
+            *(
+                build_vinext_site(_written(project, app, example / "node_modules", with_adapter), project, console)
+                for with_adapter in (False, True)
+            )
+        )
+    except UserError as error:
+        raise UserError(f"{error}\n{output.getvalue()}") from error
+
+
+def _written(project: Checkout, app: str, packages: Path, with_adapter: bool) -> Path:
+    """Write the app's sources and its configuration to a folder that git ignores; what is there already keeps its time."""
+    folder = project.local / "differential" / f"{app}-{'behind-us' if with_adapter else 'alone'}"
+    files = _sources(APPS / app) | _configuration(project, app, with_adapter)
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+    remove_others(folder, lambda name: name in files or name.partition("/")[0] in _KEPT)
+    link = folder / "node_modules"
+    if not link.is_symlink():
+        link.symlink_to(os.path.relpath(packages, folder))
+    return folder
+
+
+def _sources(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path.name != SCRIPT}
+
+
+def _configuration(project: Checkout, app: str, with_adapter: bool) -> dict[str, bytes]:
+    adapter = {"vinext-worker-adapter": f"file:{project.root / 'adapters' / 'vinext'}"} if with_adapter else {}
+    package = {
+        "name": app.replace("_", "-"),
+        "private": True,
+        "type": "module",
+        "scripts": {"build": "vite build"},
+        "dependencies": {"vinext": "1.4.0", **adapter},
+    }
+    wrangler = {
+        "name": "vinext-pages",
+        "main": "vinext-worker-adapter/worker" if with_adapter else "vinext/server/fetch-handler",
+        "compatibility_date": "2026-07-28",
+        "compatibility_flags": ["nodejs_compat"],
+        # What `vinext init` writes.
+        "assets": {
+            "directory": "dist/client",
+            "binding": "ASSETS",
+            "html_handling": "none",
+            "not_found_handling": "none",
+            "run_worker_first": ["/*", "!/_next/static/*"],
+        },
+    }
+    vite = _VITE % {"imports": _IMPORT if with_adapter else "", "cache": _CACHE if with_adapter else ""}
+    return {
+        "package.json": json.dumps(package, indent=1).encode(),
+        "wrangler.jsonc": json.dumps(wrangler, indent=1).encode(),
+        "vite.config.js": vite.encode(),
+    }

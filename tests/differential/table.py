@@ -1,0 +1,183 @@
+"""Differences that are right, each with its reason, and those that are faults. A row that nothing matches makes the suite fail."""
+
+from __future__ import annotations
+
+from tests.differential.compare import Row
+
+_NO_STORE = "no-store, must-revalidate"
+_PERIOD = "s-maxage=.*"
+_CACHED = "HIT|STALE"
+_COMPONENTS = ("cache_components", "use_cache")
+_PREFETCH = ".* Next-Router-Prefetch: 1 Next-Router-State-Tree: .*"
+
+ACCEPTED = [
+    # Pages of the build
+    Row(
+        "A page that the build rendered is in the cache from the first request on. vinext alone renders it for its first visitor.",
+        "state",
+        alone="MISS",
+        ours="HIT",
+        is_first=True,
+    ),
+    Row(
+        "The same; with cacheComponents vinext alone does not even say that it is a MISS.",
+        "state",
+        apps=_COMPONENTS,
+        alone="-",
+        ours=_CACHED,
+        request="GET /(slowuse|cached|life|products|quick|form)",
+        is_first=True,
+    ),
+    Row("A page of the build need not be waited for.", "streams", apps=("cache_components",), alone="yes", ours="no", visit="a cached part that waits"),
+    Row(
+        "Such a page does not say what vinext says of one that is being rendered.",
+        "x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
+        alone="1",
+        ours="-",
+        besides={"state": _CACHED},
+        besides_alone={"state": "MISS|-"},
+    ),
+    Row(
+        "vinext renders a build's pages without what it tells its client about their age.",
+        "says its (kind|stale time)",
+        besides={"state": _CACHED},
+    ),
+    Row(
+        "vinext puts the title into the head of a page that it renders for a build, and streams it behind the page for a visitor.",
+        "body|payload",
+        apps=("i18n",),
+        alone=".*<title>about in .*",
+        request="GET /(de|fr)/about.*",
+        besides={"state": "HIT"},
+    ),
+    Row(
+        "With cacheComponents vinext alone renders a page that is wholly static for each request, and does not say anything about it.",
+        "state|cache-control|x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
+        apps=_COMPONENTS,
+        alone="-|1",
+        ours=f"HIT|-|{_PERIOD}",
+        visit="a page that is static|static",
+        besides={"state": "HIT"},
+    ),
+    # What is said about an answer
+    Row(
+        "vinext alone does not know the period of a page before it is rendered to its end; the cache does.",
+        "cache-control",
+        alone=f"{_NO_STORE}|-",
+        ours=_PERIOD,
+        besides={"state": "MISS|HIT|STALE"},
+        besides_alone={"state": "MISS|-"},
+    ),
+    Row("What comes from the cache says how old it is.", "age", alone="-", besides={"state": _CACHED}),
+    Row("What comes from the cache has an ETag, so that a browser need not load it again.", "etag", alone="-", besides={"state": _CACHED}),
+    Row("The same.", "status", alone="200", ours="304", request=".* If-None-Match", besides={"state": _CACHED}),
+    Row(
+        "With an adapter that waits for completed pages, vinext says no-store of whatever is no page.",
+        "cache-control",
+        alone="-",
+        ours=_NO_STORE,
+        besides={"state": "-"},
+    ),
+    Row(
+        "The same, in other words.",
+        "cache-control",
+        alone="private, no-cache, no-store.*",
+        ours=_NO_STORE,
+    ),
+    Row(
+        "An answer that sets a visitor's cookie is for no shared cache, wherever it came from. vinext alone lets one keep it.",
+        "cache-control",
+        alone=_PERIOD,
+        ours=_NO_STORE,
+        besides={"set-cookie": ".+"},
+    ),
+    Row(
+        "vinext alone renders a page again as it renders those of a build. With the adapter it does so as for a visitor.",
+        "says its compatibility",
+        alone="-",
+        besides={"state": _CACHED},
+        besides_alone={"state": _CACHED},
+    ),
+    # What middleware adds to a request
+    Row(
+        "A page that is rendered for a request to which middleware has added something is for that visitor. It is rendered once "
+        "more for everybody, so the first answer is no MISS.",
+        "state",
+        apps=("auth", "i18n"),
+        alone="MISS",
+        ours="-",
+        request="GET /(pricing/team|members/.*|de/news/.*)",
+        is_first=True,
+    ),
+    Row(
+        "So the next one is of another render.",
+        "renewed",
+        apps=("auth", "i18n"),
+        alone="no",
+        ours="yes",
+        request="GET /(pricing/team|members/new|de/news/fresh).*",
+    ),
+    # What vinext's client asks for
+    Row(
+        "A prefetch gets the page's one payload from the cache. With cacheComponents vinext alone renders a part of it for each.",
+        "payload|renewed|state|cache-control|x-nextjs-stale-time|x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
+        apps=_COMPONENTS,
+        request=_PREFETCH,
+        besides={"state": _CACHED},
+        besides_alone={"state": "-"},
+    ),
+    Row(
+        "vinext alone calls the payload of a page with a hole a MISS each time. It is not kept by either.",
+        "state",
+        apps=_COMPONENTS,
+        alone="MISS",
+        ours="-",
+        request="GET /(p|products)/(one|two)[?]_rsc .*",
+    ),
+]
+
+KNOWN_FAULTS = [
+    Row(
+        "revalidateTag(tag, profile) makes a page stale, not invalid; and it is rendered anew with new data.",
+        "state|body|payload|renewed|cache-control|says its .*",
+        apps=("invalidation", "cache_components", "use_cache"),
+        visit="tags.*|a page that is cached whole|actions",
+    ),
+    Row("cacheLife's `stale` is lost for pages of the build.", "x-nextjs-stale-time", alone="300|30", ours="-", apps=("invalidation", *_COMPONENTS)),
+    Row(
+        "A forged __prerender_bypass passes the cache by.",
+        "state|cache-control|renewed",
+        apps=("streaming",),
+        visit="draft mode",
+    ),
+    Row("Pages of the Pages Router are not kept.", "state|renewed", apps=("pages_and_app",), ours="-|yes"),
+    Row(
+        "Headers of one render are kept with its payload.",
+        "x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
+        apps=("parallel_routes", "tenants"),
+        alone="-",
+        ours="1",
+        besides_alone={"state": "HIT"},
+    ),
+    Row(
+        "An intercepted payload comes with the parameters and the path of the page that it covers.",
+        "x-vinext-params|x-vinext-rendered-path-and-search",
+        apps=("parallel_routes",),
+        alone="-",
+        request=".* X-Vinext-Interception-Context: /feed.*",
+    ),
+    Row(
+        "After a payload for an interception or for slots, the page's own payload is not kept any more.",
+        "state|cache-control|renewed",
+        apps=("parallel_routes",),
+        visit="a photo over the feed|slots",
+        request="GET /(photo/2|photo/built|board/members)([?]_rsc .*)?",
+    ),
+    Row(
+        "The loading shell of a dynamic page is rendered for each request.",
+        "state|x-vinext-stale-time-pending",
+        apps=("parallel_routes",),
+        visit="a slow page",
+        request=".* prefetch-loading-shell.*",
+    ),
+]
