@@ -2,7 +2,7 @@
  * What vinext-worker and the app tell each other about one request, while it passes vinext's two stages: the request stage
  * (middleware, rules of next.config, routing) calls the response stage (rendering), and between them is vinext-worker's cache.
  */
-import { forKeeping, isKnownProtocol, replayOf, resourceOf } from "./resources.js";
+import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, replayOf, resourceOf } from "./resources.js";
 
 /**
  * What vinext-worker has under a path: an entry, or, without a `status`, none.
@@ -14,6 +14,7 @@ import { forKeeping, isKnownProtocol, replayOf, resourceOf } from "./resources.j
  * @property {Record<string, string | string[]>} [headers]
  * @property {boolean} [isStale] whether vinext-worker will render the page again
  * @property {boolean} [isForCache] whether nobody but the cache waits for the response
+ * @property {boolean} [isStored] whether vinext-worker has an entry of the page that it wants anew
  * @property {boolean} [isUnruled] whether the entry will be served without the request stage, and so keeps what that adds
  */
 
@@ -93,21 +94,25 @@ export class Exchange {
       this.#outcome = isKnownProtocol(props) ? {} : { unknown: `${props.kind} of version ${props.protocolVersion}` };
       return await render(request, props, { ...options, cache: "bypass" });
     }
-    const { status, headers, isStale, isForCache, isUnruled } = await this.#offerFor(resource);
+    const { status, headers, isStale, isForCache, isStored, isUnruled } = await this.#offerFor(resource);
     const { isStorable, ...described } = resource;
     if (status !== undefined) {
       this.#outcome = isStale ? { isHit: true, replay: replayOf(request, props, options) } : { isHit: true };
       return new Response(null, { status, statusText: status === 200 ? "OK" : "", headers: headerPairs(headers) });
     }
-    const replay = replayOf(request, props, options);
+    // That a page of the Pages Router exists is known once it was made: nothing else asks `getStaticPaths`.
+    const replay = replayOf(request, props, options, isStorable || !isPagesPage(props));
     if (!isStorable) {
       // A payload without an identity is replayed as its document.
       const part = described.part === "rsc" && !options.cacheIdentity ? "html" : described.part;
-      this.#outcome = { missed: { ...described, part }, replay };
-      return await render(request, props, { ...options, cache: "bypass" });
+      const response = await render(request, props, { ...options, cache: "bypass" });
+      const isPersonal = isPagesPage(props) && !isMadeForEverybody(response);
+      this.#outcome = isPersonal ? {} : { missed: { ...described, part }, replay };
+      return response;
     }
     this.keeps = true;
-    const shared = { ...options, cache: "shared", ...(isForCache && { renderWholeDocument: true }) };
+    const regenerates = isForCache && isStored && isPagesPage(props) && { regeneratesStoredEntry: true };
+    const shared = { ...options, cache: "shared", ...(isForCache && { renderWholeDocument: true }), ...regenerates };
     const response = await render(forKeeping(request), props, shared);
     this.#keepsWhatStagesAdd = isUnruled;
     return this.#keeping(response, { made: described, replay });

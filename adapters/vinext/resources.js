@@ -25,8 +25,18 @@ const SELECTORS = [
   "x-vinext-rsc-state-fingerprint",
 ];
 
+/** The parts of a Pages Router page: its HTML, and the data by which a client navigates to it. One entry has both. */
+const PAGES_HTML = "pages";
+const PAGES_DATA = "data";
+
+/** The host of a cache identity that names no host. */
+const ANY_HOST = "cache-identity.vinext.invalid";
+const PREVIEW_COOKIE = /(?:^|;)\s*(?:__prerender_bypass|__next_preview_data)=/;
+const CSP = ["content-security-policy", "content-security-policy-report-only"];
+
 /** Headers of vinext's requests to itself that ask for a new response. */
-const BYPASSING = ["x-prerender-revalidate", "x-vinext-prerender-route-params"];
+const ON_DEMAND = "x-prerender-revalidate";
+const BYPASSING = [ON_DEMAND, "x-vinext-prerender-route-params"];
 
 /** Headers by which a visitor must not change what others get: claims about the URL, and conditions. */
 const NOT_FOR_KEPT_RESPONSES =
@@ -35,7 +45,8 @@ const NOT_FOR_KEPT_RESPONSES =
 /**
  * @typedef {object} Resource
  * @property {string} path the path in the key
- * @property {string} part the end of the key: `html`, `rsc`, `route`, or a variant of one
+ * @property {string} part the end of the key: `html`, `rsc`, `route`, or a variant of one; of a Pages Router page `pages` or
+ *   `data`, with the domain after a colon if i18n has one for the request
  * @property {string} tagPath the path of the page that is rendered, whose tags the entry carries
  * @property {boolean} isStorable whether a response to this very request may be kept
  */
@@ -72,6 +83,79 @@ function hasQuery(url) {
   return [...new URL(url).searchParams.keys()].some((name) => name !== "_rsc");
 }
 
+/** The path as vinext's `pagesIsrCacheKey` has it: decoded but for what would end a segment. */
+function decodedPath(pathname) {
+  const decoded = pathname.split("/").map((segment) => {
+    try {
+      return decodeURIComponent(segment)
+        .replace(/%(?=2f|23|3f|5c)/gi, "%25")
+        .replace(/[/#?\\]/g, encodeURIComponent);
+    } catch {
+      return segment;
+    }
+  });
+  return withoutSlash(decoded.join("/"));
+}
+
+/** @returns {boolean} whether the call is for a page of the Pages Router */
+export function isPagesPage({ kind, resourceKind }) {
+  return kind === "pages-page" || (kind === "hybrid-pages" && resourceKind === "page");
+}
+
+function isPagesData({ isDataRequest, renderOptions }) {
+  return isDataRequest === true || renderOptions?.isDataReq === true;
+}
+
+function pagesPart(props, { cacheIdentity }) {
+  const host = cacheIdentity ? new URL(cacheIdentity.request.url).hostname : ANY_HOST;
+  return (isPagesData(props) ? PAGES_DATA : PAGES_HTML) + (host === ANY_HOST ? "" : `:${host}`);
+}
+
+/** Whether `getStaticProps` makes the page, so that its URL's query cannot change it. vinext says so by leaving these out. */
+function isMadeByStaticProps({ preHandlerHeaders, stagedHeaders }) {
+  return preHandlerHeaders === null || stagedHeaders === null;
+}
+
+/**
+ * @param {any} props
+ * @param {import("vinext/server/multi-stage").VinextResponseStageDispatchOptions} options
+ * @returns {{path: string, part: string, tagPath: string}} the resource of a page of the Pages Router
+ */
+export function resourceOfPage(props, options) {
+  const path = decodedPath(props.resolvedUrl.split("?", 1)[0]);
+  return { path, part: pagesPart(props, options), tagPath: path };
+}
+
+/** @returns {boolean} whether the call is for `res.revalidate` of a page of the Pages Router */
+export function isOnDemand(request, props) {
+  return isKnownProtocol(props) && isPagesPage(props) && request.headers.has(ON_DEMAND);
+}
+
+/** @returns {boolean} whether vinext says that a response for a page of the Pages Router was made without the request */
+export function isMadeForEverybody(response) {
+  const { headers } = response;
+  return headers.get("x-vinext-pages-response-stage-policy-owner") === "static" || headers.get("x-vinext-cache") === "MISS";
+}
+
+function hasNonce(headers) {
+  return CSP.some((name) => headers.get(name)?.includes("'nonce-"));
+}
+
+/**
+ * Whether vinext bypasses the cache for a Pages Router page only because middleware has changed the request's headers, or adds
+ * a cookie. The page that is kept has read neither.
+ */
+function isPageBypassedForItsHeaders(request, props) {
+  return (
+    isPagesPage(props) &&
+    (request.method === "GET" || request.method === "HEAD") &&
+    !PREVIEW_COOKIE.test(request.headers.get("cookie") ?? "") &&
+    !hasNonce(request.headers) &&
+    !hasNonce(new Headers(props.stagedHeaders ?? props.preHandlerHeaders ?? [])) &&
+    !BYPASSING.some((name) => request.headers.has(name))
+  );
+}
+
 /** @returns {boolean} whether this version of vinext's stages is known */
 export function isKnownProtocol({ kind, protocolVersion }) {
   return protocolVersion === (kind.startsWith("pages-") ? PROTOCOLS.pages : PROTOCOLS.app);
@@ -99,9 +183,11 @@ function isBypassedForItsHeaders(request, props) {
  * @param {import("vinext/server/multi-stage").VinextResponseStageDispatchOptions} options
  * @returns {Resource | null} null for what is never kept
  */
-export function resourceOf(request, props, { cache, cacheIdentity }) {
+export function resourceOf(request, props, options) {
+  const { cache, cacheIdentity } = options;
   if (!isKnownProtocol(props)) return null;
-  if (cache === "shared" ? !cacheIdentity : !isBypassedForItsHeaders(request, props)) return null;
+  const isBypassed = isBypassedForItsHeaders(request, props) || isPageBypassedForItsHeaders(request, props);
+  if (cache === "shared" ? !cacheIdentity : !isBypassed) return null;
   const isCanonical = cacheIdentity?.queryFree === true || !hasQuery(request.url);
   // Without an identity, a payload may leave out what the client's router has already.
   const isStorable = isCanonical && request.method === "GET" && (cacheIdentity !== undefined || !props.isRscRequest);
@@ -114,6 +200,12 @@ export function resourceOf(request, props, { cache, cacheIdentity }) {
       return described(props.cachePathname, routePart(props.cachePathname), props, isStorable);
     case "app-metadata":
       return described(props.cleanPathname, "route", props, isStorable);
+    case "pages-page":
+    case "hybrid-pages": {
+      if (!isPagesPage(props)) return null;
+      const isPageStorable = request.method === "GET" && cacheIdentity !== undefined && (isCanonical || isMadeByStaticProps(props));
+      return { ...resourceOfPage(props, options), isStorable: isPageStorable };
+    }
     default:
       return null;
   }
@@ -129,30 +221,41 @@ function documentOf(request, props) {
   return { request: new Request(url, { headers }), props: { ...props, isRscRequest: false, renderMode: "navigation" } };
 }
 
+/** The call for the HTML of a Pages Router page, whatever was asked for. It gives the data, too. */
+function pagesReplay(url, props, resolvedUrl) {
+  url.pathname = url.pathname.replace(/\/_next\/data\/.*$/, resolvedUrl);
+  const { representation, ...cacheability } = props.cacheability;
+  if (props.kind === "pages-page") return { ...props, cacheability, renderOptions: null, resolvedUrl, stagedHeaders: null };
+  return { ...props, cacheability, isDataRequest: false, preHandlerHeaders: null, requestUrl: url.href, resolvedUrl };
+}
+
 /**
  * Describe a call so that it can be repeated for everybody: without the visitor's cookies, credentials and query.
  *
  * @param {Request} request
  * @param {any} props
  * @param {import("vinext/server/multi-stage").VinextResponseStageDispatchOptions} options
+ * @param {boolean} isStored whether vinext may take it that the page has been made before
  * @returns {string} for `replayed`
  */
-export function replayOf(request, props, { cacheIdentity }) {
+export function replayOf(request, props, { cacheIdentity }, isStored = true) {
   const identity = cacheIdentity && !cacheIdentity.regenerateFromDispatch ? cacheIdentity : documentOf(request, props);
   const url = new URL(identity.request.url);
   const resolvedUrl = identity.props.resolvedUrl?.split("?", 1)[0];
   const headers = SELECTORS.map((name) => [name, identity.request.headers.get(name)]).filter(([, value]) => value !== null);
   for (const name of [...url.searchParams.keys()]) if (name !== "_rsc") url.searchParams.delete(name);
-  return JSON.stringify({ url: url.href, headers, props: { ...identity.props, resolvedUrl, middlewareCookieOverlay: null } });
+  const canonical = isPagesPage(identity.props) ? pagesReplay(url, identity.props, resolvedUrl) : { ...identity.props, resolvedUrl };
+  if ("middlewareCookieOverlay" in canonical) canonical.middlewareCookieOverlay = null;
+  return JSON.stringify({ url: url.href, headers, props: canonical, isStored });
 }
 
 /**
  * @param {string} replay
- * @returns {[Request, any]} the request and the props that `replayOf` described
+ * @returns {[Request, any, boolean]} the request and the props that `replayOf` described, and whether the page has been made
  */
 export function replayed(replay) {
-  const { url, headers, props } = JSON.parse(replay);
-  return [new Request(url, { headers }), props];
+  const { url, headers, props, isStored } = JSON.parse(replay);
+  return [new Request(url, { headers }), props, isStored];
 }
 
 /** The request without the headers by which one visitor could change what all get. */

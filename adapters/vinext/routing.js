@@ -111,6 +111,19 @@ function configRules(config) {
   return rules;
 }
 
+/** Return the routers of the app, by its folders. */
+function routersOf(root) {
+  return ["app", "pages"].filter((name) => existsSync(join(root, name)) || existsSync(join(root, "src", name)));
+}
+
+/** Return the locales of the Pages Router, null without. */
+function localesOf({ i18n }) {
+  if (!i18n) return null;
+  const domains = (i18n.domains ?? []).map(({ domain, defaultLocale }) => ({ domain, defaultLocale }));
+  const { locales, defaultLocale, localeDetection = true } = i18n;
+  return { locales, defaultLocale, domains, localeDetection };
+}
+
 /** Return `{sets, paths}`: the headers of each pre-rendered page, equal ones once. */
 async function pageHeaders(root, config, manifest) {
   const rules = (config.headers ?? []).filter(({ has, missing }) => !has?.length && !missing?.length);
@@ -138,14 +151,16 @@ export async function writeRouting({ root, clientOutDir }) {
   const manifest = JSON.parse(await readFile(join(server, MANIFEST), "utf8"));
   const rules = await middlewareRules(root);
   let headers = { sets: [], paths: {} };
+  let i18n = null;
   try {
     const { loadNextConfig, resolveNextConfig } = await fromApp(root, "vinext", "./internal/config/next-config");
     const config = await resolveNextConfig(await loadNextConfig(root, "phase-production-build"), root);
     rules.push(...configRules(config));
+    i18n = localesOf(config);
     headers = await pageHeaders(root, config, manifest);
   } catch (error) {
     rules.push({ ...EVERYTHING, name: `next.config, which cannot be read (${error.message})` });
   }
-  const document = { version: VERSION, buildId: manifest.buildId, stages: STAGES, rules, headers };
+  const document = { version: VERSION, buildId: manifest.buildId, stages: STAGES, routers: routersOf(root), i18n, rules, headers };
   await writeFile(join(server, ROUTING_FILE), `${JSON.stringify(document, null, 1)}\n`);
 }

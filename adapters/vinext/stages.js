@@ -5,7 +5,8 @@
 import { loadVinextRequestStage } from "vinext/server/request-stage";
 import { loadVinextResponseStage } from "vinext/server/response-stage";
 
-import { currentVisit, visitingInternally } from "./visit.js";
+import { isOnDemand, replayOf, resourceOfPage } from "./resources.js";
+import { addPage, currentVisit, visitingInternally } from "./visit.js";
 
 /** Call vinext's response stage. */
 export async function respond(request, props, options, env, ctx) {
@@ -14,14 +15,35 @@ export async function respond(request, props, options, env, ctx) {
   return await handleResponseStage(request, env, ctx, props, toRequestStage, options);
 }
 
+/**
+ * Render a page for `res.revalidate`. vinext-worker has the pages that were made before, so that only the answer shows that vinext
+ * took the page for one that was never made, and rendered what such a page shows before its data is there.
+ */
+async function renderOnDemand(request, props, options, render) {
+  let response = await render(request, props, options);
+  if (response.status === 200 && response.headers.get("x-nextjs-cache") !== "REVALIDATED") {
+    response.body?.cancel().catch(() => {});
+    response = await render(request, props, { ...options, regeneratesStoredEntry: true });
+  }
+  if (response.headers.get("x-nextjs-cache") === "REVALIDATED") {
+    addPage({ ...resourceOfPage(props, options), replay: replayOf(request, props, options) });
+  }
+  return response;
+}
+
 const stages = {
   async fetch(request, env, ctx) {
-    const exchange = currentVisit()?.exchange;
+    const { exchange, isInternal } = currentVisit() ?? {};
     const { handleRequestStage } = await loadVinextRequestStage();
     const render = (stageRequest, props, options) => respond(stageRequest, props, options, env, ctx);
+    const bypass = (stageRequest, props, options) => {
+      const bypassing = { ...options, cache: "bypass" };
+      if (isInternal && isOnDemand(stageRequest, props)) return renderOnDemand(stageRequest, props, bypassing, render);
+      return render(stageRequest, props, bypassing);
+    };
     const dispatch = exchange
       ? (stageRequest, props, options) => exchange.dispatch(stageRequest, props, options, render)
-      : (stageRequest, props, options) => render(stageRequest, props, { ...options, cache: "bypass" });
+      : bypass;
     return await handleRequestStage(request, env, ctx, dispatch);
   },
 };

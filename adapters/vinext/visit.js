@@ -1,6 +1,6 @@
 /**
- * What one request leaves behind beside its response: the tags that it has invalidated, and what the render of its page has
- * produced. The wrapped Worker opens a visit for each request, and the adapter's runtime half adds to it. The list of tags is
+ * What one request leaves behind beside its response: the tags that it has invalidated, the pages that it wants anew, and what the
+ * render of its page has produced. The wrapped Worker opens a visit for each request, and the adapter's runtime half adds to it. The list of tags is
  * closed when the response's headers leave; after that nothing can be added to it.
  *
  * The storage is on `globalThis`, because a build may contain this module more than once.
@@ -8,11 +8,15 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
 const STORAGE = Symbol.for("vinext-worker.visit");
+const MAX_PAGES = 10;
 
 /**
  * @typedef {object} Visit
  * @property {Map<string, number>} tags each with the seconds for which stale content may still be served
+ * @property {Map<string, object>} pages those of the Pages Router that `res.revalidate` was called for, by their paths: the
+ *   resource of each, and how it is rendered again
  * @property {boolean} isOpen whether a response will carry the tags
+ * @property {boolean} [isInternal] whether the request is vinext's own
  * @property {import("./exchange.js").Exchange} [exchange] what vinext-worker waits for, if it asked
  * @property {boolean} isForCache whether no visitor waits for the response
  */
@@ -37,7 +41,7 @@ export function currentVisit() {
  * @returns {T}
  */
 export function visiting(work, exchange, { isForCache = false } = {}) {
-  const visit = { tags: new Map(), isOpen: true, exchange, isForCache };
+  const visit = { tags: new Map(), pages: new Map(), isOpen: true, exchange, isForCache };
   return storage().run(visit, work, visit);
 }
 
@@ -51,7 +55,7 @@ export function visiting(work, exchange, { isForCache = false } = {}) {
 export function visitingInternally(work) {
   const visit = currentVisit();
   if (!visit) return work();
-  const part = Object.create(visit, { exchange: { value: undefined } });
+  const part = Object.create(visit, { exchange: { value: undefined }, isInternal: { value: true } });
   return storage().run(part, work);
 }
 
@@ -67,6 +71,22 @@ export function addRevalidations(tags, expireSeconds = 0) {
   if (!visit?.isOpen) return false;
   for (const tag of tags) visit.tags.set(tag, Math.min(expireSeconds, visit.tags.get(tag) ?? Infinity));
   return true;
+}
+
+/**
+ * Remember a page that is to be made anew before the running visit is answered. Of very many pages, the rest is made when somebody
+ * asks for them.
+ *
+ * @param {{path: string}} page
+ */
+export function addPage(page) {
+  const visit = currentVisit();
+  if (visit?.isOpen && visit.pages.size < MAX_PAGES) visit.pages.set(page.path, page);
+}
+
+/** @param {Map<string, object>} pages as the header lists them: percent-encoded JSON */
+export function formatPages(pages) {
+  return encodeURIComponent(JSON.stringify([...pages.values()]));
 }
 
 /** @param {Map<string, number>} tags as the header lists them: percent-encoded, separated by commas */

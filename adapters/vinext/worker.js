@@ -7,19 +7,26 @@ import vinext, { respond } from "vinext/server/fetch-handler";
 
 import { discard, Exchange, withoutBody } from "./exchange.js";
 import { replayed } from "./resources.js";
-import { formatTags, visiting } from "./visit.js";
+import { formatPages, formatTags, visiting } from "./visit.js";
 
 export * from "vinext/server/fetch-handler";
 
 const REVALIDATED_TAGS = "X-Vinext-Revalidated-Tags";
+const REVALIDATED_PAGES = "X-Vinext-Revalidated-Pages";
 
-/** Add the tags that the visit has invalidated to its response; a header of that name which the app sends is removed. */
-function withTags(response, visit) {
+/** Add to its response what the visit has invalidated; headers of these names which the app sends are removed. */
+function withRevalidations(response, visit) {
   visit.isOpen = false;
-  if (visit.tags.size === 0 && !response.headers.has(REVALIDATED_TAGS)) return response;
+  const headers = [
+    [REVALIDATED_TAGS, visit.tags.size > 0 ? formatTags(visit.tags) : null],
+    [REVALIDATED_PAGES, visit.pages.size > 0 ? formatPages(visit.pages) : null],
+  ];
+  if (headers.every(([name, value]) => value === null && !response.headers.has(name))) return response;
   const carrier = new Response(response.body, response);
-  carrier.headers.delete(REVALIDATED_TAGS);
-  if (visit.tags.size > 0) carrier.headers.set(REVALIDATED_TAGS, formatTags(visit.tags));
+  for (const [name, value] of headers) {
+    carrier.headers.delete(name);
+    if (value !== null) carrier.headers.set(name, value);
+  }
   return carrier;
 }
 
@@ -29,6 +36,8 @@ function withTags(response, visit) {
  * @type {import("./worker.d.ts").withVinextWorker}
  */
 export function withVinextWorker(worker) {
+  // While vinext pre-renders, in Node.js, it calls the Worker of a Pages Router app itself; a class is not callable there.
+  if (globalThis.process?.env?.VINEXT_PRERENDER === "1") return worker;
   class VinextWorker extends WorkerEntrypoint {
     fetch(request) {
       return this.#visit(request);
@@ -50,10 +59,11 @@ export function withVinextWorker(worker) {
      * Render a page for the cache, by a request that nobody sent.
      *
      * @param {Request} request
+     * @param {boolean} [isStored] whether the cache has the page already
      * @returns {Promise<import("./exchange.js").Kept>} also of what may not be kept, without a body
      */
-    async render(request) {
-      const exchange = this.#exchange({ isForCache: true, isUnruled: true });
+    async render(request, isStored = false) {
+      const exchange = this.#exchange({ isForCache: true, isStored, isUnruled: true });
       const { response, admitted } = await exchange.answer(this.#visit(request, exchange, { isForCache: true }));
       discard(response);
       return (await admitted?.()) ?? withoutBody(response);
@@ -66,8 +76,8 @@ export function withVinextWorker(worker) {
      * @returns {Promise<import("./exchange.js").Kept>} also of what may not be kept any more, without a body
      */
     async replay(replay) {
-      const [request, props] = replayed(replay);
-      const options = { cache: "shared", regeneratesStoredEntry: true, renderWholeDocument: true };
+      const [request, props, isStored] = replayed(replay);
+      const options = { cache: "shared", regeneratesStoredEntry: isStored, renderWholeDocument: true };
       const exchange = this.#exchange(null);
       const render = () => exchange.regenerate(() => respond(request, props, options, this.env, this.ctx));
       return await visiting(render, exchange, { isForCache: true });
@@ -78,7 +88,7 @@ export function withVinextWorker(worker) {
     }
 
     async #visit(request, exchange, options) {
-      const answer = async (visit) => withTags(await worker.fetch(request, this.env, this.ctx), visit);
+      const answer = async (visit) => withRevalidations(await worker.fetch(request, this.env, this.ctx), visit);
       return await visiting(answer, exchange, options);
     }
   }

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # A variant may follow the artifact: `route:trailing-slash` is V2's name for the answer to a path that ends in a slash.
 _SUFFIX = re.compile(r"(?:html|rsc|route)(?::[a-z0-9:-]+)?")
 
+I18N_MARK = "::i18n="
+"""What stands between the path and the locale in V2's key of a Pages Router page."""
+
 MAX_PAGE_KEY_LENGTH = 200
 MAX_KV_KEY_BYTES = 512
 
@@ -58,7 +61,7 @@ def pages_router_key(schema: KeySchema, build_id: str | None, path: str, i18n_va
     if i18n_variant:
         if schema is KeySchema.V1:
             raise InvalidArgumentError("i18n_variant", i18n_variant, "None with schema v1, which has no such part")
-        path = f"{strip_trailing_slash(path)}::i18n={encode_uri_component(i18n_variant)}"
+        path = f"{strip_trailing_slash(path)}{I18N_MARK}{encode_uri_component(i18n_variant)}"
     return _key("pages", schema, build_id, path, "")
 
 

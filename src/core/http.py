@@ -9,6 +9,8 @@ TAGS_HEADER = "x-vinext-cache-tags"
 
 REVALIDATED_HEADER = "x-vinext-revalidated-tags"
 
+REVALIDATED_PAGES_HEADER = "x-vinext-revalidated-pages"
+
 STALE_DATA_HEADER = "x-vinext-stale-data"
 """On an answer that may be stored: it was rendered from stale data."""
 

@@ -60,19 +60,20 @@ class Refusal:
     is_personal: bool = False
 
 
-def admit(  # noqa: PLR0911 - one rule a line
+def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules go by
     response: PageResponse,
     record: RouteRecord | None,
     *,
     rsc: bool,
     path: str | None = None,
     visitor: Headers | None = None,
+    known: Artifact | None = None,
 ) -> Admission | Refusal:
     """Decide whether a page handler's answer may be stored.
 
     `record` is the build's record of the path: it gives the period and the tags of an answer that has no Cache-Control
     at all. `path` is the one that was asked for. `visitor` is the headers of the visitor's request that is answered, None
-    for a canonical request.
+    for a canonical request. `known` is the artifact that the answer is, None if its headers have to show that.
     """
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Refusal(f"status {response.status}", is_failure=True)
@@ -89,7 +90,7 @@ def admit(  # noqa: PLR0911 - one rule a line
     period = _period(response, record)
     if isinstance(period, Refusal):
         return period
-    artifact = _artifact(response, rsc=rsc)
+    artifact = known or _artifact(response, rsc=rsc)
     if artifact is None:
         given = response.header("content-type") or "no content type"
         return Refusal(f"{given} for {'an RSC' if rsc else 'a document'} request")

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
 
-from cache.entry import Freshness
+from cache.entry import Freshness, PagesValue
 from cache.keys import KeySchema
 from core.http import (
     INNER_CACHE_HEADER,
@@ -21,6 +21,7 @@ from core.http import (
 from isr.page_headers import INNER_STATE_HEADERS, NOT_STORED, OF_THE_BODY, POLICY_HEADERS
 from pages.stages import offer
 from seed.build import Artifact
+from seed.pages_router import MATCHED_PATH_HEADER, data_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,12 +62,20 @@ def _shown(seconds: float) -> str:
     return repr(seconds)
 
 
+_HTML_TYPE = "text/html; charset=utf-8"
+_TEXT_TYPE = "text/plain;charset=UTF-8"
+
 _CONTENT_TYPES = {
-    (KeySchema.V1, Artifact.HTML): "text/html; charset=utf-8",
-    (KeySchema.V2, Artifact.HTML): "text/html; charset=utf-8",
+    (KeySchema.V1, Artifact.HTML): _HTML_TYPE,
+    (KeySchema.V2, Artifact.HTML): _HTML_TYPE,
     (KeySchema.V1, Artifact.RSC): "text/x-component; charset=utf-8",
     (KeySchema.V2, Artifact.RSC): "text/x-component",
+    (KeySchema.V1, Artifact.DATA): "application/json",
+    (KeySchema.V2, Artifact.DATA): "application/json",
 }
+
+# Of a page's headers, those that are for its HTML; its data has none of them.
+_OF_THE_HTML = frozenset({"content-language", "content-type", "etag", "link", "location", "refresh"})
 
 # The Vary of vinext's own answers, for entries that have none.
 _VARY = {
@@ -148,12 +157,15 @@ def offer_of(page: CachedPage, lookup: Lookup, schema: KeySchema) -> str:
     """Return what the app's request stage is told of an entry: the answer that everybody would get."""
     fixed = _fixed_part(page, schema)
     part = lookup.part(page.artifact)
-    if fixed.offer is None:
+    # In several languages, one page has several paths.
+    if fixed.offer is None or fixed.offer[0] != lookup.path:
         headers: dict[str, list[str]] = {}
         for name, text in fixed.headers:
-            headers.setdefault(name, []).append(text)
-        fixed.offer = offer(lookup.path, part, fixed.status, headers, is_stale=page.state is Freshness.STALE)
-    return fixed.offer
+            # The request stage adds it, with the language.
+            if name != MATCHED_PATH_HEADER:
+                headers.setdefault(name, []).append(text)
+        fixed.offer = lookup.path, offer(lookup.path, part, fixed.status, headers, is_stale=page.state is Freshness.STALE)
+    return fixed.offer[1]
 
 
 def ruled_answer(request: PageRequest, page: CachedPage, response: PageResponse, schema: KeySchema, now_ms: int) -> RuledAnswer:
@@ -175,7 +187,7 @@ class _FixedPart:
         self.status = status
         self.headers = headers
         self.etag = etag
-        self.offer: str | None = None
+        self.offer: tuple[str, str] | None = None
 
     @property
     def not_modified_headers(self) -> tuple[tuple[str, str], ...]:
@@ -203,6 +215,14 @@ def _make_fixed_part(page: CachedPage, schema: KeySchema) -> _FixedPart:
     value = entry.value
     stored: Mapping[str, str | list[str]] = getattr(value, "headers", None) or {}
     status: int = getattr(value, "status", None) or 200
+    unwanted = NOT_STORED
+    if isinstance(value, PagesValue):
+        if artifact is Artifact.DATA:
+            status = data_status(value)
+            unwanted |= _OF_THE_HTML
+        # Where the app has both routers, vinext does not send it.
+        if artifact is not Artifact.DATA or status != HTTPStatus.OK or page.has_router_headers:
+            unwanted |= {MATCHED_PATH_HEADER}
     if artifact is Artifact.RSC and status in REDIRECTS:
         # The client reads the redirect from the RSC payload; fetch would follow a 3xx and return another page's payload.
         status = 200
@@ -210,14 +230,16 @@ def _make_fixed_part(page: CachedPage, schema: KeySchema) -> _FixedPart:
     headers = [
         (name, text)
         for name, texts in stored.items()
-        if name.lower() not in NOT_STORED
+        if name.lower() not in unwanted
         for text in ([texts] if isinstance(texts, str) else texts)
     ]
     names = {name.lower() for name, _ in headers}
     content_type = _CONTENT_TYPES.get((schema, artifact))
+    if artifact is Artifact.PAGES:
+        content_type = _TEXT_TYPE if status in REDIRECTS else _HTML_TYPE
     if "content-type" not in names and content_type is not None:
         headers.append(("Content-Type", content_type))
-    if "vary" not in names:
+    if "vary" not in names and page.has_router_headers and not (artifact is Artifact.PAGES and status in REDIRECTS):
         headers.append(("Vary", _VARY[schema]))
     if entry.stale_seconds is not None and artifact is not Artifact.ROUTE and STALE_TIME_HEADER not in names:
         headers.append((STALE_TIME_HEADER, str(int(entry.stale_seconds))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema
@@ -11,13 +11,15 @@ from core.paths import PRERENDER_FOLDER, is_below, is_decodable_path, normalize_
 from core.recent import Recent
 from isr.draft_mode import is_draft
 from pages.handler import PageError
-from seed.build import Artifact
+from seed.build import PAGES_ARTIFACTS, Artifact
+from seed.pages_router import DATA_FOLDER, ERROR_PATHS, data_page
 from seed.rules import touching_rule
 
 if TYPE_CHECKING:
     from isr.served_build import ServedBuild
     from pages.request import Headers, PageRequest
     from pages.stages import Resource
+    from seed.i18n import I18n
 
 _RSC_SUFFIX = ".rsc"
 
@@ -29,7 +31,7 @@ _MAX_REMEMBERED_URLS = 4096
 
 _MAX_REMEMBERED_CHARACTERS = 256
 
-# Served by the framework itself: build output, optimized images, data of the Pages Router.
+# Served by the framework itself: build output, optimized images, data of another build.
 _FRAMEWORK_FOLDERS = ("/_next/", "/_vinext/")
 
 # An RSC request with a value for one of these gets an RSC payload of its own, which vinext 1.4.0 stores under a key of its own.
@@ -97,6 +99,28 @@ class Lookup:
         """Return the end of the cache key of an artifact of the same page."""
         return f"{artifact.value}{self.variant}" if artifact in self.artifacts else artifact.value
 
+    @property
+    def is_data(self) -> bool:
+        """Whether the request is for the data of a page of the Pages Router."""
+        return self.artifacts == (Artifact.DATA,)
+
+    @property
+    def known_artifact(self) -> Artifact | None:
+        """The artifact that an answer is of the Pages Router, None if the answer has to show what it is."""
+        return self.artifacts[0] if PAGES_ARTIFACTS.issuperset(self.artifacts) else None
+
+    @property
+    def whole_page(self) -> Lookup:
+        """The lookup of the page by which the entry is made that this one is for."""
+        return replace(self, artifacts=(Artifact.PAGES,)) if self.is_data else self
+
+    def only(self, artifact: str) -> Lookup:
+        """Return the lookup of an artifact alone if that is of the Pages Router: what is rendered is no other artifact then."""
+        if artifact not in PAGES_ARTIFACTS or len(self.artifacts) == 1:
+            return self
+        place = self.artifacts.index(Artifact(artifact))
+        return replace(self, artifacts=(self.artifacts[place],), keys=(self.keys[place],))
+
     def is_for(self, resource: Resource) -> bool:
         """Return whether an entry of this lookup may be that of a resource."""
         return self.path == resource.path and any(self.part(artifact) == resource.part for artifact in self.artifacts)
@@ -135,11 +159,11 @@ class Hidden:
 class PagesAt:
     """The page at a URL and its RSC payload; both are the RSC payload if the URL itself is the payload's.
 
-    `is_ruled`: a rule of the app may touch it.
+    `rsc` is None for a page, or its data, of the Pages Router. `is_ruled`: a rule of the app may touch it.
     """
 
     page: Lookup
-    rsc: Lookup
+    rsc: Lookup | None
     is_ruled: bool = False
 
 
@@ -171,8 +195,12 @@ def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: Serve
     if not isinstance(pages, PagesAt):
         return pages
     reason = _pass_by_reason(request, build)
+    if reason is None and build.i18n is not None and pages.page.path == "/":
+        reason = _language_reason(request, build.i18n)
     if reason is not None:
         return PassBy(reason)
+    if pages.rsc is None:
+        return Ruled(pages.page) if pages.is_ruled else pages.page
     if pages.page is not pages.rsc and not _asks_for_rsc(request.headers, build.schema):
         return Ruled(pages.page) if pages.is_ruled else pages.page
     variant = _variant(request.headers)
@@ -181,14 +209,25 @@ def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: Serve
     return Ruled(None) if build.has_stages else PassBy(f"an RSC variant ({variant})")
 
 
+def _language_reason(request: PageRequest, i18n: I18n) -> str | None:
+    headers = request.headers
+    leads_away = i18n.may_lead_away(request.host, headers.get("accept-language"), headers.get("cookie"))
+    return "the visitor's language" if leads_away else None
+
+
 def _pages_at(url_path: str, query: str, build: ServedBuild) -> PagesAt | PassBy | Hidden:
     if is_below(url_path, PRERENDER_FOLDER):
         return Hidden()
-    reason = _no_page_reason(url_path, query, build)
+    data_of = _data_page(url_path, build)
+    reason = _no_page_reason(url_path if data_of is None else data_of, query, build)
     if reason is not None:
         return PassBy(reason)
-    path = url_path.removesuffix(_RSC_SUFFIX)
-    has_rsc_suffix = path != url_path
+    return _page_at(url_path, build) if data_of is None else _data_at(data_of, build)
+
+
+def _page_at(url_path: str, build: ServedBuild) -> PagesAt | PassBy:
+    has_rsc_suffix = url_path.endswith(_RSC_SUFFIX) and "app" in build.routers
+    path = url_path.removesuffix(_RSC_SUFFIX) if has_rsc_suffix else url_path
     if not path.startswith(build.base_path) or path[len(build.base_path) :][:1] not in {"", "/"}:
         return PassBy("outside the base path")
     path = path[len(build.base_path) :] or "/"
@@ -201,9 +240,34 @@ def _pages_at(url_path: str, query: str, build: ServedBuild) -> PagesAt | PassBy
     rule = touching_rule(build.rules, key_path)
     if rule is not None and not build.has_stages:
         return PassBy(f"a rule of the app ({rule.name})")
+    if "app" not in build.routers:
+        return PagesAt(Lookup.of(key_path, url_path, build, Artifact.PAGES), None, rule is not None)
     rsc = Lookup.of(key_path, url_path, build, Artifact.RSC)
-    page = rsc if has_rsc_suffix else Lookup.of(key_path, url_path, build, Artifact.HTML, Artifact.ROUTE)
+    page = rsc if has_rsc_suffix else Lookup.of(key_path, url_path, build, *_documents(build))
     return PagesAt(page, rsc, rule is not None)
+
+
+def _documents(build: ServedBuild) -> tuple[Artifact, ...]:
+    documents = (Artifact.HTML, Artifact.ROUTE)
+    return (*documents, Artifact.PAGES) if build.has_pages_router else documents
+
+
+def _data_page(url_path: str, build: ServedBuild) -> str | None:
+    """Return the path of the page whose data is at a URL path, None if it is no data of the build that is served."""
+    if not build.has_pages_router or DATA_FOLDER not in url_path:
+        return None
+    return data_page(url_path.removeprefix(build.base_path), build.build_id) if url_path.startswith(build.base_path) else None
+
+
+def _data_at(path: str, build: ServedBuild) -> PagesAt | PassBy:
+    key_path = normalize_path(path)
+    if key_path in ERROR_PATHS:
+        return PassBy("the data of a page for errors")
+    rule = touching_rule(build.rules, key_path)
+    if rule is not None and not build.has_stages:
+        return PassBy(f"a rule of the app ({rule.name})")
+    data = Lookup.of(key_path, _url_path(path, build), build, Artifact.DATA)
+    return PagesAt(data, None, rule is not None)
 
 
 def may_store(request: PageRequest, lookup: Lookup) -> bool:

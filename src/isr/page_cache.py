@@ -74,8 +74,8 @@ class PageCache:
                 if may_store(request, lookup):
                     # Nobody waits for a page that is hardly for everybody.
                     return await (self._render(request, lookup, None) if is_unlikely else self._miss(request, lookup))
-                if lookup.is_rsc and request.method == "GET" and not is_unlikely:
-                    # The answer is for one client only. The page's own RSC payload is rendered beside it.
+                if (lookup.is_rsc or lookup.is_data) and request.method == "GET" and not is_unlikely:
+                    # The answer is for one client only. The page itself is rendered beside it.
                     self._revalidator.start(request.origin, lookup)
                 return await self._pass_on(request)
 
@@ -129,11 +129,13 @@ class PageCache:
         try:
             refusal = await self._writer.write(page, copy, "page.stored")
             if refusal is not None:
-                self._revalidator.remember(lookup.path, refusal, rsc=lookup.is_rsc)
+                self._revalidator.remember_answer(lookup, refusal)
         finally:
             if claim is not None:
                 claim.release()
-        if refusal is None and page.lacks_counterpart:
+        if refusal is None and lookup.is_data:
+            self._revalidator.start(origin, lookup)
+        elif refusal is None and page.lacks_counterpart:
             self._revalidator.start_counterpart(origin, lookup)
 
     def _note_refusal(self, request: PageRequest, lookup: Lookup, refusal: Refusal) -> None:
@@ -144,7 +146,7 @@ class PageCache:
             # The answer may be for this visitor only. The page that everybody gets is rendered beside it.
             self._revalidator.start(request.origin, lookup)
         else:
-            self._revalidator.remember(lookup.path, refusal, rsc=lookup.is_rsc)
+            self._revalidator.remember_answer(lookup, refusal)
 
     async def _pass_on(self, request: PageRequest) -> Answer:
         response = await self._ask(request)
@@ -155,6 +157,7 @@ class PageCache:
         response = await ask(self._page_handler, request, self._log)
         if response is not None:
             await self._store.heed(response)
+            await self._revalidator.remake(request.origin, response)
         return response
 
 

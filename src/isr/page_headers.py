@@ -8,6 +8,7 @@ from core.http import (
     INNER_CACHE_HEADER,
     NEXT_STATE_HEADER,
     REVALIDATED_HEADER,
+    REVALIDATED_PAGES_HEADER,
     STALE_DATA_HEADER,
     STALE_TIME_HEADER,
     TAGS_HEADER,
@@ -16,7 +17,7 @@ from core.http import (
 if TYPE_CHECKING:
     from pages.handler import PageResponse
 
-POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER, STALE_DATA_HEADER})
+POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER, REVALIDATED_PAGES_HEADER, STALE_DATA_HEADER})
 """Headers by which the page handler speaks to the page cache, and to nobody else."""
 
 INNER_STATE_HEADERS = frozenset({INNER_CACHE_HEADER, NEXT_STATE_HEADER})

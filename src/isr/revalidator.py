@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.http import REVALIDATED_PAGES_HEADER
 from core.recent import Recent
 from isr.admission import Refusal
+from isr.lookup import Lookup
 from pages.handler import PageError
 from pages.request import RenderRequest
-from seed.build import Artifact
+from pages.stages import wanted_pages
+from seed.build import APP_ARTIFACTS, PAGES_ARTIFACTS, Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -16,10 +19,9 @@ if TYPE_CHECKING:
     from cache.lease import Lease
     from core.log import Level
     from core.runtime import Runtime
-    from isr.lookup import Lookup
     from isr.store import CachedPage, PageStore
     from isr.writer import AdmittedPage, PageWriter
-    from pages.handler import PageHandler
+    from pages.handler import PageHandler, PageResponse
 
 RETRY_MS = 1000
 
@@ -50,8 +52,29 @@ class Revalidator:
         `replay` is how an app in stages renders it (`pages.stages`).
         """
         failed_until_ms = self._failed.get(lookup.path, 0)
-        if not self._is_uncacheable(lookup.path, rsc=False) and self._clock() >= failed_until_ms:
-            self._run(lookup, lambda: self._regenerate(origin, lookup, stale, replay))
+        if lookup.is_data:
+            # The HTML may have been what a page shows before its data is there, which says nothing of the page.
+            is_uncacheable = self._is_uncacheable(_data_key(lookup.path), rsc=False)
+        else:
+            is_uncacheable = self._is_uncacheable(lookup.path, rsc=False)
+        if not is_uncacheable and self._clock() >= failed_until_ms:
+            page = (lookup if stale is None else lookup.only(stale.artifact)).whole_page
+            self._run(page, lambda: self._regenerate(origin, page, stale, replay))
+
+    async def remake(self, origin: str, response: PageResponse) -> None:
+        """Render the pages that the page handler wants anew, before its answer goes out (Next.js's `res.revalidate`)."""
+        value = response.header(REVALIDATED_PAGES_HEADER)
+        if not value:
+            return
+        try:
+            pages = wanted_pages(value)
+            lookups = [(Lookup.of_resource(resource, resource.path, self._store.build), replay) for resource, replay in pages]
+        except PageError as error:
+            self._runtime.log.event("error", "page.not_made", reason=str(error))
+            return
+        for lookup, replay in lookups:
+            request = RenderRequest(origin, lookup.url_path, replay=replay)
+            await self._render(lookup.whole_page, request, None)
 
     def start_counterpart(self, origin: str, lookup: Lookup) -> None:
         """Render the RSC payload of a page whose HTML has just been stored, or the other way round."""
@@ -60,9 +83,15 @@ class Revalidator:
 
     def is_uncacheable(self, lookup: Lookup) -> bool:
         """Return whether the answer to such a request was lately one that may not be stored."""
+        if lookup.is_data:
+            return self._is_uncacheable(_data_key(lookup.path), rsc=False)
         if self._is_uncacheable(lookup.path, rsc=False):
             return True
         return lookup.is_rsc and self._is_uncacheable(lookup.path, rsc=True)
+
+    def remember_answer(self, lookup: Lookup, refusal: Refusal) -> None:
+        """Remember for a while that the answer to such a request was not stored."""
+        self.remember(_data_key(lookup.path) if lookup.is_data else lookup.path, refusal, rsc=lookup.is_rsc)
 
     def remember(self, path: str, refusal: Refusal, *, rsc: bool) -> None:
         """Remember for a while that an answer was not stored."""
@@ -79,13 +108,14 @@ class Revalidator:
         # A page that has no entry yet is not a popular one, and its path may be made up: it is not worth a write.
         if stale is not None:
             due_since_ms = stale.entry.revalidate_at_ms or 0
-            leased = lookup.keys[0] if lookup.variant else self._store.key(lookup.path, Artifact.HTML)
+            is_own_key = lookup.variant or lookup.known_artifact is not None
+            leased = lookup.keys[0] if is_own_key else self._store.key(lookup.path, Artifact.HTML)
             if not await self._lease.take(leased, due_since_ms):
                 return
         if replay is not None:
             await self._render(lookup, RenderRequest(origin, lookup.url_path, lookup.is_rsc, replay), stale)
             return
-        request = RenderRequest(origin, lookup.url_path)
+        request = RenderRequest(origin, lookup.url_path, is_stored=stale is not None)
         if await self._render(lookup, request, stale):
             await self._render(lookup, RenderRequest(origin, lookup.url_path, rsc=True), stale)
 
@@ -112,12 +142,15 @@ class Revalidator:
             self.remember(path, refusal, rsc=request.rsc)
             await self._remove(lookup, stale, refusal, rsc=request.rsc)
             return False
+        self._uncacheable.pop(_artifact_key(path, rsc=request.rsc), None)
         if stale is not None and not request.rsc:
             await self._remove_outdated(lookup, stale, page)
         return page.lacks_counterpart
 
     async def _remove_outdated(self, lookup: Lookup, stale: CachedPage, page: AdmittedPage) -> None:
         """Remove what the page that has just been stored leaves behind of another kind."""
+        if stale.artifact in PAGES_ARTIFACTS:
+            return
         if stale.artifact not in {page.admission.artifact, Artifact.RSC}:
             # An HTML page that is now a route handler's answer, or the other way round: the old artifact would be found first.
             await self._store.remove(lookup, (stale.artifact,))
@@ -128,7 +161,7 @@ class Revalidator:
     async def _remove(self, lookup: Lookup, stale: CachedPage | None, refusal: Refusal, *, rsc: bool) -> None:
         """Remove the entry of a page that may no longer be stored; a failure says nothing against it."""
         if stale is not None and not refusal.is_failure and not refusal.has_own_cache:
-            await self._store.remove(lookup, (Artifact.RSC,) if rsc else Artifact)
+            await self._store.remove(lookup, (Artifact.RSC,) if rsc else _entries_of(stale.artifact))
 
     def _give_up(self, path: str, refusal: Refusal, *, rsc: bool) -> None:
         self.remember(path, refusal, rsc=rsc)
@@ -140,5 +173,15 @@ class Revalidator:
         return until_ms is not None and self._clock() < until_ms
 
 
+def _entries_of(artifact: Artifact) -> tuple[Artifact, ...]:
+    """Return the artifacts whose entries make up a page."""
+    return (Artifact.PAGES,) if artifact in PAGES_ARTIFACTS else APP_ARTIFACTS
+
+
 def _artifact_key(path: str, *, rsc: bool) -> str:
     return f"{path} rsc" if rsc else path
+
+
+def _data_key(path: str) -> str:
+    # No path has a space.
+    return f"{path} data"

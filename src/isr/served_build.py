@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cache.keys import KeySchema, page_key
+from cache.keys import KeySchema
+from seed.build import artifact_key
+from seed.pages_router import ROUTER
 from seed.rules import STAGES_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from seed.build import Build
+    from seed.i18n import I18n
     from seed.rules import Rule
 
 
@@ -21,7 +24,7 @@ class ServedBuild:
 
     `rsc_headers` are the build's headers without which vinext's client rejects an RSC payload, empty if they are not known.
     `rules` are the app's that come before its page cache; where it `has_stages`, its request stage applies them.
-    `dynamic_paths` and `draft_digest` are as in `seed.build.Build`.
+    `dynamic_paths`, `draft_digest`, `routers` and `i18n` are as in `seed.build.Build`.
     """
 
     build_id: str | None
@@ -33,6 +36,13 @@ class ServedBuild:
     has_stages: bool = False
     dynamic_paths: frozenset[str] = frozenset()
     draft_digest: str = ""
+    routers: tuple[str, ...] = ("app",)
+    i18n: I18n | None = None
+
+    @property
+    def has_pages_router(self) -> bool:
+        """Whether the site has pages of the Pages Router."""
+        return ROUTER in self.routers
 
     @property
     def completes_rsc_payloads(self) -> bool:
@@ -41,7 +51,7 @@ class ServedBuild:
 
     def key(self, path: str, part: str) -> str:
         """Return the cache key of an artifact, or of a variant of one; `path` is one of `normalize_path`."""
-        return page_key(self.schema, self.build_id, path, part)
+        return artifact_key(self.schema, self.build_id, path, part, self.i18n)
 
 
 def served_build(build: Build | None, build_id: str | None, schema: KeySchema | None) -> ServedBuild:
@@ -59,4 +69,6 @@ def served_build(build: Build | None, build_id: str | None, schema: KeySchema | 
         has_stages=build.stages == STAGES_VERSION,
         dynamic_paths=frozenset(build.dynamic_paths),
         draft_digest=build.draft_digest,
+        routers=build.routers,
+        i18n=build.i18n,
     )

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pages.request import PageRequest
     from pages.stages import StagedAnswer, StagedPages, Step
 
+# A request that is routed to several pages in turn, none of which there is, asks for each.
+_MAX_QUESTIONS = 20
+
 _NOT_SHARED = Refusal("the app does not share it")
 
 
@@ -57,8 +60,10 @@ class StagedCache:
             if likely is not None and is_ruled and self._may_be_there(likely):
                 await self._look_up(visit, likely)
             step = await self._stages.serve(request, visit.offer(self._build.schema))
+            questions = 0
             while isinstance(step, Question):
-                step = await self._reply(visit, step, likely)
+                questions += 1
+                step = await self._reply(visit, step, likely, questions)
             return await self._answered(visit, step)
         except PageError as error:
             self._log.event("error", "stages.failed", path=request.path, error=str(error))
@@ -74,9 +79,11 @@ class StagedCache:
         page = await self._store.find(lookup)
         visit.page = None if page is None else with_client_headers(page, lookup, self._build)
 
-    async def _reply(self, visit: _Visit, question: Question, likely: Lookup | None) -> Step:
+    async def _reply(self, visit: _Visit, question: Question, likely: Lookup | None, number: int) -> Step:
         """Tell the request stage whether there is an entry of what it asks for; if there is none, it is rendered once."""
         resource = question.resource
+        if number > _MAX_QUESTIONS:
+            raise PageError(f"the request stage asks for {resource} again and again")
         visit.release()
         lookup = visit.lookup
         if lookup is None or not lookup.is_for(resource):
@@ -85,6 +92,7 @@ class StagedCache:
             visit.lookup, visit.page = lookup, None
             if (visit.is_ruled or not is_likely) and self._may_be_there(lookup):
                 await self._look_up(visit, lookup)
+        visit.lookup = lookup = lookup.only(resource.part.partition(":")[0])
         if visit.page is None and self._may_be_there(lookup):
             key = f"answer {lookup.keys[0]}"
             visit.claim = self._flight.claim(key)
@@ -98,6 +106,7 @@ class StagedCache:
     async def _answered(self, visit: _Visit, step: StagedAnswer) -> Answer:
         request, lookup = visit.request, visit.lookup
         await self._store.heed(step.response)
+        await self._revalidator.remake(request.origin, step.response)
         if step.unknown is not None:
             self._log.event("warning", "stages.unknown", path=request.path, stage=step.unknown)
         if lookup is None or not (step.is_hit or step.made or step.missed):
@@ -131,9 +140,9 @@ class StagedCache:
                 claim.release()
         if isinstance(kept, Refusal):
             self._log.event("debug", "page.not_stored", path=lookup.path, reason=kept.reason)
-            self._revalidator.remember(lookup.path, kept, rsc=lookup.is_rsc)
-        elif kept.is_of_stale_data and step.replay is not None:
-            # The visitor did not wait for the fresh data; the cache does.
+            self._revalidator.remember_answer(lookup, kept)
+        elif (kept.is_of_stale_data or lookup.is_data) and step.replay is not None:
+            # The visitor did not wait for the fresh data, or for the page of which it is the data; the cache does.
             self._revalidator.start(visit.request.origin, lookup, None, step.replay)
         elif kept.lacks_counterpart and not visit.is_ruled:
             self._revalidator.start_counterpart(visit.request.origin, lookup)

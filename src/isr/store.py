@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
 
-from cache.entry import AppPageValue, AppRouteValue, CacheEntry, Freshness, freshness
+from cache.entry import AppPageValue, AppRouteValue, CacheEntry, Freshness, PagesValue, RedirectValue, freshness
 from cache.handler import GetContext, SetContext
 from cache.keys import KeySchema
 from cache.tags import is_valid_tag, merge_tags, path_tags
@@ -18,6 +18,7 @@ from isr.admission import revalidated_tags
 from isr.page_headers import take_stale_time
 from seed.build import Artifact
 from seed.entries import page_value
+from seed.pages_router import data_body, redirect_value
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -44,12 +45,16 @@ _sendable: WeakKeyDictionary[EntryIdentity, bool] = WeakKeyDictionary()
 
 @dataclass(frozen=True)
 class CachedPage:
-    """An entry that may be served, fresh or stale, and the body in it that was asked for."""
+    """An entry that may be served, fresh or stale, and the body in it that was asked for.
+
+    `has_router_headers`: the site's answers vary by the headers that the App Router's client sends.
+    """
 
     entry: CacheEntry
     artifact: Artifact
     body: Body
     state: Freshness
+    has_router_headers: bool = True
 
     @property
     def status(self) -> int:
@@ -79,7 +84,22 @@ def body_of(entry: CacheEntry, artifact: Artifact) -> Body | None:
         return value.rsc_data
     if isinstance(value, AppRouteValue) and artifact is Artifact.ROUTE:
         return value.body
+    if isinstance(value, PagesValue) and artifact is Artifact.PAGES:
+        return None if value.generated_from_data_request else value.html
+    if isinstance(value, PagesValue) and artifact is Artifact.DATA:
+        return _data_of(entry, value)
     return None
+
+
+_data_bodies: WeakKeyDictionary[EntryIdentity, Body] = WeakKeyDictionary()
+
+
+def _data_of(entry: CacheEntry, value: PagesValue) -> Body:
+    """Return the data of a page as it is sent, written once for each entry."""
+    body = _data_bodies.get(entry.identity)
+    if body is None:
+        body = _data_bodies[entry.identity] = data_body(value)
+    return body
 
 
 # A cache handler keeps an entry with a period for a limited time, so a tombstone has one.
@@ -112,8 +132,8 @@ class PageStore:
         self._clock = runtime.clock
         self._log = runtime.log
         self._invalidated_at_ms = 0
-        # Paths known to be route handlers: their route artifact is looked up first.
-        self._routes: Recent[str, None] = Recent()
+        # The artifacts that were found last where they are not the first that could be there: they are looked up first.
+        self._found: Recent[str, Artifact] = Recent()
         # Dynamic paths that turned out to be kept after all.
         self._kept: Recent[str, None] = Recent()
 
@@ -134,8 +154,7 @@ class PageStore:
 
     async def find(self, lookup: Lookup) -> CachedPage | None:
         """Return the page that answers a request, from the cache or from the build; None if neither has it."""
-        keys = zip(lookup.artifacts, lookup.keys, strict=True)
-        for artifact, key in reversed(tuple(keys)) if lookup.path in self._routes else keys:
+        for artifact, key in self._in_order(lookup):
             try:
                 entry = await self._entries.read(key, _STREAMED)
             except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
@@ -144,14 +163,17 @@ class PageStore:
             if entry is not None and entry.value is None:
                 continue
             if entry is None and lookup.may_be_seeded:
-                entry = await self._seeder.seed(key, lookup.path, artifact)
+                entry = await self._seeder.seed(key, lookup.path, artifact.stored)
+            if entry is not None and isinstance(entry.value, RedirectValue):
+                redirect = redirect_value(entry.value, self.build.base_path)
+                entry = None if redirect is None else entry.with_value(redirect)
             body = body_of(entry, artifact) if entry is not None else None
             if entry is not None and body is not None and self._is_sendable(key, entry):
                 state = freshness(entry, self._clock())
                 if state is not Freshness.EXPIRED:
-                    if artifact is Artifact.ROUTE:
-                        self._routes[lookup.path] = None
-                    return CachedPage(entry, artifact, body, state)
+                    if artifact is not lookup.artifacts[0]:
+                        self._found[lookup.path] = artifact
+                    return CachedPage(entry, artifact, body, state, "app" in self.build.routers)
         return None
 
     def is_unlikely(self, lookup: Lookup) -> bool:
@@ -166,6 +188,13 @@ class PageStore:
         """Look a page up from now on, even if it was dynamic when it was built."""
         if lookup.is_dynamic:
             self._kept[lookup.path] = None
+
+    def _in_order(self, lookup: Lookup) -> Iterable[tuple[Artifact, str]]:
+        keys = zip(lookup.artifacts, lookup.keys, strict=True)
+        if len(lookup.artifacts) == 1:
+            return keys
+        found = self._found.get(lookup.path)
+        return keys if found is None else sorted(keys, key=lambda item: item[0] is not found)
 
     async def record(self, path: str) -> RouteRecord | None:
         """Return the build's record of a path, None if it has none."""
@@ -183,7 +212,11 @@ class PageStore:
         # Among the periods, where stored JSON has any: vinext sends the header from there, and again if it is kept as one.
         has_periods = self.build.schema is KeySchema.V2 and period.revalidate_seconds is not None
         stale_seconds = take_stale_time(headers) if has_periods else None
-        value = page_value(artifact, page.body, headers, page.status)
+        value = page_value(artifact, page.body, headers, page.status, self.build.base_path)
+        if value is None:
+            # `isr.writer` asks first.
+            self._log.event("error", "cache.write_failed", key=key, error="a page of the Pages Router does not tell its data")
+            return
         tags = merge_tags(self._path_tags(lookup.tag_path), admission.tags)
         entry = CacheEntry.make(value, tags, page.started_at_ms, period.revalidate_seconds, period.expire_seconds, stale_seconds)
         await self._try_write(key, self._entries.write(key, entry))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from core.body import MAX_BODY_BYTES
@@ -12,6 +13,7 @@ from isr.page_headers import stored_headers
 from isr.store import RenderedPage
 from pages.handler import PageError
 from seed.build import Artifact
+from seed.pages_router import pages_value
 
 if TYPE_CHECKING:
     from core.body import Body
@@ -44,7 +46,7 @@ class AdmittedPage:
     @property
     def lacks_counterpart(self) -> bool:
         """Whether the page is HTML and an RSC payload, and the answer has one of them only."""
-        is_page = self.admission.artifact is not Artifact.ROUTE
+        is_page = self.admission.artifact in _COUNTERPARTS
         return is_page and self.counterpart is None and not self.lookup.variant and has_rsc_payload(self.response)
 
     @property
@@ -66,7 +68,8 @@ class PageWriter:
     ) -> AdmittedPage | Refusal:
         """Decide whether an answer may be stored. `visitor` is the headers of the visitor whom it answers, None if nobody's."""
         record = await self._store.record(lookup.path)
-        decision = admit(response, record, rsc=rsc, path=lookup.url_path, visitor=visitor)
+        known = lookup.known_artifact
+        decision = admit(response, record, rsc=rsc, path=lookup.url_path, visitor=visitor, known=known)
         if isinstance(decision, Refusal):
             return decision
         # Most answers do not have the attribute.
@@ -84,6 +87,13 @@ class PageWriter:
         if body is None:
             return self._refused(page, Refusal(f"a body of more than {MAX_BODY_BYTES} bytes"))
         response, artifact = page.response, page.admission.artifact
+        if artifact is Artifact.DATA:
+            # The render of the HTML gives the data, too, and both are kept in one entry.
+            return None
+        if artifact is Artifact.PAGES and pages_value(body, stored_headers(response), response.status, "") is None:
+            return self._refused(page, Refusal("a page of the Pages Router that does not tell its data"))
+        if artifact is Artifact.HTML and self._is_of_pages_router(page, body):
+            artifact = Artifact.PAGES
         rendered = RenderedPage(response.status, stored_headers(response), body, page.started_at_ms)
         await self._store_artifact(page, artifact, rendered, event)
         other = _COUNTERPARTS.get(artifact)
@@ -94,6 +104,12 @@ class PageWriter:
             rendered = RenderedPage(response.status, headers, page.counterpart, page.started_at_ms)
             await self._store_artifact(page, other, rendered, event)
         return None
+
+    def _is_of_pages_router(self, page: AdmittedPage, body: Body) -> bool:
+        """Return whether a page of a site with both routers is of the Pages Router, which only its HTML shows."""
+        if Artifact.PAGES not in page.lookup.artifacts or page.response.status != HTTPStatus.OK:
+            return False
+        return pages_value(body, {}, page.response.status, "") is not None
 
     async def _store_artifact(self, page: AdmittedPage, artifact: Artifact, rendered: RenderedPage, event: str) -> None:
         await self._store.write(page.lookup, artifact, page.admission, rendered)

@@ -69,13 +69,14 @@ class RenderRequest:
 
     It has no cookies, no credentials, no query and no state of a client's router, so every visitor may get the answer.
     `rsc` asks for the RSC payload. `replay` describes the request to an app in stages that has answered it before
-    (`pages.stages`).
+    (`pages.stages`). With `is_stored`, the cache has the page already.
     """
 
     origin: str
     path: str
     rsc: bool = False
     replay: str | None = None
+    is_stored: bool = False
 
     @property
     def url(self) -> str:

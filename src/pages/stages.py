@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from urllib.parse import unquote
 
 from pages.handler import PageError, PageHandler
 
@@ -87,6 +88,16 @@ def no_entry(resource: Resource, *, is_unruled: bool) -> str:
     With `is_unruled`, the entry will be served without the request stage, and so keeps what that stage adds.
     """
     return json.dumps({"path": resource.path, "part": resource.part, "isUnruled": is_unruled})
+
+
+def wanted_pages(header: str) -> list[tuple[Resource, str]]:
+    """Return the resources that the app wants anew, each with its replay. Raise PageError for what does not parse."""
+    try:
+        pages = json.loads(unquote(header))
+        wanted = [(Resource.of(page), page["replay"]) for page in pages]
+    except (ValueError, TypeError, KeyError) as error:
+        raise PageError(f"the app wants {header!r:.200} anew, which does not parse") from error
+    return [(resource, str(replay)) for resource, replay in wanted]
 
 
 class StagedPages(PageHandler, Protocol):

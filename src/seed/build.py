@@ -19,8 +19,9 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
-from cache.keys import KeySchema
+from cache.keys import KeySchema, page_key, pages_router_key
 from core.errors import VinextWorkerError
+from seed.i18n import I18n
 from seed.rules import Rule
 
 MANIFEST_NAME = "vinext-prerender.json"
@@ -47,11 +48,41 @@ class AssetsError(SeedError):
 
 
 class Artifact(StrEnum):
-    """One stored form of a route. The value is the suffix of its cache key."""
+    """One form of a route. The value is the suffix of its cache key, except for the Pages Router, whose keys have none.
+
+    PAGES is the HTML of a page of the Pages Router. DATA, by which a client navigates to that page, is in the same entry.
+    """
 
     HTML = "html"
     RSC = "rsc"
     ROUTE = "route"
+    PAGES = "pages"
+    DATA = "data"
+
+    @property
+    def stored(self) -> Artifact:
+        """The artifact whose entry this one is in."""
+        return Artifact.PAGES if self is Artifact.DATA else self
+
+
+APP_ARTIFACTS = (Artifact.HTML, Artifact.RSC, Artifact.ROUTE)
+"""The artifacts of a route of the App Router."""
+
+PAGES_ARTIFACTS = frozenset({Artifact.PAGES, Artifact.DATA})
+"""The artifacts of a page of the Pages Router."""
+
+
+def artifact_key(schema: KeySchema, build_id: str | None, path: str, part: str, i18n: I18n | None = None) -> str:
+    """Return the cache key of an artifact; `path` is one of `normalize_path`.
+
+    A variant may follow the artifact in `part`, after a colon; of a page of the Pages Router it is the domain that i18n has for
+    the request. Raise InvalidArgumentError for a part that no artifact has.
+    """
+    artifact, _, variant = part.partition(":")
+    if artifact not in PAGES_ARTIFACTS:
+        return page_key(schema, build_id, path, part)
+    path, locale = (path, None) if i18n is None else i18n.identity(path, variant)
+    return pages_router_key(schema, build_id, path, None if schema is KeySchema.V1 else locale)
 
 
 @dataclass(frozen=True)
@@ -75,6 +106,7 @@ class Build:
     MAX_DYNAMIC_PATHS of the pages that the build left out as dynamic; they are here and not in the shards, because a shard is
     read only for pages that are not in the cache. `draft_digest` is the SHA-256 of the secret in the cookie of draft mode, in
     hexadecimal digits, "" if it is not known.
+    `routers` are those that the app has pages of: "app", "pages" or both. `i18n` is that of the Pages Router.
     """
 
     build_id: str
@@ -91,6 +123,8 @@ class Build:
     header_sets: tuple[Mapping[str, str], ...] = ()
     dynamic_paths: tuple[str, ...] = ()
     draft_digest: str = ""
+    routers: tuple[str, ...] = ("app",)
+    i18n: I18n | None = None
 
     def to_json(self) -> str:
         document = {
@@ -109,6 +143,8 @@ class Build:
             "headerSets": list(map(dict, self.header_sets)),
             "dynamicPaths": list(self.dynamic_paths),
             "draftDigest": self.draft_digest,
+            "routers": list(self.routers),
+            "i18n": None if self.i18n is None else self.i18n.to_document(),
         }
         return json.dumps(document, ensure_ascii=False, indent=1)
 
@@ -135,14 +171,25 @@ class Build:
                 header_sets=tuple(document["headerSets"]),
                 dynamic_paths=tuple(document["dynamicPaths"]),
                 draft_digest=document["draftDigest"],
+                routers=tuple(document.get("routers", ("app",))),
+                i18n=I18n.from_document(document.get("i18n")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ManifestError(f"{where}: a field is missing or wrong ({error!r}); copy the build again") from error
         if not all(
-            _is_text(text) for text in (build.build_id, build.base_path, build.index, *build.static_folders, *build.dynamic_paths)
+            _is_text(text)
+            for text in (
+                build.build_id,
+                build.base_path,
+                build.index,
+                *build.static_folders,
+                *build.dynamic_paths,
+                *build.routers,
+            )
         ):
             message = (
-                f"{where}: buildId, basePath, index, a static folder or a dynamic path is not a string; copy the build again"
+                f"{where}: buildId, basePath, index, a static folder, a dynamic path or a router is not a string;"
+                " copy the build again"
             )
             raise ManifestError(message)
         if not all(_is_count(number) for number in (build.built_at_ms, build.shards, build.stages)):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry
 from cache.handler import SetContext
-from cache.keys import page_key
 from core.http import STALE_TIME_HEADER
-from seed.build import Artifact, SeedError, Skipped
+from seed.build import Artifact, ManifestError, SeedError, Skipped, artifact_key
+from seed.pages_router import pages_value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -51,7 +51,8 @@ async def seed_entries(
             yield record
             continue
         for artifact, name in record.artifacts.items():
-            key = page_key(schema or source.build.schema, build_id or source.build.build_id, path, artifact.value)
+            build = source.build
+            key = artifact_key(schema or build.schema, build_id or build.build_id, path, artifact.value, build.i18n)
             yield await _item(source, record, path, artifact, name, key)
 
 
@@ -59,6 +60,7 @@ def entry_of(record: RouteRecord, build: Build, artifact: Artifact, body: Body, 
     """Return the entry of one artifact, with the time of the build, whenever it is seeded.
 
     An entry with the time of its seeding would make old content fresh, and would outlive an invalidation since the build.
+    Raise ManifestError for a body that is not one of the artifact.
     """
     headers = dict(record.rsc_headers if artifact is Artifact.RSC else record.headers)
     if artifact is Artifact.RSC:
@@ -70,8 +72,11 @@ def entry_of(record: RouteRecord, build: Build, artifact: Artifact, body: Body, 
         if record.revalidate_seconds is None:
             # Stored JSON states no periods of an entry that is never stale (`cache.document`).
             headers[STALE_TIME_HEADER] = str(int(record.stale_seconds))
+    value = page_value(artifact, body, headers, record.status, build.base_path)
+    if value is None:
+        raise ManifestError("a page of the Pages Router does not tell its data; build the site again")
     return CacheEntry.make(
-        page_value(artifact, body, headers, record.status),
+        value,
         record.tags,
         build.built_at_ms,
         record.revalidate_seconds,
@@ -80,8 +85,10 @@ def entry_of(record: RouteRecord, build: Build, artifact: Artifact, body: Body, 
     )
 
 
-def page_value(artifact: Artifact, body: Body, headers: Mapping[str, str], status: int) -> CacheValue:
-    """Return the value that keeps an artifact."""
+def page_value(artifact: Artifact, body: Body, headers: Mapping[str, str], status: int, base_path: str) -> CacheValue | None:
+    """Return the value that keeps an artifact, None for a body that is not one of it (`pages_value`)."""
+    if artifact is Artifact.PAGES:
+        return pages_value(body, headers, status, base_path)
     if artifact is Artifact.ROUTE:
         return AppRouteValue(body=body, status=status, headers=headers)
     if artifact is Artifact.RSC:
@@ -98,4 +105,8 @@ async def _item(  # noqa: PLR0913, PLR0917 - the parts of an entry and its key
         return Skipped(path, str(error))
     if body is None:
         return Skipped(path, f"the file of its {artifact.value} is missing ({name})")
-    return SeedEntry(path, artifact, key, entry_of(record, source.build, artifact, body, source.etag(name)))
+    try:
+        entry = entry_of(record, source.build, artifact, body, source.etag(name))
+    except ManifestError as error:
+        return Skipped(path, str(error))
+    return SeedEntry(path, artifact, key, entry)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema
 from seed.build import ManifestError
+from seed.pages_router import ERROR_PATHS, ROUTER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,13 +108,15 @@ def is_dynamic(route: Route) -> bool:
     return route.status == "skipped" and route.reason == "dynamic" and not route.is_shell
 
 
-def skip_reason(route: Route, schema: KeySchema) -> str | None:
+def skip_reason(route: Route, schema: KeySchema) -> str | None:  # noqa: PLR0911 - one rule a line
     """Return why a route is not seeded, in a few words for a person; None where it is seeded."""
     if route.status != "rendered":
         return f"{route.status}: {route.reason}" if route.reason else route.status
     if route.revalidate_seconds == 0:
         return "its period is 0, so no cache keeps it"
-    if route.router == "metadata" and schema is KeySchema.V2:
+    if route.router == ROUTER and route.pattern in ERROR_PATHS:
+        return "a page for errors, which is rendered in the place of others"
+    if route.router == ROUTER or (route.router == "metadata" and schema is KeySchema.V2):
         return None
     if route.router != "app":
         return f"the {route.router} router's pages are not seeded"

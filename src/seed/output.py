@@ -11,7 +11,7 @@ from core.paths import normalize_path
 from seed.build import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact, AssetsError, Build, ManifestError, Skipped
 from seed.manifest import skip_reason
 from seed.manifest_file import ManifestFile
-from seed.routes import artifact_files, record_of, rule_reason
+from seed.routes import artifact_files, record_of, routers_of, rule_reason
 from seed.routing import Routing, read_routing
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class OutputSource:
             rules=self._routing.rules,
             stages=self._routing.stages,
             header_sets=self._routing.header_sets,
+            routers=routers_of(self._routing, (route for route in self._manifest.routes() if not isinstance(route, Skipped))),
+            i18n=self._routing.i18n,
         )
 
     async def record(self, path: str) -> RouteRecord | None:
@@ -115,7 +117,8 @@ class OutputSource:
                 continue
             try:
                 files = artifact_files(route, trailing_slash=self._manifest.head.trailing_slash)
-                page = self._read(files[Artifact.HTML]) if Artifact.HTML in files else None
+                html = files.get(Artifact.HTML) or files.get(Artifact.PAGES)
+                page = None if html is None else self._read(html)
             except (ManifestError, AssetsError):
                 continue
             if page is not None:

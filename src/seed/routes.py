@@ -7,17 +7,18 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema
-from cache.tags import is_valid_tag, merge_tags, path_tags
+from cache.tags import encode_tag, is_valid_tag, merge_tags, path_tags
 from core.http import STALE_TIME_HEADER
 from core.javascript import encode_uri_component
 from core.paths import has_dot_segment, normalize_path
 from seed.build import Artifact, ManifestError, RouteRecord
 from seed.manifest import NOT_FOUND_PATH
+from seed.pages_router import ROUTER
 from seed.routing import Routing
 from seed.rules import STAGES_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from seed.manifest import Route
 
@@ -34,6 +35,9 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
     """
     path = normalize_path(route.path)
     config_headers, own_headers, header_set = routing.headers_of(route.path), route.headers, None
+    if route.router == ROUTER:
+        # They are for the HTML, and the entry has the data, too.
+        own_headers = {name: text for name, text in own_headers.items() if name.lower() != "content-type"}
     if routing.touching(route.path) is not None:
         header_set = routing.header_set_numbers.get(route.path)
         own_headers = {name: text for name, text in own_headers.items() if name.lower() in _OF_THE_PAGE_ITSELF}
@@ -45,7 +49,7 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
     return RouteRecord(
         revalidate_seconds=route.revalidate_seconds,
         expire_seconds=route.expire_seconds,
-        tags=merge_tags(filter(is_valid_tag, (*path_tags(schema, path), *route.tags))),
+        tags=merge_tags(filter(is_valid_tag, (*path_tags(schema, path), *_page_tags(route, path, routing), *route.tags))),
         status=route.response_status,
         headers=_merged(config_headers, own_headers),
         rsc_headers=_merged(config_headers, rsc_headers) if Artifact.RSC in artifacts else {},
@@ -67,9 +71,25 @@ def rule_reason(route: Route, routing: Routing) -> str | None:
     return f"a rule of the app comes first ({rule.name})"
 
 
+def _page_tags(route: Route, path: str, routing: Routing) -> tuple[str, ...]:
+    """Return the tag by which `res.revalidate` reaches a page of the Pages Router, in whatever language."""
+    if route.router != ROUTER:
+        return ()
+    page = path if routing.i18n is None else routing.i18n.identity(path)[0]
+    return (encode_tag(f"_N_T_{page}"),)
+
+
 def _merged(config_headers: Mapping[str, str], own: Mapping[str, str]) -> Mapping[str, str]:
     names = {name.lower() for name in own}
     return {**{name: value for name, value in config_headers.items() if name not in names}, **own}
+
+
+def routers_of(routing: Routing, routes: Iterable[Route]) -> tuple[str, ...]:
+    """Return the routers of a site: those that its adapter has found, else those of its pre-rendered pages."""
+    if routing.routers:
+        return routing.routers
+    routers = {ROUTER if route.router == ROUTER else "app" for route in routes if route.router}
+    return tuple(sorted(routers)) or ("app",)
 
 
 def artifact_files(route: Route, *, trailing_slash: bool) -> dict[Artifact, str]:
@@ -80,10 +100,14 @@ def artifact_files(route: Route, *, trailing_slash: bool) -> dict[Artifact, str]
     path = _safe(route.path)
     if route.router == "metadata":
         return {Artifact.ROUTE: f"{path}.route"}
-    if path == "":
-        return {Artifact.HTML: "index.html", Artifact.RSC: "index.rsc"}
     is_folder = trailing_slash and route.path != NOT_FOUND_PATH
     html = f"{path}/index.html" if is_folder else f"{path}.html"
+    if path == "":
+        html = "index.html"
+    if route.router == ROUTER:
+        return {Artifact.PAGES: html}
+    if path == "":
+        return {Artifact.HTML: html, Artifact.RSC: "index.rsc"}
     return {Artifact.HTML: html, Artifact.RSC: f"{path}.rsc"}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.paths import normalize_path
 from seed.build import ManifestError
+from seed.i18n import I18n
 from seed.rules import Rule, touching_rule
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ class Routing:
     """What comes before the cache of a build: `rules`, and the headers that next.config puts on each pre-rendered page.
 
     `header_sets` have names in lower case; `header_set_numbers` says by the path in the manifest which of them a page has.
-    `stages` is as in `seed.build.Build`.
+    `stages`, `routers` and `i18n` are as in `seed.build.Build`; no `routers` means that the build does not tell.
     """
 
     rules: tuple[Rule, ...] = ()
     header_sets: tuple[Mapping[str, str], ...] = ()
     header_set_numbers: Mapping[str, int] = field(default_factory=dict)
     stages: int = 0
+    routers: tuple[str, ...] = ()
+    i18n: I18n | None = None
 
     @classmethod
     def from_json(cls, text: bytes, build_id: str, where: str) -> Routing:
@@ -42,7 +45,9 @@ class Routing:
             numbers = {str(path): range(len(sets))[number] for path, number in document["headers"]["paths"].items()}
             rules = map(Rule.from_document, document["rules"])
             lower = tuple(replace(rule, path=normalize_path(rule.path).lower()) for rule in rules)
-            return cls(lower, tuple(sets), numbers, int(document.get("stages", 0)))
+            routers = tuple(map(str, document.get("routers", ())))
+            i18n = I18n.from_document(document.get("i18n"))
+            return cls(lower, tuple(sets), numbers, int(document.get("stages", 0)), routers, i18n)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise ManifestError(f"{where} cannot be read ({error!r}); build the site again") from error
 

@@ -90,8 +90,12 @@ class Seeder:
             self._resting[key] = None
             self._log.event("error", "seed.failed", path=path, error=f"no artifact {name}")
             return None
-        entry = entry_of(record, build, artifact, body, source.etag(name))
-        if freshness(entry, self._clock()) is Freshness.EXPIRED:
+        try:
+            entry: CacheEntry | None = entry_of(record, build, artifact, body, source.etag(name))
+        except SeedError as error:
+            self._log.event("error", "seed.failed", path=path, error=str(error))
+            entry = None
+        if entry is None or freshness(entry, self._clock()) is Freshness.EXPIRED:
             self._resting[key] = None
             return None
         self._arriving[key] = (entry, self._clock() + _ARRIVAL_MS)

@@ -22,7 +22,7 @@ from seed.build import (
     shard_of,
 )
 from seed.manifest import is_dynamic, parse_manifest, skip_reason
-from seed.routes import artifact_files, record_of
+from seed.routes import artifact_files, record_of, routers_of
 from seed.routing import ROUTING_NAME, UNKNOWN_ROUTING, Routing
 
 if TYPE_CHECKING:
@@ -212,6 +212,8 @@ class PlainSource:
             stages=routing.stages,
             header_sets=routing.header_sets,
             dynamic_paths=tuple(normalize_path(route.path) for route in manifest.routes if is_dynamic(route))[:MAX_DYNAMIC_PATHS],
+            routers=routers_of(routing, manifest.routes),
+            i18n=routing.i18n,
         )
         self._assets = assets
         self._records = _records(manifest, routing)

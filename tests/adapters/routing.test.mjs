@@ -75,8 +75,17 @@ test("middleware that does not parse may touch every path", async (context) => {
 });
 
 test("an app without rules has none", async (context) => {
-  const expected = { version: 1, stages: 1, buildId: "b1", rules: [], headers: { sets: [], paths: {} } };
+  const expected = { version: 1, stages: 1, buildId: "b1", routers: [], i18n: null, rules: [], headers: { sets: [], paths: {} } };
   assert.deepEqual(await routingOf(context, {}), expected);
+});
+
+test("the routers are told by their folders, and the languages by next.config", async (context) => {
+  const config = 'export default { i18n: { locales: ["en", "fr"], defaultLocale: "en", domains: [{ domain: "exemple.fr", defaultLocale: "fr" }] } };';
+  const files = { "app/page.jsx": "", "src/pages/index.jsx": "", "next.config.mjs": config };
+  const { routers, i18n } = await routingOf(context, files);
+  assert.deepEqual(routers, ["app", "pages"]);
+  const domains = [{ domain: "exemple.fr", defaultLocale: "fr" }];
+  assert.deepEqual(i18n, { locales: ["en", "fr"], defaultLocale: "en", domains, localeDetection: true });
 });
 
 test("redirects, rewrites and conditional headers of next.config", async (context) => {

@@ -26,6 +26,12 @@ def test_the_adapter_by_itself(project: Checkout, example: SiteBuild, name: str)
     assert "# pass 0" not in finished.stdout
 
 
+def test_pages_of_the_pages_router_by_themselves(project: Checkout) -> None:
+    finished = node(project, "--test", "--test-reporter=tap", str(HERE / "pages_router.test.mjs"))
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "# pass 0" not in finished.stdout
+
+
 def test_what_it_writes_has_the_keys_that_the_worker_reads(project: Checkout) -> None:
     cases = [(tag, prefix) for tag in TAGS for prefix in PREFIXES]
     module = (project.root / "adapters" / "vinext" / "keys.js").as_uri()

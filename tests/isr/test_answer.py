@@ -17,7 +17,7 @@ from core.body import BytesBody
 from isr.answer import cached_answer, passed_answer
 from isr.page_headers import stored_headers
 from isr.store import CachedPage, body_of
-from seed.build import Artifact
+from seed.build import APP_ARTIFACTS, Artifact
 
 if TYPE_CHECKING:
     from cache.entry import CacheValue, Headers
@@ -291,11 +291,18 @@ def test_the_headers_of_a_page_are_stored() -> None:
         (AppPageValue(html=BODY), {Artifact.HTML: BODY, Artifact.RSC: None, Artifact.ROUTE: None}),
         (AppPageValue(rsc_data=BODY), {Artifact.RSC: BODY, Artifact.ROUTE: None}),
         (AppRouteValue(BODY, 200, {}), {Artifact.HTML: None, Artifact.RSC: None, Artifact.ROUTE: BODY}),
-        (PagesValue(BODY, {}), dict.fromkeys(Artifact)),
+        (
+            PagesValue(BODY, {"a": "<"}),
+            dict.fromkeys(APP_ARTIFACTS) | {Artifact.PAGES: BODY, Artifact.DATA: BytesBody(b'{"a":"\\u003c"}')},
+        ),
+        (
+            PagesValue(BytesBody(b""), {}, generated_from_data_request=True),
+            {Artifact.PAGES: None, Artifact.DATA: BytesBody(b"{}")},
+        ),
         (FetchValue({}, "", ""), dict.fromkeys(Artifact)),
         (None, dict.fromkeys(Artifact)),
     ],
-    ids=["html", "rsc", "route", "pages", "fetch", "tombstone"],
+    ids=["html", "rsc", "route", "pages", "pages data alone", "fetch", "tombstone"],
 )
 def test_an_entry_gives_the_body_of_its_kind_only(value: CacheValue | None, bodies: dict[Artifact, BytesBody | None]) -> None:
     entry = CacheEntry.make(value, (), START_MS)

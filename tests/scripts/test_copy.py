@@ -68,7 +68,7 @@ def test_a_report_says_what_is_served_from_the_build_and_what_is_not(version: st
     assert report.routes == len(seedable(version))
     skipped = dict(report.skipped)
     assert skipped["/dash"] == "skipped: dynamic"
-    assert "pages" in skipped["/legacy"]
+    assert skipped["/legacy-ssr"] == "skipped: ssr"
     build = build_of(tmp_path / "assets")
     assert "/dash" in build.dynamic_paths
     assert build.dynamic_paths == tuple(
@@ -76,6 +76,7 @@ def test_a_report_says_what_is_served_from_the_build_and_what_is_not(version: st
     )
     assert build.built_at_ms == BUILT_AT_MS
     assert build.shards == shard_count(report.routes)
+    assert build.routers == ("app", "pages")
     assert build.schema is (KeySchema.V1 if version == "0.0.38" else KeySchema.V2)
 
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from seed.build import Build, RouteRecord
 
 _COMPATIBILITY = "X-Vinext-RSC-Compatibility-Id"
+_CONTENT_TYPES = {
+    Artifact.HTML: "text/html",
+    Artifact.RSC: "text/x-component",
+    Artifact.PAGES: "text/html",
+    Artifact.DATA: "application/json",
+}
 _STATES = {"HIT": Freshness.FRESH, "STALE": Freshness.STALE}
 
 RULE = "rule"
@@ -47,7 +53,7 @@ class Request:
     @property
     def expected_status(self) -> int:
         """The recorded status, but 200 for a redirect's payload, which itself tells vinext's client where to go."""
-        is_payload = self.artifact is Artifact.RSC and self.record.status in REDIRECTS
+        is_payload = self.artifact in {Artifact.RSC, Artifact.DATA} and self.record.status in REDIRECTS
         return 200 if is_payload else self.record.status
 
     @property
@@ -130,19 +136,22 @@ def faults(request: Request, build: Build, status: int, headers: Mapping[str, st
         given = headers.get("Cache-Control") or ""
         if given != expected:
             reasons.append(f"Cache-Control is {given!r}, expected {expected!r}")
-    content_type = (headers.get("Content-Type") or "").lower()
+    reasons += _type_faults(request, status, (headers.get("Content-Type") or "").lower())
     if request.artifact is Artifact.RSC:
-        if not content_type.startswith("text/x-component"):
-            reasons.append(f"Content-Type is {content_type or 'missing'}, expected text/x-component")
         wanted = build.rsc_headers.get(_COMPATIBILITY)
         if wanted is not None and headers.get(_COMPATIBILITY) != wanted:
             reasons.append(
                 f"{_COMPATIBILITY} is {headers.get(_COMPATIBILITY)!r}, expected {wanted!r}: clients reload the whole page"
             )
-    elif request.artifact is Artifact.HTML and not content_type.startswith("text/html"):
-        reasons.append(f"Content-Type is {content_type or 'missing'}, expected text/html")
     reasons += _header_faults(request.expected_headers(build), headers)
     return tuple(reasons)
+
+
+def _type_faults(request: Request, status: int, content_type: str) -> list[str]:
+    expected = _CONTENT_TYPES.get(request.artifact)
+    if expected is None or content_type.startswith(expected) or (request.artifact is Artifact.PAGES and status in REDIRECTS):
+        return []
+    return [f"Content-Type is {content_type or 'missing'}, expected {expected}"]
 
 
 def _header_faults(expected: Mapping[str, str], headers: Mapping[str, str]) -> list[str]:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urljoin
 import httpx2 as httpx
 
 from seed.build import Artifact, Skipped
+from seed.pages_router import data_url
 from seed.rules import touching_rule
 from vinext_worker.check.comparison import AnswerGiven, Comparison
 from vinext_worker.check.expectation import (
@@ -72,6 +73,15 @@ def page_url(path: str, build: Build) -> str:
     return build.base_path + encoded
 
 
+def data_page_url(path: str, build: Build) -> str:
+    """Return the URL path of the data of a page of the Pages Router."""
+    url = page_url(path, replace(build, trailing_slash=False, base_path=""))
+    locale = None if build.i18n is None or build.i18n.names_locale(path) else build.i18n.default_locale
+    # In several languages, the data's URL always names one.
+    named = url if locale is None else f"/{locale}{'' if url == '/' else url}"
+    return build.base_path + data_url(named, build.build_id)
+
+
 async def requests_of(source: Source, sample: int | None) -> list[Request]:
     """Return a request for every form of every page of a build, or of `sample` random pages."""
     chosen: list[tuple[Request, ...]] = []
@@ -82,9 +92,12 @@ async def requests_of(source: Source, sample: int | None) -> list[Request]:
         if isinstance(record, Skipped):
             continue
         # Without stages, `copy` has left out the pages that a rule may touch.
-        is_ruled = touching_rule(source.build.rules, path) is not None
-        url_path = page_url(path, source.build)
+        build = source.build
+        is_ruled = touching_rule(build.rules, path) is not None
+        url_path = page_url(path, build)
         forms = tuple(Request(url_path, artifact, record, is_ruled) for artifact in record.artifacts)
+        if Artifact.PAGES in record.artifacts:
+            forms = (*forms, Request(data_page_url(path, build), Artifact.DATA, record, is_ruled))
         seen += 1
         if sample is None or len(chosen) < sample:
             chosen.append(forms)

@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from core.body import MAX_BODY_BYTES
+from core.body import MAX_BODY_BYTES, BytesBody
 from core.paths import PRERENDER_FOLDER, normalize_path
 from seed.build import (
     BUILD_FILE,
@@ -27,6 +27,7 @@ from seed.build import (
 from seed.manifest import is_dynamic, skip_reason
 from seed.manifest_file import ManifestFile
 from seed.output import BuildClues
+from seed.pages_router import ROUTER, pages_value
 from seed.routes import artifact_files, record_of, rule_reason
 from seed.routing import Routing, read_routing
 from seed.rules import STAGES_VERSION
@@ -106,6 +107,7 @@ class _Copy:
         self._written = 0
         self._unchanged = 0
         self._kept: set[str] = set()
+        self._routers: set[str] = set()
 
     def run(self) -> CopyReport:
         head = self._manifest.head
@@ -142,6 +144,8 @@ class _Copy:
             header_sets=self._routing.header_sets,
             dynamic_paths=tuple(self._dynamic_paths),
             draft_digest=self._draft_digest,
+            routers=self._routing.routers or tuple(sorted(self._routers)) or ("app",),
+            i18n=self._routing.i18n,
         )
         self._write(BUILD_FILE, build.to_json().encode())
         removed = remove_others(self._folder, self._kept.__contains__)
@@ -162,7 +166,10 @@ class _Copy:
         for route in self._manifest.routes():
             if isinstance(route, Skipped):
                 self._skip(route.path, route.reason)
-            elif (reason := skip_reason(route, self._manifest.schema) or rule_reason(route, self._routing)) is not None:
+                continue
+            if route.router:
+                self._routers.add(ROUTER if route.router == ROUTER else "app")
+            if (reason := skip_reason(route, self._manifest.schema) or rule_reason(route, self._routing)) is not None:
                 self._skip(route.path, reason)
                 if is_dynamic(route) and len(self._dynamic_paths) < MAX_DYNAMIC_PATHS:
                     self._dynamic_paths.append(normalize_path(route.path))
@@ -184,8 +191,10 @@ class _Copy:
             content = source.read_bytes()
             if len(content) > MAX_BODY_BYTES:
                 raise ManifestError(f"{file} has {len(content)} bytes, but an asset may have at most {MAX_BODY_BYTES}")
+            if artifact is Artifact.PAGES and pages_value(BytesBody(content), route.headers, route.response_status, "") is None:
+                raise ManifestError(f"{file} does not tell the data of its page (__NEXT_DATA__)")
             names[artifact] = self._copy_artifact(content)
-            if artifact is Artifact.HTML:
+            if artifact in {Artifact.HTML, Artifact.PAGES}:
                 self._clues.learn(content)
         return record_of(route, self._manifest.schema, names, self._routing)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import httpx2 as httpx
@@ -115,7 +116,9 @@ class Renderer:
     def _item(self, path: str, page: HttpPage, *, rsc: bool) -> SeedItem:
         made_at_ms = int(time.time() * 1000)
         shown = f"{path} (RSC)" if rsc else path
-        decision = admit(page, None, rsc=rsc)
+        # On a site with both routers, only the body shows which one made a page.
+        known = None if "app" in self._site.routers else Artifact.PAGES
+        decision = admit(page, None, rsc=rsc, known=known)
         if isinstance(decision, Refusal):
             return Skipped(shown, decision.reason)
         if len(page.body) > MAX_BODY_BYTES:
@@ -123,11 +126,18 @@ class Renderer:
         headers = {name: value for name, value in stored_headers(page).items() if name != "content-encoding"}
         headers.setdefault("etag", f'"{hashlib.sha256(page.body).hexdigest()[:_ETAG_CHARACTERS]}"')
         tags = merge_tags(filter(is_valid_tag, path_tags(self._site.schema, path)), decision.tags)
+        body, artifact = BytesBody(page.body), decision.artifact
+        value = page_value(artifact, body, headers, page.status, self._site.base_path)
+        if artifact is Artifact.HTML and self._site.has_pages_router and page.status == HTTPStatus.OK:
+            of_pages_router = page_value(Artifact.PAGES, body, headers, page.status, self._site.base_path)
+            artifact, value = (artifact, value) if of_pages_router is None else (Artifact.PAGES, of_pages_router)
+        if value is None:
+            return Skipped(shown, "a page of the Pages Router that does not tell its data")
         entry = CacheEntry.make(
-            page_value(decision.artifact, BytesBody(page.body), headers, page.status),
+            value,
             tags,
             made_at_ms,
             decision.period.revalidate_seconds,
             decision.period.expire_seconds,
         )
-        return SeedEntry(path, decision.artifact, self._site.key(path, decision.artifact), entry)
+        return SeedEntry(path, artifact, self._site.key(path, artifact), entry)

@@ -70,7 +70,7 @@ class StagedServicePages(ServicePages):
 
     async def render(self, request: RenderRequest) -> PageResponse:
         if request.replay is None:
-            call = bind_remote(self._binding.render, _raw_request(request))
+            call = bind_remote(self._binding.render, _raw_request(request), request.is_stored)
         else:
             call = bind_remote(self._binding.replay, request.replay)
         kept = _whole(await self._result(call, request.path))
