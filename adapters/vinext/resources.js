@@ -173,7 +173,8 @@ function isBypassedForItsHeaders(request, props) {
     props.scriptNonce === null &&
     props.forceDynamic !== true &&
     !props.bypassInterceptionContextCache &&
-    !BYPASSING.some((name) => request.headers.has(name))
+    // vinext runs no middleware for its own requests to itself, whose secret it has checked.
+    (props.middlewareCookieOverlay !== null || !BYPASSING.some((name) => request.headers.has(name)))
   );
 }
 

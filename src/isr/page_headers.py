@@ -49,6 +49,8 @@ NOT_STORED = (
             "trailer",
             "transfer-encoding",
             "upgrade",
+            "x-vinext-rsc-completion-metadata",
+            "x-vinext-stale-time-pending",
         }
     )
 )

@@ -52,12 +52,7 @@ class Revalidator:
         `replay` is how an app in stages renders it (`pages.stages`).
         """
         failed_until_ms = self._failed.get(lookup.path, 0)
-        if lookup.is_data:
-            # The HTML may have been what a page shows before its data is there, which says nothing of the page.
-            is_uncacheable = self._is_uncacheable(_data_key(lookup.path), rsc=False)
-        else:
-            is_uncacheable = self._is_uncacheable(lookup.path, rsc=False)
-        if not is_uncacheable and self._clock() >= failed_until_ms:
+        if not self._is_uncacheable(_name_of(lookup), rsc=False) and self._clock() >= failed_until_ms:
             page = (lookup if stale is None else lookup.only(stale.artifact)).whole_page
             self._run(page, lambda: self._regenerate(origin, page, stale, replay))
 
@@ -83,22 +78,19 @@ class Revalidator:
 
     def is_uncacheable(self, lookup: Lookup) -> bool:
         """Return whether the answer to such a request was lately one that may not be stored."""
-        if lookup.is_data:
-            return self._is_uncacheable(_data_key(lookup.path), rsc=False)
-        if self._is_uncacheable(lookup.path, rsc=False):
-            return True
-        return lookup.is_rsc and self._is_uncacheable(lookup.path, rsc=True)
+        name = _name_of(lookup)
+        return self._is_uncacheable(name, rsc=False) or (lookup.is_rsc and self._is_uncacheable(name, rsc=True))
 
     def remember_answer(self, lookup: Lookup, refusal: Refusal) -> None:
         """Remember for a while that the answer to such a request was not stored."""
-        self.remember(_data_key(lookup.path) if lookup.is_data else lookup.path, refusal, rsc=lookup.is_rsc)
+        self.remember(lookup, refusal, rsc=lookup.is_rsc)
 
-    def remember(self, path: str, refusal: Refusal, *, rsc: bool) -> None:
+    def remember(self, lookup: Lookup, refusal: Refusal, *, rsc: bool) -> None:
         """Remember for a while that an answer was not stored."""
         if refusal.is_failure:
-            self._failed[path] = self._clock() + RETRY_MS
+            self._failed[lookup.path] = self._clock() + RETRY_MS
         elif not refusal.has_own_cache:
-            self._uncacheable[_artifact_key(path, rsc=rsc)] = self._clock() + UNCACHEABLE_MS
+            self._uncacheable[_artifact_key(_name_of(lookup), rsc=rsc)] = self._clock() + UNCACHEABLE_MS
 
     def _run(self, lookup: Lookup, work: Callable[[], Awaitable[object]]) -> None:
         name = lookup.keys[0] if lookup.variant else lookup.path
@@ -121,17 +113,16 @@ class Revalidator:
 
     async def _render(self, lookup: Lookup, request: RenderRequest, stale: CachedPage | None) -> bool:
         """Render and store one artifact of a page. Return whether its RSC payload has still to be rendered."""
-        path = lookup.path
         started_at_ms = self._store.started_at_ms()
         try:
             response = await self._page_handler.render(request)
         except PageError as error:
-            self._give_up(path, Refusal(str(error), is_failure=True), rsc=request.rsc)
+            self._give_up(lookup, Refusal(str(error), is_failure=True), rsc=request.rsc)
             return False
         page = await self._writer.admit(response, lookup, started_at_ms, rsc=request.rsc)
         if isinstance(page, Refusal):
             await response.drop()
-            self._give_up(path, page, rsc=request.rsc)
+            self._give_up(lookup, page, rsc=request.rsc)
             if page.has_own_cache:
                 # It has a newer page in the cache that we share, or is rendering one.
                 self._store.forget_read()
@@ -139,10 +130,10 @@ class Revalidator:
             return False
         refusal = await self._writer.write(page, response.copy(), "page.regenerated")
         if refusal is not None:
-            self.remember(path, refusal, rsc=request.rsc)
+            self.remember(lookup, refusal, rsc=request.rsc)
             await self._remove(lookup, stale, refusal, rsc=request.rsc)
             return False
-        self._uncacheable.pop(_artifact_key(path, rsc=request.rsc), None)
+        self._uncacheable.pop(_artifact_key(_name_of(lookup), rsc=request.rsc), None)
         if stale is not None and not request.rsc:
             await self._remove_outdated(lookup, stale, page)
         return page.lacks_counterpart
@@ -163,13 +154,13 @@ class Revalidator:
         if stale is not None and not refusal.is_failure and not refusal.has_own_cache:
             await self._store.remove(lookup, (Artifact.RSC,) if rsc else _entries_of(stale.artifact))
 
-    def _give_up(self, path: str, refusal: Refusal, *, rsc: bool) -> None:
-        self.remember(path, refusal, rsc=rsc)
+    def _give_up(self, lookup: Lookup, refusal: Refusal, *, rsc: bool) -> None:
+        self.remember(lookup, refusal, rsc=rsc)
         level: Level = "warning" if refusal.is_failure else "info"
-        self._runtime.log.event(level, "page.not_made", path=path, reason=refusal.reason)
+        self._runtime.log.event(level, "page.not_made", path=lookup.path, reason=refusal.reason)
 
-    def _is_uncacheable(self, path: str, *, rsc: bool) -> bool:
-        until_ms = self._uncacheable.get(_artifact_key(path, rsc=rsc))
+    def _is_uncacheable(self, name: str, *, rsc: bool) -> bool:
+        until_ms = self._uncacheable.get(_artifact_key(name, rsc=rsc))
         return until_ms is not None and self._clock() < until_ms
 
 
@@ -178,10 +169,14 @@ def _entries_of(artifact: Artifact) -> tuple[Artifact, ...]:
     return (Artifact.PAGES,) if artifact in PAGES_ARTIFACTS else APP_ARTIFACTS
 
 
-def _artifact_key(path: str, *, rsc: bool) -> str:
-    return f"{path} rsc" if rsc else path
+def _artifact_key(name: str, *, rsc: bool) -> str:
+    return f"{name} rsc" if rsc else name
 
 
-def _data_key(path: str) -> str:
-    # No path has a space.
-    return f"{path} data"
+def _name_of(lookup: Lookup) -> str:
+    """Return a name under which is remembered what may not be stored; no path has a space.
+
+    The HTML of a Pages Router page may have been what it shows before its data is there, which says nothing of the page; nor
+    does a variant of a payload, or the page of its variants.
+    """
+    return f"{lookup.path} data" if lookup.is_data else f"{lookup.path}{lookup.variant}"

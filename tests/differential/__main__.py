@@ -1,6 +1,6 @@
 """Prints every difference of the apps that are named, or of all, the same ones together; needs ./scripts/setup.
 
-    PYTHONPATH=src:scripts:. .venv/bin/python -m tests.differential [--accepted] [APP…]
+PYTHONPATH=src:scripts:. .venv/bin/python -m tests.differential [--accepted] [APP…]
 """
 
 from __future__ import annotations

@@ -100,9 +100,7 @@ def differences(
             for trait in traits if expected.traits.get("status") == seen.traits.get("status") else ["status"]:
                 one, other = expected.traits.get(trait, ABSENT), seen.traits.get(trait, ABSENT)
                 if one != other:
-                    yield Difference(
-                        app, store, visit, step, seen.ask, trait, one, other, is_first, expected.traits, seen.traits
-                    )
+                    yield Difference(app, store, visit, step, seen.ask, trait, one, other, is_first, expected.traits, seen.traits)
 
 
 def _is_like(pattern: str, value: str) -> bool:

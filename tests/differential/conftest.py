@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.differential.data_server import DataServer
-from tests.differential.report import AppReport, run_app
+from tests.differential.report import run_app
 
 from vinext_worker.checkout import Checkout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
+
+    from tests.differential.report import AppReport
 
 _HERE = Path(__file__).parent
 _AT_ONCE = 2
@@ -54,7 +56,7 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 report = run_app(project, app, data, _folder(tmp_path_factory, app))
             return report
 
-        running = Runs(list(wanted), run)
+        running = Runs([str(app) for app in wanted], run)
         try:
             yield running
         finally:

@@ -28,7 +28,14 @@ ACCEPTED = [
         request="GET /(slowuse|cached|life|products|quick|form)",
         is_first=True,
     ),
-    Row("A page of the build need not be waited for.", "streams", apps=("cache_components",), alone="yes", ours="no", visit="a cached part that waits"),
+    Row(
+        "A page of the build need not be waited for.",
+        "streams",
+        apps=("cache_components",),
+        alone="yes",
+        ours="no",
+        visit="a cached part that waits",
+    ),
     Row(
         "Such a page does not say what vinext says of one that is being rendered.",
         "x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
@@ -69,7 +76,12 @@ ACCEPTED = [
         besides_alone={"state": "MISS|-"},
     ),
     Row("What comes from the cache says how old it is.", "age", alone="-", besides={"state": _CACHED}),
-    Row("What comes from the cache has an ETag, so that a browser need not load it again.", "etag", alone="-", besides={"state": _CACHED}),
+    Row(
+        "What comes from the cache has an ETag, so that a browser need not load it again.",
+        "etag",
+        alone="-",
+        besides={"state": _CACHED},
+    ),
     Row("The same.", "status", alone="200", ours="304", request=".* If-None-Match", besides={"state": _CACHED}),
     Row(
         "With an adapter that waits for completed pages, vinext says no-store of whatever is no page.",
@@ -143,7 +155,13 @@ KNOWN_FAULTS = [
         apps=("invalidation", "cache_components", "use_cache"),
         visit="tags.*|a page that is cached whole|actions",
     ),
-    Row("cacheLife's `stale` is lost for pages of the build.", "x-nextjs-stale-time", alone="300|30", ours="-", apps=("invalidation", *_COMPONENTS)),
+    Row(
+        "cacheLife's `stale` is lost for pages of the build.",
+        "x-nextjs-stale-time",
+        alone="300|30",
+        ours="-",
+        apps=("invalidation", *_COMPONENTS),
+    ),
     Row(
         "A forged __prerender_bypass passes the cache by.",
         "state|cache-control|renewed",
