@@ -36,7 +36,7 @@ const CSP = ["content-security-policy", "content-security-policy-report-only"];
 
 /** Headers of vinext's requests to itself that ask for a new response. */
 const ON_DEMAND = "x-prerender-revalidate";
-const BYPASSING = [ON_DEMAND, "x-vinext-prerender-route-params"];
+const ROUTE_PARAMETERS = "x-vinext-prerender-route-params";
 
 /** Headers by which a visitor must not change what others get: claims about the URL, and conditions. */
 const NOT_FOR_KEPT_RESPONSES =
@@ -137,6 +137,13 @@ export function isMadeForEverybody(response) {
   return headers.get("x-vinext-pages-response-stage-policy-owner") === "static" || headers.get("x-vinext-cache") === "MISS";
 }
 
+/** Whether vinext asks itself for a new response. Whoever lacks the build's secret is not believed. */
+function asksForNew({ headers }) {
+  const secret = process.env.__VINEXT_REVALIDATE_SECRET;
+  const given = headers.get(ON_DEMAND);
+  return (given !== null && (secret === undefined || given === secret)) || headers.has(ROUTE_PARAMETERS);
+}
+
 function hasNonce(headers) {
   return CSP.some((name) => headers.get(name)?.includes("'nonce-"));
 }
@@ -152,7 +159,7 @@ function isPageBypassedForItsHeaders(request, props) {
     !PREVIEW_COOKIE.test(request.headers.get("cookie") ?? "") &&
     !hasNonce(request.headers) &&
     !hasNonce(new Headers(props.stagedHeaders ?? props.preHandlerHeaders ?? [])) &&
-    !BYPASSING.some((name) => request.headers.has(name))
+    !asksForNew(request)
   );
 }
 
@@ -173,8 +180,7 @@ function isBypassedForItsHeaders(request, props) {
     props.scriptNonce === null &&
     props.forceDynamic !== true &&
     !props.bypassInterceptionContextCache &&
-    // vinext runs no middleware for its own requests to itself, whose secret it has checked.
-    (props.middlewareCookieOverlay !== null || !BYPASSING.some((name) => request.headers.has(name)))
+    !asksForNew(request)
   );
 }
 
