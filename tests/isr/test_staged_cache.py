@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,8 +61,7 @@ def stored(served: FakeWorker) -> list[str]:
 
 def entry_text(served: FakeWorker, path: str, part: str) -> str:
     assert served.kv is not None
-    text = served.kv.stored[kv_key(served.site.key(path, part))].value
-    return text if isinstance(text, str) else bytes(text).decode()
+    return str(served.kv.stored[kv_key(served.site.key(path, part))].value)
 
 
 def log_of(served: FakeWorker, event: str) -> list[dict[str, object]]:
@@ -112,12 +111,9 @@ async def test_a_visitor_who_is_let_in_gets_the_page_from_cache_and_a_stranger_d
 async def test_each_answer_has_what_the_request_stage_adds_and_no_entry_has_it() -> None:
     pages = app()
     served = await worker(pages)
-    states: list[tuple[str | None, str]] = []
-    for url in ("/ruled/new", "/ruled/new", "/ruled/new.rsc"):
-        states.append(shown(await served.get(url)))
+    states = [shown(await served.get(url)) for url in ("/ruled/new", "/ruled/new", "/ruled/new.rsc")]
     served.clock.pass_seconds(61)
-    for _ in range(2):
-        states.append(shown(await served.get("/ruled/new")))
+    states += [shown(await served.get("/ruled/new")) for _ in range(2)]
     assert states == [
         ("MISS", "live /ruled/new"),
         ("HIT", "live /ruled/new"),

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from isr.lookup import Hidden, Lookup, PassBy, classify
+from isr.lookup import Hidden, Lookup, PassBy, Ruled, classify
 from pages.request import PageRequest
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def _page(path: str, site: ServedBuild) -> Lookup | str:
     match classify(PageRequest("GET", "", path, "", {}), site):
         case Lookup() as lookup:
             return lookup
+        case Ruled():
+            return "a rule of the app comes first, and decides for each visitor"
         case PassBy(reason):
             return reason
         case Hidden():
