@@ -11,10 +11,10 @@ from tests.fakes.pages import FakeResponse, dynamic, page, payload
 from tests.fakes.requests import request
 from tests.fakes.stages import FakeStages, doing
 
-from pages.stages import Question, Resource, StagedAnswer
+from pages.stages import Question, StagedAnswer
 
 if TYPE_CHECKING:
-    from pages.stages import Step
+    from pages.stages import Resource, Step
 
 CASES = json.loads((Path(__file__).parents[1] / "fixtures" / "stages" / "exchanges.json").read_text())["cases"]
 
