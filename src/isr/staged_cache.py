@@ -109,10 +109,10 @@ class StagedCache:
         await self._revalidator.remake(request.origin, step.response)
         if step.unknown is not None:
             self._log.event("warning", "stages.unknown", path=request.path, stage=step.unknown)
-        if lookup is None or not (step.is_hit or step.made or step.missed):
-            return passed_answer(step.response)
         if step.is_hit:
-            return self._from_cache(visit, lookup, step)
+            return self._from_cache(visit, step)
+        if lookup is None or not (step.made or step.missed):
+            return passed_answer(step.response)
         if step.made is None:
             if step.missed is not None and step.replay is not None and request.method == "GET":
                 missed = Lookup.of_resource(step.missed, request.path, self._build)
@@ -123,9 +123,9 @@ class StagedCache:
         state = (step.response.header(INNER_CACHE_HEADER) or "").upper()
         return passed_answer(step.response, state if state == "MISS" else None)
 
-    def _from_cache(self, visit: _Visit, lookup: Lookup, step: StagedAnswer) -> Answer:
-        request, page = visit.request, visit.page
-        if page is None:
+    def _from_cache(self, visit: _Visit, step: StagedAnswer) -> Answer:
+        request, lookup, page = visit.request, visit.lookup, visit.page
+        if lookup is None or page is None:
             raise PageError("the request stage speaks of an entry that it was not offered")
         if page.state is Freshness.STALE and step.replay is not None:
             self._revalidator.start(request.origin, lookup, page, step.replay)

@@ -1,6 +1,7 @@
 // What vinext-worker and the app tell each other about one request, with a response stage that is played; test_adapter.py runs
 // this file.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 import { Exchange } from "../../adapters/vinext/exchange.js";
@@ -400,3 +401,38 @@ test("a body that nobody reads is cancelled", async () => {
   await new Exchange(null, () => {}).regenerate(async () => new Response(body, { headers: NO_STORE }));
   assert.ok(isCancelled);
 });
+
+const { cases } = JSON.parse(await readFile(new URL("../fixtures/stages/exchanges.json", import.meta.url), "utf8"));
+
+for (const { name, stage, offers, steps } of cases) {
+  test(`as the fake app of the Python tests does: ${name}`, async () => {
+    const { own, part = "html", rewrite = "/a", keyPath = rewrite, method = "GET", isShared = true, isPersonal, unknown } = stage;
+    const props = page(rewrite, {
+      cachePathname: keyPath,
+      isRscRequest: part === "rsc",
+      draftModeCookie: isPersonal ? "x" : null,
+      protocolVersion: unknown ? 99 : 13,
+    });
+    const call = request("/a", { method });
+    const app = own && (async () => text("own", {}, own));
+    const asking = (dispatch) => dispatch(call, props, isPersonal ? BYPASS : shared(call, props));
+    const render = () => text("page", isShared ? POLICY : NO_STORE);
+    let { answer } = await serve({ offer: offers[0] || null, app: app ?? asking, render });
+    for (const [index, step] of steps.entries()) {
+      if (index > 0) answer = await answer.resume(JSON.stringify(offers[index]));
+      assert.deepEqual(await shown(answer, step), step);
+    }
+  });
+}
+
+/** What a step says, as far as `expected` does. */
+async function shown({ about, response, admitted }, expected) {
+  const { asks, made, missed, replay, ...rest } = JSON.parse(about);
+  const resource = (given) => given && [given.path, given.part, given.tagPath];
+  const said = { ...rest, asks: resource(asks), made: resource(made), missed: resource(missed) };
+  if (replay !== undefined) said.replays = true;
+  if (said.isHit) said.status = response.status;
+  if (expected.header !== undefined) said.header = response.headers.get("x-own");
+  if (admitted) said.admits = (await admitted()) !== null;
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
+}

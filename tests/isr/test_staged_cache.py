@@ -61,7 +61,7 @@ def stored(served: FakeWorker) -> list[str]:
 
 def entry_text(served: FakeWorker, path: str, part: str) -> str:
     assert served.kv is not None
-    return bytes(served.kv.stored[kv_key(served.site.key(path, part))].value).decode()
+    return str(served.kv.stored[kv_key(served.site.key(path, part))].value)
 
 
 def log_of(served: FakeWorker, event: str) -> list[dict[str, object]]:

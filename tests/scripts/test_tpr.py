@@ -13,6 +13,7 @@ from werkzeug import Response
 
 from cache.keys import KeySchema
 from isr.served_build import ServedBuild
+from seed.rules import Rule
 from vinext_worker.cloudflare.analytics import PathCount, zone_candidates
 from vinext_worker.tpr.selection import select
 
@@ -60,6 +61,21 @@ def test_what_is_no_page_is_left_out_with_the_reason() -> None:
     assert dict(found.skipped) == SKIPPED
     assert [candidate.lookup.path for candidate in found.chosen] == ["/blog"]
     assert found.requests == 5
+
+
+@pytest.mark.parametrize(
+    ("has_stages", "reason"),
+    [
+        (True, "a rule of the app comes first, and decides for each visitor"),
+        (False, "a rule of the app (middleware.ts: /account/:path*)"),
+    ],
+)
+def test_a_page_that_a_rule_of_the_app_may_touch_is_left_out(*, has_stages: bool, reason: str) -> None:
+    rules = (Rule("/account", is_prefix=True, name="middleware.ts: /account/:path*"),)
+    site = ServedBuild("b1", KeySchema.V2, trailing_slash=False, rules=rules, has_stages=has_stages)
+    found = select([PathCount("/account/orders", 5), PathCount("/blog", 5)], site, 1, 10)
+    assert found.skipped == (("/account/orders", reason),)
+    assert [candidate.lookup.path for candidate in found.chosen] == ["/blog"]
 
 
 def test_spellings_of_one_page_count_together() -> None:

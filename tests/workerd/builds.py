@@ -51,7 +51,7 @@ class SmallBuild:
         self.rows.append({"route": path, "status": "rendered", "router": "app", "revalidate": False, **row})
         name = "index" if path == "/" else path[1:]
         artifacts = self.folder / "prerendered-routes"
-        artifacts.mkdir(exist_ok=True)
+        (artifacts / name).parent.mkdir(parents=True, exist_ok=True)
         (artifacts / f"{name}.html").write_text(f"built {path}")
         (artifacts / f"{name}.rsc").write_text(f"built payload {path}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -111,31 +110,3 @@ def test_a_stale_page_that_is_no_longer_for_the_cache_goes(worker: ColdWorker, o
     eventually(lambda: worker.visitor.ask(old), lambda answer: answer.state == "STALE")
     gone = eventually(lambda: worker.visitor.ask(old), lambda answer: answer.state is None)
     assert gone.text.startswith("page ")
-
-
-def test_a_page_and_its_payload_in_one_body_are_two_to_everybody(worker: ColdWorker, new: str) -> None:
-    both = {"status": 200, "body": "page ünd payload", "headers": {**KEPT["headers"], "X-Vinext-Payload-Bytes": "8"}}
-    worker.pages.plan_for({new: both})
-    miss = worker.visitor.ask(new)
-    assert (miss.state, miss.text) == ("MISS", "page ünd")
-    assert "x-vinext-payload-bytes" not in miss.headers
-    for url, text in ((new, "page ünd"), (f"{new}.rsc", " payload")):
-        hit = eventually(partial(worker.visitor.ask, url), lambda answer: answer.state == "HIT")
-        assert hit.text == text
-
-
-def test_a_payload_behind_a_page_that_is_not_kept_reaches_nobody(worker: ColdWorker, new: str) -> None:
-    headers = {"Cache-Control": "no-store", "X-Vinext-Payload-Bytes": "8"}
-    worker.pages.plan_for({new: {"body": "page payload", "headers": headers}})
-    for _ in range(2):
-        answer = worker.visitor.ask(new)
-        assert (answer.state, answer.text) == (None, "page")
-
-
-@pytest.mark.parametrize("size", ["13", "-1", "1e1", "soon"])
-def test_a_size_of_the_payload_that_cannot_be_is_a_failure(worker: ColdWorker, new: str, size: str) -> None:
-    worker.pages.plan_for({new: {"body": "page payload", "headers": {**KEPT["headers"], "X-Vinext-Payload-Bytes": size}}})
-    answer = worker.visitor.ask(new)
-    assert (answer.status, answer.text) == (500, "")
-    worker.pages.plan_for({"*": KEPT})
-    assert worker.visitor.ask(new).state == "MISS"

@@ -167,7 +167,13 @@ async function serviceWorker(name, service, config) {
     unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
   };
   if (service.script !== undefined) {
-    return { ...common, modules: [{ type: "ESModule", path: "/service.mjs", contents: service.script }], modulesRoot: "/" };
+    const names = serviceNames(config);
+    return {
+      ...common,
+      modules: [{ type: "ESModule", path: "/service.mjs", contents: service.script }],
+      modulesRoot: "/",
+      serviceBindings: Object.fromEntries((service.services ?? []).map((binding) => [binding, names[binding]])),
+    };
   }
   const modules = await Promise.all(
     service.modules.map(async ([type, file]) => ({ type, path: file, contents: await readFile(file) })),

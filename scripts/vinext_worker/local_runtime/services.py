@@ -23,14 +23,18 @@ _DEFAULT_RULES = (
 
 @dataclass(frozen=True)
 class ScriptService:
-    """A Worker in one JavaScript module, given as source: for stubs in tests."""
+    """A Worker in one JavaScript module, given as source.
+
+    `services` are its own bindings to other services of the runtime, which are named by the runtime's bindings.
+    """
 
     source: str
     variables: Variables = field(default_factory=dict)
+    services: tuple[str, ...] = ()
 
     def to_wire(self, _assets: dict[str, Any] | None) -> dict[str, Any]:
         """Return the host's configuration of the service, which has no assets."""
-        return {"script": self.source, "variables": dict(self.variables)}
+        return {"script": self.source, "variables": dict(self.variables), "services": list(self.services)}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import click
 
 from isr.served_build import served_build
 from seed.from_directory import open_directory
+from seed.rules import STAGES_VERSION
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.errors import UserError
 from vinext_worker.populate.command import PopulateOptions, populate_items
@@ -20,10 +21,14 @@ from vinext_worker.tpr.selection import select
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vinext_worker.local_runtime import Service
     from vinext_worker.populate.report import PopulateReport
     from vinext_worker.tpr.selection import Selection
 
 _PERCENT = 100
+
+# The service that renders pages of an app in stages.
+_RENDERER = "RENDERER"
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def run_tpr(deployment: Deployment, site: Path | None, options: TprOptions, outp
         output.document({"requests": selection.requests, "chosen": [], "skipped": _rows(selection)})
         output.line("nothing to render")
         return None
-    with _server(site, options.from_url) as url:
+    with _server(deployment, site, options.from_url) as url:
         return asyncio.run(_populate(deployment, options, selection, url, output))
 
 
@@ -137,14 +142,19 @@ async def _populate(
 
 
 @contextmanager
-def _server(site: Path | None, from_url: str | None) -> Iterator[str]:
+def _server(deployment: Deployment, site: Path | None, from_url: str | None) -> Iterator[str]:
     """Yield the address of a server of the site's pages: `from_url`, or the build's own Worker in the local runtime."""
     if from_url is not None or site is None:
         yield from_url or ""
         return
     from vinext_worker.checkout import Checkout  # noqa: PLC0415 - likewise
     from vinext_worker.cloudflare.wrangler_config import WranglerConfig  # noqa: PLC0415 - likewise
-    from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions  # noqa: PLC0415 - only where it is needed
+    from vinext_worker.local_runtime import (  # noqa: PLC0415 - only where it is needed
+        BuildService,
+        LocalRuntime,
+        RuntimeOptions,
+        ScriptService,
+    )
     from vinext_worker.sites.python_project import PythonProject  # noqa: PLC0415 - only where it is needed
     from vinext_worker.sites.site_build import find_build  # noqa: PLC0415 - likewise
 
@@ -152,10 +162,13 @@ def _server(site: Path | None, from_url: str | None) -> Iterator[str]:
         raise UserError(f"{site} is a Python site: run it, such as with `vinext-worker dev`, and name its address with --from")
     checkout = Checkout.find()
     built = find_build(site)
-    service = BuildService(built.server_config)
+    source = asyncio.run(open_directory(deployment.assets_directory))
+    services: dict[str, Service] = {"PAGES": BuildService(built.server_config)}
+    if source.build.stages == STAGES_VERSION:
+        services[_RENDERER] = ScriptService(Path(__file__).with_name("render.mjs").read_text(), services=("PAGES",))
     config = WranglerConfig.read(checkout.configuration)
-    with LocalRuntime(RuntimeOptions(config=config, checkout=checkout, services={"PAGES": service})) as runtime:
-        yield runtime.service_urls["PAGES"]
+    with LocalRuntime(RuntimeOptions(config=config, checkout=checkout, services=services)) as runtime:
+        yield runtime.service_urls[_RENDERER if _RENDERER in services else "PAGES"]
 
 
 def _rows(selection: Selection) -> list[dict[str, str]]:

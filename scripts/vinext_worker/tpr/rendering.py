@@ -37,8 +37,6 @@ _AT_ONCE = 6
 class HttpPage:
     """An answer over HTTP, in the form that `isr.admission` judges."""
 
-    rsc_payload = None
-
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
 

@@ -88,7 +88,7 @@ def _page(path: str, site: ServedBuild) -> Lookup | str:
         case Lookup() as lookup:
             return lookup
         case Ruled():
-            return "a rule of the app comes first: what it adds for one visitor would be stored for all"
+            return "a rule of the app comes first, and decides for each visitor"
         case PassBy(reason):
             return reason
         case Hidden():

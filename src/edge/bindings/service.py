@@ -86,10 +86,15 @@ class StagedServicePages(ServicePages):
 
     async def _step(self, call: Any, path: str) -> Step:
         raw = await self._result(call, path)
-        about = _about(raw.about)
+        about = _about(getattr(raw, "about", None))
         if "asks" in about:
+            if not hasattr(raw, "resume"):
+                raise PageError(f"the app's request stage asks for {about['asks']!r}, and cannot resume")
             return Question(Resource.of(about["asks"]), lambda offer: self._resumed(raw, offer, path))
-        response = ServiceResponse(raw.response)
+        sent = getattr(raw, "response", None)
+        if not sent:
+            raise PageError(f"the app's request stage answered {path} without a response")
+        response = ServiceResponse(sent)
         made, missed = about.get("made"), about.get("missed")
         if made is None:
             dispose(raw)
