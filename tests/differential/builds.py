@@ -105,7 +105,7 @@ def _configuration(project: Checkout, app: str, with_adapter: bool) -> dict[str,
             "binding": "ASSETS",
             "html_handling": "none",
             "not_found_handling": "none",
-            "run_worker_first": ["/*", "!/_next/static/*"],
+            "run_worker_first": ["/*", "!/_next/static/*", "!/*/_next/static/*"],
         },
     }
     vite = _VITE % {"imports": _IMPORT if with_adapter else "", "cache": _CACHE if with_adapter else ""}
