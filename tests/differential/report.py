@@ -52,7 +52,7 @@ class AppReport:
     def idle(self) -> list[Row]:
         """The rows that name this app, and are like nothing that was seen."""
         seen = {row for _, row in self.explained}
-        return [row for row in (*KNOWN_FAULTS, *ACCEPTED) if self.app in row.apps and row not in seen]
+        return [row for row in (*ACCEPTED, *KNOWN_FAULTS) if self.app in row.apps and row not in seen]
 
     @property
     def is_surprising(self) -> bool:
@@ -76,7 +76,7 @@ def run_app(project: Checkout, app: str, data: DataServer, folder: Path) -> AppR
     report = AppReport(app, seen, believed=believed)
     for store in (name for name in sides if name != ALONE):
         for difference in differences(app, store, seen[ALONE], seen[store]):
-            row = next((row for row in (*KNOWN_FAULTS, *ACCEPTED) if row.matches(difference)), None)
+            row = next((row for row in (*ACCEPTED, *KNOWN_FAULTS) if row.matches(difference)), None)
             if row is None:
                 report.unexplained.append(difference)
             else:

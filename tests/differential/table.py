@@ -145,12 +145,6 @@ ACCEPTED = [
 ]
 
 KNOWN_FAULTS = [
-    Row(
-        "A forged __prerender_bypass passes the cache by.",
-        "state|cache-control|renewed",
-        apps=("streaming",),
-        visit="draft mode",
-    ),
     Row("Pages of the Pages Router are not kept.", "state|renewed", apps=("pages_and_app",), ours="-|yes"),
     Row(
         "Headers of one render are kept with its payload.",
