@@ -38,7 +38,10 @@ CLAIMS: Mapping[str, Mapping[str, str]] = {
     "it is a hit": {"x-vinext-cache": "HIT", "x-nextjs-cache": "HIT"},
     "tags": {"x-vinext-cache-tags": "evil", "x-next-cache-tags": "evil", "cache-tag": "evil"},
     "a policy": {"cdn-cache-control": "max-age=9", "x-vinext-cache-control": "s-maxage=9"},
-    "something was invalidated": {"x-vinext-revalidated-tags": "_N_T_%2F,_N_T_%2Flayout", "x-vinext-revalidated-cache-tag": "evil"},
+    "something was invalidated": {
+        "x-vinext-revalidated-tags": "_N_T_%2F,_N_T_%2Flayout",
+        "x-vinext-revalidated-cache-tag": "evil",
+    },
     "an action invalidated": {"x-action-revalidated": "[[],1,0]", "x-vinext-action-revalidated": "1"},
     "it renews the page": {"x-prerender-revalidate": "0123456789abcdef", "x-prerender-revalidate-if-generated": "1"},
     "it renews the page, to vinext": {"x-vinext-revalidate": "1", "x-vinext-revalidate-host": "evil.example"},

@@ -50,7 +50,9 @@ def navigation(path: str, state: str = "1f2e3d", mounted: str | None = None) -> 
 def prefetch(path: str, current: str = "/") -> Ask:
     """The payload for a link that comes into view on the page `current`."""
     tree = quote(json.dumps(["", {"children": ["__PAGE__", {}]}]), safe="")
-    return payload(path, {"Next-Router-Prefetch": "1", "Next-Router-State-Tree": tree, "Next-Url": current, _FINGERPRINT: "1f2e3d"})
+    return payload(
+        path, {"Next-Router-Prefetch": "1", "Next-Router-State-Tree": tree, "Next-Url": current, _FINGERPRINT: "1f2e3d"}
+    )
 
 
 def loading_shell(path: str) -> Ask:

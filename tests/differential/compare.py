@@ -100,9 +100,7 @@ def differences(
             for trait in traits if expected.traits.get("status") == seen.traits.get("status") else ["status"]:
                 one, other = expected.traits.get(trait, ABSENT), seen.traits.get(trait, ABSENT)
                 if one != other:
-                    yield Difference(
-                        app, store, visit, step, seen.ask, trait, one, other, is_first, expected.traits, seen.traits
-                    )
+                    yield Difference(app, store, visit, step, seen.ask, trait, one, other, is_first, expected.traits, seen.traits)
 
 
 def _is_like(pattern: str, value: str) -> bool:
@@ -117,9 +115,9 @@ def _changes(alone: str, ours: str) -> str:
     """What two texts do not have in common: words with their neighbours."""
     one, other = _PARTS.findall(alone), _PARTS.findall(ours)
     matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
-    parts = [
-        f"…{_shown(''.join(one[max(0, start - 1) : start]))}[alone {''.join(one[start:end])!r}, ours {''.join(other[begin:stop])!r}]"
-        for kind, start, end, begin, stop in matcher.get_opcodes()
-        if kind != "equal"
-    ]
+    parts = []
+    for kind, start, end, begin, stop in matcher.get_opcodes():
+        if kind != "equal":
+            before = _shown("".join(one[max(0, start - 1) : start]))
+            parts.append(f"…{before}[alone {''.join(one[start:end])!r}, ours {''.join(other[begin:stop])!r}]")
     return _shown(" ".join(parts))

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.differential.data_server import DataServer
-from tests.differential.report import AppReport, run_app
+from tests.differential.report import run_app
 
 from vinext_worker.checkout import Checkout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
+
+    from tests.differential.report import AppReport
 
 _HERE = Path(__file__).parent
 _AT_ONCE = 2
@@ -42,7 +44,7 @@ class Runs:
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     project = Checkout.find()
     items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path.parent == _HERE]
-    wanted = dict.fromkeys(item.callspec.params["app"] for item in items if hasattr(item, "callspec"))
+    wanted: dict[str, None] = dict.fromkeys(str(item.callspec.params["app"]) for item in items if hasattr(item, "callspec"))
     with DataServer().started() as data:
 
         def run(app: str) -> AppReport:

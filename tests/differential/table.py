@@ -1,4 +1,4 @@
-"""Differences that are right, each with its reason, and those that are faults. A row that nothing matches makes the suite fail."""
+"""Differences that are right, each with its reason, and those that are faults. A row that nothing is like is an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PREFETCH = ".* Next-Router-Prefetch: 1 Next-Router-State-Tree: .*"
 ACCEPTED = [
     # Pages of the build
     Row(
-        "A page that the build rendered is in the cache from the first request on. vinext alone renders it for its first visitor.",
+        "A page of the build is in the cache from the first request on. vinext alone renders it for its first visitor.",
         "state",
         alone="MISS",
         ours="HIT",
@@ -37,7 +37,14 @@ ACCEPTED = [
         is_first=True,
         besides={"state": "HIT"},
     ),
-    Row("A page of the build need not be waited for.", "streams", apps=("cache_components",), alone="yes", ours="no", visit="a cached part that waits"),
+    Row(
+        "A page of the build need not be waited for.",
+        "streams",
+        apps=("cache_components",),
+        alone="yes",
+        ours="no",
+        visit="a cached part that waits",
+    ),
     Row(
         "Such a page does not say what vinext says of one that is being rendered.",
         "x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
@@ -52,7 +59,7 @@ ACCEPTED = [
         besides={"state": _CACHED},
     ),
     Row(
-        "vinext puts the title into the head of a page that it renders for a build, and streams it behind the page for a visitor.",
+        "vinext puts the title of a page that it renders for a build into the head. For a visitor it streams it afterwards.",
         "body|payload",
         apps=("i18n",),
         alone=".*<title>about in .*",
@@ -60,7 +67,7 @@ ACCEPTED = [
         besides={"state": "HIT"},
     ),
     Row(
-        "With cacheComponents vinext alone renders a page that is wholly static for each request, and does not say anything about it.",
+        "With cacheComponents vinext alone renders a page that is wholly static for each request, and says nothing about it.",
         "state|cache-control|x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
         apps=_COMPONENTS,
         alone="-|1",
@@ -87,7 +94,12 @@ ACCEPTED = [
         besides_alone={"state": "MISS|-"},
     ),
     Row("What comes from the cache says how old it is.", "age", alone="-", besides={"state": _CACHED}),
-    Row("What comes from the cache has an ETag, so that a browser need not load it again.", "etag", alone="-", besides={"state": _CACHED}),
+    Row(
+        "What comes from the cache has an ETag, so that a browser need not load it again.",
+        "etag",
+        alone="-",
+        besides={"state": _CACHED},
+    ),
     Row("The same.", "status", alone="200", ours="304", request=".* If-None-Match", besides={"state": _CACHED}),
     Row(
         "With an adapter that waits for completed pages, vinext says no-store of whatever is no page.",

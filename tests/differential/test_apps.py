@@ -21,7 +21,9 @@ def test_an_app_answers_as_it_does_alone(runs: Runs, app: str) -> None:
 @pytest.mark.parametrize("app", app_names())
 def test_a_row_that_names_an_app_was_seen_there(runs: Runs, app: str) -> None:
     report = runs.report(app)
-    assert not report.idle, f"no answer of {app} differs like that any more; remove it from the table: {[row.why for row in report.idle]}"
+    assert not report.idle, (
+        f"no answer of {app} differs like that any more; remove it from the table: {[row.why for row in report.idle]}"
+    )
 
 
 @pytest.mark.parametrize("app", [app for app in app_names() if script_of(app).attacked])

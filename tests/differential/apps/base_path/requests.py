@@ -5,7 +5,9 @@ from tests.differential.script import Ask, Files, Script, visit
 
 SCRIPT = Script(
     visits=[
-        visit("pages", Ask("/shop"), Ask("/shop").settled(), Ask("/shop").again(), Ask("/shop", "HEAD"), payload("/shop").settled()),
+        visit(
+            "pages", Ask("/shop"), Ask("/shop").settled(), Ask("/shop").again(), Ask("/shop", "HEAD"), payload("/shop").settled()
+        ),
         visit("outside", Ask("/"), Ask("/about"), Ask("/shop/"), Ask("/shop/missing"), Ask("/shopping")),
         visit("files", Files("/shop"), Ask("/shop/robots.txt"), Ask("/robots.txt")),
     ],

@@ -10,7 +10,15 @@ SCRIPT = Script(
     attacked=["/isr-behind/{}", "/staging", "/ab"],
     variables={"STAGING_PASSWORD": "pw"},
     visits=[
-        visit("headers of next.config", Ask("/"), Ask("/").settled(), Ask("/", "HEAD"), Ask("/").again(), Ask("/?utm=1"), Ask("/missing")),
+        visit(
+            "headers of next.config",
+            Ask("/"),
+            Ask("/").settled(),
+            Ask("/", "HEAD"),
+            Ask("/").again(),
+            Ask("/?utm=1"),
+            Ask("/missing"),
+        ),
         visit("headers on payloads", payload("/login"), payload("/login").settled(), navigation("/login"), Ask("/login.rsc")),
         visit(
             "password",
@@ -21,7 +29,9 @@ SCRIPT = Script(
             Ask("/staging", "HEAD"),
             Ask("/staging/deeper"),
         ),
-        visit("country", Ask("/block", headers=_FOREIGN), Ask("/block"), Ask("/block", headers=_FOREIGN), Ask("/block").settled()),
+        visit(
+            "country", Ask("/block", headers=_FOREIGN), Ask("/block"), Ask("/block", headers=_FOREIGN), Ask("/block").settled()
+        ),
         visit(
             "variants",
             Ask("/ab"),
@@ -66,6 +76,12 @@ SCRIPT = Script(
             Ask("/beta-page").settled(),
             Ask("/beta-new").settled(),
         ),
-        visit("other methods", Ask("/login", "POST", body=b""), Ask("/login", "PUT", body=b""), Ask("/login", "OPTIONS"), Ask("/login/")),
+        visit(
+            "other methods",
+            Ask("/login", "POST", body=b""),
+            Ask("/login", "PUT", body=b""),
+            Ask("/login", "OPTIONS"),
+            Ask("/login/"),
+        ),
     ],
 )

@@ -14,7 +14,14 @@ def _slow(path: str, headers: dict[str, str] | None = None) -> Ask:
 SCRIPT = Script(
     visits=[
         visit("a page that is static", Ask("/stat"), Ask("/stat"), payload("/stat"), Ask("/")),
-        visit("a shell and a hole", Ask("/ppr"), Ask("/ppr", headers=_ANN), Ask("/ppr"), payload("/ppr"), payload("/ppr").having(Cookie="user=ann")),
+        visit(
+            "a shell and a hole",
+            Ask("/ppr"),
+            Ask("/ppr", headers=_ANN),
+            Ask("/ppr"),
+            payload("/ppr"),
+            payload("/ppr").having(Cookie="user=ann"),
+        ),
         visit("a hole that waits", _slow("/slow"), _slow("/slow", _ANN), _slow("/slowconn")),
         visit("a cached part that waits", _slow("/slowuse"), Ask("/slowuse").settled(), payload("/slowuse")),
         visit(
@@ -30,9 +37,19 @@ SCRIPT = Script(
             Pause(0.6),
             Ask("/cached").settled(),
         ),
-        visit("cacheLife", Ask("/life"), Ask("/life").settled(), payload("/life").settled(), navigation("/life"), prefetch("/life")),
+        visit(
+            "cacheLife", Ask("/life"), Ask("/life").settled(), payload("/life").settled(), navigation("/life"), prefetch("/life")
+        ),
         visit("private and remote", Ask("/priv"), Ask("/priv", headers=_ANN), Ask("/priv")),
-        visit("parameters", Ask("/p/one"), Ask("/p/two"), Ask("/p/two", headers=_ANN), payload("/p/one"), payload("/p/one"), payload("/p/one").having(**_ANN)),
+        visit(
+            "parameters",
+            Ask("/p/one"),
+            Ask("/p/two"),
+            Ask("/p/two", headers=_ANN),
+            payload("/p/one"),
+            payload("/p/one"),
+            payload("/p/one").having(**_ANN),
+        ),
         visit("plain", Ask("/plain"), Ask("/plain"), payload("/plain")),
     ],
 )

@@ -1,4 +1,4 @@
-"""The Pages Router beside the App Router: props and their periods, data of pages, every fallback, props that are not for the cache."""
+"""The Pages Router beside the App Router: periods of props, data of pages, every fallback, and what is not for the cache."""
 
 from tests.differential.client import payload
 from tests.differential.script import Ask, Pause, Script, Visit, visit
@@ -46,7 +46,13 @@ SCRIPT = Script(
             Ask("/isr").settled(),
             _data("/isr").settled(),
         ),
-        visit("renewed on demand", Ask("/posts/demand"), Ask("/posts/demand").settled(), Ask("/api/renew?path=/posts/demand"), Ask("/posts/demand")),
+        visit(
+            "renewed on demand",
+            Ask("/posts/demand"),
+            Ask("/posts/demand").settled(),
+            Ask("/api/renew?path=/posts/demand"),
+            Ask("/posts/demand"),
+        ),
         _fallback("posts"),
         _fallback("fixed"),
         _fallback("open"),
@@ -62,7 +68,14 @@ SCRIPT = Script(
             _data("/members/list"),
             _data("/members/list", _MEMBER),
         ),
-        visit("the App Router beside it", Ask("/"), Ask("/").settled(), Ask("/news/new"), Ask("/news/new").settled(), payload("/news/new")),
+        visit(
+            "the App Router beside it",
+            Ask("/"),
+            Ask("/").settled(),
+            Ask("/news/new"),
+            Ask("/news/new").settled(),
+            payload("/news/new"),
+        ),
         visit("payloads of pages that have none", payload("/isr"), Ask("/isr.rsc")),
         visit("nothing there", Ask("/nothing"), Ask("/_next/data/{build}/nothing.json"), Ask("/_next/data/other-build/isr.json")),
     ],

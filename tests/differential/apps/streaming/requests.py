@@ -14,7 +14,9 @@ SCRIPT = Script(
     visits=[
         visit("dynamic", _slow("/slowdyn"), _slow("/slowdyn"), Ask("/slowdyn", "HEAD")),
         visit("cookies", _slow("/slowcookies"), _slow("/slowcookies", {"Cookie": "user=ann"}), _slow("/slowcookies")),
-        visit("with a period", _slow("/slowisr/1"), Ask("/slowisr/1").settled(), payload("/slowisr/1"), Ask("/slowisr/1").again()),
+        visit(
+            "with a period", _slow("/slowisr/1"), Ask("/slowisr/1").settled(), payload("/slowisr/1"), Ask("/slowisr/1").again()
+        ),
         visit("loading", Ask("/ld"), Ask("/ld").settled(), payload("/ld"), navigation("/ld")),
         visit("static", Ask("/stat"), Ask("/stat").settled(), Ask("/stat", headers={"Range": "bytes=0-9"})),
         visit(

@@ -1,4 +1,4 @@
-""""use cache" with cacheLife and cacheTag, periods of the app's own, and Server Actions that change what is cached."""
+""" "use cache" with cacheLife and cacheTag, periods of the app's own, and Server Actions that change what is cached."""
 
 from tests.differential.client import navigation, payload, prefetch
 from tests.differential.script import Ask, Pause, Put, Script, Submit, visit
