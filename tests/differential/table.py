@@ -75,6 +75,14 @@ ACCEPTED = [
         visit="a page that is static|static",
         besides={"state": "HIT"},
     ),
+    Row(
+        "vinext alone does not say where a page of the Pages Router without props comes from.",
+        "state",
+        apps=("pages_and_app",),
+        alone="-",
+        ours="HIT",
+        request="(GET|HEAD) /fixed-page",
+    ),
     # Data
     Row(
         "The page is rendered again with what a tagged fetch gives then. vinext alone gives it the old value once more.",
@@ -157,7 +165,6 @@ ACCEPTED = [
 ]
 
 KNOWN_FAULTS = [
-    Row("Pages of the Pages Router are not kept.", "state|renewed", apps=("pages_and_app",), ours="-|yes"),
     Row(
         "Headers of one render are kept with its payload.",
         "x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
