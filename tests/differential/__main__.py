@@ -5,12 +5,12 @@ PYTHONPATH=src:scripts:. .venv/bin/python -m tests.differential [--accepted] [AP
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from tests.differential.data_server import DataServer
 from tests.differential.report import app_names, run_app
 from tests.differential.sides import ALONE
@@ -24,22 +24,25 @@ if TYPE_CHECKING:
     from tests.differential.report import AppReport
 
 
-def main() -> None:
-    names = [name for name in sys.argv[1:] if name != "--accepted"] or app_names()
+@click.command
+@click.option("--accepted", is_flag=True, help="Print the differences that the table explains too.")
+@click.argument("apps", nargs=-1, type=click.Choice(app_names()))
+def main(apps: tuple[str, ...], *, accepted: bool) -> None:
+    """Ask APPS (by default all) the same alone and behind this Worker, and print what differs."""
     project = Checkout.find()
     with DataServer().started() as data:
-        for app in names:
+        for app in apps or app_names():
             start = time.monotonic()
             with tempfile.TemporaryDirectory() as folder:
                 report = run_app(project, app, data, Path(folder))
             explained = {row: [each for each, its in report.explained if its is row] for _, row in report.explained}
             counts = f"{len(report.unexplained)} differences, {len(report.explained)} explained"
             slow = ", too slow for its periods" if report.is_late else ""
-            print(f"== {app}: {counts}, {time.monotonic() - start:.0f} s{slow}\n{_first_bytes(report)}")
-            print("\n".join([_grouped(report.unexplained), *(f"  {each}" for each in report.believed)]))
-            if "--accepted" in sys.argv:
+            click.echo(f"== {app}: {counts}, {time.monotonic() - start:.0f} s{slow}\n{_first_bytes(report)}")
+            click.echo("\n".join([_grouped(report.unexplained), *(f"  {each}" for each in report.believed)]))
+            if accepted:
                 for row, found in explained.items():
-                    print(f"-- {row.why}\n{_grouped(found)}")
+                    click.echo(f"-- {row.why}\n{_grouped(found)}")
 
 
 def _grouped(differences: Iterable[Difference]) -> str:
@@ -65,4 +68,5 @@ def _first_bytes(report: AppReport) -> str:
     return "\n".join(lines)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -59,7 +59,7 @@ def build_twice(project: Checkout, app: str) -> BuiltTwice:
         install_npm_packages(VinextProject.read(example), project.node, console)
         return BuiltTwice(
             *(
-                build_vinext_site(_written(project, app, example / "node_modules", with_adapter), project, console)
+                build_vinext_site(_written(project, app, example / "node_modules", with_adapter=with_adapter), project, console)
                 for with_adapter in (False, True)
             )
         )
@@ -67,10 +67,10 @@ def build_twice(project: Checkout, app: str) -> BuiltTwice:
         raise UserError(f"{error}\n{output.getvalue()}") from error
 
 
-def _written(project: Checkout, app: str, packages: Path, with_adapter: bool) -> Path:
+def _written(project: Checkout, app: str, packages: Path, *, with_adapter: bool) -> Path:
     """Write the app's sources and its configuration to a folder that git ignores; what is there already keeps its time."""
     folder = project.local / "differential" / f"{app}-{'behind-us' if with_adapter else 'alone'}"
-    files = _sources(APPS / app) | _configuration(project, app, with_adapter)
+    files = _sources(APPS / app) | _configuration(project, app, with_adapter=with_adapter)
     for name, content in files.items():
         write_atomically(folder / name, content)
     remove_others(folder, lambda name: name in files or name.partition("/")[0] in _KEPT)
@@ -85,7 +85,7 @@ def _sources(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path.name != SCRIPT}
 
 
-def _configuration(project: Checkout, app: str, with_adapter: bool) -> dict[str, bytes]:
+def _configuration(project: Checkout, app: str, *, with_adapter: bool) -> dict[str, bytes]:
     adapter = {"vinext-worker-adapter": f"file:{project.root / 'adapters' / 'vinext'}"} if with_adapter else {}
     package = {
         "name": app.replace("_", "-"),
@@ -105,7 +105,7 @@ def _configuration(project: Checkout, app: str, with_adapter: bool) -> dict[str,
             "binding": "ASSETS",
             "html_handling": "none",
             "not_found_handling": "none",
-            "run_worker_first": ["/*", "!/_next/static/*"],
+            "run_worker_first": ["/*", "!/_next/static/*", "!/*/_next/static/*"],
         },
     }
     vite = _VITE % {"imports": _IMPORT if with_adapter else "", "cache": _CACHE if with_adapter else ""}

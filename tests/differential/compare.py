@@ -115,9 +115,9 @@ def _changes(alone: str, ours: str) -> str:
     """What two texts do not have in common: words with their neighbours."""
     one, other = _PARTS.findall(alone), _PARTS.findall(ours)
     matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
-    parts = [
-        f"…{_shown(''.join(one[max(0, start - 1) : start]))}[alone {''.join(one[start:end])!r}, ours {''.join(other[begin:stop])!r}]"
-        for kind, start, end, begin, stop in matcher.get_opcodes()
-        if kind != "equal"
-    ]
+    parts = []
+    for kind, start, end, begin, stop in matcher.get_opcodes():
+        if kind != "equal":
+            before = _shown("".join(one[max(0, start - 1) : start]))
+            parts.append(f"…{before}[alone {''.join(one[start:end])!r}, ours {''.join(other[begin:stop])!r}]")
     return _shown(" ".join(parts))

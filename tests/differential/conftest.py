@@ -44,7 +44,7 @@ class Runs:
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     project = Checkout.find()
     items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path.parent == _HERE]
-    wanted = dict.fromkeys(item.callspec.params["app"] for item in items if hasattr(item, "callspec"))
+    wanted: dict[str, None] = dict.fromkeys(str(item.callspec.params["app"]) for item in items if hasattr(item, "callspec"))
     with DataServer().started() as data:
 
         def run(app: str) -> AppReport:

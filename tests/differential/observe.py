@@ -88,8 +88,9 @@ class Visitor:
 
     def ask(self, ask: Ask) -> Observation:
         sent = ask
-        if ask.matching and ask.path in self._etags:
-            sent = replace(ask, headers={**ask.headers, "If-None-Match": self._etags[ask.path]})
+        named = f"{ask.headers.get('Host', '')}{ask.path}"
+        if ask.matching and named in self._etags:
+            sent = replace(ask, headers={**ask.headers, "If-None-Match": self._etags[named]})
         sent = replace(sent, path=sent.path.replace("{build}", self._side.words.build_id))
         deadline = time.monotonic() + _SETTLING_SECONDS
         while True:
@@ -98,7 +99,7 @@ class Visitor:
                 break
             time.sleep(_POLL_SECONDS)
         if (etag := answer.header("etag")) is not None:
-            self._etags[ask.path] = etag
+            self._etags[named] = etag
         return Observation(ask, self._traits(answer, ask), answer.first_byte_seconds * 1000, answer.is_late)
 
     def _ask_files(self, files: Files) -> Observation:

@@ -11,7 +11,7 @@ from tests.differential.attacks import attack
 from tests.differential.builds import APPS, build_twice
 from tests.differential.compare import differences
 from tests.differential.observe import observe
-from tests.differential.sides import ALONE, all_sides
+from tests.differential.sides import ALONE, Deployment
 from tests.differential.table import ACCEPTED, KNOWN_FAULTS
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class AppReport:
     def idle(self) -> list[Row]:
         """The rows that name this app, and are like nothing that was seen."""
         seen = {row for _, row in self.explained}
-        return [row for row in (*KNOWN_FAULTS, *ACCEPTED) if self.app in row.apps and row not in seen]
+        return [row for row in (*ACCEPTED, *KNOWN_FAULTS) if self.app in row.apps and row not in seen]
 
     @property
     def is_surprising(self) -> bool:
@@ -68,15 +68,15 @@ class AppReport:
 def run_app(project: Checkout, app: str, data: DataServer, folder: Path) -> AppReport:
     """Build an app both ways, ask all sides the same, and compare."""
     script = script_of(app)
-    builds = build_twice(project, app)
-    with all_sides(project, app, builds, script.variables, data, folder) as sides:
+    deployment = Deployment(project, app, build_twice(project, app), script.variables, data, folder)
+    with deployment.all_sides() as sides:
         with ThreadPoolExecutor(len(sides)) as threads:
             seen = dict(zip(sides, threads.map(lambda side: observe(side, script), sides.values()), strict=True))
         believed = [each for name, side in sides.items() if name != ALONE for each in attack(side, script)]
     report = AppReport(app, seen, believed=believed)
     for store in (name for name in sides if name != ALONE):
         for difference in differences(app, store, seen[ALONE], seen[store]):
-            row = next((row for row in (*KNOWN_FAULTS, *ACCEPTED) if row.matches(difference)), None)
+            row = next((row for row in (*ACCEPTED, *KNOWN_FAULTS) if row.matches(difference)), None)
             if row is None:
                 report.unexplained.append(difference)
             else:

@@ -1,4 +1,4 @@
-"""The requests that an app is asked, in order: what both sides get. What they should answer is not said, because the app alone says it."""
+"""The requests that an app is asked on each side. They do not say what should come: the app alone says that."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Script:
     variables: Mapping[str, str] = field(default_factory=dict)
     """Settings of the app where it is deployed, not where it is built."""
     attacked: Sequence[str] = ()
-    """Paths that are asked with every claim of `attacks`; with `{}` in one, each claim gets a page that nobody else has asked for."""
+    """Paths that are asked with every claim of `attacks`. With `{}` in one, each claim gets a page that nobody has asked for."""
 
 
 def visit(name: str, *steps: Step) -> Visit:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tests.differential.data_server import DataServer
 
     from vinext_worker.checkout import Checkout
-    from vinext_worker.sites.site_build import SiteBuild
 
 _ALONE = Path(__file__).with_name("alone.mjs")
 ALONE = "alone"
@@ -46,50 +45,55 @@ class Side:
         self.data.put(f"{self.app}-{self.name}", key, value)
 
 
-@contextmanager
-def alone(project: Checkout, app: str, build: SiteBuild, variables: Mapping[str, str], data: DataServer) -> Iterator[Side]:
-    """The app with nothing in front of it."""
-    config = WranglerConfig.read(build.server_config)
-    assert config.assets is not None
-    given = {**variables, "DATA_URL": data.url(f"{app}-{ALONE}")}
-    wire = BuildService(build.server_config, given).to_wire(assets_to_wire(config.assets))
-    command = [project.node, _ALONE, project.node_modules]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(wire) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        assert line, f"the app {app} did not start alone; see the output of {_ALONE.name}"
-        yield Side(ALONE, json.loads(line)["url"], Words.of(build), data, app)
-        process.stdin.close()
+@dataclass(frozen=True)
+class Deployment:
+    """An app with its settings, ready to be started on each side."""
 
+    project: Checkout
+    app: str
+    builds: BuiltTwice
+    variables: Mapping[str, str]
+    data: DataServer
+    folder: Path
+    """Where the pages of the build are copied to."""
 
-@contextmanager
-def behind_us(
-    project: Checkout, app: str, build: SiteBuild, variables: Mapping[str, str], data: DataServer, store: str, folder: Path
-) -> Iterator[Side]:
-    """The app with this Worker in front, as if it had been built just now."""
-    given = {**variables, "DATA_URL": data.url(f"{app}-{store}")}
-    options = RuntimeOptions(
-        config=WranglerConfig.read(project.configuration),
-        checkout=project,
-        services={"PAGES": BuildService(build.server_config, given)},
-        assets_directory=copy_as_built_now(build, folder),
-        without=STORES[store],
-    )
-    with LocalRuntime(options) as runtime:
-        yield Side(store, runtime.url, Words.of(build), data, app)
+    @contextmanager
+    def all_sides(self) -> Iterator[dict[str, Side]]:
+        """Every side by name; the app alone first."""
+        with ExitStack() as started:
+            sides = [started.enter_context(self._alone()), *(started.enter_context(self._behind_us(store)) for store in STORES)]
+            yield {side.name: side for side in sides}
 
+    @contextmanager
+    def _alone(self) -> Iterator[Side]:
+        """The app with nothing in front of it."""
+        config = WranglerConfig.read(self.builds.alone.server_config)
+        assert config.assets is not None
+        wire = BuildService(config.path, self._variables(ALONE)).to_wire(assets_to_wire(config.assets))
+        command = [self.project.node, _ALONE, self.project.node_modules]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps(wire) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+            assert line, f"the app {self.app} did not start alone; see the output of {_ALONE.name}"
+            yield Side(ALONE, json.loads(line)["url"], Words.of(self.builds.alone), self.data, self.app)
+            process.stdin.close()
 
-@contextmanager
-def all_sides(
-    project: Checkout, app: str, builds: BuiltTwice, variables: Mapping[str, str], data: DataServer, folder: Path
-) -> Iterator[dict[str, Side]]:
-    """Every side of an app, by name; the app alone first."""
-    with ExitStack() as started:
-        sides = [started.enter_context(alone(project, app, builds.alone, variables, data))]
-        for store in STORES:
-            ours = behind_us(project, app, builds.behind_us, variables, data, store, folder / store)
-            sides.append(started.enter_context(ours))
-        yield {side.name: side for side in sides}
+    @contextmanager
+    def _behind_us(self, store: str) -> Iterator[Side]:
+        """The app with this Worker in front, as if it had been built just now."""
+        build = self.builds.behind_us
+        options = RuntimeOptions(
+            config=WranglerConfig.read(self.project.configuration),
+            checkout=self.project,
+            services={"PAGES": BuildService(build.server_config, self._variables(store))},
+            assets_directory=copy_as_built_now(build, self.folder / store),
+            without=STORES[store],
+        )
+        with LocalRuntime(options) as runtime:
+            yield Side(store, runtime.url, Words.of(build), self.data, self.app)
+
+    def _variables(self, side: str) -> dict[str, str]:
+        return {**self.variables, "DATA_URL": self.data.url(f"{self.app}-{side}")}

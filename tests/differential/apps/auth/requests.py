@@ -1,4 +1,4 @@
-"""A site that is signed in to by a cookie: redirects to and from the login, sessions that each visit prolongs, pages behind it."""
+"""A site with a login: redirects to it and from it, sessions in a cookie that each visit prolongs, cached pages behind it."""
 
 from tests.differential.client import navigation, payload, prefetch
 from tests.differential.script import Ask, Pause, Script, visit

@@ -1,4 +1,4 @@
-"""The Pages Router beside the App Router: props and their periods, data of pages, every fallback, props that are not for the cache."""
+"""The Pages Router beside the App Router: periods of props, data of pages, every fallback, and what is not for the cache."""
 
 from tests.differential.client import payload
 from tests.differential.script import Ask, Pause, Script, Visit, visit
@@ -16,7 +16,7 @@ def _data(page: str, headers: dict[str, str] | None = None) -> Ask:
 def _fallback(folder: str) -> Visit:
     return visit(
         f"paths of {folder}",
-        Ask(f"/{folder}/built"),
+        Ask(f"/{folder}/built").settled(),
         Ask(f"/{folder}/new"),
         Pause(0.3),
         Ask(f"/{folder}/new"),
@@ -30,11 +30,12 @@ def _fallback(folder: str) -> Visit:
 
 
 SCRIPT = Script(
-    attacked=["/user"],
+    attacked=["/user", "/posts/{}"],
     visits=[
         visit(
             "a period",
-            Ask("/isr"),
+            # It may be over since the page was built.
+            Ask("/isr").settled().unseen(),
             Ask("/isr").settled(),
             _data("/isr"),
             Ask("/isr", "HEAD"),
