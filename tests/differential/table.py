@@ -20,6 +20,22 @@ ACCEPTED = [
         is_first=True,
     ),
     Row(
+        "The same; if its period is over by then, it is rendered anew.",
+        "state|renewed",
+        apps=("pages_and_app",),
+        alone="MISS|no",
+        ours="STALE|yes",
+        request="GET /(isr|(posts|fixed|open)/built)",
+    ),
+    Row(
+        "A page of the Pages Router without data functions is a page of the build as any other. vinext alone renders it each time.",
+        "state",
+        apps=("pages_and_app",),
+        alone="-",
+        ours="HIT",
+        visit="no props",
+    ),
+    Row(
         "The same; with cacheComponents vinext alone does not even say that it is a MISS.",
         "state",
         apps=_COMPONENTS,
@@ -166,37 +182,13 @@ ACCEPTED = [
 
 KNOWN_FAULTS = [
     Row(
-        "Headers of one render are kept with its payload.",
-        "x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
-        apps=("parallel_routes", "tenants"),
-        alone="-",
-        ours="1",
-        besides_alone={"state": "HIT"},
-    ),
-    Row(
         "An intercepted payload comes with the parameters and the path of the page that it covers.",
         "x-vinext-params|x-vinext-rendered-path-and-search",
         apps=("parallel_routes",),
         alone="-",
         request=".* X-Vinext-Interception-Context: /feed.*",
     ),
-    Row(
-        "After a payload for an interception or for slots, the page's own payload is not kept any more.",
-        "state|cache-control|renewed",
-        apps=("parallel_routes",),
-        visit="a photo over the feed|slots",
-        request="GET /(photo/2|photo/built|board/members)([?]_rsc .*)?",
-    ),
-    Row(
-        "The loading shell of a dynamic page is rendered for each request.",
-        "state|x-vinext-stale-time-pending",
-        apps=("parallel_routes",),
-        visit="a slow page",
-        request=".* prefetch-loading-shell.*",
-    ),
 ]
 
-KNOWN_CLAIMS = {
-    ("auth", "it renews the page"): "middleware that passes all headers on hands vinext the header, and the page is not kept",
-}
+KNOWN_CLAIMS: dict[tuple[str, str], str] = {}
 """Claims that are believed although nobody should: app and claim to the reason. One that is not believed makes the suite fail."""
