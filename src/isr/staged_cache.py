@@ -12,7 +12,7 @@ from cache.entry import Freshness
 from core.http import INNER_CACHE_HEADER
 from isr.admission import Refusal
 from isr.answer import offer_of, passed_answer, ruled_answer
-from isr.lookup import Lookup
+from isr.lookup import Lookup, has_credentials
 from isr.rsc_headers import with_client_headers
 from pages.handler import PageError
 from pages.stages import NO_OFFER, Question, no_entry
@@ -140,7 +140,11 @@ class StagedCache:
                 claim.release()
         if isinstance(kept, Refusal):
             self._log.event("debug", "page.not_stored", path=lookup.path, reason=kept.reason)
-            self._revalidator.remember_answer(lookup, kept)
+            if step.replay is not None and not kept.is_failure and has_credentials(visit.request):
+                # The response may be for this visitor only. The page that everybody gets is rendered beside it.
+                self._revalidator.start(visit.request.origin, lookup, None, step.replay)
+            else:
+                self._revalidator.remember_answer(lookup, kept)
         elif (kept.is_of_stale_data or lookup.is_data) and step.replay is not None:
             # The visitor did not wait for the fresh data, or for the page of which it is the data; the cache does.
             self._revalidator.start(visit.request.origin, lookup, None, step.replay)

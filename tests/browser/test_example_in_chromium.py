@@ -106,7 +106,7 @@ def test_a_page_that_nobody_has_asked_for_is_made_for_the_client(example: Served
     tab.open("/blog")
     tab.follow_unseen("Not written yet")
     tab.shows("Draft: not-written-yet", "/blog/not-written-yet")
-    assert tab.asked("navigation", "/blog/not-written-yet")[0].state is None
+    assert tab.asked("navigation", "/blog/not-written-yet")[0].state == "MISS"
     assert tab.documents == ["/blog"]
 
 
@@ -145,7 +145,8 @@ def test_dynamic_pages_work_and_are_not_cached(tab: Tab) -> None:
     tab.page.get_by_label("Search for").fill("tags")
     tab.page.get_by_role("button", name="Search").click()
     expect(tab.page.locator("[data-query=tags]")).to_contain_text("1 post")
-    assert {each.state for each in tab.requests if each.path in {"/dash", "/search"}} == {None}
+    # vinext says MISS where a page turns out to be dynamic while it streams.
+    assert {each.state for each in tab.requests if each.path in {"/dash", "/search"}} <= {None, "MISS"}
     assert tab.documents == ["/"]
 
 

@@ -54,12 +54,14 @@ Rule = Callable[["PageRequest"], Stage]
 class FakeStages(FakePages):
     """FakePages in stages. `rules` by path are what the request stage does; of other paths it asks for the page there.
 
-    `variants` are payloads by `path part`. With `defers`, a response leaves before it is known whether it may be kept.
+    `variants` are payloads by `path part`. One that `is_wary` shares nothing that it has made for a visitor with cookies, as
+    vinext does with route handlers. With `defers`, a response leaves before it is known whether it may be kept.
     `faults` by path take the place of what the adapter gives: an exception to raise, or a step.
     """
 
     rules: dict[str, Rule] = field(default_factory=dict)
     variants: dict[str, Line] = field(default_factory=dict)
+    is_wary: bool = False
     defers: bool = False
     faults: dict[str, Exception | Callable[[], Step]] = field(default_factory=dict)
     served: list[tuple[PageRequest, str]] = field(default_factory=list)
@@ -125,6 +127,8 @@ class FakeStages(FakePages):
         if stage.changes_request or request.method != "GET":
             return StagedAnswer(await self._response(resource, stage), missed=resource, replay=replay)
         rendered = await self._with_counterpart(resource)
+        if self.is_wary and request.headers.get("cookie") is not None:
+            rendered = replace(rendered, headers={**rendered.headers, "cache-control": "no-store, must-revalidate"})
         sent = _composed(rendered, stage)
         if self.defers:
             sent = replace(sent, headers={**sent.headers, "cache-control": "no-store, must-revalidate"})

@@ -380,6 +380,27 @@ async def test_a_response_to_a_request_that_middleware_has_changed_is_not_kept_b
     assert [key for key in stored(served) if key.startswith("/ruled/new")] == ["/ruled/new:html", "/ruled/new:rsc"]
 
 
+@pytest.mark.parametrize("url", ["/ruled/new", "/unbuilt"])
+async def test_what_the_app_has_made_for_a_visitor_with_cookies_is_rendered_beside_for_everybody(url: str) -> None:
+    pages = app(is_wary=True)
+    served = await worker(pages)
+    first = await served.get(url, {"Cookie": "session=ada"})
+    assert (first.status, first.state) == (200, None)
+    [request] = pages.rendered
+    assert request.replay is not None
+    for headers in ({}, {"Cookie": "session=bob"}):
+        assert (await served.get(url, headers)).state == "HIT"
+
+
+@pytest.mark.parametrize("cookies", [{}, {"Cookie": "session=ada"}])
+async def test_a_dynamic_page_is_rendered_beside_once_in_a_while(cookies: dict[str, str]) -> None:
+    pages = app(documents={"/ruled/new": dynamic()}, is_wary=True)
+    served = await worker(pages)
+    for _ in range(5):
+        assert (await served.get("/ruled/new", cookies)).text == "dynamic"
+    assert len(pages.rendered) == len(cookies)
+
+
 REFUSED = [
     ("a cookie", page(set_cookie="session=abc")),
     ("varies by cookie", page(vary="RSC, Cookie")),
