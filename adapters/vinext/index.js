@@ -1,7 +1,9 @@
 /**
  * The config-time half of the adapter, which a vinext app names in its Vite configuration.
  */
+import { randomUUID } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -36,6 +38,8 @@ async function checkWorkerEntry({ outDir, isPrimaryServerOutput }) {
 /** @type {import("./index.d.ts").vinextWorkerCache} */
 export function vinextWorkerCache(options = {}) {
   checkOptions(options);
+  // vinext pre-renders in other processes, too, which get this process's environment.
+  process.env.VINEXT_WORKER_PERIODS ??= join(tmpdir(), `vinext-worker-periods-${randomUUID()}`);
   return {
     adapter: fileURLToPath(new URL("./runtime.js", import.meta.url)),
     options,

@@ -5,7 +5,7 @@
  * A rule that cannot be read counts as one that may touch every path.
  */
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -116,6 +116,14 @@ function routersOf(root) {
   return ["app", "pages"].filter((name) => existsSync(join(root, name)) || existsSync(join(root, "src", name)));
 }
 
+/** Return the periods of the pre-rendered pages of the Pages Router, by vinext's keys; those of the last render win. */
+async function periodsOf(file) {
+  if (!file || !existsSync(file)) return {};
+  const lines = (await readFile(file, "utf8")).split("\n").filter(Boolean);
+  await rm(file);
+  return Object.fromEntries(lines.map((line) => JSON.parse(line)));
+}
+
 /** Return the locales of the Pages Router, null without. */
 function localesOf({ i18n }) {
   if (!i18n) return null;
@@ -161,6 +169,8 @@ export async function writeRouting({ root, clientOutDir }) {
   } catch (error) {
     rules.push({ ...EVERYTHING, name: `next.config, which cannot be read (${error.message})` });
   }
-  const document = { version: VERSION, buildId: manifest.buildId, stages: STAGES, routers: routersOf(root), i18n, rules, headers };
+  const periods = await periodsOf(process.env.VINEXT_WORKER_PERIODS);
+  const routers = routersOf(root);
+  const document = { version: VERSION, buildId: manifest.buildId, stages: STAGES, routers, i18n, periods, rules, headers };
   await writeFile(join(server, ROUTING_FILE), `${JSON.stringify(document, null, 1)}\n`);
 }

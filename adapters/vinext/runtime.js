@@ -58,7 +58,17 @@ export default class VinextWorkerCacheAdapter {
     return null;
   }
 
-  async set() {}
+  /**
+   * vinext's manifest tells the period of a Pages Router page only where the source has it as a number, and says that any other page
+   * never changes. So the period of each page that is pre-rendered is written down for `routing.js`.
+   */
+  async set(key, value, context) {
+    const file = isPrerendering() && process.env.VINEXT_WORKER_PERIODS;
+    const { revalidate, expire } = context?.cacheControl ?? {};
+    if (!file || !key.startsWith("pages:") || revalidate === undefined) return;
+    const { appendFileSync } = await import("node:fs");
+    appendFileSync(file, `${JSON.stringify([key, { revalidate, expire }])}\n`);
+  }
 
   buildResponseHeaders({ cacheControl, browserCacheControl, pendingDynamicCheck, tags }) {
     if (isPrerendering()) {

@@ -211,7 +211,7 @@ class RouteRecord:
     `artifacts` maps the stored forms to the names of their files. `headers` go with the HTML or the route handler's body,
     `rsc_headers` with the RSC payload. `stale_seconds` is how long a client's router need not ask again. `header_set` is the
     number of the set of `Build.header_sets` that the app's request stage adds, None for none; nobody but `vinext-worker check`
-    needs it.
+    needs it. `is_unsure`: the page of the Pages Router may have a period that the build does not state.
     """
 
     revalidate_seconds: float | None
@@ -223,6 +223,7 @@ class RouteRecord:
     artifacts: Mapping[Artifact, str]
     header_set: int | None = None
     stale_seconds: float | None = None
+    is_unsure: bool = False
 
     def to_document(self) -> dict[str, object]:
         """Return the record as JSON, without the usual values, so that a shard stays small."""
@@ -235,6 +236,8 @@ class RouteRecord:
             document["expire"] = self.expire_seconds
         if self.stale_seconds is not None:
             document["stale"] = self.stale_seconds
+        if self.is_unsure:
+            document["unsure"] = True
         if self.tags:
             document["tags"] = list(self.tags)
         if self.status != HTTPStatus.OK:
@@ -261,6 +264,7 @@ class RouteRecord:
                 artifacts={Artifact(suffix): name for suffix, name in document["artifacts"].items()},
                 header_set=document.get("headerSet"),
                 stale_seconds=document.get("stale"),
+                is_unsure=document.get("unsure") is True,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             message = f"{where} is not a record of the index; copy the build again"

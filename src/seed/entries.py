@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry
 from cache.handler import SetContext
 from core.http import STALE_TIME_HEADER
 from seed.build import Artifact, ManifestError, SeedError, Skipped, artifact_key
-from seed.pages_router import pages_value
+from seed.pages_router import has_static_props, pages_value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from core.body import Body
     from seed.build import Build, RouteRecord
     from seed.sources import Source
+
+_UNSURE_SECONDS = 1
 
 SeedItem: TypeAlias = "SeedEntry | Skipped"
 
@@ -75,11 +78,15 @@ def entry_of(record: RouteRecord, build: Build, artifact: Artifact, body: Body, 
     value = page_value(artifact, body, headers, record.status, build.base_path)
     if value is None:
         raise ManifestError("a page of the Pages Router does not tell its data; build the site again")
+    revalidate_seconds = record.revalidate_seconds
+    if record.is_unsure and (record.status != HTTPStatus.OK or has_static_props(body)):
+        # Rendered once more, the page states its period.
+        revalidate_seconds = _UNSURE_SECONDS
     return CacheEntry.make(
         value,
         record.tags,
         build.built_at_ms,
-        record.revalidate_seconds,
+        revalidate_seconds,
         record.expire_seconds,
         record.stale_seconds,
     )

@@ -77,6 +77,12 @@ def pages_value(html: Body, headers: Mapping[str, str], status: int, base_path: 
     return PagesValue(html=html, page_data=rendered["props"], headers=headers, status=status)
 
 
+def has_static_props(html: Body) -> bool:
+    """Return whether `getStaticProps` has made a page, by its HTML."""
+    rendered = _next_data(body_text(html))
+    return rendered is not None and rendered.get("gsp") is True
+
+
 def redirect_value(value: RedirectValue, base_path: str) -> PagesValue | None:
     """Return the value of a redirect that vinext has stored as such; None if it leads nowhere."""
     props = value.props.get("pageProps")

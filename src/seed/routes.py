@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema
 from cache.tags import encode_tag, is_valid_tag, merge_tags, path_tags
-from core.http import STALE_TIME_HEADER
+from core.http import STALE_TIME_HEADER, Period
 from core.javascript import encode_uri_component
 from core.paths import has_dot_segment, normalize_path
-from seed.build import Artifact, ManifestError, RouteRecord
+from seed.build import Artifact, ManifestError, RouteRecord, artifact_key
 from seed.manifest import NOT_FOUND_PATH
 from seed.pages_router import ROUTER
 from seed.routing import Routing
@@ -42,13 +42,14 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
         header_set = routing.header_set_numbers.get(route.path)
         own_headers = {name: text for name, text in own_headers.items() if name.lower() in _OF_THE_PAGE_ITSELF}
         config_headers = {}
+    period, is_unsure = _period_of(route, schema, path, routing)
     rsc_headers = client_headers(route.pattern, route.path) if schema is KeySchema.V2 else {}
     location = route.headers.get("location")
     if location is not None:
         rsc_headers["location"] = location
     return RouteRecord(
-        revalidate_seconds=route.revalidate_seconds,
-        expire_seconds=route.expire_seconds,
+        revalidate_seconds=period.revalidate_seconds,
+        expire_seconds=period.expire_seconds,
         tags=merge_tags(filter(is_valid_tag, (*path_tags(schema, path), *_page_tags(route, path, routing), *route.tags))),
         status=route.response_status,
         headers=_merged(config_headers, own_headers),
@@ -56,7 +57,21 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
         artifacts=artifacts,
         header_set=header_set,
         stale_seconds=route.stale_seconds,
+        is_unsure=is_unsure,
     )
+
+
+def _period_of(route: Route, schema: KeySchema, path: str, routing: Routing) -> tuple[Period, bool]:
+    """Return the period of a page, and whether it may be another than the manifest says.
+
+    Of a page of the Pages Router, the manifest has a period only if the source states it as a number, and else says that the
+    page never gets stale.
+    """
+    period = Period(route.revalidate_seconds, route.expire_seconds)
+    if route.router != ROUTER:
+        return period, False
+    known = routing.periods.get(artifact_key(schema, None, path, Artifact.PAGES, routing.i18n))
+    return (period, period.revalidate_seconds is None) if known is None else (known, False)
 
 
 def rule_reason(route: Route, routing: Routing) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from core.http import Period
 from core.paths import normalize_path
 from seed.build import ManifestError
 from seed.i18n import I18n
@@ -25,6 +26,7 @@ class Routing:
 
     `header_sets` have names in lower case; `header_set_numbers` says by the path in the manifest which of them a page has.
     `stages`, `routers` and `i18n` are as in `seed.build.Build`; no `routers` means that the build does not tell.
+    `periods` are those of the pages of the Pages Router, by their keys without a build ID.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -33,6 +35,7 @@ class Routing:
     stages: int = 0
     routers: tuple[str, ...] = ()
     i18n: I18n | None = None
+    periods: Mapping[str, Period] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, text: bytes, build_id: str, where: str) -> Routing:
@@ -47,7 +50,10 @@ class Routing:
             lower = tuple(replace(rule, path=normalize_path(rule.path).lower()) for rule in rules)
             routers = tuple(map(str, document.get("routers", ())))
             i18n = I18n.from_document(document.get("i18n"))
-            return cls(lower, tuple(sets), numbers, int(document.get("stages", 0)), routers, i18n)
+            periods = {
+                str(key).replace(f":{build_id}:", ":", 1): _period(given) for key, given in document.get("periods", {}).items()
+            }
+            return cls(lower, tuple(sets), numbers, int(document.get("stages", 0)), routers, i18n, periods)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise ManifestError(f"{where} cannot be read ({error!r}); build the site again") from error
 
@@ -59,6 +65,20 @@ class Routing:
     def touching(self, path: str) -> Rule | None:
         """Return a rule that may touch a page, by its path in the manifest; None if no rule does."""
         return touching_rule(self.rules, normalize_path(path))
+
+
+def _period(given: Any) -> Period:
+    revalidate, expire = given["revalidate"], given.get("expire")
+    if revalidate is False or revalidate is None:
+        return Period(None, None)
+    return Period(_seconds(revalidate), None if expire is None else _seconds(expire))
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        message = f"{value!r} is no number of seconds"
+        raise TypeError(message)
+    return value
 
 
 UNKNOWN_ROUTING = Routing((Rule("/", is_prefix=True, name="the build does not tell its rules"),))

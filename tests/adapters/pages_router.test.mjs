@@ -1,7 +1,11 @@
 // Calls of the response stage for pages of the Pages Router; test_adapter.py runs this file with Node's own test runner.
 import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { test } from "node:test";
 
+import Adapter from "../../adapters/vinext/runtime.js";
 import { isOnDemand, replayed, replayOf, resourceOf } from "../../adapters/vinext/resources.js";
 import { addPage, formatPages, visiting } from "../../adapters/vinext/visit.js";
 
@@ -128,4 +132,22 @@ test("the pages that a request wants anew are listed once each, and not without 
     addPage({ path: "/later" });
     assert.equal(visit.pages.size, 10);
   });
+});
+
+test("while a build pre-renders, the periods of the pages are written down", async (context) => {
+  const folder = await mkdtemp(path.join(tmpdir(), "periods-"));
+  context.after(() => rm(folder, { recursive: true }));
+  const file = path.join(folder, "periods");
+  process.env.VINEXT_WORKER_PERIODS = file;
+  context.after(() => delete process.env.VINEXT_WORKER_PERIODS);
+  const set = (key, cacheControl) => new Adapter().set(key, null, { cacheControl });
+  await set("pages:v2:b:/live", { revalidate: 1 });
+  process.env.VINEXT_PRERENDER = "1";
+  context.after(() => delete process.env.VINEXT_PRERENDER);
+  await set("pages:v2:b:/isr", { revalidate: 7, expire: 70 });
+  await set("pages:v2:b:/", { revalidate: false });
+  await set("app:v2:b:/:html", { revalidate: 9 });
+  await new Adapter().set("pages:v2:b:/none", null);
+  const lines = (await readFile(file, "utf8")).trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(lines, [["pages:v2:b:/isr", { revalidate: 7, expire: 70 }], ["pages:v2:b:/", { revalidate: false }]]);
 });

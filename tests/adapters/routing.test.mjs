@@ -75,7 +75,7 @@ test("middleware that does not parse may touch every path", async (context) => {
 });
 
 test("an app without rules has none", async (context) => {
-  const expected = { version: 1, stages: 1, buildId: "b1", routers: [], i18n: null, rules: [], headers: { sets: [], paths: {} } };
+  const expected = { version: 1, stages: 1, buildId: "b1", routers: [], i18n: null, periods: {}, rules: [], headers: { sets: [], paths: {} } };
   assert.deepEqual(await routingOf(context, {}), expected);
 });
 

@@ -13,7 +13,7 @@ from cache.entry import PagesValue, RedirectValue
 from cache.keys import KeySchema
 from core.body import BytesBody
 from core.errors import InvalidArgumentError
-from seed.build import Artifact, Build, artifact_key
+from seed.build import Artifact, Build, ManifestError, RouteRecord, artifact_key
 from seed.entries import SeedEntry, seed_entries
 from seed.from_directory import open_directory
 from seed.i18n import DomainLocale, I18n
@@ -214,3 +214,55 @@ def test_a_copied_build_tells_its_routers_and_languages() -> None:
     older = {name: text for name, text in json.loads(build.to_json()).items() if name not in {"routers", "i18n"}}
     read = Build.from_json(json.dumps(older).encode(), "build.json")
     assert (read.routers, read.i18n) == (("app",), None)
+
+
+def built_app(tmp_path: Path, routing: dict[str, object] | None, **row: object) -> Path:
+    """A build with one page, by whose source vinext could not tell its period."""
+    server = tmp_path / "dist" / "server"
+    (server / "prerendered-routes").mkdir(parents=True)
+    shutil.copy(RECORDED / "isr.html", server / "prerendered-routes")
+    rows = [{"route": "/isr", "status": "rendered", "router": "pages", "revalidate": False, **row}]
+    manifest = {"buildId": "b", "trailingSlash": False, "routes": rows, "pregeneratedConcretePaths": []}
+    (server / "vinext-prerender.json").write_text(json.dumps(manifest))
+    if routing is not None:
+        document = {"version": 1, "buildId": "b", "rules": [], "headers": {"sets": [], "paths": {}}, **routing}
+        (server / "vinext-worker-routing.json").write_text(json.dumps(document))
+    return server
+
+
+PERIODS = [
+    ({"periods": {"pages:v2:b:/isr": {"revalidate": 7, "expire": 70}}}, (7, 70)),
+    ({"periods": {"pages:v2:b:/isr": {"revalidate": False}}}, (None, None)),
+    # Due at once: when it is rendered again, the page states its period.
+    ({"periods": {}}, (1, None)),
+    (None, (1, None)),
+]
+
+
+@pytest.mark.parametrize(("routing", "periods"), PERIODS, ids=["a period", "never stale", "not rendered", "no adapter"])
+async def test_a_page_has_the_period_that_it_was_rendered_with(
+    tmp_path: Path, routing: dict[str, object] | None, periods: tuple[float | None, float | None]
+) -> None:
+    source = await open_directory(built_app(tmp_path, routing))
+    (item,) = [item async for item in seed_entries(source)]
+    assert isinstance(item, SeedEntry)
+    assert (item.entry.revalidate_seconds, item.entry.expire_seconds) == periods
+    record = await source.record("/isr")
+    assert record is not None
+    assert RouteRecord.from_document(json.loads(json.dumps(record.to_document())), "a record") == record
+
+
+async def test_a_page_without_data_functions_never_gets_stale(tmp_path: Path) -> None:
+    server = built_app(tmp_path, None)
+    html = (server / "prerendered-routes" / "isr.html").read_text().replace('"gsp":true', '"autoExport":true')
+    (server / "prerendered-routes" / "isr.html").write_text(html)
+    (item,) = [item async for item in seed_entries(await open_directory(server))]
+    assert isinstance(item, SeedEntry)
+    assert item.entry.revalidate_seconds is None
+
+
+@pytest.mark.parametrize("period", [{}, {"revalidate": "5"}, {"revalidate": -1}, {"revalidate": True}, []])
+async def test_a_period_that_is_none_is_refused(tmp_path: Path, period: object) -> None:
+    server = built_app(tmp_path, {"periods": {"pages:v2:b:/isr": period}})
+    with pytest.raises(ManifestError, match=r"vinext-worker-routing\.json cannot be read"):
+        await open_directory(server)

@@ -129,7 +129,7 @@ def faults(request: Request, build: Build, status: int, headers: Mapping[str, st
     state = headers.get("X-Vinext-Cache") or ""
     if state not in _STATES:
         reasons.append(f"X-Vinext-Cache is {state or 'missing'}, expected HIT or STALE")
-    elif not request.is_ruled:
+    elif not request.is_ruled and not request.record.is_unsure:
         # A rule may set one, and one that sets a cookie has it made private.
         entry = CacheEntry.make(None, (), 0, request.record.revalidate_seconds, request.record.expire_seconds)
         expected = cached_cache_control(entry, _STATES[state])
