@@ -197,9 +197,12 @@ export class Exchange {
   }
 }
 
-/** Describe a response that may not be kept: its status tells a failure from a page that has become dynamic. */
-export function withoutBody({ status, headers }) {
-  return { status, headers: JSON.stringify([...headers]) };
+/**
+ * Describe a response that may not be kept: its status tells a failure from a page that has become dynamic. Its own headers may
+ * say that it is shared, as those of next.config do.
+ */
+export function withoutBody({ status }) {
+  return { status, headers: JSON.stringify([["cache-control", "no-store"]]) };
 }
 
 /** Cancel a body that nobody reads. The promise may never settle, as that of one half of a body does. */

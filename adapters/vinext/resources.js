@@ -201,7 +201,7 @@ export function resourceOf(request, props, options) {
   switch (props.kind) {
     case "app-page":
       // A page that keeps its query is stored for each, which the key does not say.
-      if (!isCanonical && cacheIdentity) return null;
+      if (!isCanonical && (cacheIdentity || props.cacheability.policyHeaders !== null)) return null;
       return described(props.cachePathname, props.isRscRequest ? rscPart(props) : "html", props, isStorable);
     case "app-route-handler":
       return described(props.cachePathname, routePart(props.cachePathname), props, isStorable);

@@ -106,7 +106,9 @@ function configRules(config) {
   add("rewrites", config.rewrites?.afterFiles, () => true);
   // A fallback is for paths without a page, and the same for everybody unless it has conditions.
   add("rewrites", config.rewrites?.fallback, isConditional);
-  add("headers", config.headers, isConditional);
+  // Under a Cache-Control of next.config vinext keeps a page for each query, which keys do not say; the request stage tells.
+  const isPolicy = ({ headers }) => Boolean(headers?.some(({ key }) => /cache-control$/i.test(key)));
+  add("headers", config.headers, (entry) => isConditional(entry) || isPolicy(entry));
   if (config.i18n) rules.push({ ...EVERYTHING, name: "i18n of next.config" });
   return rules;
 }

@@ -60,6 +60,12 @@ for (const props of [page(), page("/a", RSC), page("/a", { mountedSlotsHeader: "
   });
 }
 
+test("a page with a policy of next.config is none for a query behind a middleware that has changed the request either", () => {
+  const props = page("/a", { cacheability: { ...ENVELOPE.cacheability, policyHeaders: [["Cache-Control", "s-maxage=60"]] } });
+  assert.equal(resourceOf(request("/a?q=1"), props, BYPASS), null);
+  assert.equal(resourceOf(request("/a"), props, BYPASS).part, "html");
+});
+
 test("only the response to a GET is stored", () => {
   for (const props of [page(), routeHandler("/a"), metadata("/a")]) {
     const call = request("/a", { method: "HEAD" });

@@ -115,6 +115,18 @@ test("headers for everybody are written down for each page, equal ones once", as
   assert.equal(headers.sets.length, 2);
 });
 
+test("a Cache-Control for everybody is a rule: vinext then keeps a page for each query", async (context) => {
+  const config = `export default { async headers() { return [
+    { source: "/search", headers: [{ key: "Cache-Control", value: "public, s-maxage=60" }] },
+    { source: "/docs/:path*", headers: [{ key: "X-A", value: "1" }, { key: "cdn-cache-control", value: "max-age=60" }] },
+  ]; } };`;
+  const { rules } = await routingOf(context, { "next.config.mjs": config });
+  assert.deepEqual(
+    rules.map((rule) => [rule.path, rule.prefix]),
+    [["/search", false], ["/docs", true]],
+  );
+});
+
 test("i18n and a configuration that fails may touch every path", async (context) => {
   for (const config of ['export default { i18n: { locales: ["en", "de"], defaultLocale: "en" } };', "throw new Error('no');"]) {
     const { rules } = await routingOf(context, { "next.config.mjs": config });

@@ -139,6 +139,7 @@ test("render gives what may be kept, complete", async () => {
 const notKept = [
   ["dynamic", staged(() => new Response("dynamic", { headers: { "Cache-Control": "no-store" } })), 200],
   ["the request stage's own", () => new Response("who are you?", { status: 401 }), 401],
+  ["the request stage's own, with a policy", () => new Response("closed", { status: 404, headers: POLICY }), 404],
 ];
 for (const [name, fetch, expected] of notKept) {
   test(`render says what may not be kept, without its body: ${name}`, async () => {
