@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cache.keys import kv_last_invalidation_key, kv_tag_key
+from cache.keys import KeySchema, kv_last_invalidation_key, kv_tag_key, page_key
 
 if TYPE_CHECKING:
     from vinext_worker.checkout import Checkout
@@ -43,6 +44,23 @@ def test_what_it_writes_has_the_keys_that_the_worker_reads(project: Checkout) ->
     finished = node(project, "--input-type=module", "--eval", script)
     markers = [kv_tag_key(tag, prefix) for tag, prefix in cases]
     assert json.loads(finished.stdout) == [*markers, *map(kv_last_invalidation_key, PREFIXES)], finished.stderr
+
+
+@pytest.mark.parametrize("path", ["/", "/a", "/blog/héllo", "/a b", "/" + "long/" * 60 + "end"])
+def test_the_keys_of_variants_are_vinext_s_own(project: Checkout, example: SiteBuild, path: str) -> None:
+    module = example.root / "node_modules" / "vinext" / "dist" / "server" / "isr-cache.js"
+    script = f"""
+        import {{ appIsrRouteKey, appIsrRscKey }} from {json.dumps(module.as_uri())};
+        const path = {json.dumps(path)};
+        const variants = [[], ["slot:modal:/"], [null, "prefetch-loading-shell"], [null, undefined, "/feed"],
+          ["slot:a:/ slot:b:/", "prefetch-dynamic-shell", "/feed", "edge"]];
+        const handler = appIsrRouteKey(path + (path === "/" ? "" : "/"));
+        console.log(JSON.stringify([handler, ...variants.map((variant) => appIsrRscKey(path, ...variant))]));
+    """
+    finished = node(project, "--input-type=module", "--eval", script)
+    keys = json.loads(finished.stdout)
+    parts = [re.search(r":(route.*|rsc.*)$", key) for key in keys]
+    assert [page_key(KeySchema.V2, None, path, part[1]) for part in parts if part is not None] == keys
 
 
 def node(project: Checkout, *arguments: str, app: Path | None = None) -> subprocess.CompletedProcess[str]:

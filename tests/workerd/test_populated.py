@@ -78,7 +78,8 @@ def test_entries_written_through_the_rest_interface_are_hits(
         assert (wrong_files, said.status) in ((set(), 0), ({"assets"}, 1))
         # A page with a period of seconds may be past it by now.
         assert {answer["cache"] for answer in answers if answer["path"] != "/tick"} == {"HIT"}
-        assert len(answers) == len(cloudflare.stored)
+        # A page of the Pages Router and its data are one entry.
+        assert len([answer for answer in answers if answer["form"] != "data"]) == len(cloudflare.stored)
 
 
 def test_entries_given_to_the_worker_are_hits_whatever_its_cache(
