@@ -20,22 +20,6 @@ ACCEPTED = [
         is_first=True,
     ),
     Row(
-        "The same; if its period is over by then, it is rendered anew.",
-        "state|renewed",
-        apps=("pages_and_app",),
-        alone="MISS|no",
-        ours="STALE|yes",
-        request="GET /(isr|(posts|fixed|open)/built)",
-    ),
-    Row(
-        "A page of the Pages Router without data functions is a page of the build as any other. vinext alone renders it each time.",
-        "state",
-        apps=("pages_and_app",),
-        alone="-",
-        ours="HIT",
-        visit="no props",
-    ),
-    Row(
         "The same; with cacheComponents vinext alone does not even say that it is a MISS.",
         "state",
         apps=_COMPONENTS,

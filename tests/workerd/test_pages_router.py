@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,8 @@ from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptio
 from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from tests.workerd.visitor import Answer
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from vinext_worker.sites.site_build import SiteBuild
 
 SITES = {"alone": ("pages-router",), "beside-app": ("pages-router", "pages-router-beside-app")}
+LANGUAGES = ("pages-router", "pages-router-in-two-languages")
 _AT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
@@ -46,17 +49,31 @@ def site(
     request: pytest.FixtureRequest, project: Checkout, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     del example_build  # whose packages this site uses
-    folder = project.local / f"pages-router-{request.param}"
+    with served(project, f"pages-router-{request.param}", SITES[request.param], tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def in_two_languages(project: Checkout, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    del example_build
+    with served(project, "pages-router-in-two-languages", LANGUAGES, tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@contextmanager
+def served(project: Checkout, name: str, parts: Sequence[str], copy: Path) -> Iterator[Site]:
+    """A site, put together of its parts, behind the Worker."""
+    folder = project.local / name
     shutil.rmtree(folder, ignore_errors=True)
-    for name in SITES[request.param]:
-        shutil.copytree(project.root / "tests" / "fixtures" / "sites" / name, folder, dirs_exist_ok=True)
+    for part in parts:
+        shutil.copytree(project.root / "tests" / "fixtures" / "sites" / part, folder, dirs_exist_ok=True)
     (folder / "node_modules").symlink_to(project.root / "examples" / "vinext" / "node_modules")
     built = build_vinext_site(folder, project, Console(stderr=True))
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
         checkout=project,
         services={"PAGES": BuildService(built.server_config)},
-        assets_directory=copy_as_built_now(built, tmp_path_factory.mktemp("pages-router")),
+        assets_directory=copy_as_built_now(built, copy),
     )
     with LocalRuntime(options) as runtime:
         yield Site(built, runtime.url)
@@ -163,3 +180,39 @@ def test_a_page_for_each_request_and_data_of_another_build_are_passed_on(site: S
     assert site.data("/ssr").state is None
     other = site.page("/_next/data/another/isr.json")
     assert (other.status, other.text) == (404, "{}")
+
+
+def test_each_language_has_pages_of_its_own(in_two_languages: Site) -> None:
+    site = in_two_languages
+    for path, heading in [("/news/one", "one in en"), ("/en/news/one", "one in en"), ("/fr/news/un", "un in fr")]:
+        page = site.page(path)
+        assert (page.state, f"<h1>{heading}</h1>" in page.text) == ("HIT", True), path
+        # The period is none that vinext could read in the source.
+        assert page.headers["cache-control"].startswith("s-maxage=60, ")
+    data = site.data("/fr/news/un")
+    assert (data.state, json.loads(data.body)["pageProps"]["locale"]) == ("HIT", "fr")
+    assert data.headers["x-nextjs-matched-path"] == "/fr/news/[slug]"
+    assert site.page("/fr/news/one").state == "MISS"
+    assert site.page("/news/one").state == "HIT"
+
+
+def test_a_domain_has_a_language_of_its_own(in_two_languages: Site) -> None:
+    site = in_two_languages
+    assert "two in fr" in site.page("/news/two", Host="exemple.fr").text
+    eventually(lambda: site.page("/news/two", Host="exemple.fr").state == "HIT")
+    other = site.page("/news/two")
+    assert (other.state, "two in en" in other.text) == ("MISS", True)
+
+
+def test_a_visitor_of_the_root_is_led_to_their_language(in_two_languages: Site) -> None:
+    led = in_two_languages.page("/", **{"Accept-Language": "fr-FR,fr;q=0.9"})
+    assert (led.status, led.headers["location"]) == (307, "/fr")
+    assert in_two_languages.page("/", **{"Accept-Language": "en"}).state == "HIT"
+
+
+def test_a_page_is_made_anew_in_its_language(in_two_languages: Site) -> None:
+    site = in_two_languages
+    before = site.page("/fr/news/un")
+    assert site.page("/api/revalidate?path=/fr/news/un").status == 200
+    after = site.page("/fr/news/un")
+    assert (after.state, after.body != before.body) == ("HIT", True)

@@ -118,9 +118,22 @@ def test_the_page_handler_is_not_asked(record: ServedRecord) -> None:
     assert [each.path for each in record.worker.pages.requests() if each.path in lasting] == []
 
 
+def test_pages_of_the_pages_router_and_their_data_are_hits(record: ServedRecord) -> None:
+    manifest = json.loads(record.built.manifest.read_text())
+    paths = [row.get("path", row["route"]) for row in manifest["routes"] if row.get("router") == "pages"]
+    assert len(paths) == 4
+    for path in paths:
+        page = record.worker.visitor.ask(path)
+        assert (page.status, page.body) == (200, record.artifact(path, ".html"))
+        data = record.worker.visitor.ask(f"/_next/data/{manifest['buildId']}{path}.json")
+        assert {page.state, data.state} <= {"HIT", "STALE"}
+        assert "pageProps" in json.loads(data.body)
+
+
 def test_what_was_not_rendered_is_the_page_handler_s(record: ServedRecord) -> None:
     rows = json.loads(record.built.manifest.read_text())["routes"]
-    paths = {row.get("path", row["route"]) for row in rows} - {row.get("path", row["route"]) for row in record.rows}
+    served = [*record.rows, *(row for row in rows if row.get("router") == "pages")]
+    paths = {row.get("path", row["route"]) for row in rows} - {row.get("path", row["route"]) for row in served}
     assert paths
     for path in paths:
         answer = record.worker.visitor.ask(path)
