@@ -20,14 +20,6 @@ ACCEPTED = [
         is_first=True,
     ),
     Row(
-        "The same; if its period is over by then, it is rendered anew.",
-        "state|renewed",
-        apps=("pages_and_app",),
-        alone="MISS|no",
-        ours="STALE|yes",
-        request="GET /(isr|(posts|fixed|open)/built)",
-    ),
-    Row(
         "A page of the Pages Router without data functions is a page of the build as any other. vinext alone renders it each time.",
         "state",
         apps=("pages_and_app",),
@@ -83,7 +75,7 @@ ACCEPTED = [
         besides={"state": "HIT"},
     ),
     Row(
-        "A page of the build comes with its style sheets' Link, as when it was rendered. vinext alone drops that from what it keeps.",
+        "A page of the build comes with the Link of its style sheets. vinext alone drops that from what it keeps.",
         "link",
         apps=("example",),
         alone="-",
@@ -107,14 +99,6 @@ ACCEPTED = [
         ours=f"HIT|-|{_PERIOD}",
         visit="a page that is static|static",
         besides={"state": "HIT"},
-    ),
-    Row(
-        "vinext alone does not say where a page of the Pages Router without props comes from.",
-        "state",
-        apps=("pages_and_app",),
-        alone="-",
-        ours="HIT",
-        request="(GET|HEAD) /fixed-page",
     ),
     # Data
     Row(
@@ -171,7 +155,7 @@ ACCEPTED = [
     ),
     # What vinext's client asks for
     Row(
-        "A prefetch with the client's state gets the page's one payload from the cache. vinext alone answers it with a loading shell.",
+        "A prefetch with the client's state gets the page's one payload. vinext alone answers it with a loading shell.",
         "payload|renewed|state|cache-control|x-nextjs-stale-time|x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
         apps=("example", *_COMPONENTS),
         request=_PREFETCH,
@@ -200,15 +184,6 @@ ACCEPTED = [
         alone="MISS",
         ours="-",
         request="GET /(p|products)/(one|two)[?]_rsc .*",
-    ),
-    Row(
-        "A payload that is made for one client may leave out what that client has. So it is not kept, and no MISS; the page is "
-        "rendered once more for everybody.",
-        "state",
-        apps=("parallel_routes",),
-        alone="MISS",
-        ours="-",
-        request=".* X-Vinext-Rsc-State-Fingerprint: .*",
     ),
 ]
 
