@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 APPS = Path(__file__).with_name("apps")
 SCRIPT = "requests.py"
+_ELSEWHERE = {"example": Path("examples") / "vinext"}
+"""Apps whose sources are elsewhere in the project."""
+_NOT_SOURCES = frozenset(
+    {"node_modules", "dist", ".wrangler", "__pycache__", SCRIPT, "package-lock.json", "vite.config.ts", "README.md", ".npmrc"}
+)
 _KEPT = ("node_modules", "dist", ".wrangler", "public/.gitkeep")
 
 _VITE = """\
@@ -70,7 +75,8 @@ def build_twice(project: Checkout, app: str) -> BuiltTwice:
 def _written(project: Checkout, app: str, packages: Path, *, with_adapter: bool) -> Path:
     """Write the app's sources and its configuration to a folder that git ignores; what is there already keeps its time."""
     folder = project.local / "differential" / f"{app}-{'behind-us' if with_adapter else 'alone'}"
-    files = _sources(APPS / app) | _configuration(project, app, with_adapter=with_adapter)
+    sources = project.root / _ELSEWHERE[app] if app in _ELSEWHERE else APPS / app
+    files = _sources(sources) | _configuration(project, app, with_adapter=with_adapter)
     for name, content in files.items():
         write_atomically(folder / name, content)
     remove_others(folder, lambda name: name in files or name.partition("/")[0] in _KEPT)
@@ -81,8 +87,16 @@ def _written(project: Checkout, app: str, packages: Path, *, with_adapter: bool)
 
 
 def _sources(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path.name != SCRIPT}
+    """The files of an app by their names, without what an installation and a build have left there."""
+    files: dict[str, bytes] = {}
+    for item in sorted(folder.iterdir()):
+        if item.name in _NOT_SOURCES:
+            continue
+        if item.is_dir():
+            files |= {f"{item.name}/{name}": content for name, content in _sources(item).items()}
+        else:
+            files[item.name] = item.read_bytes()
+    return files
 
 
 def _configuration(project: Checkout, app: str, *, with_adapter: bool) -> dict[str, bytes]:

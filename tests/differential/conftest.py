@@ -43,6 +43,7 @@ class Runs:
 @pytest.fixture(scope="session")
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     project = Checkout.find()
+    tmp_path_factory.getbasetemp()  # makes the folder, before two threads would
     items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path.parent == _HERE]
     wanted: dict[str, None] = dict.fromkeys(str(item.callspec.params["app"]) for item in items if hasattr(item, "callspec"))
     with DataServer().started() as data:

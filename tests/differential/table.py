@@ -20,6 +20,14 @@ ACCEPTED = [
         is_first=True,
     ),
     Row(
+        "A page of the Pages Router without data functions is a page of the build as any other. vinext alone renders it each time.",
+        "state",
+        apps=("pages_and_app",),
+        alone="-",
+        ours="HIT",
+        visit="no props",
+    ),
+    Row(
         "The same; with cacheComponents vinext alone does not even say that it is a MISS.",
         "state",
         apps=_COMPONENTS,
@@ -61,10 +69,27 @@ ACCEPTED = [
     Row(
         "vinext puts the title of a page that it renders for a build into the head. For a visitor it streams it afterwards.",
         "body|payload",
-        apps=("i18n",),
-        alone=".*<title>about in .*",
-        request="GET /(de|fr)/about.*",
+        apps=("i18n", "example"),
+        alone=".*<title>.*",
+        request="GET /((de|fr)/about|blog/%E6|blog/a%2B).*",
         besides={"state": "HIT"},
+    ),
+    Row(
+        "A page of the build comes with the Link of its style sheets. vinext alone drops that from what it keeps.",
+        "link",
+        apps=("example",),
+        alone="-",
+        besides={"state": "HIT"},
+        besides_alone={"state": "HIT"},
+    ),
+    Row(
+        "A redirect of the build says of what it varies, as any entry. vinext alone says it from its second answer on.",
+        "vary|content-type",
+        apps=("example",),
+        alone="-",
+        request="GET /moved",
+        besides={"state": "HIT"},
+        besides_alone={"state": "MISS"},
     ),
     Row(
         "With cacheComponents vinext alone renders a page that is wholly static for each request, and says nothing about it.",
@@ -74,14 +99,6 @@ ACCEPTED = [
         ours=f"HIT|-|{_PERIOD}",
         visit="a page that is static|static",
         besides={"state": "HIT"},
-    ),
-    Row(
-        "vinext alone does not say where a page of the Pages Router without props comes from.",
-        "state",
-        apps=("pages_and_app",),
-        alone="-",
-        ours="HIT",
-        request="(GET|HEAD) /fixed-page",
     ),
     # Data
     Row(
@@ -138,12 +155,27 @@ ACCEPTED = [
     ),
     # What vinext's client asks for
     Row(
-        "A prefetch gets the page's one payload from the cache. With cacheComponents vinext alone renders a part of it for each.",
+        "A prefetch with the client's state gets the page's one payload. vinext alone answers it with a loading shell.",
         "payload|renewed|state|cache-control|x-nextjs-stale-time|x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
-        apps=_COMPONENTS,
+        apps=("example", *_COMPONENTS),
         request=_PREFETCH,
         besides={"state": _CACHED},
-        besides_alone={"state": "-"},
+    ),
+    Row(
+        "So the loading shell itself is not there yet.",
+        "state|x-vinext-rsc-completion-metadata|x-vinext-stale-time-pending",
+        apps=("example",),
+        visit="payloads",
+        request="GET /big.* prefetch-loading-shell",
+        besides={"state": "MISS"},
+    ),
+    Row(
+        "A payload in the cache is served for any _rsc, or none. vinext alone redirects to its canonical URL first.",
+        "status",
+        apps=("example",),
+        alone="307",
+        ours="200",
+        request="GET /big RSC: 1",
     ),
     Row(
         "vinext alone calls the payload of a page with a hole a MISS each time. It is not kept by either.",
@@ -152,15 +184,6 @@ ACCEPTED = [
         alone="MISS",
         ours="-",
         request="GET /(p|products)/(one|two)[?]_rsc .*",
-    ),
-    Row(
-        "A payload that is made for one client may leave out what that client has. So it is not kept, and no MISS; the page is "
-        "rendered once more for everybody.",
-        "state",
-        apps=("parallel_routes",),
-        alone="MISS",
-        ours="-",
-        request=".* X-Vinext-Rsc-State-Fingerprint: .*",
     ),
 ]
 

@@ -33,6 +33,7 @@ SCRIPT = Script(
             "a product and a basket",
             Ask("/products/one"),
             Ask("/products/two"),
+            Pause(0.4),
             Ask("/products/two", headers=_ANN),
             Put("product-two", "new"),
             Ask("/products/two"),
