@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.differential.report import AppReport
 
-_HERE = Path(__file__).parent
+_TESTS = Path(__file__).with_name("test_apps.py")
 _AT_ONCE = 2
 _ATTEMPTS = 3
 
@@ -44,7 +44,7 @@ class Runs:
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     project = Checkout.find()
     tmp_path_factory.getbasetemp()  # makes the folder, before two threads would
-    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path.parent == _HERE]
+    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == _TESTS]
     wanted: dict[str, None] = dict.fromkeys(str(item.callspec.params["app"]) for item in items if hasattr(item, "callspec"))
     with DataServer().started() as data:
 

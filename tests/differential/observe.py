@@ -142,7 +142,8 @@ class Visitor:
         if (renewed := self._renewed(answer, ask)) is not None:
             traits["renewed"] = renewed
         if ask.slow_seconds:
-            traits["streams"] = "yes" if answer.last_byte_seconds - answer.first_byte_seconds > ask.slow_seconds / 2 else "no"
+            # An answer that is held back comes as one. One that streams may have begun late.
+            traits["streams"] = "yes" if answer.last_byte_seconds - answer.first_byte_seconds > ask.slow_seconds / 8 else "no"
         return traits
 
     def _renewed(self, answer: Fetched, ask: Ask) -> str | None:
