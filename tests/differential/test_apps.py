@@ -1,7 +1,11 @@
-"""Apps behind this Worker answer as they do alone, but for what the table says."""
+"""Apps behind this Worker answer as they do alone, but for what the table says.
+
+Some of the apps: all of them take minutes. VINEXT_WORKER_EVERY_APP=1 runs all.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,14 +15,17 @@ from tests.differential.table import ACCEPTED, KNOWN_CLAIMS, KNOWN_FAULTS
 if TYPE_CHECKING:
     from tests.differential.conftest import Runs
 
+SOME = ["auth", "before_the_cache", "pages_and_app", "streaming"]
+APPS = app_names() if os.environ.get("VINEXT_WORKER_EVERY_APP") else SOME
 
-@pytest.mark.parametrize("app", app_names())
+
+@pytest.mark.parametrize("app", APPS)
 def test_an_app_answers_as_it_does_alone(runs: Runs, app: str) -> None:
     report = runs.report(app)
     assert not report.unexplained, "\n".join(["differences that no row of the table has:", *map(str, report.unexplained)])
 
 
-@pytest.mark.parametrize("app", app_names())
+@pytest.mark.parametrize("app", APPS)
 def test_a_row_that_names_an_app_was_seen_there(runs: Runs, app: str) -> None:
     report = runs.report(app)
     assert not report.idle, (
@@ -26,7 +33,7 @@ def test_a_row_that_names_an_app_was_seen_there(runs: Runs, app: str) -> None:
     )
 
 
-@pytest.mark.parametrize("app", [app for app in app_names() if script_of(app).attacked])
+@pytest.mark.parametrize("app", [app for app in APPS if script_of(app).attacked])
 def test_nobody_believes_what_a_visitor_claims(runs: Runs, app: str) -> None:
     believed = runs.report(app).believed
     surprising = [each for each in believed if (app, each.claim) not in KNOWN_CLAIMS]
