@@ -102,11 +102,6 @@ V2 = Replay(
             "The site's build does not know these slugs.",
             but={"state": "MISS"},
         ),
-        Differs(
-            ("slug-html 100% sure",),
-            "The recorded site takes a slug that does not decode twice for dynamic; ours does not decode twice.",
-            but={"policy": YEAR},
-        ),
         Differs(("docs-intro", "docs-unicode", "docs-long"), "The site's documentation has a period.", but={"policy": YEAR}),
         Differs(("rsc-suffix long", "rsc-canonical /docs/reference/a-very-long-section-name"), "The same.", but={"policy": YEAR}),
         Differs(
@@ -132,20 +127,11 @@ V2 = Replay(
             but={"state": "HIT", "policy": NEVER_STALE},
         ),
         Differs(
-            ("static-about-trailing-slash", "static-about-put", "static-about-options", "api-time-post"),
+            ("static-about-put", "static-about-options", "api-time-post"),
             "With an adapter that waits for completed pages, vinext says no-store of whatever is no page.",
             but={"policy": NO_STORE},
         ),
-        Differs(
-            ("missing-rsc", "dynamic-dash-rsc"),
-            "The same.",
-            but={"policy": NO_STORE},
-        ),
-        Differs(
-            ("public-file", "public-file-head"),
-            "The same, and it is another kind of file.",
-            but={"policy": NO_STORE, "type": "image/vnd.microsoft.icon"},
-        ),
+        Differs(("public-file", "public-file-head"), "It is another kind of file.", but={"type": "image/vnd.microsoft.icon"}),
         Differs(
             ("static-about-post",),
             "A site that has Server Actions refuses a POST that is none.",
