@@ -1,6 +1,6 @@
 /**
  * The Worker entry of a vinext app behind vinext-worker. Visitors and other Workers reach `fetch`; only a Worker with a service
- * binding to this one reaches `serve` and `replay`.
+ * binding to this one reaches `serve`, `render` and `replay`.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import vinext, { respond } from "vinext/server/fetch-handler";
