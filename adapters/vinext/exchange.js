@@ -2,6 +2,7 @@
  * What vinext-worker and the app tell each other about one request, while it passes vinext's two stages: the request stage
  * (middleware, rules of next.config, routing) calls the response stage (rendering), and between them is vinext-worker's cache.
  */
+import { allowsSharing } from "./policy.js";
 import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, replayOf, resourceOf } from "./resources.js";
 
 /**
@@ -43,8 +44,6 @@ import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, replayOf,
 const POLICY = ["cache-control", "cdn-cache-control", "cache-tag", "x-vinext-cache-tags", "x-vinext-cache", "x-nextjs-cache"];
 /** A complete response that was rendered from stale data has this header. */
 const STALE_DATA = "X-Vinext-Stale-Data";
-const SHARED = /(?:^|,)\s*s-maxage\s*=/i;
-const NOT_SHARED = /(?:^|,)\s*(?:no-store|no-cache|private)\s*(?:,|$)/i;
 
 /** One call of vinext-worker. */
 export class Exchange {
@@ -215,8 +214,7 @@ function isFor(offer, { path, part }) {
 }
 
 function isShared(response) {
-  const policy = response.headers.get("Cache-Control") ?? "";
-  return SHARED.test(policy) && !NOT_SHARED.test(policy);
+  return allowsSharing(response.headers.get("Cache-Control") ?? "");
 }
 
 function withPolicy(composed, stored) {

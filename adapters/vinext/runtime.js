@@ -4,6 +4,7 @@
  * vinext imports this module by the path that `index.js` gives, and makes one instance per isolate.
  */
 import { lastInvalidationKey, lastStaleKey, markerKey, staleMarkerKey } from "./keys.js";
+import { forbidsSharing } from "./policy.js";
 import { refreshStaleData } from "./stale-data.js";
 import { addRevalidations, currentVisit } from "./visit.js";
 
@@ -11,7 +12,6 @@ import { addRevalidations, currentVisit } from "./visit.js";
 const CACHE_TAGS = "X-Vinext-Cache-Tags";
 const DEFAULT_KV_BINDING = "VINEXT_CACHE";
 const NO_STORE = "no-store, must-revalidate";
-const NOT_STORABLE = /(?:^|,)\s*(?:no-store|no-cache|private)\s*(?:,|$)/i;
 
 /** Next.js's number for a profile without an end. */
 const LONGEST_SECONDS = 4294967294;
@@ -75,7 +75,7 @@ export default class VinextWorkerCacheAdapter {
       return { "Cache-Control": pendingDynamicCheck ? NO_STORE : (browserCacheControl ?? cacheControl) };
     }
     if (pendingDynamicCheck || !cacheControl) return { "Cache-Control": NO_STORE, [CACHE_TAGS]: null };
-    if (NOT_STORABLE.test(cacheControl) || !tags?.length) return { "Cache-Control": cacheControl, [CACHE_TAGS]: null };
+    if (forbidsSharing(cacheControl) || !tags?.length) return { "Cache-Control": cacheControl, [CACHE_TAGS]: null };
     return { "Cache-Control": cacheControl, [CACHE_TAGS]: tags.map(encodeURIComponent).join(",") };
   }
 

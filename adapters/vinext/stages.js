@@ -5,6 +5,7 @@
 import { loadVinextRequestStage } from "vinext/server/request-stage";
 import { loadVinextResponseStage } from "vinext/server/response-stage";
 
+import { discard } from "./exchange.js";
 import { isOnDemand, replayOf, resourceOfPage } from "./resources.js";
 import { addPage, currentVisit, visitingInternally } from "./visit.js";
 
@@ -22,7 +23,7 @@ export async function respond(request, props, options, env, ctx) {
 async function renderOnDemand(request, props, options, render) {
   let response = await render(request, props, options);
   if (response.status === 200 && response.headers.get("x-nextjs-cache") !== "REVALIDATED") {
-    response.body?.cancel().catch(() => {});
+    discard(response);
     response = await render(request, props, { ...options, regeneratesStoredEntry: true });
   }
   if (response.headers.get("x-nextjs-cache") === "REVALIDATED") {

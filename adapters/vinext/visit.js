@@ -1,7 +1,7 @@
 /**
  * What one request leaves behind beside its response: the tags that it has invalidated, the pages that it wants anew, and what the
- * render of its page has produced. The wrapped Worker opens a visit for each request, and the adapter's runtime half adds to it. The list of tags is
- * closed when the response's headers leave; after that nothing can be added to it.
+ * render of its page has produced. The wrapped Worker opens a visit for each request, and the adapter's runtime half adds to it.
+ * The list of tags is closed when the response's headers leave; after that nothing can be added to it.
  *
  * The storage is on `globalThis`, because a build may contain this module more than once.
  */
