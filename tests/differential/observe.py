@@ -14,7 +14,7 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tests.differential.script import Ask, Files, Pause, Put, Submit
+from tests.differential.script import PERIOD_SECONDS, Ask, Files, Pause, Put, Submit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,7 @@ _TIMEOUT_SECONDS = 30
 _SETTLING_SECONDS = 2
 _POLL_SECONDS = 0.1
 _LATE_SECONDS = 0.9
+_SPARE_SECONDS = 0.4
 _TOGETHER = 4
 _TRANSPORT = frozenset({"date", "connection", "transfer-encoding", "content-length", "keep-alive"})
 _STATE = "x-vinext-cache"
@@ -70,10 +71,12 @@ class Visitor:
         self._etags: dict[str, str] = {}
 
     def run(self, visit: Visit) -> list[Observation]:
-        observations = []
+        observations: list[Observation] = []
+        began = time.monotonic()
         for step in visit.steps:
             if isinstance(step, Pause):
                 time.sleep(step.seconds)
+                began = time.monotonic()
             elif isinstance(step, Put):
                 self._side.put(step.key, step.value)
             elif isinstance(step, Files):
@@ -82,8 +85,12 @@ class Visitor:
                 observations.append(self._submit(step))
             else:
                 observation = self.ask(step)
+                if step.repeats_until_renewed:
+                    began = time.monotonic()
                 if step.is_compared:
                     observations.append(observation)
+            if visit.waits_for_a_period and observations and time.monotonic() - began > PERIOD_SECONDS - _SPARE_SECONDS:
+                observations[-1] = replace(observations[-1], is_late=True)
         return observations
 
     def ask(self, ask: Ask) -> Observation:
@@ -92,15 +99,23 @@ class Visitor:
         if ask.matching and named in self._etags:
             sent = replace(ask, headers={**ask.headers, "If-None-Match": self._etags[named]})
         sent = replace(sent, path=sent.path.replace("{build}", self._side.words.build_id))
-        deadline = time.monotonic() + _SETTLING_SECONDS
-        while True:
-            answer = fetch(self._side.url, sent)
-            if not ask.repeats_until_hit or answer.header(_STATE) == "HIT" or time.monotonic() > deadline:
-                break
-            time.sleep(_POLL_SECONDS)
+        answer = self._repeated(sent)
         if (etag := answer.header("etag")) is not None:
             self._etags[named] = etag
         return Observation(ask, self._traits(answer, ask), answer.first_byte_seconds * 1000, answer.is_late)
+
+    def _repeated(self, ask: Ask) -> Fetched:
+        """Ask until the answer is as the request wants it, or it has been long enough."""
+        deadline = time.monotonic() + _SETTLING_SECONDS + (PERIOD_SECONDS if ask.repeats_until_renewed else 0)
+        was_old = False
+        while True:
+            answer = fetch(self._side.url, ask)
+            is_hit = answer.header(_STATE) == "HIT"
+            was_old = was_old or not is_hit
+            is_as_wanted = is_hit and was_old if ask.repeats_until_renewed else is_hit or not ask.repeats_until_hit
+            if is_as_wanted or time.monotonic() > deadline:
+                return answer
+            time.sleep(_POLL_SECONDS)
 
     def _ask_files(self, files: Files) -> Observation:
         page = fetch(self._side.url, Ask(files.page))

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+PERIOD_SECONDS = 2
+"""The period of each page that has one."""
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -21,6 +24,8 @@ class Ask:
     """How long the app makes the last part of the answer wait; 0 for one that has no slow part."""
     repeats_until_hit: bool = False
     """Whether it is asked until it is a HIT, for what goes on behind an earlier answer. Only the last answer is compared."""
+    repeats_until_renewed: bool = False
+    """Whether it is asked until it is a HIT after it was something else, so that the page's period has only just begun."""
     is_compared: bool = True
     matching: bool = False
     """Whether it names the ETag of the last answer for this path, as a browser does that has the page."""
@@ -39,9 +44,9 @@ class Ask:
         """The same request, asked until it is a HIT."""
         return replace(self, repeats_until_hit=True)
 
-    def unseen(self) -> Ask:
-        """The same request, whose answer is not compared."""
-        return replace(self, is_compared=False)
+    def just_renewed(self) -> Ask:
+        """The same request, asked until the page's period has just begun: nobody knows when it was built. It is not compared."""
+        return replace(self, repeats_until_renewed=True, is_compared=False)
 
     def again(self) -> Ask:
         """The same request from a visitor who has the answer already."""
@@ -97,6 +102,11 @@ class Visit:
 
     name: str
     steps: Sequence[Step]
+
+    @property
+    def waits_for_a_period(self) -> bool:
+        """Whether some page's period ends in one of its pauses, and must not end before."""
+        return any(isinstance(step, Pause) and step.seconds > PERIOD_SECONDS for step in self.steps)
 
 
 @dataclass(frozen=True)

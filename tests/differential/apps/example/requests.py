@@ -35,8 +35,7 @@ SCRIPT = Script(
         ),
         visit(
             "a period",
-            # It may be over since the page was built.
-            Ask("/tick").settled().unseen(),
+            Ask("/tick").just_renewed(),
             Pause(2.2),
             Ask("/tick"),
             Pause(0.5),

@@ -37,8 +37,7 @@ def _becomes(kind: str, name: str, value: str) -> Visit:
     key = f"{'moves' if kind == 'moves' else 'post'}-{name}"
     return visit(
         f"{page} becomes {value}",
-        # The period of a page that was built may be over.
-        Ask(page).settled().unseen() if name == "built" else Ask(page),
+        Ask(page).just_renewed() if name == "built" else Ask(page),
         Ask(page).settled(),
         payload(page).settled(),
         Put(key, value),

@@ -34,8 +34,7 @@ SCRIPT = Script(
     visits=[
         visit(
             "a period",
-            # It may be over since the page was built.
-            Ask("/isr").settled().unseen(),
+            Ask("/isr").just_renewed(),
             Ask("/isr").settled(),
             _data("/isr"),
             Ask("/isr", "HEAD"),

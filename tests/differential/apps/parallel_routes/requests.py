@@ -33,8 +33,7 @@ SCRIPT = Script(
         ),
         visit(
             "slots",
-            # Its period may be over since it was built.
-            Ask("/board").settled().unseen(),
+            Ask("/board").just_renewed(),
             Ask("/board").settled(),
             payload("/board").settled(),
             with_slots("/board", _SLOTS),

@@ -45,8 +45,7 @@ SCRIPT = Script(
         ),
         visit(
             "periods of the app",
-            # Its period may be over since it was built.
-            Ask("/quick").settled().unseen(),
+            Ask("/quick").just_renewed(),
             Ask("/quick").settled(),
             payload("/quick").settled(),
             navigation("/quick"),
