@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, unquote
 
 from core.arguments import require_text
@@ -142,6 +143,9 @@ def is_below(path: str, folder: str) -> bool:
     return bool(segments) and segments[0].lower() == folder
 
 
+# A percent sign that encodes nothing: those of `decode_path` encode a delimiter, or the percent sign before what looks like one.
+_BARE_PERCENT = re.compile("%(?!(?:25)?(?:2F|23|3F|5C))", re.IGNORECASE)
+
 # What may stand in a path as it is (RFC 3986, 3.3), and a percent sign that encodes already.
 _PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
 
@@ -149,3 +153,8 @@ _PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
 def url_path(path: str) -> str:
     """Return a path as a URL has it; what is percent-encoded already stays."""
     return quote(path, safe=_PATH_CHARACTERS)
+
+
+def canonical_url_path(path: str) -> str:
+    """Return the one spelling of a percent-encoded path in which only what has to be encoded is; `/%61` becomes `/a`."""
+    return url_path(_BARE_PERCENT.sub("%25", decode_path(path)))

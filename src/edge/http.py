@@ -10,7 +10,7 @@ from operator import ne
 from typing import TYPE_CHECKING, Any
 
 import js
-from js import Array, Headers, Object, Response
+from js import Array, Headers, Object, Request, Response
 from pyodide.ffi import JsException, to_js
 
 from core.recent import Recent
@@ -19,7 +19,7 @@ from edge.promises import bind
 from isr.answer import CachedAnswer, RuledAnswer
 from isr.lookup import ALWAYS_READ
 from pages.handler import WholeResponse
-from pages.request import PageRequest
+from pages.request import NOT_FOR_KEPT_ANSWERS, PageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -140,6 +140,29 @@ class RequestReader:
     def _known(self, headers: Any) -> Mapping[str, str]:
         text = self._text_of(self._get_each(self._get, headers))
         return {} if text == self._none_of_them else dict(zip(ALWAYS_READ, json.loads(text), strict=True))
+
+
+class RequestsToKeep:
+    """Makes the requests whose answers may be kept (`PageRequest.kept_as`)."""
+
+    def __init__(self) -> None:
+        self._unwanted = bind(Array.prototype.filter, to_js(NOT_FOR_KEPT_ANSWERS), Headers.prototype.has)
+
+    def raw(self, request: PageRequest) -> Any:
+        """Return the request for the page handler: the visitor's own if it has nothing that the answer must not depend on."""
+        raw: Any = request.raw
+        kept = request.kept_as
+        if kept is None:
+            return raw
+        unwanted = self._unwanted(raw.headers)
+        if not unwanted.length and raw.url == kept.url:
+            return raw
+        cleaned = Request.new(kept.url, raw)
+        for name in unwanted:
+            cleaned.headers.delete(name)
+        for name, value in kept.selectors.items():
+            cleaned.headers.set(name, value)
+        return cleaned
 
 
 class RequestHeaders:

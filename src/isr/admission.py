@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from cache.keys import KeySchema
 from cache.tags import is_valid_tag, merge_tags
 from core.http import (
     INNER_CACHE_HEADER,
@@ -24,16 +25,13 @@ from seed.build import Artifact
 
 if TYPE_CHECKING:
     from pages.handler import PageResponse
-    from pages.request import Headers
     from seed.build import RouteRecord
 
 # Statuses that say «not now» rather than «never».
 _TEMPORARY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 # Headers that decide which entry a request is for, or the encoding, which is undone before an answer is stored.
-_KEPT_APART = frozenset({"rsc", "accept", "accept-encoding"}) | frozenset(ROUTER_HEADERS)
-
-_PERSONAL_VARY = frozenset({"*", "cookie", "authorization"})
+_KEPT_APART = frozenset({"rsc", "accept-encoding", *ROUTER_HEADERS})
 
 
 @dataclass(frozen=True)
@@ -51,13 +49,11 @@ class Refusal:
 
     `is_failure`: the page could not be rendered just now. `has_own_cache`: the page handler stores its pages itself, and
     may have stored this one. In neither case does the answer say anything against an entry that is there already.
-    `is_personal`: another visitor may get another answer, which may be stored.
     """
 
     reason: str
     is_failure: bool = False
     has_own_cache: bool = False
-    is_personal: bool = False
 
 
 def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules go by
@@ -66,14 +62,14 @@ def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules g
     *,
     rsc: bool,
     path: str | None = None,
-    visitor: Headers | None = None,
+    schema: KeySchema = KeySchema.V2,
     known: Artifact | None = None,
 ) -> Admission | Refusal:
     """Decide whether a page handler's answer may be stored.
 
     `record` is the build's record of the path: it gives the period and the tags of an answer that has no Cache-Control
-    at all. `path` is the one that was asked for. `visitor` is the headers of the visitor's request that is answered, None
-    for a canonical request. `known` is the artifact that the answer is, None if its headers have to show that.
+    at all. `path` is the one that was asked for. `schema` is that of the entry's key. `known` is the artifact that the
+    answer is, None if its headers have to show that.
     """
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Refusal(f"status {response.status}", is_failure=True)
@@ -84,7 +80,7 @@ def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules g
     if path is not None and urlsplit(response.header("location") or "").path == path:
         # It leads one visitor to another scheme or host; stored, it would lead everybody in a circle.
         return Refusal("a redirect to its own path")
-    refusal = _refused_by_headers(response)
+    refusal = _refused_by_headers(response, schema)
     if refusal is not None:
         return refusal
     period = _period(response, record)
@@ -94,9 +90,6 @@ def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules g
     if artifact is None:
         given = response.header("content-type") or "no content type"
         return Refusal(f"{given} for {'an RSC' if rsc else 'a document'} request")
-    chosen = None if visitor is None else chosen_by(visitor, response)
-    if chosen is not None:
-        return Refusal(f"it varies by {chosen}, which the visitor sent", is_personal=True)
     return Admission(artifact, period, _tags(response, record))
 
 
@@ -105,14 +98,14 @@ def has_rsc_payload(response: PageResponse) -> bool:
     return "rsc" in vary_names(response.header("vary"))
 
 
-def chosen_by(headers: Headers, response: PageResponse) -> str | None:
-    """Return a header by which an answer varies and which the visitor sent, None if there is none.
+def varies_by(response: PageResponse, schema: KeySchema) -> tuple[str, ...]:
+    """Return the headers by which an answer varies and which the key of its entry does not hold.
 
-    An answer with such a header is one of several. Headers that the cache keeps apart itself, and those that do not
-    change the content, do not count.
+    Such an answer is one of several. The older keys hold `Accept` where it asks for an RSC payload, as vinext's answers then say.
     """
     names = vary_names(response.header("vary"))
-    return next((name for name in names if name not in _KEPT_APART and headers.get(name) is not None), None)
+    is_keyed_by_accept = schema is KeySchema.V1 and "rsc" in names
+    return tuple(name for name in names if name not in _KEPT_APART and not (name == "accept" and is_keyed_by_accept))
 
 
 def header_tags(value: str | None) -> tuple[str, ...]:
@@ -145,12 +138,12 @@ def _stale_seconds(part: str) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def _refused_by_headers(response: PageResponse) -> Refusal | None:
+def _refused_by_headers(response: PageResponse, schema: KeySchema) -> Refusal | None:
     if response.header("set-cookie") is not None:
         return Refusal("it sets a cookie")
-    personal = _PERSONAL_VARY.intersection(vary_names(response.header("vary")))
-    if personal:
-        return Refusal(f"it varies by {', '.join(sorted(personal))}")
+    unknown = varies_by(response, schema)
+    if unknown:
+        return Refusal(f"it varies by {', '.join(unknown)}")
     if response.header("content-encoding") not in {None, "", "identity"}:
         return Refusal("its body is compressed")
     if response.header("content-range") is not None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from cache.keys import KeySchema
 from core.http import CREDENTIAL_HEADERS
-from core.paths import PRERENDER_FOLDER, is_below, is_decodable_path, normalize_path
+from core.paths import PRERENDER_FOLDER, canonical_url_path, is_below, is_decodable_path, normalize_path
 from core.recent import Recent
 from isr.draft_mode import is_draft
 from pages.handler import PageError
+from pages.request import RenderRequest
 from seed.build import PAGES_ARTIFACTS, Artifact
 from seed.pages_router import DATA_FOLDER, ERROR_PATHS, data_page
 from seed.rules import touching_rule
@@ -64,7 +65,7 @@ ROUTER_HEADERS = (*_VARIANT_HEADERS, _RENDER_MODE_HEADER, *_ROUTER_STATE_HEADERS
 class Lookup:
     """A request for a page that may be in the cache.
 
-    `path` is normalized as in keys, `url_path` as the page handler is asked for it. `artifacts` are those that answer the
+    `path` is normalized as in keys, `url_path` as the visitor spells it. `artifacts` are those that answer the
     request, the likeliest first, and `keys` are theirs in the cache. `tag_path` is the path of the page that they show.
     `variant` follows the artifact in the key, "" for the artifact itself. `is_dynamic`: the build left the page out because it
     is rendered for each visitor.
@@ -94,6 +95,10 @@ class Lookup:
         except ValueError as error:
             raise PageError(f"the app's request stage asks for {resource}: {error}") from error
         return cls(resource.path, url_path, artifacts, keys, resource.tag_path, colon + variant)
+
+    def canonical(self, origin: str, *, rsc: bool | None = None) -> RenderRequest:
+        """Return the request by which the page is made for everybody; `rsc` None asks for the artifact of the lookup."""
+        return RenderRequest(origin, canonical_url_path(self.url_path), self.is_rsc if rsc is None else rsc)
 
     def part(self, artifact: Artifact) -> str:
         """Return the end of the cache key of an artifact of the same page."""

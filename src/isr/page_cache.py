@@ -110,10 +110,10 @@ class PageCache:
         is_writing = False
         try:
             started_at_ms = self._store.started_at_ms()
-            response = await self._ask(replace(request, may_be_kept=True))
+            response = await self._ask(replace(request, kept_as=None if lookup.is_data else lookup.canonical(request.origin)))
             if response is None:
                 return NO_PAGE
-            page = await self._writer.admit(response, lookup, started_at_ms, rsc=lookup.is_rsc, visitor=request.headers)
+            page = await self._writer.admit(response, lookup, started_at_ms, rsc=lookup.is_rsc)
             if isinstance(page, Refusal):
                 self._note_refusal(request, lookup, page)
                 return passed_answer(response)
@@ -142,7 +142,7 @@ class PageCache:
         self._log.event("debug", "page.not_stored", path=lookup.path, reason=refusal.reason)
         if refusal.has_own_cache:
             self._store.note_kept(lookup)
-        if refusal.is_personal or has_credentials(request):
+        if has_credentials(request):
             # The answer may be for this visitor only. The page that everybody gets is rendered beside it.
             self._revalidator.start(request.origin, lookup)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.http import REVALIDATED_PAGES_HEADER
@@ -9,7 +10,6 @@ from core.recent import Recent
 from isr.admission import Refusal
 from isr.lookup import Lookup
 from pages.handler import PageError
-from pages.request import RenderRequest
 from pages.stages import wanted_pages
 from seed.build import APP_ARTIFACTS, PAGES_ARTIFACTS, Artifact
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from isr.store import CachedPage, PageStore
     from isr.writer import AdmittedPage, PageWriter
     from pages.handler import PageHandler, PageResponse
+    from pages.request import RenderRequest
 
 RETRY_MS = 1000
 
@@ -68,12 +69,12 @@ class Revalidator:
             self._runtime.log.event("error", "page.not_made", reason=str(error))
             return
         for lookup, replay in lookups:
-            request = RenderRequest(origin, lookup.url_path, replay=replay)
+            request = replace(lookup.canonical(origin, rsc=False), replay=replay)
             await self._render(lookup.whole_page, request, None)
 
     def start_counterpart(self, origin: str, lookup: Lookup) -> None:
         """Render the RSC payload of a page whose HTML has just been stored, or the other way round."""
-        request = RenderRequest(origin, lookup.url_path, rsc=not lookup.is_rsc)
+        request = lookup.canonical(origin, rsc=not lookup.is_rsc)
         self._run(lookup, lambda: self._render(lookup, request, None))
 
     def is_uncacheable(self, lookup: Lookup) -> bool:
@@ -105,11 +106,11 @@ class Revalidator:
             if not await self._lease.take(leased, due_since_ms):
                 return
         if replay is not None:
-            await self._render(lookup, RenderRequest(origin, lookup.url_path, lookup.is_rsc, replay), stale)
+            await self._render(lookup, replace(lookup.canonical(origin), replay=replay), stale)
             return
-        request = RenderRequest(origin, lookup.url_path, is_stored=stale is not None)
+        request = replace(lookup.canonical(origin, rsc=False), is_stored=stale is not None)
         if await self._render(lookup, request, stale):
-            await self._render(lookup, RenderRequest(origin, lookup.url_path, rsc=True), stale)
+            await self._render(lookup, lookup.canonical(origin, rsc=True), stale)
 
     async def _render(self, lookup: Lookup, request: RenderRequest, stale: CachedPage | None) -> bool:
         """Render and store one artifact of a page. Return whether its RSC payload has still to be rendered."""

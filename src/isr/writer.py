@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.body import MAX_BODY_BYTES
 from core.http import STALE_DATA_HEADER, STALE_TIME_HEADER
+from core.paths import canonical_url_path
 from isr.admission import Refusal, admit, has_rsc_payload
 from isr.page_headers import stored_headers
 from isr.store import RenderedPage
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from isr.lookup import Lookup
     from isr.store import PageStore
     from pages.handler import BodyCopy, PageResponse
-    from pages.request import Headers
 
 # Where a page leads, and how long a client's router may use its payload without asking again (`cacheLife({ stale })`).
 _OF_BOTH_ARTIFACTS = ("location", STALE_TIME_HEADER)
@@ -63,13 +63,12 @@ class PageWriter:
         self._clock = runtime.clock
         self._log = runtime.log
 
-    async def admit(
-        self, response: PageResponse, lookup: Lookup, started_at_ms: int, *, rsc: bool, visitor: Headers | None = None
-    ) -> AdmittedPage | Refusal:
-        """Decide whether an answer may be stored. `visitor` is the headers of the visitor whom it answers, None if nobody's."""
+    async def admit(self, response: PageResponse, lookup: Lookup, started_at_ms: int, *, rsc: bool) -> AdmittedPage | Refusal:
+        """Decide whether an answer may be stored."""
         record = await self._store.record(lookup.path)
         known = lookup.known_artifact
-        decision = admit(response, record, rsc=rsc, path=lookup.url_path, visitor=visitor, known=known)
+        path, schema = canonical_url_path(lookup.url_path), self._store.build.schema
+        decision = admit(response, record, rsc=rsc, path=path, schema=schema, known=known)
         if isinstance(decision, Refusal):
             return decision
         # Most answers do not have the attribute.

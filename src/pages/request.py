@@ -43,8 +43,8 @@ class PageRequest:
     """A visitor's request.
 
     `origin` is scheme and host, `path` the percent-encoded path as it was sent, `query` the part after the question mark.
-    `raw` is the request object for the page handler; if the answer `may_be_kept`, the handler ignores its headers of
-    NOT_FOR_KEPT_ANSWERS.
+    `raw` is the request object for the page handler. If the answer may be kept, the handler answers at the URL of `kept_as`, with
+    the headers of `raw` but for NOT_FOR_KEPT_ANSWERS: no spelling of a visitor's gets into what others see.
     """
 
     method: str
@@ -53,7 +53,7 @@ class PageRequest:
     query: str
     headers: Headers
     raw: object = None
-    may_be_kept: bool = False
+    kept_as: RenderRequest | None = None
 
     @property
     def host(self) -> str:
@@ -85,6 +85,10 @@ class RenderRequest:
 
     @property
     def headers(self) -> dict[str, str]:
-        if self.rsc:
-            return {"RSC": "1", "Accept": "text/x-component"}
-        return {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        """The headers of a request that is nobody's."""
+        return self.selectors or {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+    @property
+    def selectors(self) -> dict[str, str]:
+        """Those of the headers that say which of the page's artifacts is wanted."""
+        return {"RSC": "1", "Accept": "text/x-component"} if self.rsc else {}

@@ -125,8 +125,10 @@ class FakePages:
 
     async def answer(self, request: PageRequest) -> FakeResponse:
         self.answered.append(request)
-        is_rsc = request.path.endswith(".rsc") or request.headers.get("rsc") == "1"
-        return await self._play(request.path.removesuffix(".rsc"), self.payloads if is_rsc else self.documents)
+        kept = request.kept_as
+        is_rsc = request.path.endswith(".rsc") or request.headers.get("rsc") == "1" if kept is None else kept.rsc
+        path = request.path.removesuffix(".rsc") if kept is None else kept.path
+        return await self._play(path, self.payloads if is_rsc else self.documents)
 
     async def render(self, request: RenderRequest) -> FakeResponse:
         self.rendered.append(request)

@@ -1,45 +1,42 @@
-"""Answers that say they vary by what the visitor sent: others must not get them."""
+"""Answers that say they vary by what the key of an entry does not hold: others must not get them."""
 
 from __future__ import annotations
 
 import pytest
 from tests.fakes.pages import page
-from tests.fakes.requests import RequestHeaders
 from tests.fakes.worker import FakeWorker
 
-from isr.admission import chosen_by
+from cache.keys import KeySchema
+from isr.admission import varies_by
 
 
 @pytest.mark.parametrize(
-    ("vary", "sent", "expected"),
+    ("vary", "schema", "expected"),
     [
-        pytest.param("X-Language", {"X-Language": "de"}, "x-language", id="sent"),
-        pytest.param("RSC, Origin", {"Origin": "https://other.example"}, "origin", id="one of several"),
-        pytest.param("X-Language", {}, None, id="not sent"),
-        pytest.param("X-Language", {"Accept-Language": "de"}, None, id="something else was sent"),
-        pytest.param(
-            "RSC, Next-Url, X-Vinext-Rsc-State-Fingerprint", {"RSC": "1", "Next-Url": "/"}, None, id="kept apart anyway"
-        ),
-        pytest.param(
-            "Accept-Encoding, Accept", {"Accept-Encoding": "br", "Accept": "*/*"}, None, id="says nothing of the content"
-        ),
-        pytest.param(None, {"X-Language": "de"}, None, id="does not vary"),
-        pytest.param(" , ,", {"": "x"}, None, id="empty names"),
+        pytest.param("X-Language", KeySchema.V2, ("x-language",), id="one"),
+        pytest.param("RSC, Origin, Cookie", KeySchema.V2, ("origin", "cookie"), id="some of several"),
+        pytest.param("*", KeySchema.V2, ("*",), id="anything"),
+        pytest.param("RSC, Next-Url, X-Vinext-Rsc-State-Fingerprint", KeySchema.V2, (), id="kept apart anyway"),
+        pytest.param("Accept-Encoding", KeySchema.V2, (), id="says nothing of the content"),
+        pytest.param("Accept", KeySchema.V2, ("accept",), id="the media type"),
+        pytest.param("RSC, Accept", KeySchema.V2, ("accept",), id="the media type, beside what is kept apart"),
+        pytest.param("RSC, Accept", KeySchema.V1, (), id="the media type, by which the older keys tell payloads"),
+        pytest.param("Accept", KeySchema.V1, ("accept",), id="the media type of what has no payload"),
+        pytest.param("", KeySchema.V2, (), id="does not vary"),
+        pytest.param(" , ,", KeySchema.V2, (), id="empty names"),
     ],
 )
-def test_the_visitor_has_chosen_an_answer_by_a_header_that_it_varies_by(
-    vary: str | None, sent: dict[str, str], expected: str | None
-) -> None:
-    response = page(vary=vary) if vary is not None else page(vary="")
-    assert chosen_by(RequestHeaders(sent), response) == expected
+def test_an_answer_varies_by_what_its_key_does_not_hold(vary: str, schema: KeySchema, expected: tuple[str, ...]) -> None:
+    assert varies_by(page(vary=vary), schema) == expected
 
 
-async def test_such_an_answer_is_not_kept_but_the_one_for_everybody_is() -> None:
+@pytest.mark.parametrize("headers", [{"Accept": "text/markdown"}, {}], ids=["who sends it", "who does not"])
+async def test_such_an_answer_is_kept_for_nobody(headers: dict[str, str]) -> None:
     worker = FakeWorker()
-    worker.pages.documents["/a"] = page(vary="RSC, X-Language")
+    worker.pages.documents["/a"] = page(vary="Accept")
     await worker.open()
-    chosen = await worker.get("/a", {"X-Language": "de"})
-    assert (chosen.state, chosen.is_cached) == (None, False)
-    assert worker.pages.rendered[0].headers == {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-    kept = await worker.get("/a")
-    assert (kept.state, kept.is_cached) == ("HIT", True)
+    for _ in range(3):
+        got = await worker.get("/a", headers)
+        assert (got.state, got.is_cached) == (None, False)
+    assert worker.kv is not None
+    assert worker.kv.count("put") == 0

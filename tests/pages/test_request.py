@@ -47,4 +47,4 @@ def test_what_a_visitor_may_not_choose_for_others_is_listed(name: str) -> None:
 
 
 def test_a_request_is_not_for_keeping_unless_it_says_so() -> None:
-    assert not request("/about").may_be_kept
+    assert request("/about").kept_as is None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from js import Array, Headers, Object, Request
+from js import Object, Request
 from pyodide.ffi import JsException, to_js
 
 from edge.bodies import JsBuffer
-from edge.http import ServiceResponse
+from edge.http import RequestsToKeep, ServiceResponse
 from edge.promises import Deadline, bind, bind_remote, dispose, result_of
 from pages.handler import PageError, WholeResponse
-from pages.request import NOT_FOR_KEPT_ANSWERS
 from pages.stages import Question, Resource, StagedAnswer
 
 if TYPE_CHECKING:
@@ -30,15 +29,15 @@ class ServicePages:
         self._timeout_ms = timeout_ms
         failure = f"the service {name} did not begin to answer"
         self._answer_of = Deadline(timeout_ms, failure).value if timeout_ms else result_of
-        self._unwanted = bind(Array.prototype.filter, to_js(NOT_FOR_KEPT_ANSWERS), Headers.prototype.has)
+        self._to_keep = RequestsToKeep()
 
     def staged(self) -> StagedServicePages:
         """Return the same service as an app in stages."""
         return StagedServicePages(self._name, self._binding, self._timeout_ms)
 
     async def answer(self, request: PageRequest) -> PageResponse:
-        raw = self._for_keeping(request.raw) if request.may_be_kept else request.raw
-        return ServiceResponse(await self._result(bind(self._binding.fetch, self._binding, raw), request.path))
+        call = bind(self._binding.fetch, self._binding, self._to_keep.raw(request))
+        return ServiceResponse(await self._result(call, request.path))
 
     async def render(self, request: RenderRequest) -> PageResponse:
         raw = _raw_request(request)
@@ -51,15 +50,6 @@ class ServicePages:
             raise PageError(str(error)) from error
         except JsException as error:
             raise PageError(f"the service {self._name} failed for {path}: {error}") from error
-
-    def _for_keeping(self, raw: Any) -> Any:
-        unwanted = self._unwanted(raw.headers)
-        if not unwanted.length:
-            return raw
-        cleaned = Request.new(raw)
-        for name in unwanted:
-            cleaned.headers.delete(name)
-        return cleaned
 
 
 class StagedServicePages(ServicePages):

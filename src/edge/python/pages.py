@@ -15,7 +15,7 @@ from core.body import BytesBody
 from core.http import NULL_BODY_STATUSES
 from core.javascript import to_utf8
 from datacache.fetched import set_fetcher
-from edge.http import header_pairs
+from edge.http import RequestsToKeep, header_pairs
 from edge.loop import enter_site_code
 from edge.python.http_clients import fetch, provide_xml_http_request
 from edge.python.streams import PythonResponse, RequestBody, stream_opener
@@ -24,7 +24,6 @@ from pages.asgi import AsgiExchange, Lifespan, http_scope, is_personal
 from pages.handler import PageError, TimedPages, WholeResponse
 from pages.page import Page
 from pages.policy import Rendering, rendering_as, with_policy
-from pages.request import NOT_FOR_KEPT_ANSWERS
 from pages.selection import AsgiChoice, FunctionChoice, OwnChoice
 
 if TYPE_CHECKING:
@@ -42,16 +41,16 @@ class AsgiPages:
         self._app = choice.app
         self._name = choice.name
         self._env = env
+        self._to_keep = RequestsToKeep()
         self._background = runtime.background
         self._log = runtime.log
         self._lifespan = Lifespan(choice.app, choice.name, runtime.flight, runtime.log)
 
     async def answer(self, request: PageRequest) -> PageResponse:
-        raw: Any = request.raw
+        raw = self._to_keep.raw(request)
         if (request.headers.get("upgrade") or "").lower() == "websocket":
             return await self._connect(raw)
-        unwanted = frozenset(NOT_FOR_KEPT_ANSWERS) if request.may_be_kept else frozenset()
-        headers = [(name.encode(), _bytes(value)) for name, value in header_pairs(raw.headers) if name not in unwanted]
+        headers = [(name.encode(), _bytes(value)) for name, value in header_pairs(raw.headers)]
         return await self._exchange(raw.method, raw.url, headers, RequestBody(raw.body), Rendering(request.path))
 
     async def render(self, request: RenderRequest) -> PageResponse:
@@ -82,15 +81,11 @@ class FunctionPages:
     def __init__(self, choice: FunctionChoice, runtime: Runtime) -> None:
         self._function = choice.function
         self._name = choice.name
+        self._to_keep = RequestsToKeep()
         self._log = runtime.log
 
     async def answer(self, request: PageRequest) -> PageResponse:
-        raw: Any = request.raw
-        unwanted = [name for name in NOT_FOR_KEPT_ANSWERS if raw.headers.has(name)] if request.may_be_kept else []
-        if unwanted:
-            raw = Request.new(raw)
-            for name in unwanted:
-                raw.headers.delete(name)
+        raw = self._to_keep.raw(request)
         personal = is_personal({name.encode() for name, _ in header_pairs(raw.headers)})
         return await self._call(raw, Rendering(request.path), personal=personal)
 
