@@ -12,7 +12,7 @@ from core.errors import CorruptValueError, InvalidArgumentError
 from core.javascript import json_text, to_utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
 Encoding: TypeAlias = Literal["text", "base64"]
 Detach: TypeAlias = "Mapping[str, Mapping[str, Encoding]]"
@@ -36,6 +36,10 @@ class Body(Protocol):
     def to_bytes(self) -> bytes:
         """Copy the bytes into Python's memory; raises TypeError for a body that can only be sent (`GetContext.streamed`)."""
         ...
+
+
+Digest: TypeAlias = "Callable[[Body], Awaitable[str]]"
+"""Returns the first half of a body's SHA-256, in hexadecimal."""
 
 
 class Buffer(Body, Protocol):

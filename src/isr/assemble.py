@@ -31,12 +31,11 @@ if TYPE_CHECKING:
 
     from cache.handler import CacheHandler, EntryCache
     from cache.kv_namespace import KVNamespace
-    from core.body import Body
+    from core.body import Body, Digest
     from core.runtime import Runtime
     from isr.files import FileSource
     from isr.served_build import ServedBuild
     from isr.settings import Settings
-    from isr.store import Digest
     from pages.handler import PageHandler
     from pages.images.endpoint import ImageSources, ImageTransformer
     from pages.stages import StagedPages
@@ -93,7 +92,7 @@ def assemble(
         build = replace(build, has_stages=False)
     entries = _default_cache(parts, build, prefix, runtime) if handler is None else entry_cache(handler)
     lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
-    store = PageStore(build, entries, Seeder(source, entries, runtime), parts.digest, runtime)
+    store = PageStore(build, entries, Seeder(source, entries, parts.digest, runtime), parts.digest, runtime)
     writer = PageWriter(store, runtime)
     revalidator = Revalidator(store, writer, staged_pages or parts.page_handler, lease, runtime)
     staged = None if staged_pages is None else StagedCache(store, writer, revalidator, staged_pages, runtime)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry, Freshness, PagesValue, RedirectValue, freshness
@@ -21,11 +21,11 @@ from seed.entries import page_value
 from seed.pages_router import data_body, redirect_value
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Iterable, Mapping
 
     from cache.entry import EntryIdentity, Headers
     from cache.handler import EntryCache
-    from core.body import Body
+    from core.body import Body, Digest
     from core.runtime import Runtime
     from isr.admission import Admission
     from isr.lookup import Lookup
@@ -106,9 +106,6 @@ def _data_of(entry: CacheEntry, value: PagesValue) -> Body:
 _TOMBSTONE_SECONDS = 60
 
 _STREAMED = GetContext(streamed=True)
-
-Digest: TypeAlias = "Callable[[Body], Awaitable[str]]"
-"""Returns a name for a body that depends on its content alone."""
 
 
 @dataclass(frozen=True)

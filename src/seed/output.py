@@ -36,6 +36,8 @@ class OutputSource:
     The pages are as old as the manifest. Raises ManifestError for a manifest that cannot be read.
     """
 
+    names_by_content = False
+
     def __init__(self, folder: Path) -> None:
         self._artifacts = str(folder / ARTIFACTS_FOLDER)
         self._manifest = ManifestFile(folder / MANIFEST_NAME)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cache.entry import CacheEntry
     from cache.handler import EntryCache
     from cache.invalidation import Invalidation
+    from core.body import Body, Digest
     from core.runtime import Runtime
     from seed.build import Artifact, RouteRecord
     from seed.sources import Source
@@ -31,9 +32,10 @@ class Seeder:
     artifact that is missing, a page that has expired. Without a build there is nothing to seed.
     """
 
-    def __init__(self, source: Source | None, cache: EntryCache, runtime: Runtime) -> None:
+    def __init__(self, source: Source | None, cache: EntryCache, digest: Digest, runtime: Runtime) -> None:
         self._source = source
         self._cache = cache
+        self._digest = digest
         self._flight = runtime.flight
         self._background = runtime.background
         self._clock = runtime.clock
@@ -81,7 +83,7 @@ class Seeder:
                 self._resting[key] = self._clock() + RETRY_MS
                 return None
             name = record.artifacts[artifact]
-            body = await source.body(name)
+            body = await self._body(source, name)
         except SeedError as error:
             self._resting[key] = self._clock() + RETRY_MS
             self._log.event("error", "seed.failed", path=path, error=str(error))
@@ -101,6 +103,13 @@ class Seeder:
         self._arriving[key] = (entry, self._clock() + _ARRIVAL_MS)
         self._background.run(self._store(key, entry), f"seeding {key}")
         return entry if found is None else found.of(entry)
+
+    async def _body(self, source: Source, name: str) -> Body | None:
+        body = await source.body(name)
+        if body is not None and source.names_by_content and not name.startswith(await self._digest(body)):
+            # Assets may answer with a page of their own where they do not have the file, or cut it off.
+            raise SeedError(f"the artifact {name} is not the file that was built")
+        return body
 
     async def _still_valid(self, key: str, entry: CacheEntry, until_ms: int) -> CacheEntry | None:
         if self._clock() > until_ms:

@@ -49,6 +49,8 @@ class Source(Protocol):
     """The output of one build. Errors of the assets pass through."""
 
     build: Build
+    names_by_content: bool
+    """Whether the name of an artifact begins with the SHA-256 of its content, in hexadecimal."""
 
     async def record(self, path: str) -> RouteRecord | None:
         """Return the record of a path from `normalize_path`, None where the build has none."""
@@ -130,6 +132,8 @@ async def open_source(assets: Assets, flight: SingleFlight | None = None) -> Sou
 class CopiedSource:
     """A build in the layout of `vinext-worker copy` (`seed.build`)."""
 
+    names_by_content = True
+
     def __init__(self, assets: Assets, build: Build, flight: SingleFlight | None = None) -> None:
         self.build = build
         self._assets = assets
@@ -197,6 +201,8 @@ class PlainSource:
     start, though never expired, and any invalidation makes them invalid. There are no RSC headers either; vinext's client
     answers an RSC payload without them with a page load. Without the adapter's file of rules, any path may be touched by one.
     """
+
+    names_by_content = False
 
     def __init__(self, assets: Assets, manifest: Manifest, routing: Routing) -> None:
         self.build = Build(

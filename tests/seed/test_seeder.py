@@ -214,6 +214,20 @@ async def test_endless_keys_that_rest_take_limited_memory() -> None:
     assert len(served.seeder._resting) == 10_000
 
 
+@pytest.mark.parametrize("content", [b"", b"built bl", b"<!doctype html>an app's shell", b"built blog "], ids=len)
+async def test_what_is_not_the_file_that_was_built_is_no_page(content: bytes) -> None:
+    served = await worker()
+    files = dict(served.assets.files)
+    name = next(name for name, body in files.items() if body == b"built blog")
+    served.assets.files[name] = content
+    assert await seed(served, "/blog") is None
+    assert served.log.names()[-1] == "seed.failed"
+    served.assets.files[name] = files[name]
+    assert await seed(served, "/blog") is None, "it was tried a moment ago"
+    served.clock.pass_seconds(1)
+    assert await seed(served, "/blog") == b"built blog"
+
+
 async def test_a_route_handler_s_body_is_seeded_as_one() -> None:
     path, given, contents = record(
         "/sitemap.xml", b"<urlset/>", None, revalidate=3600, headers={"content-type": "application/xml"}
