@@ -133,21 +133,6 @@ def test_a_link_that_was_not_prefetched_is_a_hit(tab: WatchedTab) -> None:
     assert tab.documents == ["/"]
 
 
-def test_back_and_forward_show_what_was_there(tab: WatchedTab) -> None:
-    tab.open("/about")
-    tab.follow("Blog")
-    tab.shows("Blog", "/blog")
-    tab.page.get_by_role("link", name="Stale is fine").click()
-    tab.shows("Stale is fine", "/blog/stale-is-fine")
-    tab.page.go_back()
-    tab.shows("Blog", "/blog")
-    tab.page.go_back()
-    tab.shows("About", "/about")
-    tab.page.go_forward()
-    tab.shows("Blog", "/blog")
-    assert tab.documents == ["/about"]
-
-
 def test_a_server_action_that_revalidates_a_path_shows_the_new_page(tab: WatchedTab) -> None:
     tab.open("/blog")
     before = tab.stamp()

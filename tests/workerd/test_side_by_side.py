@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vinext_worker.checkout import Checkout
     from vinext_worker.local_runtime import LocalRuntime
 
-EXAMPLES = int(__import__("os").environ.get("EX", "60"))
+EXAMPLES = 40
 DAY = 24 * 3600
 SCHEMAS = ("v1", "v2")
 
