@@ -15,9 +15,38 @@ from edge.promises import bind, binder, result_of
 from pages.handler import PageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from core.body import Body, Detach, Encoding
+
+
+# Of a page that was there as a whole, so many bytes come at a time. Small pages need no larger buffer than the first.
+_FIRST_PART_BYTES = 16 * 1024
+_PART_BYTES = 128 * 1024
+
+
+class _PartReader:
+    """Reads a stream as it arrives; the runtime's own streams fill buffers, others give parts as they were written.
+
+    A read ends with what there is: to wait for a full buffer would hold the parts back from the visitor, who reads the other
+    half of a `tee()`.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        try:
+            self._reader = stream.getReader(mode="byob")
+        except JsException:
+            self._reader = stream.getReader()
+            self._fills_buffers = False
+        else:
+            self._fills_buffers = True
+
+    def read(self, most_bytes: int) -> Awaitable[Any]:
+        buffers = (Uint8Array.new(most_bytes),) if self._fills_buffers else ()
+        return result_of(bind(self._reader.read, self._reader, *buffers))
+
+    async def cancel(self) -> None:
+        await self._reader.cancel()
 
 
 class StreamCopy:
@@ -29,12 +58,10 @@ class StreamCopy:
     async def read(self, limit_bytes: int) -> Body | None:
         chunks = Array.new()
         if self._stream:
-            # One that fills a large buffer would hold the parts back from the visitor, who reads the other half of a `tee()`.
-            reader = self._stream.getReader()
-            read = bind(reader.read, reader)
+            reader = _PartReader(self._stream)
             size_bytes = 0
             try:
-                while not (step := await result_of(read)).done:
+                while not (step := await reader.read(_PART_BYTES if size_bytes else _FIRST_PART_BYTES)).done:
                     size_bytes += step.value.byteLength
                     if size_bytes > limit_bytes:
                         await reader.cancel()
@@ -43,7 +70,7 @@ class StreamCopy:
             except JsException as error:
                 raise PageError(f"the body broke off after {size_bytes} bytes: {error}") from error
             if chunks.length == 1:
-                return JsBuffer(chunks[0])
+                return JsBuffer(chunks[0].slice())
         blob = Blob.new(chunks)
         return JsBuffer.of(await result_of(bind(blob.arrayBuffer, blob)))
 
