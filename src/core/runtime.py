@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
 
@@ -17,12 +18,24 @@ T = TypeVar("T")
 Clock: TypeAlias = Callable[[], int]
 """Returns the time in epoch milliseconds."""
 
+MAX_WAIT_MS = 10_000
+"""How long a request waits for another's work, and keeps others from doing the work for which it makes its visitor wait."""
+
+BACKGROUND_MS = 30_000
+"""How long after the answer Cloudflare ends background work. Its timers and its `finally` do not run then."""
+
+WORK_MS = 25_000
+"""How long background work may take that is given up with a log line, before the platform ends it without one."""
+
 
 class Background(Protocol):
     """Background work, which outlives the answer."""
 
-    def run(self, work: Awaitable[object], what: str) -> None:
-        """Keep `work` alive until it is done and log its failure under the name `what`; never raises."""
+    def run(self, work: Awaitable[object], what: str, limit_ms: int | None = None) -> None:
+        """Keep `work` alive until it is done and log its failure under the name `what`; never raises.
+
+        After `limit_ms` it is given up, and that is logged; None waits as long as the platform does.
+        """
         ...
 
     async def finish(self, work: Coroutine[object, object, T], what: str) -> T:
@@ -31,7 +44,14 @@ class Background(Protocol):
 
 
 class Claim(Protocol):
-    """The right, and the duty, to do a piece of work."""
+    """The right, and the duty, to do a piece of work, which ends by itself: whoever holds it may be ended without a word."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody has waited for the work."""
+
+    def go_on(self) -> None:
+        """Say that the work goes on after the answer: the claim now lasts as long as the platform lets it."""
 
     def release(self) -> None:
         """Say that the work has ended, well or not. A second call does nothing."""
@@ -41,10 +61,10 @@ class SingleFlight(Protocol):
     """One run at a time of the same work, across all requests of an isolate."""
 
     def claim(self, key: str) -> Claim | None:
-        """Claim the work under `key`; return None if another run has claimed it."""
+        """Claim the work under `key`; return None if another run has claimed it, and its claim has not ended."""
 
     async def wait(self, key: str) -> None:
-        """Wait until the claim on `key` is released, or has lasted too long."""
+        """Wait until the claim on `key` is released or ends, at most MAX_WAIT_MS."""
 
     async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, or of the run under `key` that is under way.
@@ -54,18 +74,27 @@ class SingleFlight(Protocol):
 
 
 class Cell(ABC):
-    """A piece of work under way, and its result: plain data, never an object of a request's I/O."""
+    """A piece of work under way, and its result: plain data, never an object of a request's I/O.
 
-    def __init__(self, cells: dict[str, Cell], key: str) -> None:
+    `ends_at_ms` is when its claim ends. A timer would not do: it would be gone with the request that is doing the work.
+    """
+
+    def __init__(self, flight: CellFlight, key: str) -> None:
         self.result: object = None
         self.is_done = False
-        self._cells = cells
+        self.is_awaited = False
+        self.ends_at_ms = flight.clock() + MAX_WAIT_MS
+        self._flight = flight
         self._key = key
+
+    def go_on(self) -> None:
+        """See Claim."""
+        self.ends_at_ms = self._flight.clock() + BACKGROUND_MS
 
     def release(self) -> None:
         """See Claim."""
-        if self._cells.get(self._key) is self:
-            del self._cells[self._key]
+        if self._flight.cells.get(self._key) is self:
+            del self._flight.cells[self._key]
         self._wake()
 
     @abstractmethod
@@ -73,37 +102,45 @@ class Cell(ABC):
         """Resume every waiter. A second call does nothing."""
 
     @abstractmethod
-    async def released(self) -> None:
-        """Wait for the release. Raise TimeoutError if that takes too long."""
+    async def released(self, timeout_ms: int) -> None:
+        """Wait for the release. Raise TimeoutError if that takes longer than `timeout_ms`."""
 
 
 class CellFlight(ABC):
     """Single flight by cells; a subclass says how to wait for one (see SingleFlight)."""
 
-    def __init__(self) -> None:
+    _MANY = 256
+
+    def __init__(self, clock: Clock, log: Log) -> None:
         self.cells: dict[str, Cell] = {}
+        self.clock = clock
+        self._log = log
 
     @abstractmethod
     def _make_cell(self, key: str) -> Cell: ...
 
     def claim(self, key: str) -> Cell | None:
         """See SingleFlight."""
-        if key in self.cells:
+        if self._running(key) is not None:
             return None
+        if len(self.cells) % self._MANY == self._MANY - 1:
+            # Nobody may ask again for what visitors who broke off have left behind.
+            for other in tuple(self.cells):
+                self._running(other)
         cell = self.cells[key] = self._make_cell(key)
         return cell
 
     async def wait(self, key: str) -> None:
         """See SingleFlight."""
-        cell = self.cells.get(key)
+        cell = self._running(key)
         if cell is not None:
-            await _settled(cell)
+            await self._settled(cell)
 
     async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         """See SingleFlight."""
-        cell = self.cells.get(key)
+        cell = self._running(key)
         if cell is not None:
-            await _settled(cell)
+            await self._settled(cell)
             if cell.is_done:
                 return cast("T", cell.result)
         cell = self.claim(key)
@@ -116,13 +153,19 @@ class CellFlight(ABC):
         finally:
             cell.release()
 
+    def _running(self, key: str) -> Cell | None:
+        """Return the cell under a key whose claim has not ended."""
+        cell = self.cells.get(key)
+        if cell is not None and self.clock() >= cell.ends_at_ms:
+            self._log.event("warning", "claim.ended", work=key)
+            cell.release()
+            return None
+        return cell
 
-async def _settled(cell: Cell) -> None:
-    try:
-        await cell.released()
-    except TimeoutError:
-        # A request that was cancelled never releases its claim.
-        cell.release()
+    async def _settled(self, cell: Cell) -> None:
+        cell.is_awaited = True
+        with suppress(TimeoutError):
+            await cell.released(min(MAX_WAIT_MS, cell.ends_at_ms - self.clock()))
 
 
 @dataclass(frozen=True)
@@ -138,7 +181,8 @@ class Runtime:
         """Run `work` in the background, named `what` in the log, unless a run under `key` is under way; never raises."""
         claim = self.flight.claim(key)
         if claim is not None:
-            self.background.run(_released(claim, work), what)
+            claim.go_on()
+            self.background.run(_released(claim, work), what, WORK_MS)
 
 
 async def _released(claim: Claim, work: Callable[[], Awaitable[object]]) -> None:

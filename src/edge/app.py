@@ -90,7 +90,7 @@ class Application:
             self._fault = str(error)
             self._settings = Settings()
         self.direct_await = self._settings.direct_await
-        runtime = Runtime(PromiseFlight(), RequestBackground(log), now_ms, log)
+        runtime = Runtime(PromiseFlight(now_ms, log), RequestBackground(log), now_ms, log)
         self._page_handler = page_handler(env, self._settings, runtime)
         self._pass_through = PassThrough(self._page_handler, log)
         binding = _binding(env, ASSETS_BINDING)
@@ -158,7 +158,7 @@ class Application:
         except SeedError:
             return None
         if prefix not in self._sites:
-            runtime = Runtime(PromiseFlight(), RequestBackground(self._log), now_ms, self._log)
+            runtime = Runtime(PromiseFlight(now_ms, self._log), RequestBackground(self._log), now_ms, self._log)
             self._sites[prefix] = assemble(self._parts, source, prefix, runtime, get_cache_handler())
         return self._sites[prefix]
 

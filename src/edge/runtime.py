@@ -70,14 +70,14 @@ class RequestBackground:
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    def run(self, work: Awaitable[object], what: str) -> None:
+    def run(self, work: Awaitable[object], what: str, limit_ms: int | None = None) -> None:
         # The work inherits the request's variables; without `waitUntil` it would be dropped with the answer.
-        if not is_direct():
-            _context.get().waitUntil(asyncio.ensure_future(self._guarded(work, what)))
-            return
         done = Promise.withResolvers()
         _context.get().waitUntil(done.promise)
-        begin(self._until_done(work, what, done.resolve))
+        start = begin if is_direct() else asyncio.ensure_future
+        task = start(self._until_done(work, what, done.resolve))
+        if limit_ms is not None and not task.done():
+            start(self._give_up(task, what, Deadline(limit_ms, f"{what} did not end"), done))
 
     async def finish(self, work: Coroutine[Any, Any, T], what: str) -> T:
         if _is_in_background.get():
@@ -86,41 +86,45 @@ class RequestBackground:
         self.run(task, what)
         return await asyncio.shield(task)
 
-    async def _until_done(self, work: Awaitable[object], what: str, done: Callable[[], object]) -> None:
+    async def _until_done(self, work: Awaitable[object], what: str, done: Callable[[int], object]) -> None:
         _is_in_background.set(True)
-        try:
-            await self._guarded(work, what)
-        finally:
-            done()
-
-    async def _guarded(self, work: Awaitable[object], what: str) -> None:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - nobody else would see it
             self._log.event("error", "background.failed", what=what, error=f"{type(error).__name__}: {error}")
+        finally:
+            done(_DONE)
+
+    async def _give_up(self, task: asyncio.Future[None], what: str, deadline: Deadline, done: Any) -> None:
+        """Let work go that does not end. What waits for a promise that never settles stays behind, as with an ended request."""
+        try:
+            await deadline.value(bind(Promise.resolve, Promise, done.promise))
+        except TimeoutError as error:
+            self._log.event("warning", "background.given_up", what=what, reason=str(error))
+            task.cancel()
+            done.resolve(_DONE)
 
 
-# A request that was cancelled may never release its claim.
-MAX_WAIT_MS = 10_000
+_DONE = 1
 
 
 class _PromiseCell(Cell):
-    def __init__(self, cells: dict[str, Cell], key: str) -> None:
-        super().__init__(cells, key)
+    def __init__(self, flight: CellFlight, key: str) -> None:
+        super().__init__(flight, key)
         resolvers = Promise.withResolvers()
         self._promise: Any = resolvers.promise
         self._resolve: Any = resolvers.resolve
         keep_alive_until(self._promise)
 
     def _wake(self) -> None:
-        self._resolve(1)
+        self._resolve(_DONE)
 
-    async def released(self) -> None:
-        await Deadline(MAX_WAIT_MS, "nobody released the work").value(bind(Promise.resolve, Promise, self._promise))
+    async def released(self, timeout_ms: int) -> None:
+        await Deadline(timeout_ms, "nobody released the work").value(bind(Promise.resolve, Promise, self._promise))
 
 
 class PromiseFlight(CellFlight):
     """Single flight by promises (the protocol of `core.runtime`)."""
 
     def _make_cell(self, key: str) -> Cell:
-        return _PromiseCell(self.cells, key)
+        return _PromiseCell(self, key)

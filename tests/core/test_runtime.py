@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.fakes.flight import FakeFlight
-from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
+from tests.fakes.ports import START_MS, FakeBackground, FakeClock, FakeLog
 
-from core.runtime import Runtime
+from core.runtime import BACKGROUND_MS, MAX_WAIT_MS, Runtime
 
 
 async def test_work_runs_once_at_a_time_under_a_key_and_again_when_it_has_ended() -> None:
@@ -63,11 +64,70 @@ async def test_a_claim_that_is_never_released_is_not_waited_for_for_ever() -> No
     flight = FakeFlight(wait_seconds=0.01)
     claim = flight.claim("a")
     assert claim is not None
+    assert not claim.is_awaited
+    await flight.wait("a")
+    assert claim.is_awaited
+    assert flight.claim("a") is None, "it has not ended"
+
+
+@pytest.mark.parametrize(("goes_on", "lasts_ms"), [(False, MAX_WAIT_MS), (True, BACKGROUND_MS)], ids=["before", "after"])
+async def test_whoever_finds_a_claim_ended_takes_it(goes_on: bool, lasts_ms: int) -> None:  # noqa: FBT001
+    clock, log = FakeClock(), FakeLog()
+    flight = FakeFlight(clock, log)
+    claim = flight.claim("a")
+    assert claim is not None
+    if goes_on:
+        claim.go_on()
+    clock.now_ms += lasts_ms - 1
+    assert flight.claim("a") is None
+    clock.now_ms += 1
     await flight.wait("a")
     next_claim = flight.claim("a")
     assert next_claim is not None
+    assert log.lines == [("warning", "claim.ended", {"work": "a"})]
     claim.release()
-    assert flight.claim("a") is None, "the claim that took too long is not the next one's"
+    claim.go_on()
+    assert flight.claim("a") is None, "the claim that has ended is not the next one's"
     next_claim.release()
-    await flight.wait("a")
     assert not flight.cells
+
+
+async def test_work_that_its_request_did_not_live_to_end_is_done_again() -> None:
+    clock, background = FakeClock(), FakeBackground()
+    runtime = Runtime(FakeFlight(clock), background, clock, FakeLog())
+    runs: list[int] = []
+
+    async def work() -> None:
+        runs.append(clock.now_ms)
+        await asyncio.get_running_loop().create_future()
+
+    for _ in range(100):
+        runtime.run_once("a", work, "work")
+        await asyncio.sleep(0)
+        clock.pass_seconds(1)
+    assert [(run - START_MS) / 1000 for run in runs] == [0, 30, 60, 90]
+    for _, task in background.tasks:
+        task.cancel()
+
+
+async def test_a_run_whose_request_has_ended_is_done_by_who_asks_next() -> None:
+    clock = FakeClock()
+    flight = FakeFlight(clock)
+    assert flight.claim("a") is not None
+    clock.pass_seconds(10)
+
+    async def work() -> str:
+        await asyncio.sleep(0)
+        return "done"
+
+    assert await flight.run("a", work) == "done"
+    assert not flight.cells
+
+
+async def test_claims_that_nobody_asks_for_again_are_forgotten() -> None:
+    clock = FakeClock()
+    flight = FakeFlight(clock)
+    for number in range(10_000):
+        flight.claim(f"path {number}")
+        clock.pass_seconds(1)
+    assert len(flight.cells) < 300

@@ -46,7 +46,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.kept: CacheHandler = self.handler or MemoryCacheHandler(1_000_000, self.clock)
-        runtime = Runtime(FakeFlight(), self.background, self.clock, self.log)
+        runtime = Runtime(FakeFlight(self.clock, self.log), self.background, self.clock, self.log)
         self.cache = DataCache(entry_cache(self.kept), runtime, self.schema)
         enter_data_cache(self.cache)
 
@@ -205,6 +205,36 @@ async def test_a_stale_result_is_refreshed_once_at_a_time(world: World) -> None:
     may_end.set()
     await world.background.done()
     assert (await work(), runs.calls) == (2, 2)
+
+
+async def test_a_refresh_whose_request_is_ended_is_tried_again_half_a_minute_later(world: World) -> None:
+    runs, hangs = Counter(), False
+
+    @cached(revalidate=1)
+    async def work() -> int:
+        if hangs:
+            await asyncio.get_running_loop().create_future()
+        await asyncio.sleep(0)
+        return runs.next()
+
+    await work()
+    world.clock.pass_seconds(2)
+    hangs = True
+    assert await work() == 1
+    ended = world.background.tasks
+    await asyncio.sleep(0)
+    world.background.tasks = []
+    hangs = False
+    for _ in range(29):
+        world.clock.pass_seconds(1)
+        assert await work() == 1
+    world.clock.pass_seconds(1)
+    assert await work() == 1
+    assert await world.background.done() == []
+    assert await work() == 2
+    assert world.log.names() == ["claim.ended"]
+    for _, task in ended:
+        task.cancel()
 
 
 async def test_a_page_rendered_for_the_cache_waits_for_fresh_data(world: World) -> None:

@@ -31,7 +31,8 @@ class FakeClock:
 class FakeBackground:
     tasks: list[tuple[str, asyncio.Future[object]]] = field(default_factory=list)
 
-    def run(self, work: Awaitable[object], what: str) -> None:
+    def run(self, work: Awaitable[object], what: str, limit_ms: int | None = None) -> None:
+        del limit_ms  # nothing here takes real time
         self.tasks.append((what, asyncio.ensure_future(work)))
 
     async def finish(self, work: Coroutine[object, object, T], what: str) -> T:

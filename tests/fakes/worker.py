@@ -107,7 +107,6 @@ class FakeWorker:
     clock: FakeClock = field(default_factory=FakeClock)
     log: FakeLog = field(default_factory=FakeLog)
     background: FakeBackground = field(default_factory=FakeBackground)
-    flight: FakeFlight = field(default_factory=FakeFlight)
     kv: InMemoryKV | None = None
     in_memory: bool = False
     handler: CacheHandler | None = None
@@ -115,6 +114,7 @@ class FakeWorker:
 
     async def open(self) -> FakeWorker:
         """Assemble the site; raises SeedError if the build cannot be read."""
+        self.flight = FakeFlight(self.clock, self.log)
         self.runtime = Runtime(self.flight, self.background, self.clock, self.log)
         if self.kv is None and not self.in_memory:
             self.kv = InMemoryKV(self.clock)

@@ -71,6 +71,27 @@ async def test_a_stale_page_is_regenerated_once_for_all_concurrent_requests(coun
     assert (await served.get("/tick")).state == "HIT"
 
 
+async def test_a_page_whose_regeneration_is_ended_without_a_word_is_regenerated_by_who_asks_half_a_minute_later() -> None:
+    served = await stale(page("new tick"), payload("new tick payload"))
+    served.pages.hold = asyncio.Event()
+    assert (await served.ask("/tick")).state == "STALE"
+    await served.pages.is_asked.wait()
+    await asyncio.sleep(0.01)
+    # From here on the platform has ended it: neither its timers nor its `finally` run.
+    ((_, ended),) = served.background.tasks
+    served.background.tasks.clear()
+    served.pages.hold = None
+    served.log.lines.clear()
+    for _ in range(29):
+        served.clock.pass_seconds(1)
+        assert (await served.ask("/tick")).state == "STALE"
+    assert len(served.pages.rendered) == 1
+    served.clock.pass_seconds(1)
+    assert [(await served.get("/tick")).state for _ in range(2)] == ["STALE", "HIT"]
+    assert served.log.names() == ["claim.ended", "page.regenerated", "page.regenerated"]
+    ended.cancel()
+
+
 async def test_two_isolates_that_find_a_page_stale_have_it_made_once() -> None:
     served = await stale(page("new tick"), payload("new tick payload"))
     another = await FakeWorker(served.assets, served.pages, served.clock, kv=served.kv).open()

@@ -268,7 +268,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.kept: CacheHandler = self.handler or MemoryCacheHandler(10_000_000, self.clock)
-        runtime = Runtime(FakeFlight(), self.background, self.clock, self.log)
+        self.flight = FakeFlight(self.clock, self.log)
+        runtime = Runtime(self.flight, self.background, self.clock, self.log)
         self.images = Images(
             self.rules, self, self if self.transforms else None, "build", entry_cache(self.kept), digest, runtime
         )
@@ -350,6 +351,22 @@ async def test_a_stale_image_is_served_while_it_is_made_again() -> None:
     assert [answer.header("x-vinext-cache") for answer in stale] == ["STALE", "STALE"]
     assert (await world.get()).header("x-vinext-cache") == "HIT"
     assert len(world.asked) == 2
+
+
+async def test_an_image_whose_request_is_ended_while_it_is_made_is_made_half_a_minute_later() -> None:
+    world = World()
+    await world.get()
+    world.clock.pass_seconds(PERIOD_SECONDS + 1)
+    # The source of another visitor's never comes, and the platform has ended its request.
+    claim = world.flight.claim(f"refresh {world.images._key(parse_image_request(query('/a.png'), RULES), None)}")
+    assert claim is not None
+    claim.go_on()
+    for _ in range(30):
+        assert (await world.get()).header("x-vinext-cache") == "STALE"
+        world.clock.pass_seconds(1)
+    assert len(world.asked) == 1
+    assert (await world.get()).header("x-vinext-cache") == "STALE"
+    assert (await world.get()).header("x-vinext-cache") == "HIT"
 
 
 async def test_requests_at_the_same_time_share_one_run() -> None:
