@@ -11,12 +11,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cache.document import bodies_of, with_bodies
+from core.body import BytesBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cache.entry import CacheEntry
-    from core.body import Body
+    from core.body import Body, Encoding
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -96,6 +97,9 @@ class CompressedBody:
 
     def to_bytes(self) -> bytes:
         return zstd.decompress(self._data, self._dictionary)
+
+    def json_string(self, encoding: Encoding) -> Body:
+        return BytesBody(self.to_bytes()).json_string(encoding)
 
 
 # Each compressor takes half a megabyte.

@@ -23,6 +23,8 @@ _MAX_PLAIN = 2**53
 
 _ONLY_TEXT = frozenset({str})
 
+_MAX_SHARED_CHARACTERS = 256
+
 
 class Fields:
     """The fields of an object that have not been read yet; each method checks the shape and takes its field out.
@@ -154,9 +156,13 @@ class Fields:
         return True
 
 
-@lru_cache(256)
 def _one_for_all(text: str) -> str:
-    """Return the same object for equal strings: many entries share their tags and headers."""
+    """Return the same object for equal strings, if they are short: many entries share their tags and headers."""
+    return _shared(text) if len(text) <= _MAX_SHARED_CHARACTERS else text
+
+
+@lru_cache(256)
+def _shared(text: str) -> str:
     return text
 
 

@@ -15,7 +15,7 @@ from cache.markers import Stamper
 from cache.stored import Codec, Layout
 from cache.tags import TagFilter, is_valid_tag, merge_tags, prefix_tags
 from core.arguments import require_count, require_text
-from core.errors import CorruptValueError, InvalidArgumentError, InvalidationError, ValueTooLargeError
+from core.errors import CorruptValueError, InvalidArgumentError, InvalidationError, OtherKeyError, ValueTooLargeError
 from core.log import SILENT_LOG
 from core.paths import normalize_path
 
@@ -141,6 +141,9 @@ class KVCacheHandler(EntryCache):
     async def _read(self, name: str, asked: GetContext) -> CacheEntry | None:
         try:
             entry = await self._stored(name, streamed=asked.streamed)
+        except OtherKeyError as error:
+            self._failed("cache.entry_of_other_key", name, error)
+            return None
         except CorruptValueError as error:
             self._failed("cache.entry_corrupt", name, error)
             self._delete(name)
@@ -183,7 +186,7 @@ class KVCacheHandler(EntryCache):
     async def _stored(self, name: str, *, streamed: bool) -> CacheEntry | None:
         """Read a stored entry, None where there is none; raises CorruptValueError."""
         stored = await self._namespace.get(name, streamed=streamed and self._is_alone)
-        return None if stored is None else await self._codec.read_value(stored)
+        return None if stored is None else await self._codec.read_value(stored, name)
 
     async def _write(self, key: str, entry: CacheEntry) -> None:
         name = kv_key(key, self._prefix)
@@ -191,7 +194,7 @@ class KVCacheHandler(EntryCache):
             self._log.event("debug", "cache.write_invalidated", key=name)
             return
         try:
-            record = kv_record(entry, self._codec, self._ttl)
+            record = kv_record(entry, self._codec, self._ttl, name)
         except ValueTooLargeError as error:
             limits = {"size_bytes": error.size_bytes, "limit_bytes": error.limit_bytes}
             self._log.event("warning", "cache.value_too_large", key=name, **limits)

@@ -55,8 +55,7 @@ class KVMarkers:
         self._last_stale = last_stale
         self._clock = clock
         self._keep_ms = keep_ms
-        self._capacity = capacity
-        self._read: dict[str, tuple[float, int]] = {}
+        self._read: Recent[str, tuple[float, int]] = Recent(capacity)
         self._read_stale: Recent[str, tuple[Invalidation | None, int]] = Recent(capacity)
         self._last: Recent[str, tuple[float, int]] = Recent(capacity)
         self._last_written_ms: Recent[str, int] = Recent(capacity)
@@ -200,10 +199,7 @@ class KVMarkers:
         for key, marker in markers:
             _, known_since_ms = self._read.get(key, _NEVER)
             if asked_ms >= known_since_ms:
-                self._read.pop(key, None)
                 self._read[key] = (marker, asked_ms)
-        while len(self._read) > self._capacity:
-            del self._read[next(iter(self._read))]
 
 
 def marker_ms(text: str | None) -> float:

@@ -88,8 +88,11 @@ class KVValue(Protocol):
         """The metadata as JSON without spaces, None where there is none."""
         ...
 
-    def body(self, size_bytes: int) -> Body:
-        """Return the value as a body of that size; raises CorruptValueError where its size is known to differ."""
+    async def body(self, size_bytes: int) -> Body:
+        """Return the value as a body of that size; raises CorruptValueError where it has another.
+
+        A large value may be on its way still. If it turns out to have another size, the answer breaks off.
+        """
         ...
 
     async def whole(self) -> Buffer:
@@ -106,7 +109,7 @@ class KVWhole:
         self.metadata = metadata
         self.buffer = buffer
 
-    def body(self, size_bytes: int) -> Body:
+    async def body(self, size_bytes: int) -> Body:
         """Return the value; raises CorruptValueError for another size."""
         if self.buffer.size_bytes != size_bytes:
             message = f"a body of {self.buffer.size_bytes} bytes, where its head says {size_bytes}"

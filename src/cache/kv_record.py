@@ -46,17 +46,20 @@ class KVRecord:
     metadata: str | None
 
 
-def kv_record(entry: CacheEntry, codec: Codec, ttl: TTLPolicy) -> KVRecord:
-    """Return the record of an entry; raises ValueTooLargeError, and InvalidArgumentError for a field that JSON cannot hold."""
+def kv_record(entry: CacheEntry, codec: Codec, ttl: TTLPolicy, name: str) -> KVRecord:
+    """Return the record of an entry under the key `name`.
+
+    Raises ValueTooLargeError, and InvalidArgumentError for a field that JSON cannot hold.
+    """
     size = value_size_bytes(entry.value)
     if size > MAX_VALUE_BYTES:
         raise ValueTooLargeError(size, MAX_VALUE_BYTES)
     try:
-        apart = codec.write_apart(entry, MAX_METADATA_BYTES)
+        apart = codec.write_apart(entry, MAX_METADATA_BYTES, name)
         if apart is not None:
             head, body = apart
             return KVRecord((body,), ttl.seconds(entry), head)
-        parts = codec.write(entry)
+        parts = codec.write(entry, name)
     except (TypeError, RecursionError) as error:
         raise InvalidArgumentError("value", entry.value, f"fields that JSON can hold ({error})") from error
     size = size_bytes(parts)

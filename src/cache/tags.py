@@ -27,6 +27,8 @@ _ROOT_LAYOUT = f"{PATH_TAG_PREFIX}/layout"
 
 _LOGGED_TAGS = 1000
 
+_SHOWN_CHARACTERS = 300
+
 
 def path_tags(schema: KeySchema, path: str) -> tuple[str, ...]:
     """Return the tags of the page at `path`, which is from `normalize_path`: itself, each layout above it, its leaf.
@@ -121,9 +123,10 @@ class TagFilter:
             return merged
         kept = tuple(filter(self._is_valid, merged))
         for tag in merged:
-            if tag not in kept and tag not in self._logged and len(self._logged) < _LOGGED_TAGS:
-                self._logged.add(tag)
-                self._log.event("warning", "cache.tag_invalid", tag=tag[:300], allowed=ALLOWED_TAG)
+            shown = tag[:_SHOWN_CHARACTERS]
+            if tag not in kept and shown not in self._logged and len(self._logged) < _LOGGED_TAGS:
+                self._logged.add(shown)
+                self._log.event("warning", "cache.tag_invalid", tag=shown, allowed=ALLOWED_TAG)
         return kept
 
     def with_valid_tags(self, entry: CacheEntry) -> CacheEntry:

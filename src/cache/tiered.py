@@ -128,6 +128,8 @@ class TieredCacheHandler(EntryCache):
         return found.of(entry)
 
     def _checked(self, key: str, at_ms: int) -> None:
+        if key not in self._front:
+            return
         self._checked_ms[key] = at_ms
-        if len(self._checked_ms) > 2 * len(self._front) + _SPARE_CHECKS:
+        if len(self._checked_ms) > len(self._front) + _SPARE_CHECKS:
             self._checked_ms = {key: ms for key, ms in self._checked_ms.items() if key in self._front}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from core.errors import CorruptValueError, InvalidArgumentError
-from core.javascript import json_text, to_utf8
+from core.javascript import json_text, string_text, to_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -35,6 +35,10 @@ class Body(Protocol):
 
     def to_bytes(self) -> bytes:
         """Copy the bytes into Python's memory; raises TypeError for a body that can only be sent (`GetContext.streamed`)."""
+        ...
+
+    def json_string(self, encoding: Encoding) -> Body:
+        """Return the body as a string of JSON: its text (`body_text`) or its base64, in the same memory as the bytes."""
         ...
 
 
@@ -72,6 +76,12 @@ class BytesBody:
     def to_bytes(self) -> bytes:
         """Return the bytes themselves."""
         return self.data
+
+    def json_string(self, encoding: Encoding) -> BytesBody:
+        """Return the string, quoted; see Body."""
+        if encoding == "text":
+            return BytesBody(string_text(body_text(self)).encode())
+        return BytesBody(b'"%b"' % binascii.b2a_base64(self.data, newline=False))
 
     def head(self, size: int) -> bytes:
         """Return the first bytes."""

@@ -4,6 +4,7 @@ VinextWorkerError
 └── CacheError
     ├── InvalidArgumentError   a caller passed a wrong type or value
     ├── CorruptValueError      a stored value cannot be read as a cache entry
+    │   └── OtherKeyError      a stored value is the entry of another key
     ├── ValueTooLargeError     an entry is larger than the store takes
     └── InvalidationError      an invalidation could not be written to the store
 """
@@ -39,6 +40,10 @@ class InvalidArgumentError(CacheError, ValueError):
 
 class CorruptValueError(CacheError):
     """A stored value that cannot be read as a cache entry; the message says which part is wrong."""
+
+
+class OtherKeyError(CorruptValueError):
+    """A value that was stored under another key than the one it was read from."""
 
 
 class ValueTooLargeError(CacheError):

@@ -113,6 +113,9 @@ class JsBuffer:
         data: bytes = self.js.to_bytes()
         return data
 
+    def json_string(self, encoding: Encoding) -> JsBuffer:
+        return JsBuffer(_json().string(self.js, encoding))
+
     def head(self, size: int) -> bytes:
         if self._whole is None:
             first = self._array.subarray(0, size)
@@ -149,6 +152,9 @@ class JsStream:
     def to_bytes(self) -> bytes:
         raise TypeError("this body is a stream, which can only be sent")
 
+    def json_string(self, encoding: Encoding) -> Body:  # noqa: ARG002 - the protocol
+        raise TypeError("this body is a stream, which can only be sent")
+
 
 def body_to_js(body: Body) -> Any:
     """Return a body as JavaScript takes it: itself where it is JavaScript's, else a copy."""
@@ -169,7 +175,10 @@ def joined(parts: Sequence[bytes | Body]) -> Any:
 
 
 class _Json:
-    """A reader of JSON texts without their large fields. Its tools are made once: that takes as long as reading a page."""
+    """A reader of JSON texts without their large fields, and a writer of these fields.
+
+    Its tools are made once: that takes as long as reading a page.
+    """
 
     def __init__(self) -> None:
         self._array_from = Array.from_
@@ -192,6 +201,9 @@ class _Json:
         space = RegExp.new("\\s")
         self._has_space = bind(js.Reflect.apply, js.Reflect, space.test, space)
         self._wrapped = bind(js.Reflect.construct, js.Reflect, String)
+        lenient = TextDecoder.new("utf-8", ignoreBOM=True)
+        self._bind_decode_leniently = binder(lenient.decode, lenient)
+        self._to_base64 = Uint8Array.prototype.toBase64
 
     def read(self, data: Any, detach: Detach) -> tuple[str, Mapping[str, Body]]:
         """Return the text without the fields that `detach` names, and those fields. Raise JsException, CorruptValueError."""
@@ -208,6 +220,12 @@ class _Json:
                     bodies[name] = JsBuffer(self._converted(field, encoding))
                     self._delete(value, name)
         return self._stringify(document), bodies
+
+    def string(self, array: Any, encoding: Encoding) -> Any:
+        """Return the UTF-8 of the JSON string that stands for the bytes of an array."""
+        make = bind(self._to_base64, array, None) if encoding == "base64" else self._bind_decode_leniently(array, None)
+        text = self._array_from(self._once, make)
+        return self._encode(self._array_from(text, self._stringify))
 
     def _is_string(self, field: Any) -> bool:
         try:

@@ -13,7 +13,7 @@ import js
 from js import Array, Headers, Object, Request, Response
 from pyodide.ffi import JsException, to_js
 
-from core.recent import Recent
+from core.recent import Recent, text_bytes
 from edge.bodies import BodyStreams, JsStream, StreamCopy, body_to_js
 from edge.promises import bind
 from isr.answer import CachedAnswer, RuledAnswer
@@ -79,7 +79,8 @@ def response_options(status: int, items: Sequence[tuple[str, str]]) -> Any:
     names, values = zip(*items, strict=True) if items else ((), ())
     shared = _shared.get((status, names))
     if shared is None:
-        if len({name.lower() for name in names}) != len(names):
+        is_large = any(len(value) > _MAX_SHARED_CHARACTERS for value in values)
+        if is_large or len({name.lower() for name in names}) != len(names):
             return _options(status, js_headers(items))
         # One text crosses into JavaScript faster than many pairs.
         headers = Headers.new(js.JSON.parse(json.dumps(dict(items))))
@@ -87,6 +88,9 @@ def response_options(status: int, items: Sequence[tuple[str, str]]) -> Any:
     elif shared.values != values:
         try:
             for name, value in compress(items, map(ne, values, shared.values)):
+                if len(value) > _MAX_SHARED_CHARACTERS:
+                    del _shared[status, names]
+                    return _options(status, js_headers(items))
                 shared.set(name, value)
         except JsException:
             del _shared[status, names]  # what is set in there by now is nobody's
@@ -106,7 +110,18 @@ class _Shared:
         self.values = values
 
 
-_shared: Recent[tuple[int, tuple[str, ...]], _Shared] = Recent(100)
+# Nobody remembers a header that is larger.
+_MAX_SHARED_CHARACTERS = 1024
+
+# The objects, and values that may get longer.
+_SHARED_BYTES = 4096
+
+
+def _shared_bytes(key: tuple[int, tuple[str, ...]], shared: _Shared) -> int:
+    return text_bytes(key, shared.values) + _SHARED_BYTES
+
+
+_shared: Recent[tuple[int, tuple[str, ...]], _Shared] = Recent(100, _shared_bytes)
 
 
 def _options(status: int, headers: Any) -> Any:

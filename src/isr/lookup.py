@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cache.keys import KeySchema
 from core.http import CREDENTIAL_HEADERS
 from core.paths import PRERENDER_FOLDER, canonical_url_path, is_below, is_decodable_path, normalize_path
-from core.recent import Recent
+from core.recent import Recent, text_bytes
 from isr.draft_mode import is_draft
 from pages.handler import PageError
 from pages.request import RenderRequest
@@ -31,6 +31,9 @@ _MAX_PATH_CHARACTERS = 4096
 _MAX_REMEMBERED_URLS = 4096
 
 _MAX_REMEMBERED_CHARACTERS = 256
+
+# What the page at a short URL takes, with its lookups and their keys.
+_PAGES_BYTES = 1000
 
 # Served by the framework itself: build output, optimized images, data of another build.
 _FRAMEWORK_FOLDERS = ("/_next/", "/_vinext/")
@@ -177,7 +180,7 @@ class RequestClassifier:
 
     def __init__(self, build: ServedBuild) -> None:
         self._build = build
-        self._pages: Recent[tuple[str, str], PagesAt | PassBy | Hidden] = Recent(_MAX_REMEMBERED_URLS)
+        self._pages: Recent[tuple[str, str], PagesAt | PassBy | Hidden] = Recent(_MAX_REMEMBERED_URLS, _remembered_bytes)
 
     def classify(self, request: PageRequest) -> Lookup | Ruled | PassBy | Hidden:
         """Decide which entry a request is for, or that it is for none."""
@@ -188,6 +191,10 @@ class RequestClassifier:
             if len(request.path) + len(request.query) <= _MAX_REMEMBERED_CHARACTERS:
                 self._pages[url] = pages
         return _lookup(request, pages, self._build)
+
+
+def _remembered_bytes(url: tuple[str, str], _pages: object) -> int:
+    return text_bytes(url) + _PAGES_BYTES
 
 
 def classify(request: PageRequest, build: ServedBuild) -> Lookup | Ruled | PassBy | Hidden:

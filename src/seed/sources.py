@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from core.paths import PRERENDER_FOLDER, normalize_path
+from core.recent import Recent
 from seed.build import (
     BUILD_FILE,
     MANIFEST_NAME,
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 RETRY_MS = 1000
 
 _SHARDS_KEPT = 128
+
+# Parsed JSON takes some times the bytes of its text.
+_PARSED_TIMES = 3
 
 
 class Assets(Protocol):
@@ -138,7 +141,7 @@ class CopiedSource:
         self.build = build
         self._assets = assets
         self._flight = flight
-        self._shards: OrderedDict[int, Mapping[str, object]] = OrderedDict()
+        self._shards: Recent[int, _Shard] = Recent(_SHARDS_KEPT, lambda _, shard: shard.size_bytes)
 
     async def record(self, path: str) -> RouteRecord | None:
         if self.build.shards == 0:
@@ -147,19 +150,17 @@ class CopiedSource:
         shard = self._shards.get(number)
         if shard is None:
             shard = await self._read_shard_once(number)
-            self._shards[number] = shard
-            if len(self._shards) > _SHARDS_KEPT:
-                self._shards.popitem(last=False)
-        else:
-            self._shards.move_to_end(number)
-        document = shard.get(path)
+        self._shards[number] = shard  # the last one now
+        document = shard.documents.get(path)
         if document is None:
             return None
         return RouteRecord.from_document(document, f"the record of {path} in shard {number}")
 
     def lacks(self, path: str) -> bool:
-        shard = self._shards.get(shard_of(path, self.build.shards)) if self.build.shards else {}
-        return shard is not None and path not in shard
+        if not self.build.shards:
+            return True
+        shard = self._shards.get(shard_of(path, self.build.shards))
+        return shard is not None and path not in shard.documents
 
     async def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
         for number in range(self.build.shards):
@@ -168,7 +169,7 @@ class CopiedSource:
             except SeedError as error:
                 yield "", Skipped("", f"all pages of shard {number}: {error}")
                 continue
-            for path, document in shard.items():
+            for path, document in shard.documents.items():
                 try:
                     yield path, RouteRecord.from_document(document, f"the record of {path} in shard {number}")
                 except ManifestError as error:
@@ -180,18 +181,26 @@ class CopiedSource:
     def etag(self, name: str) -> str | None:
         return f'"{name}"'
 
-    async def _read_shard_once(self, number: int) -> Mapping[str, object]:
+    async def _read_shard_once(self, number: int) -> _Shard:
         if self._flight is None:
             return await self._read_shard(number)
         return await self._flight.run(f"shard {number}", lambda: self._read_shard(number))
 
-    async def _read_shard(self, number: int) -> Mapping[str, object]:
+    async def _read_shard(self, number: int) -> _Shard:
         where = f"/{PRERENDER_FOLDER}/{shard_file(self.build.index, number)}"
         file = await self._assets.get(where)
         if file is None:
             message = f"{where} is missing; copy the build again"
             raise ManifestError(message)
-        return shard_from_json(file.to_bytes(), where)
+        return _Shard(shard_from_json(file.to_bytes(), where), file.size_bytes * _PARSED_TIMES)
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """The documents of some paths, and about the memory that they take."""
+
+    documents: Mapping[str, object]
+    size_bytes: int
 
 
 class PlainSource:

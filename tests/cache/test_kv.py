@@ -9,17 +9,18 @@ from tests.cache.subjects import FakeSubject, kv
 from tests.fakes.kv import InMemoryKV
 from tests.fakes.ports import FakeClock
 
-from cache.entry import AppPageValue, AppRouteValue, CacheEntry
+from cache.entry import AppPageValue, AppRouteValue, CacheEntry, FetchValue
 from cache.handler import GetContext, SetContext
 from cache.keys import KeySchema, fnv1a64_hex
 from cache.kv_markers import MARKER_TTL_SECONDS, KVMarkers, marker_ms
 from cache.kv_record import TTLPolicy
-from cache.stored import Layout, write_framed
+from cache.stored import Codec, Layout, key_hash, whole_bytes, write_framed
 from cache.tags import path_tags
 from core.body import BytesBody, text_body
 from core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
+    from cache.entry import CacheValue
     from cache.kv_namespace import KVWhole
 
 PAGE = AppPageValue(html=text_body("<p>"), status=200)
@@ -382,6 +383,7 @@ async def test_a_framed_body_is_the_value_and_its_head_the_metadata() -> None:
         "cacheControl": {"revalidate": 60},
         "body": "html",
         "bodySize": 5,
+        "keyHash": key_hash("cache:k"),
     }
 
 
@@ -450,3 +452,35 @@ def test_a_wrong_setting_is_named(argument: str, value: object) -> None:
     with pytest.raises(InvalidArgumentError) as raised:
         on_kv(**{argument: value})
     assert raised.value.argument == argument
+
+
+@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("value", [PAGE, FetchValue({}, "b", "u"), None], ids=["body", "no body", "tombstone"])
+async def test_the_entry_of_another_key_is_a_miss_with_one_line(layout: Layout, value: CacheValue | None) -> None:
+    subject = on_kv(layout=layout)
+    await subject.handler.set("mine", value, SetContext(revalidate=60))
+    await subject.handler.set("other", value, SetContext(revalidate=60))
+    subject.kv.stored["cache:mine"] = subject.kv.stored["cache:other"]
+    for streamed in (False, True):
+        assert await subject.handler.get("mine", GetContext(streamed=streamed)) is None
+        assert await subject.handler.get("other", GetContext(streamed=streamed)) is not None
+    await subject.settle()
+    assert "cache:mine" in subject.kv.stored, "KV may give the right value the next time"
+    assert {(event, fields["key"]) for _, event, fields in subject.log.lines} == {("cache.entry_of_other_key", "cache:mine")}
+
+
+@pytest.mark.parametrize("layout", Layout)
+async def test_an_entry_of_another_app_is_a_miss(layout: Layout) -> None:
+    subject = on_kv(layout=layout, app_prefix="a")
+    await subject.handler.set("k", PAGE, SetContext())
+    subject.kv.stored["b:cache:k"] = subject.kv.stored["a:cache:k"]
+    assert await subject.handler.get("k") is not None
+    assert await kv(subject, layout=layout, app_prefix="b").get("k") is None
+
+
+@pytest.mark.parametrize("layout", Layout)
+async def test_an_entry_that_does_not_tell_its_key_is_read(layout: Layout) -> None:
+    subject = on_kv(layout=layout)
+    entry = CacheEntry.make(PAGE, ("t",), subject.now_ms())
+    await subject.kv.put("cache:k", whole_bytes(Codec(layout, KeySchema.V2).write(entry)))
+    assert await subject.handler.get("k") == entry

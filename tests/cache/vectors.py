@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cache.entry import AppPageValue, AppRouteValue, FetchValue, ImageValue, PagesValue, RedirectValue
+from cache.stored import key_hash
 from core.body import BytesBody, text_body
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ def kv_dump(version: str) -> list[dict[str, Any]]:
 @cache
 def seed_dump() -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", _read(VINEXT / "0.0.38" / "seed-dump.json")["entries"])
+
+
+def without_key(stored: bytes, name: str) -> bytes:
+    """Return a value as vinext would have stored it: without the field at its end, which vinext ignores."""
+    ours = f',"keyHash":"{key_hash(name)}"}}'.encode()
+    assert stored.endswith(ours)
+    return stored.removesuffix(ours) + b"}"
 
 
 def _read(path: Path) -> Any:

@@ -12,7 +12,7 @@ from tests.fakes.ports import FakeClock, FakeLog
 
 from cache.entry import AppPageValue, CacheEntry
 from cache.memory import MemoryCacheHandler
-from cache.stored import write_vinext
+from cache.stored import whole_bytes, write_vinext
 from core.body import BytesBody
 from core.errors import InvalidationError
 from core.paths import is_admin
@@ -90,7 +90,7 @@ def document(answer: CachedAnswer) -> Any:
 
 def line(key: object = "app:v2:b:/a:html", html: bytes = b"<p>", **changes: Any) -> bytes:
     entry = CacheEntry.make(AppPageValue(html=BytesBody(html), headers={"x": "y"}, status=200), ("a", "b"), 1000, 60, 3600)
-    return json.dumps({"key": key} | json.loads(write_vinext(entry, bounded=True)) | changes).encode()
+    return json.dumps({"key": key} | json.loads(whole_bytes(write_vinext(entry, bounded=True))) | changes).encode()
 
 
 @pytest.mark.parametrize(

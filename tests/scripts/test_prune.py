@@ -13,9 +13,8 @@ from tests.fakes.deployments import FakeDeployment
 from cache.entry import AppPageValue, CacheEntry
 from cache.keys import KeySchema, kv_key, page_key, pages_router_key
 from cache.kv_record import TTLPolicy, kv_record
-from cache.stored import Codec, Layout
+from cache.stored import Codec, Layout, whole_bytes
 from core.body import text_body
-from vinext_worker.populate.kv import value_bytes
 from vinext_worker.prune.plan import StoredBuild, key_build, plan_prune
 
 if TYPE_CHECKING:
@@ -102,9 +101,9 @@ def test_a_framed_entry_tells_its_age_in_its_metadata(
 ) -> None:
     for build, made_ms in (("framed-older", BUILT_AT_MS - 1), ("framed-newer", BUILT_AT_MS + 1)):
         entry = CacheEntry.make(AppPageValue(html=text_body("<p>")), ("t",), made_ms)
-        record = kv_record(entry, Codec(Layout.FRAMED, KeySchema.V2), TTLPolicy.THIRTY_DAYS)
         key = kv_key(page_key(KeySchema.V2, build, "/0", "html"))
-        cloudflare.stored[key] = Stored(value_bytes(record), json.loads(record.metadata or "null"))
+        record = kv_record(entry, Codec(Layout.FRAMED, KeySchema.V2), TTLPolicy.THIRTY_DAYS, key)
+        cloudflare.stored[key] = Stored(whole_bytes(record.parts), json.loads(record.metadata or "null"))
     said = command_line.run("prune", "--config", deployment.config, "--keep", "1", "--json").document
     assert {row["buildId"] for row in said["removed"]} == {"oldest", "older", "framed-older"}
 

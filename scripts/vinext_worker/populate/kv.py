@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from cache.keys import kv_key
 from cache.kv_record import kv_record
 from cache.markers import Stamper
-from cache.stored import Codec
+from cache.stored import Codec, whole_bytes
 from cache.tags import TagFilter
 from core.errors import CorruptValueError, InvalidArgumentError, ValueTooLargeError
 from core.javascript import json_text
@@ -44,21 +44,16 @@ class EntryEncoder:
         self._prefixes = tuple(sorted(set(settings.tenants.values()))) or (settings.app_prefix,)
         self._stamper = Stamper(lambda: 0, TagFilter(SILENT_LOG, destination.schema), lambda _: None)
 
-    def encode(self, seed: SeedEntry) -> tuple[tuple[str, ...], KVRecord]:
-        """Return the keys, and the record for each of them; raise CannotEncodeError."""
+    def encode(self, seed: SeedEntry) -> list[tuple[str, KVRecord]]:
+        """Return each key with its record; raise CannotEncodeError."""
         entry = self._stamper.entry(seed.entry.value, seed.context)
         if entry is None:
             raise CannotEncodeError("its period is 0, so no cache keeps it")
         try:
-            record = kv_record(entry, self.codec, self._ttl)
+            names = [kv_key(seed.key, prefix) for prefix in self._prefixes]
+            return [(name, kv_record(entry, self.codec, self._ttl, name)) for name in names]
         except (ValueTooLargeError, InvalidArgumentError) as error:
             raise CannotEncodeError(str(error)) from error
-        return tuple(kv_key(seed.key, prefix) for prefix in self._prefixes), record
-
-
-def value_bytes(record: KVRecord) -> bytes:
-    """Return the value in one piece."""
-    return b"".join(part if isinstance(part, bytes) else part.to_bytes() for part in record.parts)
 
 
 class KVPopulator:
@@ -88,14 +83,7 @@ class KVPopulator:
         await self._cloudflare.__aexit__(*error)
 
     def encode(self, seed: SeedEntry) -> Sequence[Parcel]:
-        keys, record = self._encoder.encode(seed)
-        value = value_bytes(record)
-        fields = _value_fields(value)
-        if record.expiration_ttl is not None:
-            fields += f',"expiration_ttl":{record.expiration_ttl}'.encode()
-        if record.metadata is not None:
-            fields += b',"metadata":' + record.metadata.encode()
-        return [Parcel(key, b'{"key":%b,%b}' % (json_text(key).encode(), fields), record.expiration_ttl) for key in keys]
+        return [_parcel(key, record) for key, record in self._encoder.encode(seed)]
 
     async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
         unsuccessful = await self._namespace.put_bulk([parcel.payload for parcel in parcels])
@@ -116,7 +104,7 @@ class KVPopulator:
             if stored.buffer.to_bytes() == wanted and metadata == sent.get("metadata"):
                 return None
             try:
-                await self._encoder.codec.read_value(stored)
+                await self._encoder.codec.read_value(stored, parcel.key)
             except CorruptValueError as error:
                 wrong = f"its value is no entry: {error}"
             else:
@@ -127,6 +115,15 @@ class KVPopulator:
     def _namespace(self) -> RemoteNamespace:
         assert self._remote is not None  # noqa: S101 - `__aenter__` has set it
         return self._remote
+
+
+def _parcel(key: str, record: KVRecord) -> Parcel:
+    fields = _value_fields(whole_bytes(record.parts))
+    if record.expiration_ttl is not None:
+        fields += f',"expiration_ttl":{record.expiration_ttl}'.encode()
+    if record.metadata is not None:
+        fields += b',"metadata":' + record.metadata.encode()
+    return Parcel(key, b'{"key":%b,%b}' % (json_text(key).encode(), fields), record.expiration_ttl)
 
 
 def _value_fields(value: bytes) -> bytes:

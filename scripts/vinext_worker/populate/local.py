@@ -6,16 +6,18 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Self
 
+from cache.stored import whole_bytes
 from core.errors import VinextWorkerError
 from core.javascript import json_text
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions, ScriptService
-from vinext_worker.populate.kv import EntryEncoder, value_bytes
+from vinext_worker.populate.kv import EntryEncoder
 from vinext_worker.populate.populator import Limits, Parcel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cache.kv_record import KVRecord
     from seed.entries import SeedEntry
     from vinext_worker.populate.populator import Destination
 
@@ -43,15 +45,7 @@ class LocalPopulator:
         await asyncio.to_thread(self._runtime.stop)
 
     def encode(self, seed: SeedEntry) -> Sequence[Parcel]:
-        keys, record = self._encoder.encode(seed)
-        value = value_bytes(record)
-        options: dict[str, object] = {}
-        if record.expiration_ttl is not None:
-            options["expirationTtl"] = record.expiration_ttl
-        if record.metadata is not None:
-            options["metadata"] = json.loads(record.metadata)
-        payload = json_text(options).encode() + b"\n" + value
-        return [Parcel(key, payload, record.expiration_ttl) for key in keys]
+        return [_parcel(key, record) for key, record in self._encoder.encode(seed)]
 
     async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
         return await asyncio.to_thread(self._put, parcels)
@@ -76,3 +70,12 @@ class LocalPopulator:
             except VinextWorkerError as error:
                 failed[parcel.key] = str(error)
         return failed
+
+
+def _parcel(key: str, record: KVRecord) -> Parcel:
+    options: dict[str, object] = {}
+    if record.expiration_ttl is not None:
+        options["expirationTtl"] = record.expiration_ttl
+    if record.metadata is not None:
+        options["metadata"] = json.loads(record.metadata)
+    return Parcel(key, json_text(options).encode() + b"\n" + whole_bytes(record.parts), record.expiration_ttl)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 
-from cache.stored import write_vinext
+from cache.stored import whole_bytes, write_vinext
 from core.errors import InvalidArgumentError
 from core.javascript import json_text
 from isr.admin import MAX_LINES, MAX_REQUEST_BYTES
@@ -42,7 +42,7 @@ class WorkerPopulator:
 
     def encode(self, seed: SeedEntry) -> Sequence[Parcel]:
         try:
-            entry = write_vinext(seed.entry, bounded=True)
+            entry = whole_bytes(write_vinext(seed.entry, bounded=True))
         except (TypeError, RecursionError, InvalidArgumentError) as error:
             raise CannotEncodeError(str(error)) from error
         line = b'{"key":%b,%b\n' % (json_text(seed.key).encode(), entry[1:])

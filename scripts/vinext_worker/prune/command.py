@@ -107,7 +107,7 @@ async def _oldest_ms(remote: RemoteNamespace, codec: Codec, names: list[str], cu
         if value is None:
             continue
         try:
-            made_ms = (await codec.read_value(value)).last_modified_ms
+            made_ms = (await codec.read_value(value, name)).last_modified_ms
         except CorruptValueError:
             continue
         oldest = made_ms if oldest is None else min(oldest, made_ms)

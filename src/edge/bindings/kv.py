@@ -10,17 +10,21 @@ from js import Object, Response
 from pyodide.ffi import jsnull, to_js
 
 from cache.kv_namespace import KVListedKey, KVListPage, KVWhole
+from core.recent import Recent
 from edge.bodies import JsBuffer, JsStream, joined
 from edge.promises import Deadline, bind, binder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cache.kv_namespace import KVValue
     from core.body import Body, Buffer
 
 # Of a thousand keys with their metadata only this is brought into Python.
 _LISTED = ["keys", "name", "expiration", "metadata", "tags", "list_complete", "cursor"]
+
+# A smaller body is read whole before the answer begins, which costs no more than to send its stream on.
+_STREAMED_FROM_BYTES = 64 * 1024
 
 READ_TIMEOUT_MS = 5_000
 
@@ -38,14 +42,22 @@ class KVBinding:
         self._parse, self._stringify = js.JSON.parse, js.JSON.stringify
         self._reads = Deadline(read_timeout_ms, "KV did not answer")
         self._writes = Deadline(write_timeout_ms, "KV did not confirm the write")
+        # The keys of small bodies, which may be read whole at once.
+        self._small: Recent[str, None] = Recent()
 
     async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
+        streamed = streamed and key not in self._small
         stored = await self._reads.value(self._bind_get(key, "stream" if streamed else "arrayBuffer"))
         value, metadata = stored.value, stored.metadata
         if value is jsnull:
             return None
         text = None if metadata is jsnull else self._stringify(metadata)
-        return _Streamed(text, value, self._reads) if streamed else KVWhole(text, JsBuffer.of(value))
+        if not streamed:
+            buffer = JsBuffer.of(value)
+            if buffer.size_bytes >= _STREAMED_FROM_BYTES:
+                self._small.pop(key, None)
+            return KVWhole(text, buffer)
+        return _Streamed(text, value, self._reads, lambda: self._small.__setitem__(key, None))
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         values = await self._reads.value(self._bind_get_texts(to_js(list(keys))))
@@ -84,15 +96,19 @@ class KVBinding:
 class _Streamed:
     """A value that is still on its way (a KVValue)."""
 
-    __slots__ = ("_reads", "_stream", "metadata")
+    __slots__ = ("_is_small", "_reads", "_stream", "metadata")
 
-    def __init__(self, metadata: str | None, stream: Any, reads: Deadline) -> None:
+    def __init__(self, metadata: str | None, stream: Any, reads: Deadline, is_small: Callable[[], None]) -> None:
         self.metadata = metadata
         self._stream = stream
         self._reads = reads
+        self._is_small = is_small
 
-    def body(self, size_bytes: int) -> Body:
-        return JsStream(self._stream, size_bytes)
+    async def body(self, size_bytes: int) -> Body:
+        if size_bytes >= _STREAMED_FROM_BYTES:
+            return JsStream(self._stream, size_bytes)
+        self._is_small()
+        return await KVWhole(self.metadata, await self.whole()).body(size_bytes)
 
     async def whole(self) -> Buffer:
         response = Response.new(self._stream)
