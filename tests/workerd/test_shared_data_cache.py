@@ -139,7 +139,9 @@ def test_a_result_of_one_is_a_hit_with_the_other(shared: SharedData, slug: str, 
 
 
 @pytest.mark.parametrize("period", [{"revalidate": 60}, {}], ids=["a period", "no period"])
-def test_both_write_the_same_but_for_the_time_and_a_field_of_ours(shared: SharedData, slug: str, period: Mapping[str, int]) -> None:
+def test_both_write_the_same_but_for_the_time_and_a_field_of_ours(
+    shared: SharedData, slug: str, period: Mapping[str, int]
+) -> None:
     entries = []
     for who in BOTH:
         shared.ask(who, slug, tag=["shared", "münzen"], **period)
