@@ -51,8 +51,8 @@ def page_handler(env: Any, settings: Settings, runtime: Runtime) -> PageHandler:
         binding = getattr(env, choice.name, None)
         if not isinstance(binding, JsProxy):
             return FailedPages(f"no service is bound as {choice.name}; add a [[services]] with that binding to wrangler.toml")
-        return ServicePages(choice.name, binding, settings.page_timeout_ms)
-    return python_pages(choice, env, settings.page_timeout_ms, runtime)
+        return ServicePages(choice.name, binding, settings.page_timeout_ms, settings.body_timeout_ms)
+    return python_pages(choice, env, settings.page_timeout_ms, settings.body_timeout_ms, runtime)
 
 
 def static_paths(settings: Settings) -> Callable[[], Any] | None:

@@ -11,7 +11,7 @@ from pyodide.ffi import JsException, to_js
 
 from cache.stored import size_bytes
 from core.errors import CorruptValueError
-from edge.promises import bind, binder, result_of
+from edge.promises import IdleLimit, bind, binder, result_of, results_of
 from pages.handler import PageError
 
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ class _PartReader:
     """Reads a stream as it arrives; the runtime's own streams fill buffers, others give parts as they were written.
 
     A read ends with what there is: to wait for a full buffer would hold the parts back from the visitor, who reads the other
-    half of a `tee()`.
+    half of a `tee()`. With `idle_ms` a read that gets nothing for so long is given up with a TimeoutError.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, idle_ms: int) -> None:
+        self._value_of = IdleLimit(idle_ms).value if idle_ms else result_of
         try:
             self._reader = stream.getReader(mode="byob")
         except JsException:
@@ -43,22 +44,30 @@ class _PartReader:
 
     def read(self, most_bytes: int) -> Awaitable[Any]:
         buffers = (Uint8Array.new(most_bytes),) if self._fills_buffers else ()
-        return result_of(bind(self._reader.read, self._reader, *buffers))
+        return self._value_of(bind(self._reader.read, self._reader, *buffers))
 
     async def cancel(self) -> None:
         await self._reader.cancel()
 
+    def abandon(self) -> None:
+        """Cancel without waiting: the promise may never settle, as that of one half of a body does."""
+        results_of(bind(self._reader.cancel, self._reader))
+
 
 class StreamCopy:
-    """A stream that is read to its end (the protocol of `pages.handler`)."""
+    """A stream that is read to its end (the protocol of `pages.handler`), and given up if for `idle_ms` nothing comes.
 
-    def __init__(self, stream: Any) -> None:
+    `idle_ms` 0 waits for as long as it takes.
+    """
+
+    def __init__(self, stream: Any, idle_ms: int = 0) -> None:
         self._stream = stream
+        self._idle_ms = idle_ms
 
     async def read(self, limit_bytes: int) -> Body | None:
         chunks = Array.new()
         if self._stream:
-            reader = _PartReader(self._stream)
+            reader = _PartReader(self._stream, self._idle_ms)
             size_bytes = 0
             try:
                 while not (step := await reader.read(_PART_BYTES if size_bytes else _FIRST_PART_BYTES)).done:
@@ -69,6 +78,9 @@ class StreamCopy:
                     chunks.push(step.value)
             except JsException as error:
                 raise PageError(f"the body broke off after {size_bytes} bytes: {error}") from error
+            except TimeoutError as error:
+                reader.abandon()
+                raise PageError(f"the body stalled after {size_bytes} bytes: nothing came for {self._idle_ms} ms") from error
             if chunks.length == 1:
                 return JsBuffer(chunks[0].slice())
         blob = Blob.new(chunks)

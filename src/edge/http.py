@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 
 class ServiceResponse:
-    """An answer of a service (the protocol of `pages.handler`)."""
+    """An answer of a service (the protocol of `pages.handler`). `idle_ms` is for the copies of its body (`StreamCopy`)."""
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, idle_ms: int = 0) -> None:
         self.raw = raw
+        self._idle_ms = idle_ms
 
     @property
     def status(self) -> int:
@@ -49,14 +50,14 @@ class ServiceResponse:
         return items.items()
 
     def copy(self) -> BodyCopy:
-        return StreamCopy(self.raw.body)
+        return StreamCopy(self.raw.body, self._idle_ms)
 
     def split(self) -> tuple[ServiceResponse, BodyCopy]:
         body = self.raw.body
         if not body:
             return self, StreamCopy(None)
         visitors, ours = body.tee()
-        return ServiceResponse(Response.new(visitors, self.raw)), StreamCopy(ours)
+        return ServiceResponse(Response.new(visitors, self.raw)), StreamCopy(ours, self._idle_ms)
 
     async def drop(self) -> None:
         if self.raw.body:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import js
@@ -51,6 +53,36 @@ def result_of(function: Any) -> Awaitable[Any]:
 def call() -> Any:
     """Return `f => f()`."""
     return bind(Function.prototype.call, Function.prototype.call)
+
+
+class IdleLimit:
+    """A limit for promises that are waited for one after another: if for `idle_ms` none of them settles, the next is given up.
+
+    One timer, begun anew with what is left when it ends, serves them all.
+    """
+
+    def __init__(self, idle_ms: int) -> None:
+        self._idle_seconds = idle_ms / 1000
+        self._race = bind(Promise.race, Promise)
+        self._moved_at = time.monotonic()
+        self._timer = self._begun(self._idle_seconds)
+
+    async def value(self, function: Any) -> Any:
+        """Return the value of the promise that a bound function returns, which is not undefined. Raise TimeoutError."""
+        pending = results_of(function)
+        while True:
+            first = await settled(results_of(bind(self._race, None, pending.concat(self._timer)))[0])
+            if first is not None:
+                self._moved_at = time.monotonic()
+                return first
+            left = self._moved_at + self._idle_seconds - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._timer = self._begun(left)
+
+    @staticmethod
+    def _begun(seconds: float) -> Any:
+        return results_of(bind(js.scheduler.wait, js.scheduler, ceil(seconds * 1000)))
 
 
 class Deadline:

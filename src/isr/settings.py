@@ -62,6 +62,7 @@ class Settings:
     memory_bytes: int = 32 * 1024 * 1024
     page_handler: HandlerName = _PAGES_SERVICE
     page_timeout_ms: int = 60_000
+    body_timeout_ms: int = 15_000
     tenants: Mapping[str, str] = field(default_factory=dict)
     server_timing: bool = False
     prerender: bool = False
@@ -88,6 +89,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         memory_bytes=_read(variables, "VINEXT_MEMORY_BYTES", default.memory_bytes, _count),
         page_handler=_read(variables, "VINEXT_PAGE_HANDLER", default.page_handler, HandlerName.parse),
         page_timeout_ms=_read(variables, "VINEXT_PAGE_TIMEOUT_MS", default.page_timeout_ms, _count),
+        body_timeout_ms=_read(variables, "VINEXT_BODY_TIMEOUT_MS", default.body_timeout_ms, _count),
         tenants=_read(variables, "VINEXT_TENANTS", default.tenants, _tenants),
         server_timing=_read(variables, "VINEXT_SERVER_TIMING", default.server_timing, _switch),
         prerender=_read(variables, "VINEXT_PRERENDER", default.prerender, _switch),

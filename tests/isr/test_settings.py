@@ -34,6 +34,8 @@ def test_without_variables_everything_has_its_default() -> None:
         ("VINEXT_KV_TTL", "ten_times", TTLPolicy.TEN_TIMES),
         ("VINEXT_TAG_CACHE_MS", "0", 0),
         ("VINEXT_TAG_CACHE_MS", "100", 100),
+        ("VINEXT_BODY_TIMEOUT_MS", "0", 0),
+        ("VINEXT_BODY_TIMEOUT_MS", "2500", 2500),
         ("VINEXT_MEMORY_BYTES", "0", 0),
         ("VINEXT_MEMORY_BYTES", "33554432", 33_554_432),
         ("VINEXT_ADMIN_TOKEN", "", None),

@@ -87,7 +87,7 @@ class PagesStub(_Stub):
         self.plan_for({f"/{name}": plan for name, plan in plans.items()})
 
     def plan_for(self, plans: Mapping[str, Mapping[str, object]]) -> None:
-        """Let the handler answer paths ("*": all others) with a status, headers, a body, or a fault: throw, break."""
+        """Let the handler answer paths ("*": all others) with status, headers, body or fault (throw, break, stall, trickle)."""
         self._ask("POST", {"plans": plans})
 
     def hold(self, *paths: str) -> None:

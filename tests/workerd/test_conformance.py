@@ -92,6 +92,12 @@ def test_a_store_that_never_answers_is_given_up(runtime: LocalRuntime, client: h
     assert [line.split()[1] for line in answer["log"]] == ["cache.read_failed", "cache.write_failed", "cache.markers_failed"]
 
 
+def test_work_in_the_background_that_does_not_end_is_given_up_with_one_line(client: httpx.Client) -> None:
+    (line,) = client.get("/endless").raise_for_status().json()["log"]
+    assert line.startswith("warning background.given_up")
+    assert "endless work did not end within 50 ms" in line
+
+
 STRANGE = [
     *(row["text"] for row in rows("reads")),
     "\ufeff" + json.dumps({"value": None, "tags": [], "lastModified": 1, "revalidateAt": None}),

@@ -21,27 +21,31 @@ if TYPE_CHECKING:
 
 
 class ServicePages:
-    """A service binding, whose streams pass through unread. `timeout_ms` is for the beginning of an answer; 0 is none."""
+    """A service binding, whose streams pass through unread.
 
-    def __init__(self, name: str, binding: Any, timeout_ms: int) -> None:
+    `timeout_ms` is for the beginning of an answer, `idle_ms` for the parts of its body where that is copied; 0 is none.
+    """
+
+    def __init__(self, name: str, binding: Any, timeout_ms: int, idle_ms: int) -> None:
         self._name = name
         self._binding = binding
         self._timeout_ms = timeout_ms
+        self._idle_ms = idle_ms
         failure = f"the service {name} did not begin to answer"
         self._answer_of = Deadline(timeout_ms, failure).value if timeout_ms else result_of
         self._to_keep = RequestsToKeep()
 
     def staged(self) -> StagedServicePages:
         """Return the same service as an app in stages."""
-        return StagedServicePages(self._name, self._binding, self._timeout_ms)
+        return StagedServicePages(self._name, self._binding, self._timeout_ms, self._idle_ms)
 
     async def answer(self, request: PageRequest) -> PageResponse:
         call = bind(self._binding.fetch, self._binding, self._to_keep.raw(request))
-        return ServiceResponse(await self._result(call, request.path))
+        return ServiceResponse(await self._result(call, request.path), self._idle_ms)
 
     async def render(self, request: RenderRequest) -> PageResponse:
-        raw = _raw_request(request)
-        return ServiceResponse(await self._result(bind(self._binding.fetch, self._binding, raw), request.path))
+        call = bind(self._binding.fetch, self._binding, _raw_request(request))
+        return ServiceResponse(await self._result(call, request.path), self._idle_ms)
 
     async def _result(self, call: Any, path: str) -> Any:
         try:

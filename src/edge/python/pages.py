@@ -37,10 +37,11 @@ _HTML = ("content-type", "text/html; charset=utf-8")
 class AsgiPages:
     """An ASGI app (the protocol of `pages.handler`)."""
 
-    def __init__(self, choice: AsgiChoice, env: Any, runtime: Runtime) -> None:
+    def __init__(self, choice: AsgiChoice, env: Any, idle_ms: int, runtime: Runtime) -> None:
         self._app = choice.app
         self._name = choice.name
         self._env = env
+        self._idle_ms = idle_ms
         self._to_keep = RequestsToKeep()
         self._background = runtime.background
         self._log = runtime.log
@@ -63,7 +64,7 @@ class AsgiPages:
     ) -> PageResponse:
         state = await self._lifespan.state()
         scope = http_scope(method=method, url=url, headers=headers, state=state, env=self._env)
-        exchange = AsgiExchange(self._name, body, stream_opener(rendering), rendering, self._log)
+        exchange = AsgiExchange(self._name, body, stream_opener(rendering, self._idle_ms), rendering, self._log)
         return await exchange.run(self._app, scope, self._background)
 
     async def _connect(self, raw: Any) -> PageResponse:
@@ -78,8 +79,9 @@ class AsgiPages:
 class FunctionPages:
     """A function that takes the SDK's `Request` and returns a Page or a Response (the protocol of `pages.handler`)."""
 
-    def __init__(self, choice: FunctionChoice, runtime: Runtime) -> None:
+    def __init__(self, choice: FunctionChoice, idle_ms: int, runtime: Runtime) -> None:
         self._function = choice.function
+        self._idle_ms = idle_ms
         self._name = choice.name
         self._to_keep = RequestsToKeep()
         self._log = runtime.log
@@ -111,7 +113,7 @@ class FunctionPages:
         if not _is_response(response):
             raise PageError(f"{self._name} returned a {type(result).__name__}, which is neither a Page nor a Response")
         headers = with_policy(rendering, raw.method, response.status, header_pairs(response.headers), is_personal=personal)
-        return PythonResponse(_with_headers(response, headers), rendering)
+        return PythonResponse(_with_headers(response, headers), rendering, self._idle_ms)
 
 
 def _is_response(value: Any) -> bool:
@@ -151,16 +153,21 @@ def _bytes(value: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
 
 
-def python_pages(choice: AsgiChoice | FunctionChoice | OwnChoice, env: Any, timeout_ms: int, runtime: Runtime) -> PageHandler:
-    """Return the page handler, and provide the HTTP clients that its code may use. `timeout_ms` 0 is none."""
+def python_pages(
+    choice: AsgiChoice | FunctionChoice | OwnChoice, env: Any, timeout_ms: int, idle_ms: int, runtime: Runtime
+) -> PageHandler:
+    """Return the page handler, and provide the HTTP clients that its code may use.
+
+    `timeout_ms` is for the beginning of an answer, `idle_ms` for the parts of its body where that is copied; 0 is none.
+    """
     set_fetcher(fetch)
     provide_xml_http_request()
     pages: PageHandler
     match choice:
         case AsgiChoice(_, name):
-            pages = AsgiPages(choice, env, runtime)
+            pages = AsgiPages(choice, env, idle_ms, runtime)
         case FunctionChoice(_, name):
-            pages = FunctionPages(choice, runtime)
+            pages = FunctionPages(choice, idle_ms, runtime)
         case OwnChoice(pages):
             name = type(pages).__name__
     return _SiteCode(TimedPages(pages, name, timeout_ms) if timeout_ms else pages)

@@ -67,8 +67,8 @@ class StreamSink:
 class PythonResponse(ServiceResponse):
     """An answer of Python code with a JavaScript body. A policy that changes once it has begun keeps it out of the cache."""
 
-    def __init__(self, raw: Any, rendering: Rendering) -> None:
-        super().__init__(raw)
+    def __init__(self, raw: Any, rendering: Rendering, idle_ms: int) -> None:
+        super().__init__(raw, idle_ms)
         self._rendering = rendering
         self._policy = rendering.policy()
 
@@ -95,7 +95,7 @@ class WatchedCopy:
         return body
 
 
-def stream_opener(rendering: Rendering) -> Callable[..., tuple[PythonResponse, StreamSink]]:
+def stream_opener(rendering: Rendering, idle_ms: int) -> Callable[..., tuple[PythonResponse, StreamSink]]:
     """Return the function that begins an answer whose body follows (the protocol of `pages.asgi`)."""
 
     def open_stream(status: int, headers: HeaderItems, on_gone: Callable[[], None]) -> tuple[PythonResponse, StreamSink]:
@@ -103,7 +103,7 @@ def stream_opener(rendering: Rendering) -> Callable[..., tuple[PythonResponse, S
         sink = StreamSink(stream.writable)
         sink.on_gone(on_gone)
         raw = Response.new(stream.readable, status=status, headers=js_headers(headers))
-        return PythonResponse(raw, rendering), sink
+        return PythonResponse(raw, rendering, idle_ms), sink
 
     return open_stream
 
