@@ -1,0 +1,45 @@
+"""`python -m tests.chaos`: requests under faults, as many as you like, and what became of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+
+from tests.chaos.runtime import run
+from tests.chaos.world import SETUPS, World
+
+_SHOWN = 5
+
+
+def _say(*parts: str) -> None:
+    sys.stdout.write(" ".join(parts) + "\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
+    parser.add_argument("--requests", type=int, default=1_000_000, help="in all, shared by the setups (default 1,000,000)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", help="a part of a setup's name")
+    arguments = parser.parse_args()
+    setups = [setup for setup in SETUPS if not arguments.only or arguments.only in setup.name]
+    is_wrong = False
+    for setup in setups:
+        started = time.monotonic()
+        world = World(setup, arguments.seed)
+        run(world.play(arguments.requests // len(setups)))
+        _say(f"{setup.name}: {time.monotonic() - started:.0f} s")
+        _say("  ", json.dumps(dict(sorted(world.judge.counts.items()))))
+        _say("   faults", json.dumps(dict(sorted(world.faults.struck.items()))))
+        _say("   log", json.dumps(dict(sorted(world.log.counts.items()))))
+        for what, details in world.judge.wrong.items():
+            is_wrong = True
+            _say(f"   {what}: {len(details)}")
+            for detail in details[:_SHOWN]:
+                _say("     ", detail)
+    return 1 if is_wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

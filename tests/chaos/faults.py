@@ -1,0 +1,65 @@
+"""What goes wrong, by plan: each operation draws its fault from a seeded source."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+
+
+class Kind(StrEnum):
+    RAISES = "raises"
+    HANGS = "hangs"
+    DELAYS = "delays"
+    CORRUPTS = "corrupts"
+    STALLS = "stalls"
+    BREAKS_OFF = "breaks off"
+    ANSWERS_500 = "answers 500"
+    ENDS = "ends"
+
+
+@dataclass
+class Faults:
+    """`rates` are the share of operations with each fault, by the name of the operation; none strike while it is calm."""
+
+    source: random.Random
+    rates: dict[str, dict[Kind, float]]
+    is_calm: bool = False
+    struck: Counter[str] = field(default_factory=Counter)
+
+    def draw(self, operation: str) -> Kind | None:
+        if self.is_calm:
+            return None
+        drawn = self.source.random()
+        for kind, rate in self.rates.get(operation, {}).items():
+            drawn -= rate
+            if drawn < 0:
+                self.struck[f"{operation} {kind}"] += 1
+                return kind
+        return None
+
+    async def delay(self, seconds: float) -> None:
+        await asyncio.sleep(self.source.uniform(0, seconds))
+
+
+RATES: dict[str, dict[Kind, float]] = {
+    "kv get": {Kind.RAISES: 0.02, Kind.HANGS: 0.003, Kind.DELAYS: 0.05, Kind.CORRUPTS: 0.02},
+    "kv put": {Kind.RAISES: 0.03, Kind.HANGS: 0.005, Kind.DELAYS: 0.05},
+    "kv delete": {Kind.RAISES: 0.03, Kind.DELAYS: 0.05},
+    "kv list": {Kind.RAISES: 0.03, Kind.DELAYS: 0.05},
+    "assets": {Kind.RAISES: 0.02, Kind.HANGS: 0.003, Kind.DELAYS: 0.05, Kind.CORRUPTS: 0.01},
+    "page": {
+        Kind.RAISES: 0.02,
+        Kind.HANGS: 0.01,
+        Kind.DELAYS: 0.2,
+        Kind.ANSWERS_500: 0.02,
+        Kind.STALLS: 0.02,
+        Kind.BREAKS_OFF: 0.01,
+    },
+    "request": {Kind.ENDS: 0.01},
+}

@@ -1,0 +1,149 @@
+"""Workers KV as an isolate sees it from its location, and the deployed files: late, limited, and with faults."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from tests.chaos.faults import Kind
+from tests.chaos.runtime import now
+from tests.fakes.kv import KVError
+
+from cache.kv_namespace import KVWhole
+from core.body import BytesBody
+from core.javascript import json_text
+from seed.build import AssetsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tests.chaos.faults import Faults
+    from tests.fakes.kv import InMemoryKV
+
+    from cache.kv_namespace import KVListPage
+    from core.body import Body
+
+READ_SECONDS = 5
+WRITE_SECONDS = 20
+"""After which the Worker gives an operation up."""
+
+LAG_SECONDS = 60
+"""How long a location may go on showing what it has read."""
+
+WRITE_INTERVAL_SECONDS = 1
+
+
+@dataclass
+class Location:
+    """A namespace seen from one place (the protocol of `cache.kv_namespace`).
+
+    What was read here is shown again for up to a minute, whatever was written elsewhere. A key takes one write a second.
+    """
+
+    shared: InMemoryKV
+    faults: Faults
+    written_at: dict[str, float]
+    """Key to the time of its last write; the same for all locations."""
+    _seen: dict[str, tuple[float, KVWhole | None]] = field(default_factory=dict)
+
+    async def get(self, key: str, *, streamed: bool = False) -> KVWhole | None:
+        del streamed
+        kind = await self._strike("kv get", READ_SECONDS)
+        value = await self._read(key)
+        return self._corrupted(value) if kind is Kind.CORRUPTS else value
+
+    async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
+        await self._strike("kv get", READ_SECONDS)
+        values = {key: await self._read(key) for key in keys}
+        return {key: None if value is None else (await value.whole()).to_bytes().decode() for key, value in values.items()}
+
+    async def put(
+        self,
+        key: str,
+        value: str | bytes | Sequence[bytes | Body],
+        *,
+        expiration_ttl: int | None = None,
+        metadata: str | None = None,
+    ) -> None:
+        await self._strike("kv put", WRITE_SECONDS)
+        self._count_write("PUT", key)
+        await self.shared.put(key, value, expiration_ttl=expiration_ttl, metadata=metadata)
+        self._seen.pop(key, None)
+
+    async def delete(self, key: str) -> None:
+        await self._strike("kv delete", WRITE_SECONDS)
+        self._count_write("DELETE", key)
+        await self.shared.delete(key)
+        self._seen.pop(key, None)
+
+    async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
+        await self._strike("kv list", READ_SECONDS)
+        return await self.shared.list(prefix, cursor)
+
+    async def _strike(self, operation: str, limit_seconds: float) -> Kind | None:
+        await asyncio.sleep(0.001)
+        kind = self.faults.draw(operation)
+        if kind is Kind.RAISES:
+            raise KVError(f"{operation} failed: 500 as planned")
+        if kind is Kind.HANGS:
+            await asyncio.sleep(limit_seconds)
+            raise TimeoutError(f"{operation} did not answer")
+        if kind is Kind.DELAYS:
+            await self.faults.delay(limit_seconds / 4)
+        return kind
+
+    async def _read(self, key: str) -> KVWhole | None:
+        until, value = self._seen.get(key, (0, None))
+        if now() >= until:
+            value = await self.shared.get(key)
+            self.shared.operations.clear()
+            self._seen[key] = now() + self.faults.source.uniform(0, LAG_SECONDS), value
+        return value
+
+    def _count_write(self, method: str, key: str) -> None:
+        if now() - self.written_at.get(key, -WRITE_INTERVAL_SECONDS) < WRITE_INTERVAL_SECONDS:
+            raise KVError(f"KV {method} failed: 429 Too Many Requests")
+        self.written_at[key] = now()
+
+    def _corrupted(self, value: KVWhole | None) -> KVWhole | None:
+        source = self.faults.source
+        others = list(self.shared.stored)
+        content = b"" if value is None else value.buffer.to_bytes()
+        match source.randrange(5):
+            case 0:
+                content = content[: source.randrange(len(content) + 1)]
+            case 1:
+                content = source.randbytes(source.randrange(200))
+            case 2 if others:
+                other = self.shared.stored[source.choice(others)]
+                return KVWhole(None if other.metadata is None else json_text(other.metadata), BytesBody(other.value))
+            case 3:
+                return None if value is None else KVWhole(None, value.buffer)
+            case _:
+                content = b"null"
+        return None if value is None else KVWhole(value.metadata, BytesBody(content))
+
+
+@dataclass
+class Assets:
+    """Deployed files that come late, not at all or as something else."""
+
+    files: Mapping[str, bytes]
+    faults: Faults
+
+    async def get(self, path: str) -> BytesBody | None:
+        await asyncio.sleep(0.001)
+        kind = self.faults.draw("assets")
+        if kind is Kind.RAISES:
+            raise AssetsError("the assets failed as planned")
+        if kind is Kind.HANGS:
+            await asyncio.sleep(READ_SECONDS)
+            raise AssetsError("the assets did not answer")
+        if kind is Kind.DELAYS:
+            await self.faults.delay(1)
+        content = self.files.get(unquote(path))
+        if content is not None and kind is Kind.CORRUPTS:
+            content = self.faults.source.choice((content[: len(content) // 2], b"", b"null", b"<!doctype html>"))
+        return None if content is None else BytesBody(content)

@@ -1,0 +1,271 @@
+"""A deployment under load and faults: isolates with clocks of their own, tenants in one namespace, visitors, and who edits."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from tests.chaos.faults import RATES, Faults, Kind
+from tests.chaos.judge import ASKED_EACH_SECONDS, Judge, Received
+from tests.chaos.runtime import BACKGROUND_SECONDS, START_MS, Background, CountingLog, Flight, IsolateClock, RequestContext, now
+from tests.chaos.site import Invalidated, PageKind, Renderer, Site, StagedPages, WholePages
+from tests.chaos.storage import Assets, Location
+from tests.fakes.kv import InMemoryKV
+from tests.fakes.pages import FakeResponse
+from tests.fakes.requests import request
+from tests.fakes.worker import BUILD, NoImages, copied_build, digest, record
+
+from cache.kv_record import TTLPolicy
+from cache.stored import Layout
+from core.body import BytesBody
+from core.runtime import Runtime
+from isr.answer import CachedAnswer, RuledAnswer
+from isr.assemble import SharedParts, assemble
+from isr.settings import Settings
+from seed.rules import STAGES_VERSION
+from seed.sources import BuildOpener
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.chaos.judge import Seen
+    from tests.chaos.site import Page
+
+    from isr.answer import Answer
+    from isr.assemble import SiteServer
+    from seed.build import Build
+
+TENANTS = ("a", "b")
+PAGES_OF_A_KIND = 5
+REQUESTS_A_SECOND = 60
+CALM_SECONDS = 75
+"""After the last fault: as long as locations may show what is old, and markers may be remembered."""
+ASKED_AGAIN_SECONDS = 75
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One way to deploy."""
+
+    name: str
+    layout: Layout = Layout.VINEXT
+    memory_bytes: int = 0
+    has_kv: bool = True
+    in_stages: bool = False
+    skew_ms: int = 0
+    """How far the clocks of the isolates are apart."""
+
+    @property
+    def isolates(self) -> int:
+        # Without KV, no isolate knows of another.
+        return 3 if self.has_kv else 1
+
+
+SETUPS = [
+    Setup("vinext layout", skew_ms=400),
+    Setup("vinext layout, memory", memory_bytes=2_000_000, skew_ms=400),
+    Setup("framed layout", Layout.FRAMED),
+    Setup("framed layout, memory", Layout.FRAMED, 200_000, skew_ms=400),
+    Setup("memory alone", has_kv=False, memory_bytes=2_000_000),
+    Setup("in stages, memory", Layout.FRAMED, 2_000_000, in_stages=True),
+    Setup("in stages, vinext layout", in_stages=True, skew_ms=400),
+]
+
+
+@dataclass
+class Isolate:
+    """The servers of the tenants in one isolate."""
+
+    number: int
+    servers: Mapping[str, SiteServer]
+
+
+@dataclass
+class World:
+    """A run: `play` it, then ask `judge`."""
+
+    setup: Setup
+    seed: int
+    judge: Judge = field(init=False)
+    log: CountingLog = field(default_factory=CountingLog)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311 - it is to be repeated
+        self.faults = Faults(random.Random(self.seed + 1), RATES)  # noqa: S311
+        self.sites = {tenant: Site.of(tenant, PAGES_OF_A_KIND) for tenant in TENANTS}
+        self.judge = Judge(self.sites, self.setup)
+        self._isolates: list[Isolate] = []
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def play(self, requests: int) -> None:
+        """Send requests under faults, then let everything settle without any, and ask for each page until it is as it must be."""
+        await self._open()
+        editing = asyncio.ensure_future(self._edit())
+        for _ in range(requests):
+            await asyncio.sleep(self._random.expovariate(REQUESTS_A_SECOND))
+            self._begin(self._any_request())
+        editing.cancel()
+        self.faults.is_calm = True
+        await asyncio.sleep(CALM_SECONDS)
+        for second in range(0, ASKED_AGAIN_SECONDS, ASKED_EACH_SECONDS):
+            await asyncio.sleep(ASKED_EACH_SECONDS)
+            for isolate in self._isolates:
+                for tenant, site in self.sites.items():
+                    for path in site.pages:
+                        is_last = second == ASKED_AGAIN_SECONDS - ASKED_EACH_SECONDS
+                        self._begin(Visit(isolate, tenant, path, is_last=is_last))
+        await asyncio.sleep(CALM_SECONDS)
+        self.judge.count_unanswered()
+
+    async def _open(self) -> None:
+        clock = IsolateClock()
+        shared = InMemoryKV(clock)
+        written_at: dict[str, float] = {}
+        stages = STAGES_VERSION if self.setup.in_stages else 0
+        for number in range(self.setup.isolates):
+            clock = IsolateClock(int(self.setup.skew_ms * number / max(1, self.setup.isolates - 1)))
+            namespace = Location(shared, self.faults, written_at) if self.setup.has_kv else None
+            servers = {}
+            for tenant, site in self.sites.items():
+                runtime = Runtime(Flight(), Background(self.log), clock, self.log)
+                renderer = Renderer(site, self.faults)
+                pages = StagedPages(renderer) if self.setup.in_stages else WholePages(renderer)
+                settings = Settings(
+                    app_prefix=tenant,
+                    kv_layout=self.setup.layout,
+                    kv_ttl=TTLPolicy.THIRTY_DAYS,
+                    memory_bytes=self.setup.memory_bytes,
+                )
+                parts = SharedParts(
+                    settings=settings,
+                    namespace=namespace,
+                    page_handler=pages,
+                    image_sources=NoImages(),
+                    image_transformer=None,
+                    digest=digest,
+                    make_body=BytesBody,
+                )
+                build = replace(BUILD, build_id=f"build-{tenant}", built_at_ms=START_MS, stages=stages)
+                assets = Assets(self._files(site, build), self.faults)
+                self.faults.is_calm = True
+                source = await BuildOpener(assets, runtime).open()
+                self.faults.is_calm = False
+                servers[tenant] = assemble(parts, source, tenant, runtime)
+            self._isolates.append(Isolate(number, servers))
+
+    def _files(self, site: Site, build: Build) -> dict[str, bytes]:
+        built = [page for page in site.pages.values() if page.kind in {PageKind.PERIOD, PageKind.FOREVER}]
+        return copied_build(
+            build,
+            *(
+                record(
+                    page.path,
+                    site.content(page, "html"),
+                    site.content(page, "rsc"),
+                    revalidate=5 if page.kind is PageKind.PERIOD else None,
+                    expire=30 if page.expires else None,
+                    tags=(page.tag,),
+                )
+                for page in built[::2]
+            ),
+        )
+
+    def _any_request(self) -> Visit:
+        chance = self._random.random
+        isolate = self._random.choice(self._isolates)
+        tenant = self._random.choice(TENANTS)
+        pages = list(self.sites[tenant].pages)
+        path = pages[min(int(self._random.expovariate(0.08)), len(pages) - 1)]
+        headers = {}
+        if chance() < 0.1:
+            headers["Cookie"] = f"visitor-{self._random.randrange(1000)}"
+        if chance() < 0.05:
+            headers["If-None-Match"] = '"none of them"'
+        is_rsc = self.sites[tenant].pages[path].kind is not PageKind.ROUTE and chance() < 0.15
+        method = "HEAD" if chance() < 0.03 else "GET"
+        return Visit(isolate, tenant, path, is_rsc=is_rsc, headers=headers, method=method)
+
+    def _begin(self, visit: Visit) -> None:
+        context = RequestContext()
+        if self.faults.draw("request") is Kind.ENDS:
+            asyncio.get_running_loop().call_later(self._random.uniform(0, 3), context.end)
+            visit = replace(visit, may_vanish=True)
+        seen = self.judge.begin(visit.tenant, visit.path, visit.isolate.number, may_vanish=visit.may_vanish)
+        seen.is_last, seen.is_rsc, seen.visitor = visit.is_last, visit.is_rsc, visit.headers.get("Cookie")
+        seen.has_body = visit.method == "GET"
+        self._keep(context.start(self._visit(visit, seen, context)))
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _visit(self, visit: Visit, seen: Seen, context: RequestContext) -> None:
+        url = f"{visit.path}.rsc" if visit.is_rsc else visit.path
+        asked = request(url, dict(visit.headers), visit.method, f"https://{visit.tenant}.example")
+        try:
+            answer = await visit.isolate.servers[visit.tenant].page_cache.answer(asked)
+        except Exception as error:  # noqa: BLE001 - the judge's to see
+            self.judge.raised(seen, error)
+        else:
+            self.judge.answered(seen, _received(answer))
+        asyncio.get_running_loop().call_later(BACKGROUND_SECONDS, context.end)
+
+    async def _edit(self) -> None:
+        """Change pages, and say so as an editor does: where it is reported as failed, again."""
+        while True:
+            await asyncio.sleep(self._random.expovariate(0.8))
+            site = self.sites[self._random.choice(TENANTS)]
+            page = self._random.choice([page for page in site.pages.values() if page.kind is not PageKind.DYNAMIC])
+            is_busy = self._random.random() < 0.1
+            for _ in range(20 if is_busy else 1):
+                page.versions.append(now())
+                isolate = self._random.choice(self._isolates)
+                if self._random.random() < 0.3:
+                    self._begin(Visit(isolate, site.tenant, page.path, method="POST"))
+                else:
+                    self._keep(asyncio.ensure_future(self._invalidate(site, isolate, page)))
+                await asyncio.sleep(0.1)
+
+    async def _invalidate(self, site: Site, isolate: Isolate, page: Page) -> None:
+        server = isolate.servers[site.tenant]
+        version = page.version
+        for _ in range(40):
+            try:
+                await server.store.revalidate_tags((page.tag,))
+            except Exception:  # noqa: BLE001 - whoever invalidates is told, and tries again
+                self.judge.counts["invalidations that failed and were said to"] += 1
+                await asyncio.sleep(1)
+            else:
+                page.invalidations.append(Invalidated(isolate.number, now(), version))
+                return
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A request to an isolate."""
+
+    isolate: Isolate
+    tenant: str
+    path: str
+    is_rsc: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    is_last: bool = False
+    may_vanish: bool = False
+
+
+def _received(answer: Answer) -> Received:
+    if isinstance(answer, CachedAnswer):
+        body = None if answer.body is None else answer.body.to_bytes()
+        return Received(answer.status, {name.lower(): text for name, text in answer.headers}, body, from_cache=True)
+    response = answer.response
+    assert isinstance(response, FakeResponse)
+    headers = {name.lower(): text for name, text in response.header_items() if name.lower() not in answer.removed}
+    if isinstance(answer, RuledAnswer):
+        body = None if answer.body is None else answer.body.to_bytes()
+        return Received(304 if answer.is_not_modified else response.status, headers, body, from_cache=True)
+    headers |= {name.lower(): text for name, text in answer.added}
+    is_broken = response.breaks_off or type(response) is not FakeResponse
+    return Received(response.status, headers, response.body, from_cache=False, is_broken=is_broken)
