@@ -13,8 +13,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.fakes.flight import FakeFlight
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
 
@@ -132,17 +130,19 @@ class Background:
     def __init__(self, log: CountingLog) -> None:
         self._log = log
 
-    def run(self, work: Awaitable[object], what: str) -> None:
-        asyncio.ensure_future(self._guarded(work, what))  # noqa: RUF006 - the context keeps it
+    def run(self, work: Awaitable[object], what: str, limit_ms: int | None = None) -> None:
+        asyncio.ensure_future(self._guarded(work, what, limit_ms))  # noqa: RUF006 - the context keeps it
 
     async def finish(self, work: Coroutine[object, object, T], what: str) -> T:
         task = asyncio.ensure_future(work)
         self.run(task, what)
         return await asyncio.shield(task)
 
-    async def _guarded(self, work: Awaitable[object], what: str) -> None:
+    async def _guarded(self, work: Awaitable[object], what: str, limit_ms: int | None) -> None:
         try:
-            await work
+            await asyncio.wait_for(work, None if limit_ms is None else limit_ms / 1000)
+        except TimeoutError:
+            self._log.event("warning", "background.given_up", what=what)
         except Exception as error:  # noqa: BLE001 - nobody else would see it
             self._log.event("error", "background.failed", what=what, error=f"{type(error).__name__}: {error}")
 
@@ -168,9 +168,6 @@ class CountingLog:
         name = f"{level} {event}"
         self.counts[name] = self.counts.get(name, 0) + 1
         self.last[name] = fields
-
-
-Flight = FakeFlight
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

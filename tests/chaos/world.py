@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tests.chaos.faults import RATES, Faults, Kind
 from tests.chaos.judge import ASKED_EACH_SECONDS, Judge, Received
-from tests.chaos.runtime import BACKGROUND_SECONDS, START_MS, Background, CountingLog, Flight, IsolateClock, RequestContext, now
+from tests.chaos.runtime import BACKGROUND_SECONDS, START_MS, Background, CountingLog, IsolateClock, RequestContext, now
 from tests.chaos.site import Invalidated, PageKind, Renderer, Site, StagedPages, WholePages
 from tests.chaos.storage import Assets, Location
+from tests.fakes.flight import FakeFlight
 from tests.fakes.kv import InMemoryKV
 from tests.fakes.pages import FakeResponse
 from tests.fakes.requests import request
@@ -129,7 +130,7 @@ class World:
             namespace = Location(shared, self.faults, written_at) if self.setup.has_kv else None
             servers = {}
             for tenant, site in self.sites.items():
-                runtime = Runtime(Flight(), Background(self.log), clock, self.log)
+                runtime = Runtime(FakeFlight(clock, self.log), Background(self.log), clock, self.log)
                 renderer = Renderer(site, self.faults)
                 pages = StagedPages(renderer) if self.setup.in_stages else WholePages(renderer)
                 settings = Settings(
