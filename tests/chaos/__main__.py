@@ -31,7 +31,7 @@ def main() -> int:
         run(world.play(arguments.requests // len(setups)))
         _say(f"{setup.name}: {time.monotonic() - started:.0f} s")
         _say("  ", json.dumps(dict(sorted(world.judge.counts.items()))))
-        _say("   faults", json.dumps(dict(sorted(world.faults.struck.items()))))
+        _say("   faults", json.dumps({" ".join(what): count for what, count in sorted(world.faults.struck.items())}))
         _say("   log", json.dumps(dict(sorted(world.log.counts.items()))))
         for what, details in world.judge.wrong.items():
             is_wrong = True

@@ -30,7 +30,7 @@ class Faults:
     source: random.Random
     rates: dict[str, dict[Kind, float]]
     is_calm: bool = False
-    struck: Counter[str] = field(default_factory=Counter)
+    struck: Counter[tuple[str, Kind]] = field(default_factory=Counter)
 
     def draw(self, operation: str) -> Kind | None:
         if self.is_calm:
@@ -39,7 +39,7 @@ class Faults:
         for kind, rate in self.rates.get(operation, {}).items():
             drawn -= rate
             if drawn < 0:
-                self.struck[f"{operation} {kind}"] += 1
+                self.struck[operation, kind] += 1
                 return kind
         return None
 
@@ -50,8 +50,6 @@ class Faults:
 RATES: dict[str, dict[Kind, float]] = {
     "kv get": {Kind.RAISES: 0.02, Kind.HANGS: 0.003, Kind.DELAYS: 0.05, Kind.CORRUPTS: 0.02},
     "kv put": {Kind.RAISES: 0.03, Kind.HANGS: 0.005, Kind.DELAYS: 0.05},
-    "kv delete": {Kind.RAISES: 0.03, Kind.DELAYS: 0.05},
-    "kv list": {Kind.RAISES: 0.03, Kind.DELAYS: 0.05},
     "assets": {Kind.RAISES: 0.02, Kind.HANGS: 0.003, Kind.DELAYS: 0.05, Kind.CORRUPTS: 0.01},
     "page": {
         Kind.RAISES: 0.02,

@@ -73,13 +73,13 @@ class Location:
         self._seen.pop(key, None)
 
     async def delete(self, key: str) -> None:
-        await self._strike("kv delete", WRITE_SECONDS)
+        await self._strike("kv put", WRITE_SECONDS)
         self._count_write("DELETE", key)
         await self.shared.delete(key)
         self._seen.pop(key, None)
 
     async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
-        await self._strike("kv list", READ_SECONDS)
+        await self._strike("kv get", READ_SECONDS)
         return await self.shared.list(prefix, cursor)
 
     async def _strike(self, operation: str, limit_seconds: float) -> Kind | None:

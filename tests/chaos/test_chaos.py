@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.chaos.faults import RATES
 from tests.chaos.runtime import run
-from tests.chaos.world import SETUPS, Setup, World
+from tests.chaos.world import SETUPS, World
+
+if TYPE_CHECKING:
+    from tests.chaos.world import Setup
 
 _REQUESTS = 800
 
@@ -18,10 +21,6 @@ def test_nothing_is_wrong_and_nothing_is_lost(setup: Setup) -> None:
     run(world.play(_REQUESTS))
     shown = {what: details[:5] for what, details in world.judge.wrong.items()}
     assert not shown
-    struck = Counter(name.rpartition(" ")[0].split(" answers")[0] for name in world.faults.struck)
-    assert struck.keys() & {"page", "assets", "request"}, "no fault struck"
+    struck = {operation for operation, _ in world.faults.struck}
+    assert struck >= {operation for operation in RATES if setup.has_kv or not operation.startswith("kv ")}
     assert min(world.judge.counts[state] for state in ("HIT", "STALE", "MISS")) > 0
-
-
-def test_a_fault_can_strike_each_operation() -> None:
-    assert all(0 < sum(kinds.values()) < 1 for kinds in RATES.values())
