@@ -38,10 +38,13 @@ import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, replayOf,
  * @property {ArrayBuffer | null} body
  * @property {ArrayBuffer | null} payload the RSC payload of a page that was asked for as HTML
  * @property {ArrayBuffer | null} document the HTML of a page that was asked for as RSC payload
+ * @property {string} [added] JSON of pairs: what the request stage has added, which `payload` or `document` keeps too
  */
 
 /** Headers that say whether a response may be kept, and under which tags. The response stage alone knows. */
 const POLICY = ["cache-control", "cdn-cache-control", "cache-tag", "x-vinext-cache-tags", "x-vinext-cache", "x-nextjs-cache"];
+/** Headers of a response that its counterpart has otherwise, or not at all. */
+const OF_ONE_ARTIFACT = /^(?:content-|set-cookie$|vary$|x-nextjs-|x-vinext-)/;
 /** A complete response that was rendered from stale data has this header. */
 const STALE_DATA = "X-Vinext-Stale-Data";
 
@@ -52,7 +55,8 @@ export class Exchange {
   #question = Promise.withResolvers();
   #outcome = {};
   #response;
-  #keepsWhatStagesAdd = false;
+  /** The headers of the response stage, if an entry keeps what the request stage adds to them; then those with what it added. */
+  #own;
   #composed;
   /** Whether what is rendered now may be kept, so that `runtime.js` adds to it. */
   keeps = false;
@@ -113,7 +117,7 @@ export class Exchange {
     const regenerates = isForCache && isStored && isPagesPage(props) && { regeneratesStoredEntry: true };
     const shared = { ...options, cache: "shared", ...(isForCache && { renderWholeDocument: true }), ...regenerates };
     const response = await render(forKeeping(request), props, shared);
-    this.#keepsWhatStagesAdd = isUnruled;
+    if (isUnruled) this.#own = new Headers(response.headers);
     return this.#keeping(response, { made: described, replay });
   }
 
@@ -183,6 +187,7 @@ export class Exchange {
         body: whole.body ? await whole.arrayBuffer() : null,
         payload: (await payload?.catch(() => null)) ?? null,
         document: encoded((await document)?.html),
+        ...(this.#composed && { added: JSON.stringify(added(this.#composed, this.#own)) }),
       };
     };
     this.#outcome = { ...outcome, admitted };
@@ -191,7 +196,7 @@ export class Exchange {
 
   #answered(response) {
     const { admitted, ...about } = this.#outcome;
-    if (this.#keepsWhatStagesAdd) this.#composed = new Headers(response.headers);
+    if (this.#own) this.#composed = new Headers(response.headers);
     return { about: JSON.stringify(about), response, admitted };
   }
 }
@@ -222,6 +227,12 @@ function withPolicy(composed, stored) {
   for (const name of POLICY) headers.delete(name);
   for (const [name, value] of stored) if (!headers.has(name)) headers.set(name, value);
   return headers;
+}
+
+function added(composed, own) {
+  return [...composed].filter(
+    ([name, value]) => own.get(name) !== value && !POLICY.includes(name) && !OF_ONE_ARTIFACT.test(name),
+  );
 }
 
 function encoded(text) {

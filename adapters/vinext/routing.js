@@ -106,9 +106,10 @@ function configRules(config) {
   add("rewrites", config.rewrites?.afterFiles, () => true);
   // A fallback is for paths without a page, and the same for everybody unless it has conditions.
   add("rewrites", config.rewrites?.fallback, isConditional);
-  // Under a Cache-Control of next.config vinext keeps a page for each query, which keys do not say; the request stage tells.
-  const isPolicy = ({ headers }) => Boolean(headers?.some(({ key }) => /cache-control$/i.test(key)));
-  add("headers", config.headers, (entry) => isConditional(entry) || isPolicy(entry));
+  // Under a Cache-Control of next.config vinext keeps a page for each query, which keys do not say; the request stage tells. A
+  // cookie or a Vary of next.config is in no entry, and would keep the page out of the cache.
+  const isForStages = ({ headers }) => Boolean(headers?.some(({ key }) => /cache-control$|^(?:set-cookie|vary)$/i.test(key)));
+  add("headers", config.headers, (entry) => isConditional(entry) || isForStages(entry));
   if (config.i18n) rules.push({ ...EVERYTHING, name: "i18n of next.config" });
   return rules;
 }

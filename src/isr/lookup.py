@@ -248,7 +248,7 @@ def _page_at(url_path: str, build: ServedBuild) -> PagesAt | PassBy:
     # The URL of an RSC payload never ends in a slash: the page handler would redirect the page's own URL.
     if _is_other_form(path, trailing_slash=build.trailing_slash and not has_rsc_suffix):
         return PassBy("the other form of the trailing slash")
-    key_path, url_path = normalize_path(path), _url_path(path, build)
+    key_path, url_path = normalize_path(path), url_path_of(path, build)
     rule = touching_rule(build.rules, key_path)
     if rule is not None and not build.has_stages:
         return PassBy(f"a rule of the app ({rule.name})")
@@ -278,7 +278,7 @@ def _data_at(path: str, build: ServedBuild) -> PagesAt | PassBy:
     rule = touching_rule(build.rules, key_path)
     if rule is not None and not build.has_stages:
         return PassBy(f"a rule of the app ({rule.name})")
-    data = Lookup.of(key_path, _url_path(path, build), build, Artifact.DATA)
+    data = Lookup.of(key_path, url_path_of(path, build), build, Artifact.DATA)
     return PagesAt(data, None, rule is not None)
 
 
@@ -290,6 +290,17 @@ def may_store(request: PageRequest, lookup: Lookup) -> bool:
         and request.headers.get("authorization") is None
         and not (lookup.is_rsc and _has_router_state(request.headers))
     )
+
+
+def at_canonical_url(request: PageRequest, lookup: Lookup) -> PageRequest | None:
+    """Return a request for a page that no rule touches as the app is to see it; None if it cannot be asked at the page's own URL.
+
+    The app chooses the headers of next.config by the URL, and the entry keeps them: no spelling of a visitor's may change them.
+    """
+    canonical = lookup.canonical(request.origin)
+    if lookup.is_data or request.path == canonical.path:
+        return request
+    return replace(request, kept_as=canonical) if may_store(request, lookup) else None
 
 
 def has_credentials(request: PageRequest) -> bool:
@@ -334,7 +345,8 @@ def _is_other_form(path: str, *, trailing_slash: bool) -> bool:
     return not (trailing_slash and is_file)
 
 
-def _url_path(path: str, build: ServedBuild) -> str:
+def url_path_of(path: str, build: ServedBuild) -> str:
+    """Return the path of a page as its canonical URL has it; `path` is without the base path."""
     if path == "/" and build.base_path and not build.trailing_slash:
         return build.base_path
     if build.trailing_slash and _is_other_form(path, trailing_slash=True):

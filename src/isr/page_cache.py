@@ -9,7 +9,7 @@ from cache.entry import Freshness
 from core.paths import PRERENDER_FOLDER, is_below
 from isr.admission import Refusal
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
-from isr.lookup import Hidden, Lookup, PassBy, RequestClassifier, Ruled, has_credentials, may_store
+from isr.lookup import Hidden, Lookup, PassBy, RequestClassifier, Ruled, at_canonical_url, has_credentials, may_store
 from isr.rsc_headers import with_client_headers
 from pages.handler import PageError
 
@@ -69,8 +69,8 @@ class PageCache:
                 page = None if is_unlikely else await self._store.find(lookup)
                 if page is not None:
                     return self._from_cache(request, lookup, page)
-                if self._staged is not None:
-                    return await self._through_stages(request, lookup, is_ruled=False)
+                if self._staged is not None and (asked := at_canonical_url(request, lookup)) is not None:
+                    return await self._through_stages(asked, lookup, is_ruled=False)
                 if may_store(request, lookup):
                     # Nobody waits for a page that is hardly for everybody.
                     return await (self._render(request, lookup, None) if is_unlikely else self._miss(request, lookup))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from core.http import REVALIDATED_PAGES_HEADER
 from core.recent import Recent
 from isr.admission import Refusal
-from isr.lookup import Lookup
+from isr.lookup import Lookup, url_path_of
 from pages.handler import PageError
 from pages.stages import wanted_pages
 from seed.build import APP_ARTIFACTS, PAGES_ARTIFACTS, Artifact
+from seed.rules import touching_rule
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from isr.writer import AdmittedPage, PageWriter
     from pages.handler import PageHandler, PageResponse
     from pages.request import RenderRequest
+    from pages.stages import Resource
 
 RETRY_MS = 1000
 
@@ -47,15 +49,26 @@ class Revalidator:
         self._failed: Recent[str, int] = Recent()
         self._uncacheable: Recent[str, int] = Recent()
 
-    def start(self, origin: str, lookup: Lookup, stale: CachedPage | None = None, replay: str | None = None) -> None:
+    def start(
+        self,
+        origin: str,
+        lookup: Lookup,
+        stale: CachedPage | None = None,
+        replay: str | None = None,
+        *,
+        is_stored: bool = False,
+    ) -> None:
         """Render a page, unless that is under way or was tried a moment ago; `stale` is its entry, if there is one.
 
-        `replay` is how an app in stages renders it (`pages.stages`).
+        `replay` is how an app in stages renders it (`pages.stages`). `is_stored`: the app may take it that the page is there.
         """
         failed_until_ms = self._failed.get(lookup.path, 0)
         if not self._is_uncacheable(_name_of(lookup), rsc=False) and self._clock() >= failed_until_ms:
             page = (lookup if stale is None else lookup.only(stale.artifact)).whole_page
-            self._run(page, lambda: self._regenerate(origin, page, stale, replay))
+            request = replace(page.canonical(origin), replay=replay)
+            if replay is None:
+                request = replace(page.canonical(origin, rsc=False), is_stored=is_stored or stale is not None)
+            self._run(page, lambda: self._regenerate(page, request, stale))
 
     async def remake(self, origin: str, response: PageResponse) -> None:
         """Render the pages that the page handler wants anew, before its answer goes out (Next.js's `res.revalidate`)."""
@@ -64,13 +77,21 @@ class Revalidator:
             return
         try:
             pages = wanted_pages(value)
-            lookups = [(Lookup.of_resource(resource, resource.path, self._store.build), replay) for resource, replay in pages]
+            wanted = [self._wanted(origin, resource, replay) for resource, replay in pages]
         except PageError as error:
             self._runtime.log.event("error", "page.not_made", reason=str(error))
             return
-        for lookup, replay in lookups:
-            request = replace(lookup.canonical(origin, rsc=False), replay=replay)
+        for lookup, request in wanted:
             await self._render(lookup.whole_page, request, None)
+
+    def _wanted(self, origin: str, resource: Resource, replay: str) -> tuple[Lookup, RenderRequest]:
+        """Return how a page is rendered: by its URL if it is served without the request stage, whose headers it then keeps."""
+        build = self._store.build
+        lookup = Lookup.of_resource(resource, url_path_of(resource.path, build), build)
+        request = lookup.canonical(origin, rsc=False)
+        if touching_rule(build.rules, resource.path) is None:
+            return lookup, replace(request, is_stored=True)
+        return lookup, replace(request, replay=replay)
 
     def start_counterpart(self, origin: str, lookup: Lookup) -> None:
         """Render the RSC payload of a page whose HTML has just been stored, or the other way round."""
@@ -97,7 +118,7 @@ class Revalidator:
         name = lookup.keys[0] if lookup.variant else lookup.path
         self._runtime.run_once(f"make {name}", work, f"making {name}")
 
-    async def _regenerate(self, origin: str, lookup: Lookup, stale: CachedPage | None, replay: str | None) -> None:
+    async def _regenerate(self, lookup: Lookup, request: RenderRequest, stale: CachedPage | None) -> None:
         # A page that has no entry yet is not a popular one, and its path may be made up: it is not worth a write.
         if stale is not None:
             due_since_ms = stale.entry.revalidate_at_ms or 0
@@ -105,12 +126,9 @@ class Revalidator:
             leased = lookup.keys[0] if is_own_key else self._store.key(lookup.path, Artifact.HTML)
             if not await self._lease.take(leased, due_since_ms):
                 return
-        if replay is not None:
-            await self._render(lookup, replace(lookup.canonical(origin), replay=replay), stale)
-            return
-        request = replace(lookup.canonical(origin, rsc=False), is_stored=stale is not None)
-        if await self._render(lookup, request, stale):
-            await self._render(lookup, lookup.canonical(origin, rsc=True), stale)
+        lacks_payload = await self._render(lookup, request, stale)
+        if lacks_payload and request.replay is None:
+            await self._render(lookup, lookup.canonical(request.origin, rsc=True), stale)
 
     async def _render(self, lookup: Lookup, request: RenderRequest, stale: CachedPage | None) -> bool:
         """Render and store one artifact of a page. Return whether its RSC payload has still to be rendered."""

@@ -55,7 +55,7 @@ class StagedCache:
         `likely` is what the request is for if no rule changes it. With `is_ruled` False no rule does, its page is not in the
         store, and later requests for it do without the request stage.
         """
-        visit = _Visit(request, self._store.started_at_ms(), is_ruled)
+        visit = _Visit(request, self._store.started_at_ms(), is_ruled, None if is_ruled else likely)
         try:
             if likely is not None and is_ruled and self._may_be_there(likely):
                 await self._look_up(visit, likely)
@@ -100,7 +100,7 @@ class StagedCache:
                 await self._flight.wait(key)
                 await self._look_up(visit, lookup)
         if visit.page is None:
-            return await question.resume(no_entry(resource, is_unruled=not visit.is_ruled))
+            return await question.resume(no_entry(resource, is_unruled=visit.own_page(lookup.path) is not None))
         return await question.resume(visit.offer(self._build.schema))
 
     async def _answered(self, visit: _Visit, step: StagedAnswer) -> Answer:
@@ -114,10 +114,10 @@ class StagedCache:
         if lookup is None or not (step.made or step.missed):
             return passed_answer(step.response)
         if step.made is None:
-            if step.missed is not None and step.replay is not None and request.method == "GET":
-                missed = Lookup.of_resource(step.missed, request.path, self._build)
+            if step.missed is not None and request.method == "GET":
+                missed = visit.own_page(step.missed.path) or Lookup.of_resource(step.missed, request.path, self._build)
                 if not self._store.is_unlikely(missed):
-                    self._revalidator.start(request.origin, missed, None, step.replay)
+                    self._render_beside(visit, missed, step)
             return passed_answer(step.response)
         self._background.run(self._keep(visit, lookup, step, visit.take_claim()), f"storing {lookup.path}")
         state = (step.response.header(INNER_CACHE_HEADER) or "").upper()
@@ -142,14 +142,20 @@ class StagedCache:
             self._log.event("debug", "page.not_stored", path=lookup.path, reason=kept.reason)
             if step.replay is not None and not kept.is_failure and has_credentials(visit.request):
                 # The response may be for this visitor only. The page that everybody gets is rendered beside it.
-                self._revalidator.start(visit.request.origin, lookup, None, step.replay)
+                self._render_beside(visit, lookup, step)
             else:
                 self._revalidator.remember_answer(lookup, kept)
         elif (kept.is_of_stale_data or lookup.is_data) and step.replay is not None:
             # The visitor did not wait for the fresh data, or for the page of which it is the data; the cache does.
-            self._revalidator.start(visit.request.origin, lookup, None, step.replay)
+            self._render_beside(visit, lookup, step, is_stored=lookup.is_data)
         elif kept.lacks_counterpart and not visit.is_ruled:
             self._revalidator.start_counterpart(visit.request.origin, lookup)
+
+    def _render_beside(self, visit: _Visit, lookup: Lookup, step: StagedAnswer, *, is_stored: bool = False) -> None:
+        """Render a page for the cache: by its URL if it will be served without the request stage, whose headers it then keeps."""
+        replay = None if visit.own_page(lookup.path) else step.replay
+        if step.replay is not None:
+            self._revalidator.start(visit.request.origin, lookup, None, replay, is_stored=is_stored)
 
     async def _kept(self, visit: _Visit, lookup: Lookup, step: StagedAnswer) -> AdmittedPage | Refusal:
         try:
@@ -169,12 +175,19 @@ class StagedCache:
 class _Visit:
     """What is known of one request on its way."""
 
-    __slots__ = ("claim", "is_ruled", "lookup", "page", "request", "started_at_ms")
+    __slots__ = ("_own", "claim", "is_ruled", "lookup", "page", "request", "started_at_ms")
 
-    def __init__(self, request: PageRequest, started_at_ms: int, is_ruled: bool) -> None:  # noqa: FBT001 - named at its call
+    def __init__(
+        self,
+        request: PageRequest,
+        started_at_ms: int,
+        is_ruled: bool,  # noqa: FBT001 - named at its call
+        own: Lookup | None,
+    ) -> None:
         self.request = request
         self.started_at_ms = started_at_ms
         self.is_ruled = is_ruled
+        self._own = own
         self.lookup: Lookup | None = None
         self.page: CachedPage | None = None
         self.claim: Claim | None = None
@@ -182,6 +195,10 @@ class _Visit:
     def offer(self, schema: KeySchema) -> str:
         """Return what the request stage is told of the page that was found."""
         return NO_OFFER if self.page is None or self.lookup is None else offer_of(self.page, self.lookup, schema)
+
+    def own_page(self, path: str) -> Lookup | None:
+        """Return the lookup of the request if no rule touches it and it is for the page at a path in keys."""
+        return self._own if self._own is not None and self._own.path == path else None
 
     def take_claim(self) -> Claim | None:
         """Return the claim; it is not released with the visit."""

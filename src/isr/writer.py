@@ -10,7 +10,7 @@ from core.body import MAX_BODY_BYTES
 from core.http import STALE_DATA_HEADER, STALE_TIME_HEADER
 from core.paths import canonical_url_path
 from isr.admission import Refusal, admit, has_rsc_payload
-from isr.page_headers import stored_headers
+from isr.page_headers import NOT_STORED, stored_headers
 from isr.store import RenderedPage
 from pages.handler import PageError
 from seed.build import Artifact
@@ -41,7 +41,7 @@ class AdmittedPage:
     admission: Admission
     response: PageResponse
     started_at_ms: int
-    counterpart: Body | None
+    counterpart: RenderedPage | None
 
     @property
     def lacks_counterpart(self) -> bool:
@@ -72,9 +72,9 @@ class PageWriter:
         if isinstance(decision, Refusal):
             return decision
         # Most answers do not have the attribute.
-        counterpart: Body | None = getattr(response, "counterpart", None)
-        if decision.artifact is Artifact.HTML and not self._store.build.completes_rsc_payloads:
-            counterpart = None
+        body: Body | None = getattr(response, "counterpart", None)
+        is_incomplete = decision.artifact is Artifact.HTML and not self._store.build.completes_rsc_payloads
+        counterpart = None if body is None or is_incomplete else _counterpart(response, body, started_at_ms)
         return AdmittedPage(lookup, decision, response, started_at_ms, counterpart)
 
     async def write(self, page: AdmittedPage, copy: BodyCopy, event: str) -> Refusal | None:
@@ -97,11 +97,7 @@ class PageWriter:
         await self._store_artifact(page, artifact, rendered, event)
         other = _COUNTERPARTS.get(artifact)
         if page.counterpart is not None and other is not None:
-            # What else the headers of an RSC payload have to say is added to each answer.
-            given = ((name, response.header(name)) for name in _OF_BOTH_ARTIFACTS)
-            headers = {name: text for name, text in given if text is not None}
-            rendered = RenderedPage(response.status, headers, page.counterpart, page.started_at_ms)
-            await self._store_artifact(page, other, rendered, event)
+            await self._store_artifact(page, other, page.counterpart, event)
         return None
 
     def _is_of_pages_router(self, page: AdmittedPage, body: Body) -> bool:
@@ -118,3 +114,11 @@ class PageWriter:
     def _refused(self, page: AdmittedPage, refusal: Refusal) -> Refusal:
         self._log.event("warning", "page.not_stored", path=page.lookup.path, reason=refusal.reason)
         return refusal
+
+
+def _counterpart(response: PageResponse, body: Body, started_at_ms: int) -> RenderedPage:
+    """Return the other artifact of an answer. What else the headers of an RSC payload have to say is added to each answer."""
+    given = ((name, response.header(name)) for name in _OF_BOTH_ARTIFACTS)
+    added = ((name.lower(), text) for name, text in getattr(response, "added", ()) if name.lower() not in NOT_STORED)
+    headers = {name: text for name, text in (*added, *given) if text is not None}
+    return RenderedPage(response.status, headers, body, started_at_ms)

@@ -64,13 +64,14 @@ class WholeResponse:
     """A PageResponse in memory; `body` is None if the status allows none.
 
     `counterpart` is the other artifact of the page, if one render gave both: the RSC payload of HTML, or the HTML of an RSC
-    payload.
+    payload. `added` are those of the headers that the counterpart has, too.
     """
 
     status: int
     headers: HeaderItems
     body: Body | None
     counterpart: Body | None = None
+    added: HeaderItems = ()
 
     def header(self, name: str) -> str | None:
         return self._values.get(name.lower())

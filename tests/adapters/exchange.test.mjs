@@ -134,8 +134,10 @@ test("what is rendered may be kept when it is complete, without what the request
 test("an entry that will be served without the request stage keeps what that adds, but the policy is the render's", async () => {
   const app = (dispatch) => dispatch(request(), page()).then((response) => adding(response, { "X-Frame-Options": "DENY", ...NO_STORE }));
   const { answer } = await serve({ offer: { path: "/a", part: "html", isUnruled: true }, app });
-  const { headers } = await read(await answer.admitted());
+  const kept = await answer.admitted();
+  const { headers } = await read(kept);
   assert.equal(headers["x-frame-options"], "DENY");
+  assert.deepEqual(JSON.parse(kept.added), [["x-frame-options", "DENY"]]);
   assert.equal(headers["cache-control"], POLICY["Cache-Control"]);
   assert.equal(headers["x-vinext-cache-tags"], "a");
 });

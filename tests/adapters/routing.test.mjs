@@ -127,6 +127,14 @@ test("a Cache-Control for everybody is a rule: vinext then keeps a page for each
   );
 });
 
+for (const key of ["Set-Cookie", "vary"]) {
+  test(`a ${key} for everybody is a rule: no entry has it`, async (context) => {
+    const config = `export default { async headers() { return [{ source: "/a", headers: [{ key: "${key}", value: "a=b" }] }]; } };`;
+    const { rules } = await routingOf(context, { "next.config.mjs": config });
+    assert.deepEqual(rules, [{ path: "/a", prefix: false, name: "headers of next.config: /a" }]);
+  });
+}
+
 test("i18n and a configuration that fails may touch every path", async (context) => {
   for (const config of ['export default { i18n: { locales: ["en", "de"], defaultLocale: "en" } };', "throw new Error('no');"]) {
     const { rules } = await routingOf(context, { "next.config.mjs": config });

@@ -31,6 +31,7 @@ class FakeResponse:
     is_dropped: bool = False
     is_copied: bool = False
     counterpart: BytesBody | None = None
+    added: tuple[tuple[str, str], ...] = ()
 
     def header(self, name: str) -> str | None:
         return next((text for key, text in self.headers.items() if key.lower() == name.lower()), None)

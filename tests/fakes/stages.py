@@ -132,7 +132,9 @@ class FakeStages(FakePages):
         sent = _composed(rendered, stage)
         if self.defers:
             sent = replace(sent, headers={**sent.headers, "cache-control": "no-store, must-revalidate"})
-        kept = replace(rendered, headers={**sent.headers, **rendered.headers}) if given.get("isUnruled") else rendered
+        kept = rendered
+        if given.get("isUnruled"):
+            kept = replace(rendered, headers={**sent.headers, **rendered.headers}, added=tuple(stage.adds.items()))
         return StagedAnswer(sent, made=resource, replay=replay, admitted=lambda: self._kept(kept))
 
     async def _response(self, resource: Resource, stage: Stage) -> FakeResponse:
@@ -159,12 +161,14 @@ class FakeStages(FakePages):
         if not _is_shared(rendered):
             return None
         body = BytesBody(rendered.body)
-        return WholeResponse(rendered.status, tuple(rendered.headers.items()), body, rendered.counterpart)
+        return WholeResponse(rendered.status, tuple(rendered.headers.items()), body, rendered.counterpart, rendered.added)
 
 
 def _resource(request: PageRequest, stage: Stage) -> Resource:
     path = request.path.removesuffix(".rsc")
     is_rsc = path != request.path or request.headers.get("rsc") == "1"
+    if request.kept_as is not None:
+        path, is_rsc = request.kept_as.path, request.kept_as.rsc
     page = stage.rewrite or path
     return Resource(stage.key_path or page, stage.part or ("rsc" if is_rsc else "html"), page)
 

@@ -11,6 +11,7 @@ import pytest
 from tests.fakes.assets import FakeAssets
 from tests.fakes.builds import VINEXT
 from tests.fakes.pages import FakePages, FakeResponse, dynamic, page, payload
+from tests.fakes.stages import FakeStages, doing
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
 from cache.entry import CacheEntry, PagesValue, RedirectValue
@@ -18,6 +19,7 @@ from cache.handler import DEFAULT_GET
 from core.body import BytesBody
 from seed.build import Artifact
 from seed.i18n import I18n
+from seed.rules import STAGES_VERSION, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -254,18 +256,25 @@ def revalidated(*pages: dict[str, str]) -> FakeResponse:
     return FakeResponse(200, headers, b"done")
 
 
-async def test_a_page_that_the_app_wants_anew_is_made_before_the_answer_goes_out() -> None:
-    worker = await opened(records=[built_page()], documents={"/isr": answer(OTHER)})
-    resource = {"path": "/isr", "part": "pages", "tagPath": "/isr", "replay": "as before"}
+@pytest.mark.parametrize("is_ruled", [True, False])
+async def test_a_page_that_the_app_wants_anew_is_made_before_the_answer_goes_out(*, is_ruled: bool) -> None:
+    """By its URL if it is served without the request stage, so that it has the headers of next.config."""
+    rules = (Rule("/isr", is_prefix=False, name="middleware.ts: /isr"),) if is_ruled else ()
+    build = replace(ALONE, rules=rules, stages=STAGES_VERSION)
+    pages = FakeStages(documents={"/isr": answer(OTHER)}, rules={"/isr": doing(part="pages")})
+    worker = await FakeWorker(FakeAssets(copied_build(build, built_page())), pages).open()
+    described = {"path": "/isr", "part": "pages", "tagPath": "/isr"}
+    resource = {**described, "replay": json.dumps(described)}
     worker.pages.documents["/api/revalidate"] = revalidated(resource)
     assert (await worker.get("/isr")).body == HTML
     worker.clock.pass_seconds(1)
     got = await worker.ask("/api/revalidate", method="POST")
-    assert (got.body, got.headers) == (b"done", ())
-    assert [request.replay for request in worker.pages.rendered] == ["as before"]
+    assert (got.body, got.header("x-vinext-revalidated-pages")) == (b"done", None)
+    assert [request.replay for request in worker.pages.rendered] == [resource["replay"] if is_ruled else None]
+    assert all(request.path == "/isr" and (request.is_stored or is_ruled) for request in pages.rendered)
     after = await worker.get("/isr")
     assert (after.state, after.body) == ("HIT", OTHER)
-    assert (await worker.get(DATA_URL)).body == OTHER_DATA
+    assert is_ruled or (await worker.get(DATA_URL)).body == OTHER_DATA
 
 
 @pytest.mark.parametrize("resource", [{"path": "/isr"}, {"path": "/isr", "part": "page", "tagPath": "/isr", "replay": ""}])

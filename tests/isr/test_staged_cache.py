@@ -380,6 +380,61 @@ async def test_a_response_to_a_request_that_middleware_has_changed_is_not_kept_b
     assert [key for key in stored(served) if key.startswith("/ruled/new")] == ["/ruled/new:html", "/ruled/new:rsc"]
 
 
+async def test_a_page_that_no_rule_touches_is_rendered_beside_by_its_url_so_that_it_has_the_headers_of_next_config() -> None:
+    pages = app(rules={"/unbuilt": doing(changes_request=True)})
+    served = await worker(pages)
+    assert (await served.get("/unbuilt?q=1")).state is None
+    assert [(request.path, request.replay) for request in pages.rendered] == [("/unbuilt", None)]
+    assert (await served.get("/unbuilt")).state == "HIT"
+
+
+@pytest.mark.parametrize(
+    "urls", [("/unbuilt", "/unbuilt.rsc"), ("/unbuilt.rsc", "/unbuilt")], ids=["html first", "payload first"]
+)
+async def test_both_artifacts_of_a_page_that_no_rule_touches_keep_the_headers_of_next_config(urls: tuple[str, str]) -> None:
+    pages = app(rules={"/unbuilt": adding(x_frame_options="DENY")})
+    served = await worker(pages)
+    got = [await served.get(url) for url in (*urls, *urls)]
+    assert [one.state for one in got] == ["MISS", "HIT", "HIT", "HIT"]
+    assert {one.header("x-frame-options") for one in got} == {"DENY"}
+    assert len(pages.served) == 1
+
+
+@pytest.mark.parametrize("url", ["/unbuilt.rsc", "/%75nbuilt", "/%75nbuilt.rsc"])
+async def test_a_page_that_no_rule_touches_is_asked_for_at_its_canonical_url(url: str) -> None:
+    """By another URL, vinext may put other headers of next.config onto what is kept."""
+    pages = app()
+    served = await worker(pages)
+    assert (await served.get(url)).state == "MISS"
+    [(request, _)] = pages.served
+    assert request.kept_as is not None
+    assert (request.kept_as.path, request.kept_as.rsc) == ("/unbuilt", url.endswith(".rsc"))
+    assert (await served.get("/unbuilt")).state == "HIT"
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        pytest.param("/unbuilt.rsc", {"Next-Router-Prefetch": "1"}, id="the state of a router"),
+        pytest.param("/%75nbuilt?a=1", {}, id="a query"),
+    ],
+)
+async def test_another_spelling_of_a_url_is_passed_on_if_the_page_s_own_will_not_do(url: str, headers: dict[str, str]) -> None:
+    pages = app()
+    served = await worker(pages)
+    assert (await served.get(url, headers)).state is None
+    assert not pages.served
+    assert len(pages.answered) == 1
+
+
+async def test_a_page_that_no_rule_touches_but_a_rewrite_is_kept_without_what_the_request_stage_adds() -> None:
+    """Each request for it goes through that stage."""
+    pages = app(rules={"/unbuilt": doing(rewrite="/target", key_path="/unbuilt/target", adds={"x-nonce": "abc"})})
+    served = await worker(pages)
+    assert [(await served.get("/unbuilt")).state for _ in range(2)] == ["MISS", "HIT"]
+    assert "abc" not in entry_text(served, "/unbuilt/target", "html")
+
+
 @pytest.mark.parametrize("url", ["/ruled/new", "/unbuilt"])
 async def test_what_the_app_has_made_for_a_visitor_with_cookies_is_rendered_beside_for_everybody(url: str) -> None:
     pages = app(is_wary=True)
@@ -387,7 +442,7 @@ async def test_what_the_app_has_made_for_a_visitor_with_cookies_is_rendered_besi
     first = await served.get(url, {"Cookie": "session=ada"})
     assert (first.status, first.state) == (200, None)
     [request] = pages.rendered
-    assert request.replay is not None
+    assert (request.replay is not None) is (url != "/unbuilt")
     for headers in ({}, {"Cookie": "session=bob"}):
         assert (await served.get(url, headers)).state == "HIT"
 

@@ -245,5 +245,5 @@ async def test_a_page_that_was_rendered_of_stale_data_for_a_visitor_is_rendered_
         ("MISS", "of stale data"),
         ("HIT", "of fresh data" if is_stale else "of stale data"),
     ]
-    assert [request.replay for request in pages.rendered] == (["again"] if is_stale else [])
+    assert [(request.path, request.replay) for request in pages.rendered] == ([("/new", None)] if is_stale else [])
     assert (await served.get("/new")).header("X-Vinext-Stale-Data") is None

@@ -60,7 +60,7 @@ class StagedServicePages(ServicePages):
     """The service of an app in stages, by the methods of the adapter's Worker entry, which only bindings reach."""
 
     async def serve(self, request: PageRequest, offer: str) -> Step:
-        return await self._step(bind_remote(self._binding.serve, request.raw, offer), request.path)
+        return await self._step(bind_remote(self._binding.serve, self._to_keep.raw(request), offer), request.path)
 
     async def render(self, request: RenderRequest) -> PageResponse:
         if request.replay is None:
@@ -137,7 +137,8 @@ def _whole(kept: Any) -> WholeResponse | None:
     headers = tuple((name, value) for name, value in json.loads(kept.headers))
     counterpart = getattr(kept, "payload", None) or getattr(kept, "document", None)
     body = getattr(kept, "body", None)
-    return WholeResponse(kept.status, headers, _buffer(body), _buffer(counterpart))
+    added = tuple((name, value) for name, value in json.loads(getattr(kept, "added", None) or "[]"))
+    return WholeResponse(kept.status, headers, _buffer(body), _buffer(counterpart), added)
 
 
 def _buffer(array_buffer: Any) -> JsBuffer | None:
