@@ -63,8 +63,8 @@ class SingleFlight(Protocol):
     def claim(self, key: str) -> Claim | None:
         """Claim the work under `key`; return None if another run has claimed it, and its claim has not ended."""
 
-    async def wait(self, key: str) -> None:
-        """Wait until the claim on `key` is released or ends, at most MAX_WAIT_MS."""
+    async def wait(self, key: str) -> bool:
+        """Wait until the claim on `key` is released or ends, at most MAX_WAIT_MS; return whether it has."""
 
     async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, or of the run under `key` that is under way.
@@ -130,11 +130,13 @@ class CellFlight(ABC):
         cell = self.cells[key] = self._make_cell(key)
         return cell
 
-    async def wait(self, key: str) -> None:
+    async def wait(self, key: str) -> bool:
         """See SingleFlight."""
         cell = self._running(key)
-        if cell is not None:
-            await self._settled(cell)
+        if cell is None:
+            return True
+        await self._settled(cell)
+        return self._running(key) is not cell
 
     async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         """See SingleFlight."""
@@ -177,12 +179,14 @@ class Runtime:
     clock: Clock
     log: Log
 
-    def run_once(self, key: str, work: Callable[[], Awaitable[object]], what: str) -> None:
-        """Run `work` in the background, named `what` in the log, unless a run under `key` is under way; never raises."""
+    def run_once(self, key: str, work: Callable[[], Awaitable[object]], what: str) -> bool:
+        """Run `work` in the background, named `what` in the log; return False if a run under `key` is under way. Never raises."""
         claim = self.flight.claim(key)
-        if claim is not None:
-            claim.go_on()
-            self.background.run(_released(claim, work), what, WORK_MS)
+        if claim is None:
+            return False
+        claim.go_on()
+        self.background.run(_released(claim, work), what, WORK_MS)
+        return True
 
 
 async def _released(claim: Claim, work: Callable[[], Awaitable[object]]) -> None:

@@ -14,6 +14,7 @@ from cache.stored import Layout
 from cache.tiered import TieredCacheHandler
 from datacache.context import DataCache, enter_data_cache
 from isr.files import BuiltFiles
+from isr.misses import Misses
 from isr.page_cache import PageCache
 from isr.revalidator import Revalidator
 from isr.served_build import served_build
@@ -95,8 +96,9 @@ def assemble(
     store = PageStore(build, entries, Seeder(source, entries, parts.digest, runtime), parts.digest, runtime)
     writer = PageWriter(store, runtime)
     revalidator = Revalidator(store, writer, staged_pages or parts.page_handler, lease, runtime)
-    staged = None if staged_pages is None else StagedCache(store, writer, revalidator, staged_pages, runtime)
-    page_cache = PageCache(store, writer, revalidator, parts.page_handler, staged, runtime)
+    misses = Misses(store, revalidator, runtime)
+    staged = None if staged_pages is None else StagedCache(store, writer, revalidator, misses, staged_pages, runtime)
+    page_cache = PageCache(store, writer, revalidator, misses, parts.page_handler, staged, runtime)
     images = _images(parts, build, entries, runtime) if _has_images(parts) else None
     data_cache = DataCache(entries, runtime, build.schema)
     enter_data = partial(enter_data_cache, data_cache) if has_python_pages(settings) else None

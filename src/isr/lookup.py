@@ -97,7 +97,8 @@ class Lookup:
             keys = (build.key(resource.path, resource.part),)
         except ValueError as error:
             raise PageError(f"the app's request stage asks for {resource}: {error}") from error
-        return cls(resource.path, url_path, artifacts, keys, resource.tag_path, colon + variant)
+        is_dynamic = resource.tag_path in build.dynamic_paths
+        return cls(resource.path, url_path, artifacts, keys, resource.tag_path, colon + variant, is_dynamic)
 
     def canonical(self, origin: str, *, rsc: bool | None = None) -> RenderRequest:
         """Return the request by which the page is made for everybody; `rsc` None asks for the artifact of the lookup."""

@@ -9,7 +9,8 @@ from cache.entry import Freshness
 from core.paths import PRERENDER_FOLDER, is_below
 from isr.admission import Refusal
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
-from isr.lookup import Hidden, Lookup, PassBy, RequestClassifier, Ruled, at_canonical_url, has_credentials, may_store
+from isr.lookup import Hidden, Lookup, PassBy, RequestClassifier, Ruled, at_canonical_url, may_store
+from isr.misses import Miss
 from isr.rsc_headers import with_client_headers
 from pages.handler import PageError
 
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
     from core.log import Log
     from core.runtime import Claim, Runtime
     from isr.answer import Answer
+    from isr.misses import Misses
     from isr.revalidator import Revalidator
     from isr.staged_cache import StagedCache
     from isr.store import CachedPage, PageStore
-    from isr.writer import AdmittedPage, PageWriter
-    from pages.handler import BodyCopy, PageHandler, PageResponse
+    from isr.writer import PageWriter
+    from pages.handler import PageHandler, PageResponse
     from pages.request import PageRequest
 
-# A page may be invalidated while requests wait for it: then one of them renders it again for the others.
-_MAX_WAITS = 2
+_NO_ANSWER = Refusal("the page handler gave no answer", is_failure=True)
 
 
 class PageCache:
@@ -36,6 +37,7 @@ class PageCache:
         store: PageStore,
         writer: PageWriter,
         revalidator: Revalidator,
+        misses: Misses,
         page_handler: PageHandler,
         staged: StagedCache | None,
         runtime: Runtime,
@@ -45,10 +47,9 @@ class PageCache:
         self._store = store
         self._writer = writer
         self._revalidator = revalidator
+        self._misses = misses
         self._page_handler = page_handler
         self._staged = staged
-        self._flight = runtime.flight
-        self._background = runtime.background
         self._clock = runtime.clock
         self._log = runtime.log
 
@@ -63,18 +64,17 @@ class PageCache:
             case Ruled():
                 return await self._through_stages(request, lookup.lookup, is_ruled=True)
             case Lookup():
-                if self._revalidator.is_uncacheable(lookup):
+                refused = self._revalidator.refused(request.origin, lookup)
+                if refused is not None and refused.is_for_everybody:
                     return await self._pass_on(request)
-                is_unlikely = self._store.is_unlikely(lookup)
-                page = None if is_unlikely else await self._store.find(lookup)
+                page = None if refused or self._store.is_unlikely(lookup) else await self._store.find(lookup)
                 if page is not None:
                     return self._from_cache(request, lookup, page)
                 if self._staged is not None and (asked := at_canonical_url(request, lookup)) is not None:
                     return await self._through_stages(asked, lookup, is_ruled=False)
                 if may_store(request, lookup):
-                    # Nobody waits for a page that is hardly for everybody.
-                    return await (self._render(request, lookup, None) if is_unlikely else self._miss(request, lookup))
-                if (lookup.is_rsc or lookup.is_data) and request.method == "GET" and not is_unlikely:
+                    return await self._miss(request, lookup)
+                if (lookup.is_rsc or lookup.is_data) and request.method == "GET":
                     # The answer is for one client only. The page itself is rendered beside it.
                     self._revalidator.start(request.origin, lookup)
                 return await self._pass_on(request)
@@ -92,61 +92,33 @@ class PageCache:
 
     async def _miss(self, request: PageRequest, lookup: Lookup) -> Answer:
         """Answer with a page that one of the requests for it renders, and the others wait for."""
-        key = f"answer {lookup.keys[0]}"
-        for _ in range(_MAX_WAITS):
-            claim = self._flight.claim(key)
-            if claim is not None:
-                return await self._render(request, lookup, claim)
-            await self._flight.wait(key)
-            page = await self._store.find(lookup)
-            if page is not None:
-                return self._from_cache(request, lookup, page)
-            if self._revalidator.is_uncacheable(lookup):
-                break
-        return await self._pass_on(request)
+        turn = await self._misses.turn(request, lookup)
+        if turn.page is not None:
+            return self._from_cache(request, lookup, turn.page)
+        return NO_PAGE if turn.has_failed else await self._render(request, lookup, turn.claim)
 
     async def _render(self, request: PageRequest, lookup: Lookup, claim: Claim | None) -> Answer:
         """Let the page handler answer, and store a copy of the answer if that is allowed."""
-        is_writing = False
         try:
             started_at_ms = self._store.started_at_ms()
             response = await self._ask(replace(request, kept_as=None if lookup.is_data else lookup.canonical(request.origin)))
-            if response is None:
-                return NO_PAGE
-            page = await self._writer.admit(response, lookup, started_at_ms, rsc=lookup.is_rsc)
-            if isinstance(page, Refusal):
-                self._note_refusal(request, lookup, page)
-                return passed_answer(response)
-            sent, copy = response.split()
-            self._background.run(self._write(request.origin, lookup, page, copy, claim), f"storing {lookup.path}")
-            is_writing = True
-            return passed_answer(sent, "MISS")
-        finally:
-            if not is_writing and claim is not None:
-                claim.release()
-
-    async def _write(self, origin: str, lookup: Lookup, page: AdmittedPage, copy: BodyCopy, claim: Claim | None) -> None:
-        try:
-            refusal = await self._writer.write(page, copy, "page.stored")
-            if refusal is not None:
-                self._revalidator.remember_answer(lookup, refusal)
-        finally:
+            page = None if response is None else await self._writer.admit(response, lookup, started_at_ms, rsc=lookup.is_rsc)
+        except BaseException:
             if claim is not None:
                 claim.release()
-        if refusal is None and lookup.is_data:
-            self._revalidator.start(origin, lookup)
-        elif refusal is None and page.lacks_counterpart:
-            self._revalidator.start_counterpart(origin, lookup)
-
-    def _note_refusal(self, request: PageRequest, lookup: Lookup, refusal: Refusal) -> None:
-        self._log.event("debug", "page.not_stored", path=lookup.path, reason=refusal.reason)
-        if refusal.has_own_cache:
-            self._store.note_kept(lookup)
-        if has_credentials(request):
-            # The answer may be for this visitor only. The page that everybody gets is rendered beside it.
-            self._revalidator.start(request.origin, lookup)
-        else:
-            self._revalidator.remember_answer(lookup, refusal)
+            raise
+        if response is None or page is None:
+            self._misses.refused(Miss(request, lookup, claim), _NO_ANSWER)
+            return NO_PAGE
+        if isinstance(page, Refusal):
+            self._misses.refused(Miss(request, lookup, claim), page)
+            return passed_answer(response)
+        claim = claim or self._misses.claim(lookup)
+        if claim is None:
+            return passed_answer(response, "MISS")
+        sent, copy = response.split()
+        self._misses.keep(Miss(request, lookup, claim), self._writer.written(page, copy))
+        return passed_answer(sent, "MISS")
 
     async def _pass_on(self, request: PageRequest) -> Answer:
         response = await self._ask(request)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from core.http import REVALIDATED_PAGES_HEADER
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from cache.lease import Lease
     from core.log import Level
-    from core.runtime import Runtime
+    from core.runtime import Claim, Runtime
     from isr.store import CachedPage, PageStore
     from isr.writer import AdmittedPage, PageWriter
     from pages.handler import PageHandler, PageResponse
@@ -28,7 +29,21 @@ if TYPE_CHECKING:
 
 RETRY_MS = 1000
 
-UNCACHEABLE_MS = 10_000
+REFUSED_MS = 10_000
+
+DYNAMIC_MS = 300_000
+"""How long a page is taken for dynamic that was so from the first render on."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An artifact was not stored, which counts until a time. With `is_for_everybody` it was so of a render for everybody.
+
+    Else it was a visitor's own answer. That is no reason not to store the next one's, but others need not wait for it.
+    """
+
+    until_ms: int
+    is_for_everybody: bool
 
 
 class Revalidator:
@@ -45,11 +60,11 @@ class Revalidator:
         self._lease = lease
         self._runtime = runtime
         self._clock = runtime.clock
-        # Paths that failed, and artifacts that may not be stored, each until the time when that is forgotten.
+        # Artifacts that could not be rendered for everybody, each until the time when that is forgotten.
         self._failed: Recent[str, int] = Recent()
-        self._uncacheable: Recent[str, int] = Recent()
+        self._refused: Recent[str, Refused] = Recent()
 
-    def start(
+    def start(  # noqa: PLR0913 - all that there is to know of a page
         self,
         origin: str,
         lookup: Lookup,
@@ -57,18 +72,28 @@ class Revalidator:
         replay: str | None = None,
         *,
         is_stored: bool = False,
+        claim: Claim | None = None,
     ) -> None:
-        """Render a page, unless that is under way or was tried a moment ago; `stale` is its entry, if there is one.
+        """Render a page, unless that is under way or was tried a moment ago, or the page is known to be dynamic.
 
-        `replay` is how an app in stages renders it (`pages.stages`). `is_stored`: the app may take it that the page is there.
+        `stale` is its entry, if there is one. `replay` is how an app in stages renders it (`pages.stages`). `is_stored`: the app
+        may take it that the page is there. `claim` is released when those who wait for the page can look.
         """
-        failed_until_ms = self._failed.get(lookup.path, 0)
-        if not self._is_uncacheable(_name_of(lookup), rsc=False) and self._clock() >= failed_until_ms:
-            page = (lookup if stale is None else lookup.only(stale.artifact)).whole_page
-            request = replace(page.canonical(origin), replay=replay)
-            if replay is None:
-                request = replace(page.canonical(origin, rsc=False), is_stored=is_stored or stale is not None)
-            self._run(page, lambda: self._regenerate(page, request, stale))
+        page = (lookup if stale is None else lookup.only(stale.artifact)).whole_page
+        request = replace(page.canonical(origin), replay=replay)
+        if replay is None:
+            request = replace(page.canonical(origin, rsc=False), is_stored=is_stored or stale is not None)
+        has_begun = False
+        if not self._is_dynamic(origin, lookup, stale) and not self._fails(origin, page, (False, True)):
+            if claim is not None:
+                claim.go_on()
+            has_begun = self._run(page, lambda: self._regenerate(page, request, stale, claim))
+        if claim is not None and not has_begun:
+            claim.release()
+
+    def _is_dynamic(self, origin: str, lookup: Lookup, stale: CachedPage | None) -> bool:
+        refused = self._refusal(_key(origin, lookup))
+        return (refused is not None and refused.is_for_everybody) or (stale is None and self._store.is_unlikely(lookup))
 
     async def remake(self, origin: str, response: PageResponse) -> None:
         """Render the pages that the page handler wants anew, before its answer goes out (Next.js's `res.revalidate`)."""
@@ -98,27 +123,48 @@ class Revalidator:
         request = lookup.canonical(origin, rsc=not lookup.is_rsc)
         self._run(lookup, lambda: self._render(lookup, request, None))
 
-    def is_uncacheable(self, lookup: Lookup) -> bool:
-        """Return whether the answer to such a request was lately one that may not be stored."""
-        name = _name_of(lookup)
-        return self._is_uncacheable(name, rsc=False) or (lookup.is_rsc and self._is_uncacheable(name, rsc=True))
+    def refused(self, origin: str, lookup: Lookup) -> Refused | None:
+        """Return what is known of what is looked up if it was lately not stored."""
+        page = self._refusal(_key(origin, lookup))
+        if not lookup.is_rsc or (page is not None and page.is_for_everybody):
+            return page
+        return self._refusal(_key(origin, lookup, rsc=True))
 
-    def remember_answer(self, lookup: Lookup, refusal: Refusal) -> None:
-        """Remember for a while that the answer to such a request was not stored."""
-        self.remember(lookup, refusal, rsc=lookup.is_rsc)
+    def has_failed(self, origin: str, lookup: Lookup) -> bool:
+        """Return whether a page could not be rendered for everybody a moment ago."""
+        return self._fails(origin, lookup.whole_page, (False, True) if lookup.is_rsc else (False,))
 
-    def remember(self, lookup: Lookup, refusal: Refusal, *, rsc: bool) -> None:
-        """Remember for a while that an answer was not stored."""
+    def note_answer(self, origin: str, lookup: Lookup) -> None:
+        """Remember for a while that a visitor's answer was not stored."""
+        key = _key(origin, lookup, rsc=lookup.is_rsc)
+        if self._refusal(key) is None:
+            self._refused[key] = Refused(self._clock() + REFUSED_MS, is_for_everybody=False)
+
+    def forget(self, origin: str, lookup: Lookup, *, rsc: bool) -> None:
+        """Forget that an artifact was not stored: it has been."""
+        self._refused.pop(_key(origin, lookup, rsc=rsc), None)
+
+    def _remember(self, request: RenderRequest, lookup: Lookup, refusal: Refusal, lasts_ms: int = REFUSED_MS) -> None:
+        """Remember for a while that an artifact could not be rendered for everybody, or not be stored."""
+        key = _key(request.origin, lookup, rsc=request.rsc)
         if refusal.is_failure:
-            self._failed[lookup.path] = self._clock() + RETRY_MS
+            self._failed[key] = self._clock() + RETRY_MS
         elif not refusal.has_own_cache:
-            self._uncacheable[_artifact_key(_name_of(lookup), rsc=rsc)] = self._clock() + UNCACHEABLE_MS
+            self._refused[key] = Refused(self._clock() + lasts_ms, is_for_everybody=True)
 
-    def _run(self, lookup: Lookup, work: Callable[[], Awaitable[object]]) -> None:
+    def _refusal(self, key: str) -> Refused | None:
+        refused = self._refused.get(key)
+        return refused if refused is not None and self._clock() < refused.until_ms else None
+
+    def _fails(self, origin: str, page: Lookup, artifacts: tuple[bool, ...]) -> bool:
+        """Return whether one of the artifacts, the RSC payload or not, failed a moment ago."""
+        return any(self._clock() < self._failed.get(_key(origin, page, rsc=rsc), 0) for rsc in artifacts)
+
+    def _run(self, lookup: Lookup, work: Callable[[], Awaitable[object]]) -> bool:
         name = lookup.keys[0] if lookup.variant else lookup.path
-        self._runtime.run_once(f"make {name}", work, f"making {name}")
+        return self._runtime.run_once(f"make {name}", work, f"making {name}")
 
-    async def _regenerate(self, lookup: Lookup, request: RenderRequest, stale: CachedPage | None) -> None:
+    async def _regenerate(self, lookup: Lookup, request: RenderRequest, stale: CachedPage | None, claim: Claim | None) -> None:
         # A page that has no entry yet is not a popular one, and its path may be made up: it is not worth a write.
         if stale is not None:
             due_since_ms = stale.entry.revalidate_at_ms or 0
@@ -126,22 +172,31 @@ class Revalidator:
             leased = lookup.keys[0] if is_own_key else self._store.key(lookup.path, Artifact.HTML)
             if not await self._lease.take(leased, due_since_ms):
                 return
-        lacks_payload = await self._render(lookup, request, stale)
+        try:
+            lacks_payload = await self._render(lookup, request, stale, REFUSED_MS if stale else DYNAMIC_MS)
+        finally:
+            if claim is not None:
+                claim.release()
         if lacks_payload and request.replay is None:
             await self._render(lookup, lookup.canonical(request.origin, rsc=True), stale)
 
-    async def _render(self, lookup: Lookup, request: RenderRequest, stale: CachedPage | None) -> bool:
-        """Render and store one artifact of a page. Return whether its RSC payload has still to be rendered."""
+    async def _render(
+        self, lookup: Lookup, request: RenderRequest, stale: CachedPage | None, dynamic_ms: int = REFUSED_MS
+    ) -> bool:
+        """Render and store one artifact of a page. Return whether its RSC payload has still to be rendered.
+
+        `dynamic_ms` is how long the page is taken for dynamic if it is there and may not be stored.
+        """
         started_at_ms = self._store.started_at_ms()
         try:
             response = await self._page_handler.render(request)
         except PageError as error:
-            self._give_up(lookup, Refusal(str(error), is_failure=True), rsc=request.rsc)
+            self._give_up(request, lookup, Refusal(str(error), is_failure=True))
             return False
         page = await self._writer.admit(response, lookup, started_at_ms, rsc=request.rsc)
         if isinstance(page, Refusal):
             await response.drop()
-            self._give_up(lookup, page, rsc=request.rsc)
+            self._give_up(request, lookup, page, dynamic_ms if response.status == HTTPStatus.OK else REFUSED_MS)
             if page.has_own_cache:
                 # It has a newer page in the cache that we share, or is rendering one.
                 self._store.forget_read()
@@ -149,10 +204,10 @@ class Revalidator:
             return False
         refusal = await self._writer.write(page, response.copy(), "page.regenerated")
         if refusal is not None:
-            self.remember(lookup, refusal, rsc=request.rsc)
+            self._remember(request, lookup, refusal)
             await self._remove(lookup, stale, refusal, rsc=request.rsc)
             return False
-        self._uncacheable.pop(_artifact_key(_name_of(lookup), rsc=request.rsc), None)
+        self.forget(request.origin, lookup, rsc=request.rsc)
         if stale is not None and not request.rsc:
             await self._remove_outdated(lookup, stale, page)
         return page.lacks_counterpart
@@ -173,14 +228,10 @@ class Revalidator:
         if stale is not None and not refusal.is_failure and not refusal.has_own_cache:
             await self._store.remove(lookup, (Artifact.RSC,) if rsc else _entries_of(stale.artifact))
 
-    def _give_up(self, lookup: Lookup, refusal: Refusal, *, rsc: bool) -> None:
-        self.remember(lookup, refusal, rsc=rsc)
+    def _give_up(self, request: RenderRequest, lookup: Lookup, refusal: Refusal, lasts_ms: int = REFUSED_MS) -> None:
+        self._remember(request, lookup, refusal, lasts_ms)
         level: Level = "warning" if refusal.is_failure else "info"
         self._runtime.log.event(level, "page.not_made", path=lookup.path, reason=refusal.reason)
-
-    def _is_uncacheable(self, name: str, *, rsc: bool) -> bool:
-        until_ms = self._uncacheable.get(_artifact_key(name, rsc=rsc))
-        return until_ms is not None and self._clock() < until_ms
 
 
 def _entries_of(artifact: Artifact) -> tuple[Artifact, ...]:
@@ -188,14 +239,11 @@ def _entries_of(artifact: Artifact) -> tuple[Artifact, ...]:
     return (Artifact.PAGES,) if artifact in PAGES_ARTIFACTS else APP_ARTIFACTS
 
 
-def _artifact_key(name: str, *, rsc: bool) -> str:
-    return f"{name} rsc" if rsc else name
-
-
-def _name_of(lookup: Lookup) -> str:
-    """Return a name under which is remembered what may not be stored; no path has a space.
+def _key(origin: str, lookup: Lookup, *, rsc: bool = False) -> str:
+    """Return a key under which is remembered what may not be stored; no origin and no path has a space.
 
     The HTML of a Pages Router page may have been what it shows before its data is there, which says nothing of the page; nor
-    does a variant of a payload, or the page of its variants.
+    does a variant of a payload, or the page of its variants, or what is there under another host.
     """
-    return f"{lookup.path} data" if lookup.is_data else f"{lookup.path}{lookup.variant}"
+    kind = " data" if lookup.is_data else " rsc" if rsc else ""
+    return f"{origin} {lookup.path}{lookup.variant}{kind}"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from cache.entry import Freshness
 from core.http import INNER_CACHE_HEADER
 from isr.admission import Refusal
-from isr.answer import offer_of, passed_answer, ruled_answer
-from isr.lookup import Lookup, has_credentials
+from isr.answer import NO_PAGE, offer_of, passed_answer, ruled_answer
+from isr.lookup import Lookup
+from isr.misses import Miss
 from isr.rsc_headers import with_client_headers
 from pages.handler import PageError
 from pages.stages import NO_OFFER, Question, no_entry
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cache.keys import KeySchema
     from core.runtime import Claim, Runtime
     from isr.answer import Answer
+    from isr.misses import Misses
     from isr.revalidator import Revalidator
     from isr.store import CachedPage, PageStore
     from isr.writer import AdmittedPage, PageWriter
@@ -36,16 +38,21 @@ _NOT_SHARED = Refusal("the app does not share it")
 class StagedCache:
     """Answers requests through the request stage of an app, from a store of pages where that has them."""
 
-    def __init__(
-        self, store: PageStore, writer: PageWriter, revalidator: Revalidator, stages: StagedPages, runtime: Runtime
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a site
+        self,
+        store: PageStore,
+        writer: PageWriter,
+        revalidator: Revalidator,
+        misses: Misses,
+        stages: StagedPages,
+        runtime: Runtime,
     ) -> None:
         self._build = store.build
         self._store = store
         self._writer = writer
         self._revalidator = revalidator
+        self._misses = misses
         self._stages = stages
-        self._flight = runtime.flight
-        self._background = runtime.background
         self._clock = runtime.clock
         self._log = runtime.log
 
@@ -57,13 +64,17 @@ class StagedCache:
         """
         visit = _Visit(request, self._store.started_at_ms(), is_ruled, None if is_ruled else likely)
         try:
-            if likely is not None and is_ruled and self._may_be_there(likely):
-                await self._look_up(visit, likely)
+            if likely is not None and is_ruled and not self._misses.is_unlikely(request.origin, likely):
+                visit.lookup = likely
+                visit.page = self._shown(likely, await self._store.find(likely))
             step = await self._stages.serve(request, visit.offer(self._build.schema))
             questions = 0
             while isinstance(step, Question):
                 questions += 1
-                step = await self._reply(visit, step, likely, questions)
+                replied = await self._reply(visit, step, likely, questions)
+                if replied is None:
+                    return NO_PAGE
+                step = replied
             return await self._answered(visit, step)
         except PageError as error:
             self._log.event("error", "stages.failed", path=request.path, error=str(error))
@@ -71,34 +82,31 @@ class StagedCache:
         finally:
             visit.release()
 
-    def _may_be_there(self, lookup: Lookup) -> bool:
-        return not self._store.is_unlikely(lookup) and not self._revalidator.is_uncacheable(lookup)
+    def _shown(self, lookup: Lookup, page: CachedPage | None) -> CachedPage | None:
+        return None if page is None else with_client_headers(page, lookup, self._build)
 
-    async def _look_up(self, visit: _Visit, lookup: Lookup) -> None:
-        visit.lookup = lookup
-        page = await self._store.find(lookup)
-        visit.page = None if page is None else with_client_headers(page, lookup, self._build)
+    async def _reply(self, visit: _Visit, question: Question, likely: Lookup | None, number: int) -> Step | None:
+        """Tell the request stage whether there is an entry of what it asks for; if there is none, it is rendered once.
 
-    async def _reply(self, visit: _Visit, question: Question, likely: Lookup | None, number: int) -> Step:
-        """Tell the request stage whether there is an entry of what it asks for; if there is none, it is rendered once."""
-        resource = question.resource
+        Return None if it could not be rendered a moment ago.
+        """
+        resource, request = question.resource, visit.request
         if number > _MAX_QUESTIONS:
             raise PageError(f"the request stage asks for {resource} again and again")
         visit.release()
         lookup = visit.lookup
         if lookup is None or not lookup.is_for(resource):
             is_likely = likely is not None and likely.is_for(resource)
-            lookup = likely if is_likely and likely else Lookup.of_resource(resource, visit.request.path, self._build)
+            lookup = likely if is_likely and likely else Lookup.of_resource(resource, request.path, self._build)
             visit.lookup, visit.page = lookup, None
-            if (visit.is_ruled or not is_likely) and self._may_be_there(lookup):
-                await self._look_up(visit, lookup)
+            if (visit.is_ruled or not is_likely) and not self._misses.is_unlikely(request.origin, lookup):
+                visit.page = self._shown(lookup, await self._store.find(lookup))
         visit.lookup = lookup = lookup.only(resource.part.partition(":")[0])
-        if visit.page is None and self._may_be_there(lookup):
-            key = f"answer {lookup.keys[0]}"
-            visit.claim = self._flight.claim(key)
-            if visit.claim is None:
-                await self._flight.wait(key)
-                await self._look_up(visit, lookup)
+        if visit.page is None:
+            turn = await self._misses.turn(request, lookup)
+            if turn.has_failed:
+                return None
+            visit.claim, visit.page = turn.claim, self._shown(lookup, turn.page)
         if visit.page is None:
             return await question.resume(no_entry(resource, is_unruled=visit.own_page(lookup.path) is not None))
         return await question.resume(visit.offer(self._build.schema))
@@ -116,10 +124,10 @@ class StagedCache:
         if step.made is None:
             if step.missed is not None and request.method == "GET":
                 missed = visit.own_page(step.missed.path) or Lookup.of_resource(step.missed, request.path, self._build)
-                if not self._store.is_unlikely(missed):
-                    self._render_beside(visit, missed, step)
+                self._misses.render_beside(self._miss(visit, missed, step, None))
             return passed_answer(step.response)
-        self._background.run(self._keep(visit, lookup, step, visit.take_claim()), f"storing {lookup.path}")
+        storing = self._kept(visit, lookup, step)
+        self._misses.keep(self._miss(visit, lookup, step, visit.take_claim()), storing)
         state = (step.response.header(INNER_CACHE_HEADER) or "").upper()
         return passed_answer(step.response, state if state == "MISS" else None)
 
@@ -131,33 +139,13 @@ class StagedCache:
             self._revalidator.start(request.origin, lookup, page, step.replay)
         return ruled_answer(request, page, step.response, self._build.schema, self._clock())
 
-    async def _keep(self, visit: _Visit, lookup: Lookup, step: StagedAnswer, claim: Claim | None) -> None:
-        """Store the response once the app says that everybody may get it."""
-        try:
-            kept = await self._kept(visit, lookup, step)
-        finally:
-            if claim is not None:
-                claim.release()
-        if isinstance(kept, Refusal):
-            self._log.event("debug", "page.not_stored", path=lookup.path, reason=kept.reason)
-            if step.replay is not None and not kept.is_failure and has_credentials(visit.request):
-                # The response may be for this visitor only. The page that everybody gets is rendered beside it.
-                self._render_beside(visit, lookup, step)
-            else:
-                self._revalidator.remember_answer(lookup, kept)
-        elif (kept.is_of_stale_data or lookup.is_data) and step.replay is not None:
-            # The visitor did not wait for the fresh data, or for the page of which it is the data; the cache does.
-            self._render_beside(visit, lookup, step, is_stored=lookup.is_data)
-        elif kept.lacks_counterpart and not visit.is_ruled:
-            self._revalidator.start_counterpart(visit.request.origin, lookup)
-
-    def _render_beside(self, visit: _Visit, lookup: Lookup, step: StagedAnswer, *, is_stored: bool = False) -> None:
-        """Render a page for the cache: by its URL if it will be served without the request stage, whose headers it then keeps."""
+    def _miss(self, visit: _Visit, lookup: Lookup, step: StagedAnswer, claim: Claim | None) -> Miss:
+        """Return a miss. A page that no rule touches is rendered by its URL: the entry keeps what the request stage adds."""
         replay = None if visit.own_page(lookup.path) else step.replay
-        if step.replay is not None:
-            self._revalidator.start(visit.request.origin, lookup, None, replay, is_stored=is_stored)
+        return Miss(visit.request, lookup, claim, replay, may_render=step.replay is not None, is_ruled=visit.is_ruled)
 
     async def _kept(self, visit: _Visit, lookup: Lookup, step: StagedAnswer) -> AdmittedPage | Refusal:
+        """Store the response once the app says that everybody may get it."""
         try:
             whole = None if step.admitted is None else await step.admitted()
         except PageError as error:
@@ -169,7 +157,7 @@ class StagedCache:
         page = await self._writer.admit(whole, lookup, visit.started_at_ms, rsc=lookup.is_rsc)
         if isinstance(page, Refusal):
             return page
-        return await self._writer.write(page, whole.copy(), "page.stored") or page
+        return await self._writer.written(page, whole.copy())
 
 
 class _Visit:

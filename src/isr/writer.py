@@ -100,6 +100,10 @@ class PageWriter:
             await self._store_artifact(page, other, page.counterpart, event)
         return None
 
+    async def written(self, page: AdmittedPage, copy: BodyCopy) -> AdmittedPage | Refusal:
+        """Store a visitor's answer (see `write`). Return it, or the reason if it was not stored."""
+        return await self.write(page, copy, "page.stored") or page
+
     def _is_of_pages_router(self, page: AdmittedPage, body: Body) -> bool:
         """Return whether a page of a site with both routers is of the Pages Router, which only its HTML shows."""
         if Artifact.PAGES not in page.lookup.artifacts or page.response.status != HTTPStatus.OK:

@@ -802,8 +802,8 @@ async def test_a_dynamic_page_that_no_rule_touches_goes_straight_to_the_app_for_
     pages = app(documents={"/unbuilt": dynamic()})
     served = await worker(pages)
     for _ in range(3):
-        assert (await served.get("/unbuilt")).text == "dynamic"
-    assert (len(pages.served), len(pages.answered)) == (1, 2)
+        assert (await served.get("/unbuilt", {"Cookie": "session=ada"})).text == "dynamic"
+    assert (len(pages.served), len(pages.rendered), len(pages.answered)) == (1, 1, 2)
 
 
 async def test_a_missing_page_that_no_rule_touches() -> None:
