@@ -91,6 +91,8 @@ def assemble(
     build = served_build(source.build if source else None, settings.build_id, settings.key_schema)
     if staged_pages is None:
         build = replace(build, has_stages=False)
+    if source is not None and not has_python_pages(settings):
+        build = replace(build, takes_upgrades=False)  # it is a vinext app's
     entries = _default_cache(parts, build, prefix, runtime) if handler is None else entry_cache(handler)
     lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
     store = PageStore(build, entries, Seeder(source, entries, parts.digest, runtime), parts.digest, runtime)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from cache.keys import KeySchema
 from core.http import CREDENTIAL_HEADERS
@@ -160,6 +160,18 @@ class Ruled:
 
 
 @dataclass(frozen=True)
+class CachedOnly:
+    """A request that a page in the cache answers, though the page handler may take it for something else if there is none.
+
+    `is_ruled` is as in PagesAt.
+    """
+
+    lookup: Lookup
+    is_ruled: bool
+    reason: str
+
+
+@dataclass(frozen=True)
 class Hidden:
     """A request for a private folder, which is answered with a 404."""
 
@@ -176,6 +188,9 @@ class PagesAt:
     is_ruled: bool = False
 
 
+Verdict: TypeAlias = "Lookup | Ruled | CachedOnly | PassBy | Hidden"
+
+
 class RequestClassifier:
     """Classifies the requests for a build's pages. Most are for a few URLs, so each URL is taken apart once."""
 
@@ -183,7 +198,7 @@ class RequestClassifier:
         self._build = build
         self._pages: Recent[tuple[str, str], PagesAt | PassBy | Hidden] = Recent(_MAX_REMEMBERED_URLS, _remembered_bytes)
 
-    def classify(self, request: PageRequest) -> Lookup | Ruled | PassBy | Hidden:
+    def classify(self, request: PageRequest) -> Verdict:
         """Decide which entry a request is for, or that it is for none."""
         url = (request.path, request.query)
         pages = self._pages.get(url)
@@ -198,12 +213,12 @@ def _remembered_bytes(url: tuple[str, str], _pages: object) -> int:
     return text_bytes(url) + _PAGES_BYTES
 
 
-def classify(request: PageRequest, build: ServedBuild) -> Lookup | Ruled | PassBy | Hidden:
+def classify(request: PageRequest, build: ServedBuild) -> Verdict:
     """Decide which entry of a build a request is for, or that it is for none."""
     return _lookup(request, _pages_at(request.path, request.query, build), build)
 
 
-def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: ServedBuild) -> Lookup | Ruled | PassBy | Hidden:
+def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: ServedBuild) -> Verdict:
     """Classify a request by its method and headers, its URL being known."""
     if not isinstance(pages, PagesAt):
         return pages
@@ -212,13 +227,22 @@ def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: Serve
         reason = _language_reason(request, build.i18n)
     if reason is not None:
         return PassBy(reason)
-    if pages.rsc is None:
-        return Ruled(pages.page) if pages.is_ruled else pages.page
-    if pages.page is not pages.rsc and not _asks_for_rsc(request.headers, build.schema):
-        return Ruled(pages.page) if pages.is_ruled else pages.page
+    asked = pages.page if pages.rsc is None else _app_page(request, pages, pages.rsc, build)
+    if not isinstance(asked, Lookup):
+        return asked
+    reason = _cached_only_reason(request.headers)
+    if reason is not None:
+        return CachedOnly(asked, pages.is_ruled, reason)
+    return Ruled(asked) if pages.is_ruled else asked
+
+
+def _app_page(request: PageRequest, pages: PagesAt, rsc: Lookup, build: ServedBuild) -> Lookup | Ruled | PassBy:
+    """Return the artifact of an App Router page that is asked for, or what becomes of a variant of its payload."""
+    if pages.page is not rsc and not _asks_for_rsc(request.headers, build.schema):
+        return pages.page
     variant = _variant(request.headers)
     if variant is None:
-        return Ruled(pages.rsc) if pages.is_ruled else pages.rsc
+        return rsc
     return Ruled(None) if build.has_stages else PassBy(f"an RSC variant ({variant})")
 
 
@@ -331,11 +355,16 @@ def _pass_by_reason(request: PageRequest, build: ServedBuild) -> str | None:
     headers = request.headers
     if is_draft(headers.get("cookie"), build.draft_digest):
         return "draft mode"
-    if headers.get("next-action") is not None:
-        return "a Server Action"
-    if headers.get("upgrade") is not None:
+    if build.takes_upgrades and "websocket" in (headers.get("upgrade") or "").lower():
         return "an upgrade"
     return None
+
+
+def _cached_only_reason(headers: Headers) -> str | None:
+    # A Server Action is a POST, and a page upgrades no connection. vinext renders such a page all the same, each time.
+    if headers.get("next-action") is not None:
+        return "a Server Action by GET"
+    return "an upgrade of a page" if headers.get("upgrade") is not None else None
 
 
 def _is_other_form(path: str, *, trailing_slash: bool) -> bool:

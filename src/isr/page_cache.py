@@ -9,7 +9,7 @@ from cache.entry import Freshness
 from core.paths import PRERENDER_FOLDER, is_below
 from isr.admission import Refusal
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
-from isr.lookup import Hidden, Lookup, PassBy, RequestClassifier, Ruled, at_canonical_url, may_store
+from isr.lookup import CachedOnly, Hidden, Lookup, PassBy, RequestClassifier, Ruled, at_canonical_url, may_store
 from isr.misses import Miss
 from isr.rsc_headers import with_client_headers
 from pages.handler import PageError
@@ -53,7 +53,7 @@ class PageCache:
         self._clock = runtime.clock
         self._log = runtime.log
 
-    async def answer(self, request: PageRequest) -> Answer:  # noqa: PLR0911 - one kind of request a case
+    async def answer(self, request: PageRequest) -> Answer:
         """Answer a request. A fault in the cache is a miss and a log line."""
         lookup = self._classifier.classify(request)
         match lookup:
@@ -63,21 +63,35 @@ class PageCache:
                 return await self._pass_on(request)
             case Ruled():
                 return await self._through_stages(request, lookup.lookup, is_ruled=True)
+            case CachedOnly():
+                return await self._answer_if_cached(request, lookup)
             case Lookup():
-                refused = self._revalidator.refused(request.origin, lookup)
-                if refused is not None and refused.is_for_everybody:
-                    return await self._pass_on(request)
-                page = None if refused or self._store.is_unlikely(lookup) else await self._store.find(lookup)
-                if page is not None:
-                    return self._from_cache(request, lookup, page)
-                if self._staged is not None and (asked := at_canonical_url(request, lookup)) is not None:
-                    return await self._through_stages(asked, lookup, is_ruled=False)
-                if may_store(request, lookup):
-                    return await self._miss(request, lookup)
-                if (lookup.is_rsc or lookup.is_data) and request.method == "GET":
-                    # The answer is for one client only. The page itself is rendered beside it.
-                    self._revalidator.start(request.origin, lookup)
-                return await self._pass_on(request)
+                return await self._answer_page(request, lookup)
+
+    async def _answer_page(self, request: PageRequest, lookup: Lookup) -> Answer:
+        refused = self._revalidator.refused(request.origin, lookup)
+        if refused is not None and refused.is_for_everybody:
+            return await self._pass_on(request)
+        page = None if refused or self._store.is_unlikely(lookup) else await self._store.find(lookup)
+        if page is not None:
+            return self._from_cache(request, lookup, page)
+        if self._staged is not None and (asked := at_canonical_url(request, lookup)) is not None:
+            return await self._through_stages(asked, lookup, is_ruled=False)
+        if may_store(request, lookup):
+            return await self._miss(request, lookup)
+        if (lookup.is_rsc or lookup.is_data) and request.method == "GET":
+            # The answer is for one client only. The page itself is rendered beside it.
+            self._revalidator.start(request.origin, lookup)
+        return await self._pass_on(request)
+
+    async def _answer_if_cached(self, request: PageRequest, found: CachedOnly) -> Answer:
+        is_unlikely = self._misses.is_unlikely(request.origin, found.lookup)
+        page = None if is_unlikely else await self._store.find(found.lookup)
+        if page is None:
+            return await self._pass_on(request)
+        if found.is_ruled:
+            return await self._through_stages(request, found.lookup, is_ruled=True)
+        return self._from_cache(request, found.lookup, page)
 
     async def _through_stages(self, request: PageRequest, lookup: Lookup | None, *, is_ruled: bool) -> Answer:
         """Answer through the app's stages. If they fail, the app answers as a whole, and nothing is kept."""

@@ -24,7 +24,8 @@ class ServedBuild:
 
     `rsc_headers` are the build's headers without which vinext's client rejects an RSC payload, empty if they are not known.
     `rules` are the app's that come before its page cache; where it `has_stages`, its request stage applies them.
-    `dynamic_paths`, `draft_digest`, `routers` and `i18n` are as in `seed.build.Build`.
+    With `takes_upgrades` a page's URL may also be a WebSocket's. `dynamic_paths`, `draft_digest`, `routers` and `i18n` are as in
+    `seed.build.Build`.
     """
 
     build_id: str | None
@@ -38,6 +39,7 @@ class ServedBuild:
     draft_digest: str = ""
     routers: tuple[str, ...] = ("app",)
     i18n: I18n | None = None
+    takes_upgrades: bool = True
 
     @property
     def has_pages_router(self) -> bool:

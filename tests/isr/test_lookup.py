@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.fakes.requests import request
 
 from cache.keys import KeySchema
-from isr.lookup import Hidden, Lookup, PassBy, classify, has_credentials, may_store
+from isr.lookup import CachedOnly, Hidden, Lookup, PassBy, classify, has_credentials, may_store
 from isr.served_build import ServedBuild
 from seed.build import Artifact
 
@@ -207,9 +207,9 @@ PASSED = [
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH")
     ),
     Passed("draft", "the cookie __prerender_bypass", headers={"Cookie": "a=b; __prerender_bypass=x"}),
-    Passed("next-action", "a Next-Action header", headers={"Next-Action": "abc"}),
-    Passed("next-action-empty", "a Next-Action header", headers={"Next-Action": ""}),
+    Passed("next-action-by-post", "a Server Action", headers={"Next-Action": "abc"}, method="POST"),
     Passed("websocket", "an upgrade to WebSocket", headers={"Upgrade": "websocket"}),
+    Passed("websocket-beside-others", "an upgrade to WebSocket", headers={"Upgrade": "foo, WebSocket"}),
     Passed("query-v1", "schema v1 with a query", "/search?q=1", site=V1),
     Passed("query-v1-beside-rsc", "schema v1 with a query", "/search?_rsc=1&q=1", site=V1),
     *(
@@ -245,6 +245,21 @@ PASSED = [
 @pytest.mark.parametrize("rule", PASSED, ids=lambda rule: rule.id)
 def test_the_cache_is_passed_by(rule: Passed) -> None:
     assert isinstance(classify(request(rule.url, rule.headers, rule.method), rule.site), PassBy), rule.rule
+
+
+@pytest.mark.parametrize(
+    ("headers", "site"),
+    [
+        ({"Next-Action": "abc"}, V2),
+        ({"Next-Action": ""}, V1),
+        ({"Upgrade": "h2c"}, V2),
+        ({"Upgrade": "websocket"}, replace(V2, takes_upgrades=False)),
+    ],
+)
+def test_only_a_page_in_the_cache_answers_what_may_be_for_something_else(headers: dict[str, str], site: ServedBuild) -> None:
+    verdict = classify(request("/about", headers), site)
+    assert isinstance(verdict, CachedOnly)
+    assert (verdict.lookup.path, verdict.is_ruled) == ("/about", False)
 
 
 @pytest.mark.parametrize(

@@ -185,12 +185,21 @@ async def test_a_request_that_may_not_store_does_not(url: str, headers: dict[str
     assert served.stored_pages == []
 
 
-@pytest.mark.parametrize("headers", [{"Next-Action": "abc"}, {"Cookie": "__prerender_bypass=x"}, {"Upgrade": "websocket"}])
-async def test_a_request_that_passes_the_cache_by_does_not_read_it(headers: dict[str, str]) -> None:
+async def test_a_request_that_passes_the_cache_by_does_not_read_it() -> None:
     served = await worker(FakePages({"/about": dynamic("draft")}))
     assert (await served.get("/about")).state == "HIT"
-    got = await served.get("/about", headers)
+    got = await served.get("/about", {"Cookie": "__prerender_bypass=x"})
     assert (got.state, got.text) == (None, "draft")
+
+
+@pytest.mark.parametrize("headers", [{"Next-Action": "abc"}, {"Upgrade": "websocket"}, {"Upgrade": "h2c"}])
+async def test_a_get_that_is_no_action_and_upgrades_nothing_has_no_page_in_the_cache_rendered(headers: dict[str, str]) -> None:
+    served = await worker(FakePages({"/new": page("live")}))
+    assert [(await served.get("/about", headers)).state for _ in range(10)] == ["HIT"] * 10
+    assert not served.pages.answered
+    # Without an entry, the page handler sees what it is, and nothing is kept.
+    assert [(await served.get("/new", headers)).state for _ in range(2)] == [None, None]
+    assert not any("/new" in key for key in served.stored_pages)
 
 
 async def test_with_schema_v1_a_query_passes_the_cache_by() -> None:

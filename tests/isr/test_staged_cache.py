@@ -211,8 +211,8 @@ async def test_a_query_is_ignored_when_the_cache_is_read(query: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "headers"),
-    [("POST", {}), ("GET", {"Next-Action": "id"}), ("GET", {"Upgrade": "websocket"})],
-    ids=["post", "action", "upgrade"],
+    [("POST", {}), ("GET", {"Cookie": "__prerender_bypass=x"})],
+    ids=["post", "draft"],
 )
 async def test_what_passes_the_cache_by_passes_it_behind_a_rule_too(method: str, headers: dict[str, str]) -> None:
     pages = app()
@@ -220,6 +220,16 @@ async def test_what_passes_the_cache_by_passes_it_behind_a_rule_too(method: str,
     got = await served.get("/ruled", headers, method)
     assert (got.state, got.text) == (None, "live /ruled")
     assert (len(pages.answered), pages.served) == (1, [])
+
+
+@pytest.mark.parametrize("headers", [{"Next-Action": "id"}, {"Upgrade": "websocket"}], ids=["action", "upgrade"])
+async def test_a_get_that_is_no_action_and_upgrades_nothing_has_no_page_behind_a_rule_rendered(headers: dict[str, str]) -> None:
+    pages = app()
+    served = await worker(pages)
+    assert shown(await served.get("/ruled", headers)) == ("HIT", "built ruled")
+    assert not pages.answered
+    assert (await served.get("/ruled/new", headers)).text == "live /ruled/new"
+    assert len(pages.answered) == 1
 
 
 async def test_without_kv_pages_behind_a_rule_are_kept_in_memory() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from isr.lookup import Hidden, Lookup, PassBy, Ruled, classify
+from isr.lookup import CachedOnly, Hidden, Lookup, PassBy, Ruled, classify
 from pages.request import PageRequest
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _page(path: str, site: ServedBuild) -> Lookup | str:
             return lookup
         case Ruled():
             return "a rule of the app comes first, and decides for each visitor"
-        case PassBy(reason):
+        case PassBy(reason) | CachedOnly(_, _, reason):
             return reason
         case Hidden():
             return "below a hidden folder"

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pages.stages import Step
 
 
+# With one of these, vinext renders a page that is in the cache (`isr.lookup.CachedOnly`).
+_NOT_FOR_PAGES = ("next-action", "upgrade")
+
+
 class ServicePages:
     """A service binding, whose streams pass through unread.
 
@@ -60,7 +64,12 @@ class StagedServicePages(ServicePages):
     """The service of an app in stages, by the methods of the adapter's Worker entry, which only bindings reach."""
 
     async def serve(self, request: PageRequest, offer: str) -> Step:
-        return await self._step(bind_remote(self._binding.serve, self._to_keep.raw(request), offer), request.path)
+        raw = self._to_keep.raw(request)
+        if any(request.headers.get(name) is not None for name in _NOT_FOR_PAGES):
+            raw = Request.new(raw)
+            for name in _NOT_FOR_PAGES:
+                raw.headers.delete(name)
+        return await self._step(bind_remote(self._binding.serve, raw, offer), request.path)
 
     async def render(self, request: RenderRequest) -> PageResponse:
         if request.replay is None:
