@@ -96,7 +96,7 @@ def assemble(
     entries = _default_cache(parts, build, prefix, runtime) if handler is None else entry_cache(handler)
     lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
     store = PageStore(build, entries, Seeder(source, entries, parts.digest, runtime), parts.digest, runtime)
-    writer = PageWriter(store, runtime)
+    writer = PageWriter(store, settings.page_limit_bytes, runtime)
     revalidator = Revalidator(store, writer, staged_pages or parts.page_handler, lease, runtime)
     misses = Misses(store, revalidator, runtime)
     staged = None if staged_pages is None else StagedCache(store, writer, revalidator, misses, staged_pages, runtime)

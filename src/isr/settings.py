@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cache.keys import KeySchema
 from cache.kv_record import TTLPolicy
 from cache.stored import Layout
+from core.body import MAX_BODY_BYTES
 from core.errors import VinextWorkerError
 from pages.images.request import ImageRules, read_hosts
 from pages.selection import HandlerName
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pages.request import PageRequest
 
 _MAX_DIGITS = 15
+
+_MAX_PAGE_BYTES = 8 * 1024 * 1024
 
 _MAX_NUMBERS = 100
 
@@ -48,7 +51,7 @@ class ImagesSwitch(StrEnum):
 class Settings:
     """The settings. Each field is the variable of its name, in capitals, after `VINEXT_`.
 
-    `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to prefixes. With `direct_await` off
+    `max_page_bytes` None takes the layout's own (`page_limit_bytes`). `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to prefixes. With `direct_await` off
     every step goes through Pyodide's event loop. `prerender` is on while pages are rendered for a build. With `admin_token`
     None the endpoints below `/__vinext/` do not exist.
     """
@@ -60,6 +63,7 @@ class Settings:
     kv_ttl: TTLPolicy = TTLPolicy.THIRTY_DAYS
     tag_cache_ms: int = 5000
     memory_bytes: int = 32 * 1024 * 1024
+    max_page_bytes: int | None = None
     page_handler: HandlerName = _PAGES_SERVICE
     page_timeout_ms: int = 60_000
     body_timeout_ms: int = 15_000
@@ -70,6 +74,16 @@ class Settings:
     images: ImagesSwitch = ImagesSwitch.AUTO
     image_rules: ImageRules = _IMAGE_RULES
     admin_token: str | None = None
+
+    @property
+    def page_limit_bytes(self) -> int:
+        """The size up to which a page is stored.
+
+        In vinext's layout, a page is parsed and copied as a whole each time it is read; in the other one, a large page streams.
+        """
+        if self.max_page_bytes is not None:
+            return self.max_page_bytes
+        return MAX_BODY_BYTES if self.kv_layout is Layout.FRAMED else _MAX_PAGE_BYTES
 
     def prefix_for(self, request: PageRequest) -> str | None:
         """Return the prefix of the keys for a request, None if its host is not among the tenants."""
@@ -87,6 +101,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         kv_ttl=_read(variables, "VINEXT_KV_TTL", default.kv_ttl, _one_of(TTLPolicy)),
         tag_cache_ms=_read(variables, "VINEXT_TAG_CACHE_MS", default.tag_cache_ms, _count),
         memory_bytes=_read(variables, "VINEXT_MEMORY_BYTES", default.memory_bytes, _count),
+        max_page_bytes=_read(variables, "VINEXT_MAX_PAGE_BYTES", None, _count),
         page_handler=_read(variables, "VINEXT_PAGE_HANDLER", default.page_handler, HandlerName.parse),
         page_timeout_ms=_read(variables, "VINEXT_PAGE_TIMEOUT_MS", default.page_timeout_ms, _count),
         body_timeout_ms=_read(variables, "VINEXT_BODY_TIMEOUT_MS", default.body_timeout_ms, _count),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from core.body import MAX_BODY_BYTES
 from core.http import STALE_DATA_HEADER, STALE_TIME_HEADER
 from core.paths import canonical_url_path
 from isr.admission import Refusal, admit, has_rsc_payload
@@ -56,10 +55,11 @@ class AdmittedPage:
 
 
 class PageWriter:
-    """Admits the page handler's answers to a store of pages, and writes them."""
+    """Admits the page handler's answers to a store of pages, and writes those of at most `limit_bytes`."""
 
-    def __init__(self, store: PageStore, runtime: Runtime) -> None:
+    def __init__(self, store: PageStore, limit_bytes: int, runtime: Runtime) -> None:
         self._store = store
+        self._limit_bytes = limit_bytes
         self._clock = runtime.clock
         self._log = runtime.log
 
@@ -74,17 +74,19 @@ class PageWriter:
         # Most answers do not have the attribute.
         body: Body | None = getattr(response, "counterpart", None)
         is_incomplete = decision.artifact is Artifact.HTML and not self._store.build.completes_rsc_payloads
-        counterpart = None if body is None or is_incomplete else _counterpart(response, body, started_at_ms)
+        if body is not None and (is_incomplete or body.size_bytes > self._limit_bytes):
+            body = None
+        counterpart = None if body is None else _counterpart(response, body, started_at_ms)
         return AdmittedPage(lookup, decision, response, started_at_ms, counterpart)
 
     async def write(self, page: AdmittedPage, copy: BodyCopy, event: str) -> Refusal | None:
         """Read the copy of an answer to its end, store it and log `event`. Return the reason if it was not stored."""
         try:
-            body = await copy.read(MAX_BODY_BYTES)
+            body = await copy.read(self._limit_bytes)
         except PageError as error:
             return self._refused(page, Refusal(str(error), is_failure=True))
         if body is None:
-            return self._refused(page, Refusal(f"a body of more than {MAX_BODY_BYTES} bytes"))
+            return self._refused(page, Refusal(f"a body of more than {self._limit_bytes} bytes (VINEXT_MAX_PAGE_BYTES)"))
         response, artifact = page.response, page.admission.artifact
         if artifact is Artifact.DATA:
             # The render of the HTML gives the data, too, and both are kept in one entry.

@@ -11,6 +11,7 @@ from tests.fakes.pages import FakePages, FakeResponse, broken, dynamic, missing,
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
 from cache.keys import KeySchema, kv_key
+from cache.stored import Layout
 from isr.settings import Settings
 from pages.handler import PageError
 from seed.build import Artifact
@@ -362,3 +363,24 @@ async def test_a_page_handler_that_fails_is_a_500_and_nothing_is_stored() -> Non
     assert served.log.names() == ["page.failed"] * 2
     served.pages.documents["/new"] = page("live")
     assert [(await served.get("/new")).state for _ in range(2)] == ["MISS", "HIT"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit_bytes"),
+    [
+        (Settings(), 8 * 1024 * 1024),
+        (Settings(kv_layout=Layout.FRAMED), 25 * 1024 * 1024),
+        (Settings(max_page_bytes=100), 100),
+        (Settings(kv_layout=Layout.FRAMED, max_page_bytes=100), 100),
+    ],
+)
+async def test_a_page_above_the_limit_goes_on_and_is_not_stored(settings: Settings, limit_bytes: int) -> None:
+    sizes = {f"/{size}": size for size in (limit_bytes, limit_bytes + 1)}
+    served = await FakeWorker(pages=FakePages(), settings=settings).open()
+    for path, size_bytes in sizes.items():
+        served.pages.documents[path] = replace(route("<p>"), size_bytes=size_bytes)
+        assert (await served.get(path)).text == "<p>"
+    assert [(await served.get(path)).state for path in sizes] == ["HIT", None]
+    refusals = [fields for level, event, fields in served.log.lines if (level, event) == ("warning", "page.not_stored")]
+    reason = f"a body of more than {limit_bytes} bytes (VINEXT_MAX_PAGE_BYTES)"
+    assert refusals == [{"path": f"/{limit_bytes + 1}", "reason": reason}]

@@ -38,6 +38,7 @@ def test_without_variables_everything_has_its_default() -> None:
         ("VINEXT_BODY_TIMEOUT_MS", "2500", 2500),
         ("VINEXT_MEMORY_BYTES", "0", 0),
         ("VINEXT_MEMORY_BYTES", "33554432", 33_554_432),
+        ("VINEXT_MAX_PAGE_BYTES", "1000", 1000),
         ("VINEXT_ADMIN_TOKEN", "", None),
         ("VINEXT_ADMIN_TOKEN", "secret", "secret"),
         ("VINEXT_TENANTS", "", {}),
@@ -66,6 +67,7 @@ def test_a_variable_sets_the_setting_of_its_name(variable: str, text: str, expec
         ("VINEXT_TAG_CACHE_MS", "-1", "a whole number from 0 on"),
         ("VINEXT_TAG_CACHE_MS", "5s", "a whole number from 0 on"),
         ("VINEXT_TAG_CACHE_MS", "\u0665", "a whole number from 0 on"),
+        ("VINEXT_MAX_PAGE_BYTES", "8 MiB", "a whole number from 0 on"),
         ("VINEXT_MEMORY_BYTES", "1.5", "a whole number from 0 on"),
         ("VINEXT_MEMORY_BYTES", "", "a whole number from 0 on"),
         ("VINEXT_MEMORY_BYTES", "9" * 16, "a whole number from 0 on"),
@@ -108,3 +110,15 @@ def test_any_value_is_taken_or_named(variables: dict[str, str]) -> None:
     else:
         return
     assert refused in variables
+
+
+@pytest.mark.parametrize(
+    ("variables", "limit_bytes"),
+    [
+        ({}, 8 * 1024 * 1024),
+        ({"VINEXT_KV_LAYOUT": "framed"}, 25 * 1024 * 1024),
+        ({"VINEXT_KV_LAYOUT": "framed", "VINEXT_MAX_PAGE_BYTES": "1000"}, 1000),
+    ],
+)
+def test_a_page_may_be_as_large_as_its_layout_reads_well(variables: dict[str, str], limit_bytes: int) -> None:
+    assert read_settings(variables).page_limit_bytes == limit_bytes
