@@ -240,13 +240,13 @@ def size_bytes(value: CacheValue | None) -> int:
             total += sys.getsizeof(part)
         elif isinstance(body_size := getattr(part, "size_bytes", None), int):
             total += body_size
-        elif isinstance(part, (dict, Mapping)):  # the check for a dict is the faster one
-            parts.extend(part)
-            parts.extend(part.values())
-        elif isinstance(part, (list, tuple)):
-            parts.extend(part)
         else:
             total += sys.getsizeof(part)
+            if isinstance(part, (dict, Mapping)):  # the check for a dict is the faster one
+                parts.extend(part)
+                parts.extend(part.values())
+            elif isinstance(part, (list, tuple)):
+                parts.extend(part)
     return total
 
 

@@ -91,7 +91,7 @@ class KVValue(Protocol):
     async def body(self, size_bytes: int) -> Body:
         """Return the value as a body of that size; raises CorruptValueError where it has another.
 
-        A large value may be on its way still. If it turns out to have another size, the answer breaks off.
+        A large value may be on its way still. If it turns out to have another size when it is sent, the answer breaks off.
         """
         ...
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cache.compression import Compression
-from cache.entry import Freshness, freshness, size_bytes, stale_after
+from cache.entry import Freshness, PagesValue, freshness, size_bytes, stale_after
 from cache.eviction import Eviction
 from cache.handler import DEFAULT_GET, EntryCache
 from cache.invalidation import GONE, Invalidation, is_stale_period
@@ -15,7 +15,7 @@ from cache.keys import KeySchema
 from cache.markers import StaleMarkers, Stamper, TagMarkers
 from cache.tags import TagFilter, encode_tag, is_tag_below, prefix_tags
 from core.arguments import require_count
-from core.body import BytesBody
+from core.body import EMPTY_BODY, BytesBody
 from core.log import SILENT_LOG
 
 if TYPE_CHECKING:
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 MARKER_CAPACITY = 10_000
 
-# The entry itself, its place in the indexes, and the values that are computed once to answer with it.
-_ENTRY_OVERHEAD_BYTES = 2560
+# The entry itself, its places here, and the values that are computed once to answer with it.
+_ENTRY_OVERHEAD_BYTES = 1000
+
+# The place of a tag in the index; its text is there twice, because its key in KV is remembered with the entry.
+_TAG_OVERHEAD_BYTES = 240
 
 # A page in constant use is kept as it came, so that no answer has to decompress it. Such pages have this share of a full memory;
 # the rest holds several times as many pages.
@@ -249,4 +252,8 @@ def _names(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def _size_bytes(entry: CacheEntry) -> int:
-    return size_bytes(entry.value) + sum(map(sys.getsizeof, entry.tags))
+    tag_bytes = 2 * sum(map(sys.getsizeof, entry.tags)) + _TAG_OVERHEAD_BYTES * len(entry.tags)
+    total = size_bytes(entry.value) + tag_bytes
+    if isinstance(entry.value, PagesValue):
+        total += size_bytes(replace(entry.value, html=EMPTY_BODY))  # the text of its data, once that was asked for
+    return total

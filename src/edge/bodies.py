@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import js
-from js import Array, Blob, Function, RegExp, String, TextDecoder, TextEncoder, Uint8Array
+from js import Array, Blob, FixedLengthStream, Function, RegExp, String, TextDecoder, TextEncoder, Uint8Array
 from pyodide.ffi import JsException, to_js
 
 from cache.stored import size_bytes
@@ -155,11 +155,15 @@ class JsBuffer:
 class JsStream:
     """A `ReadableStream` as a body that can only be sent, once, and that is gone with the request it was read in."""
 
-    __slots__ = ("js", "size_bytes")
+    __slots__ = ("_stream", "size_bytes")
 
     def __init__(self, stream: Any, size_bytes: int) -> None:
-        self.js = stream
+        self._stream = stream
         self.size_bytes = size_bytes
+
+    def sent(self) -> Any:
+        """Return the stream for a response. If it turns out to have another size, it breaks off: no part passes for the whole."""
+        return self._stream.pipeThrough(FixedLengthStream.new(self.size_bytes))
 
     def to_bytes(self) -> bytes:
         raise TypeError("this body is a stream, which can only be sent")

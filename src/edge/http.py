@@ -231,7 +231,7 @@ def _ruled(answer: RuledAnswer) -> Any:
 def _sent(body: Body) -> Any:
     """Return a body as a `Response` takes it: bytes, which it copies, or a stream that knows its length."""
     if isinstance(body, JsStream):
-        return body.js
+        return body.sent()
     return body_to_js(body) if body.size_bytes < _MIN_STREAMED_BYTES else _streams.stream(body)
 
 

@@ -125,3 +125,31 @@ def test_a_head_that_is_damaged_is_a_miss_and_is_replaced(runtime: LocalRuntime,
     eventually(lambda: visitor.ask("/damaged"), lambda answer: answer.state == "HIT")
     (event,) = eventually(lambda: events(runtime, "cache.entry_corrupt"))
     assert event["key"] == key
+
+
+@pytest.mark.parametrize("text", ["<p>cut", "<p>" + "longer " * 10], ids=["short", "long"])
+def test_a_value_of_another_size_than_its_head_says_is_a_miss(runtime: LocalRuntime, build: SmallBuild, text: str) -> None:
+    visitor, kv = Visitor(runtime.url), runtime.kv()
+    path = f"/size/{len(text)}"
+    hit = eventually(lambda: visitor.ask(path), lambda answer: answer.state == "HIT")
+    key = kv_key(page_key(KeySchema.V2, build.build_id, path, "html"))
+    kv.put(key, text, {"metadata": kv.metadata(key)})
+    miss = eventually(lambda: visitor.ask(path), lambda answer: answer.body != hit.body)
+    assert (miss.status, miss.state) == (200, "MISS")
+    eventually(lambda: visitor.ask(path), lambda answer: answer.state == "HIT")
+    (event,) = [event for event in events(runtime, "cache.entry_corrupt") if event["key"] == key]
+    assert "its head says" in event["error"]
+
+
+@pytest.mark.parametrize(("path", "change"), [("/cut", -10), ("/torn", -500_000), ("/longer", 10)])
+def test_a_large_value_of_another_size_breaks_off(runtime: LocalRuntime, build: SmallBuild, path: str, change: int) -> None:
+    """It is on its way already, so its visitor has to see that something is missing."""
+    visitor, kv, pages = Visitor(runtime.url), runtime.kv(), PagesStub(runtime)
+    pages.plan_for({path: {**KEPT, "body": LARGE}, "*": KEPT})
+    whole = eventually(lambda: visitor.ask(path), lambda answer: answer.state == "HIT")
+    key = kv_key(page_key(KeySchema.V2, build.build_id, path, "html"))
+    changed = whole.body[:change] if change < 0 else whole.body + b"x" * change
+    kv.put(key, changed, {"metadata": kv.metadata(key)})
+    head, _, body = visitor.ask_raw(path).partition(b"\r\n\r\n")
+    assert f"content-length: {len(whole.body)}".encode() in head.lower()
+    assert len(body) < len(whole.body)
