@@ -51,7 +51,8 @@ class ImagesSwitch(StrEnum):
 class Settings:
     """The settings. Each field is the variable of its name, in capitals, after `VINEXT_`.
 
-    `max_page_bytes` None takes the layout's own (`page_limit_bytes`). `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to prefixes. With `direct_await` off
+    `max_page_bytes` None takes the layout's own (`page_limit_bytes`).
+    `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to prefixes. With `direct_await` off
     every step goes through Pyodide's event loop. `prerender` is on while pages are rendered for a build. With `admin_token`
     None the endpoints below `/__vinext/` do not exist.
     """
