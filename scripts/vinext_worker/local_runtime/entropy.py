@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+import tempfile
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
@@ -30,6 +31,7 @@ _RANDOM_NAMES = [name for name in dir(random) if not name.startswith("_") and no
 class _State:
     in_top_level = False
     exceptions = 0
+    undo: Callable[[], None]
 
 
 _exec_patches: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {}
@@ -37,10 +39,9 @@ _create_patches: dict[str, Callable[[ModuleSpec], AbstractContextManager[None]]]
 _after_top_level: dict[str, list[Callable[[ModuleType], None]]] = {}
 
 
-@contextmanager
-def top_level() -> Iterator[None]:
-    """Make every source of randomness raise within the context, then seed `random` again, as the Workers runtime does."""
-    urandom, seed = os.urandom, random.Random.seed
+def begin_top_level() -> None:
+    """Make every source of randomness raise from now on."""
+    urandom, seed, names = os.urandom, random.Random.seed, tempfile._RandomNameSequence
     functions = {name: value for name in _RANDOM_NAMES if callable(value := getattr(random, name))}
 
     def seed_with_a_value(self: random.Random, a: Any = None, version: int = 2) -> None:
@@ -48,26 +49,47 @@ def top_level() -> Iterator[None]:
             _check("random.Random()")
         seed(self, a, version)
 
+    def undo() -> None:
+        os.urandom = random._urandom = urandom  # type: ignore[attr-defined]
+        random.Random.seed = seed  # type: ignore[method-assign]
+        tempfile._RandomNameSequence = names
+        for name, function in functions.items():
+            setattr(random, name, function)
+
     # `secrets` and `SystemRandom` use the name under which `random` imported it.
     os.urandom = random._urandom = _guard("os.urandom", urandom)  # type: ignore[attr-defined]
     random.Random.seed = seed_with_a_value  # type: ignore[method-assign]
+    tempfile._RandomNameSequence = _CountedNames
     for name, function in functions.items():
         setattr(random, name, _guard(f"random.{name}", function))
     sys.meta_path.insert(0, _PatchFinder)
     _State.in_top_level = True
-    try:
-        yield
-    finally:
-        _State.in_top_level = False
-        sys.meta_path.remove(_PatchFinder)
-        os.urandom = random._urandom = urandom  # type: ignore[attr-defined]
-        random.Random.seed = seed  # type: ignore[method-assign]
-        for name, function in functions.items():
-            setattr(random, name, function)
+    _State.undo = undo
+
+
+def end_top_level() -> None:
+    """Allow randomness again, and seed `random` anew, as the Workers runtime does before the first request."""
+    _State.in_top_level = False
+    sys.meta_path.remove(_PatchFinder)
+    _State.undo()
     random.seed()
     for name, handlers in _after_top_level.items():
         for handler in handlers if name in sys.modules else ():
             handler(sys.modules[name])
+
+
+class _CountedNames:
+    """The names of temporary files at module level, where none can be random."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __iter__(self) -> _CountedNames:
+        return self
+
+    def __next__(self) -> str:
+        self._count += 1
+        return f"{self._count:08}"
 
 
 def _guard(name: str, function: Any) -> Any:
@@ -126,6 +148,14 @@ register_after_snapshot = register_before_first_request
 
 def block_calls(_module: ModuleType, *, allowlist: tuple[str, ...] = ()) -> None:
     """Do nothing: a package's own random number generator is not watched here."""
+
+
+@register_exec_patch("multiprocessing.process")
+@contextmanager
+def _process_key(_module: ModuleType) -> Iterator[None]:
+    """Let the module draw its key: there are no processes that could use it."""
+    with allow_bad_entropy_calls(1):
+        yield
 
 
 class _PatchFinder:

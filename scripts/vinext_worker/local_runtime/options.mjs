@@ -6,11 +6,12 @@ import { fileURLToPath } from "node:url";
 
 export const CONTROL = "Control";
 export const DIRECT = "Direct";
+const UPLOADER = "uploader";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 
-// With Node's compatibility, Pyodide mistakes workerd for Node.js and does not boot.
-const HOST_FLAGS = ["no_nodejs_compat", "no_nodejs_compat_v2"];
+// What Pyodide's modules see in the place of some globals.
+const SURROUNDINGS = 'import { fetch, globalThis, location, process, WebAssembly } from "./surroundings.mjs";';
 
 // True in production at the dates this project supports; the SDK reads them from `_cloudflare_compat_flags`.
 const PYTHON_FLAGS = [
@@ -61,20 +62,21 @@ export function serviceNames({ services }) {
 /** Return all Workers: the Python Worker (one per isolate), its services, and the front that reports requests, if it is wanted. */
 export async function toMiniflareOptions(config) {
   const python = await pythonWorkers(config);
+  const uploader = await uploaderWorker(config);
   const services = await Promise.all(
     Object.entries(serviceNames(config)).map(([binding, name]) => serviceWorker(name, config.services[binding], config)),
   );
   const [first, ...others] = python;
-  if (!config.front) return { workers: [listening(first, config), ...others.map(listeningAnywhere), ...services] };
+  if (!config.front) return { workers: [listening(first, config), ...others.map(listeningAnywhere), ...services, uploader] };
   const front = listening(await frontWorker(config), config);
-  return { workers: [listeningAnywhere(first), ...others.map(listeningAnywhere), ...services, front] };
+  return { workers: [listeningAnywhere(first), ...others.map(listeningAnywhere), ...services, uploader, front] };
 }
 
 /** Return the minimum that an import of the main module needs: to try changed sources, and to make a snapshot. */
 export async function minimalOptions(config) {
   const alone = { ...config, isolates: 1, services: {}, worker: { ...config.worker, assets: null } };
   const [python] = await pythonWorkers(alone);
-  return { workers: [python] };
+  return { workers: [python, await uploaderWorker(alone)] };
 }
 
 function listening(worker, { host, port }) {
@@ -85,31 +87,33 @@ function listeningAnywhere(worker) {
   return { ...worker, unsafeDirectSockets: [...(worker.unsafeDirectSockets ?? []), { host: "127.0.0.1", port: 0 }] };
 }
 
+/** Return what the host's code inside a Worker is told. */
+async function hostSettings({ worker, ...config }) {
+  return {
+    mainModule: worker.mainModule,
+    preloaded: PRELOADED,
+    snapshot: config.snapshot ?? null,
+    countsLines: config.countsLines,
+    lockFileInfo: JSON.parse(await readFile(path.join(config.pyodide, "pyodide-lock.json"), "utf8")).info,
+    compatibilityFlags: Object.fromEntries([...PYTHON_FLAGS, ...worker.compatibilityFlags].map((flag) => [flag, true])),
+  };
+}
+
+/** The flags for a Worker of JavaScript that runs Python itself. */
+const flagsOf = ({ compatibilityFlags }) => compatibilityFlags.filter((flag) => !flag.includes("python"));
+
 async function pythonWorkers(config) {
   const { worker } = config;
   const modules = await pythonModules(config);
   const services = serviceNames(config);
-  const bindings = {
-    ...worker.variables,
-    VINEXT_HOST: {
-      token: config.token,
-      mainModule: worker.mainModule,
-      checkTopLevel: config.checkTopLevel,
-      countsLines: config.countsLines,
-      preloaded: PRELOADED,
-      snapshot: config.snapshot ?? null,
-      lockFileInfo: JSON.parse(await readFile(path.join(config.pyodide, "pyodide-lock.json"), "utf8")).info,
-      faults: config.faults,
-      compatibilityFlags: Object.fromEntries([...PYTHON_FLAGS, ...worker.compatibilityFlags].map((flag) => [flag, true])),
-    },
-  };
+  const settings = { ...(await hostSettings(config)), token: config.token, faults: config.faults };
   return workerNames(config).map((name) => ({
     name,
     modules,
     modulesRoot: "/",
     compatibilityDate: worker.compatibilityDate,
-    compatibilityFlags: [...worker.compatibilityFlags.filter((flag) => !flag.includes("python")), ...HOST_FLAGS],
-    bindings,
+    compatibilityFlags: flagsOf(worker),
+    bindings: { ...worker.variables, VINEXT_HOST: settings },
     unsafeEvalBinding: "VINEXT_HOST_EVAL",
     kvNamespaces: worker.kvNamespaces,
     serviceBindings: {
@@ -117,6 +121,7 @@ async function pythonWorkers(config) {
       // As files instead of modules: encoding tens of megabytes for workerd's configuration takes a second.
       VINEXT_HOST_PYODIDE: { disk: { path: config.pyodide } },
       VINEXT_HOST_CACHE: { disk: { path: config.cache } },
+      VINEXT_HOST_UPLOAD: UPLOADER,
     },
     ...(worker.images === null ? {} : { images: { binding: worker.images } }),
     // A service with the binding's name replaces the assets, so that a test can make them fail.
@@ -128,7 +133,47 @@ async function pythonWorkers(config) {
   }));
 }
 
-const OWN = ["worker.mjs", "control.mjs", "entropy.py", "host.py", "lines.py"];
+/** Return the Worker that imports the main module for all isolates. */
+async function uploaderWorker(config) {
+  const { worker } = config;
+  const upload = {
+    settings: { ...(await hostSettings(config)), bindings: bindingTypes(config) },
+    variables: worker.variables,
+    compatibilityDate: worker.compatibilityDate,
+    compatibilityFlags: flagsOf(worker),
+    snapshot: config.snapshot ?? null,
+    surroundings: SURROUNDINGS,
+  };
+  return {
+    name: UPLOADER,
+    compatibilityDate: worker.compatibilityDate,
+    modules: [
+      { type: "ESModule", path: "/uploader.mjs", contents: await readFile(path.join(HERE, "uploader.mjs")) },
+      ...(await Promise.all(mountedFiles(worker.files))),
+    ],
+    modulesRoot: "/",
+    bindings: { VINEXT_HOST: upload },
+    workerLoaders: { LOADER: {} },
+    serviceBindings: {
+      OWN: { disk: { path: HERE } },
+      PYODIDE: { disk: { path: config.pyodide } },
+      CACHE: { disk: { path: config.cache } },
+    },
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+  };
+}
+
+/** Return the name of each binding that is no variable, and its JavaScript class. */
+function bindingTypes(config) {
+  const { worker } = config;
+  const fetchers = [...Object.keys(config.services), ...(worker.assets === null ? [] : [worker.assets.binding])];
+  return {
+    ...Object.fromEntries(Object.keys(worker.kvNamespaces).map((name) => [name, "KvNamespace"])),
+    ...Object.fromEntries(fetchers.map((name) => [name, "Fetcher"])),
+  };
+}
+
+const OWN = ["worker.mjs", "control.mjs", "python.mjs", "surroundings.mjs", "entropy.py", "host.py", "lines.py"];
 
 /** The files of this folder that run inside the Worker. */
 export const OWN_MODULES = [...OWN.map((name) => path.join(HERE, name)), fileURLToPath(import.meta.url)];
@@ -137,8 +182,10 @@ async function pythonModules({ pyodide, worker }) {
   const read = (type, name, file) => readFile(file).then((contents) => ({ type, path: `/${name}`, contents }));
   return await Promise.all([
     ...OWN.map((name) => read(name.endsWith(".py") ? "Text" : "ESModule", name, path.join(HERE, name))),
-    read("ESModule", "pyodide.mjs", path.join(pyodide, "pyodide.mjs")),
-    read("ESModule", "pyodide.asm.mjs", path.join(pyodide, "pyodide.asm.mjs")),
+    ...["pyodide.mjs", "pyodide.asm.mjs"].map(async (name) => {
+      const contents = SURROUNDINGS + (await readFile(path.join(pyodide, name), "utf8"));
+      return { type: "ESModule", path: `/${name}`, contents };
+    }),
     ...mountedFiles(worker.files),
     // The SDK imports these by name, with `doAnImport`.
     ...worker.scripts.map(([name, file]) => read("ESModule", name, file)),

@@ -1,28 +1,21 @@
 // The Worker that runs a Python Worker's code. It loads the Pyodide release of the production runtime inside workerd.
 // It stands in for workerd's built-in Python support, which would download its own Pyodide bundle at the first start.
-// Everything below `boot` mirrors what that support does around `Default.fetch`, so the project's code sees no difference.
+// What it does for a request is what that support does, call by call, so that a request costs what it costs in production.
 
 import * as cloudflareWorkers from "cloudflare:workers";
-import * as cloudflareSockets from "cloudflare:sockets";
-import { loadPyodide } from "./pyodide.mjs";
-import createPyodideModule from "./pyodide.asm.mjs";
 import filesContents from "./files.bin";
 import filesIndex from "./files.mjs";
-import entropySource from "./entropy.py";
-import hostSource from "./host.py";
 import linesSource from "./lines.py";
 import { answerControl, withFaults } from "./control.mjs";
-
-const CODE = "/session/metadata";
-const VENDORED = `${CODE}/python_modules`;
-const SITE_PACKAGES = "/lib/python3.14/site-packages";
+import { addOwnModules, CODE, entrypointHelper, startPython, VENDORED, writeProject } from "./python.mjs";
 
 /** The bindings of the host itself, which `options.mjs` adds to the project's bindings. */
 const {
   VINEXT_HOST: settings,
-  VINEXT_HOST_EVAL: unsafeEval,
+  VINEXT_HOST_EVAL: _unsafeEval,
   VINEXT_HOST_PYODIDE: pyodideFiles,
   VINEXT_HOST_CACHE: cacheFiles,
+  VINEXT_HOST_UPLOAD: uploader,
   ...bindings
 } = cloudflareWorkers.env;
 
@@ -31,7 +24,7 @@ const visibleEnv = settings.faults ? withFaults(bindings) : bindings;
 
 let booted;
 
-/** Load Python and import the project's main module, once per isolate. */
+/** Start Python with the project's main module, once per isolate. */
 function boot() {
   // A failed boot is kept: every request reports the same error until the sources change and the Worker is restarted.
   booted ??= load();
@@ -44,65 +37,70 @@ async function readFile(folder, name) {
   return await response.arrayBuffer();
 }
 
-/** Start the interpreter. From a snapshot this takes a second less. */
-async function startPython(options) {
+async function pyodideParts() {
   const [wasm, standardLibrary] = await Promise.all(
     ["pyodide.asm.wasm", "python_stdlib.zip"].map((name) => readFile(pyodideFiles, name)),
   );
-  return await duringBoot(unsafeEval.newWasmModule(wasm), standardLibrary, () =>
-    loadPyodide({
-      indexURL: "http://pyodide.invalid/",
-      createPyodideModule,
-      lockFileContents: { info: settings.lockFileInfo, packages: {} },
-      enableRunUntilComplete: true,
-      env: { HOME: "/session", PYTHONHASHSEED: "111" },
-      stdout: (line) => console.log(line),
-      stderr: (line) => console.error(line),
-      ...options,
-    }),
-  );
+  return { wasm, standardLibrary };
 }
 
 /** Return a snapshot of an interpreter that has imported the modules of every Worker, and none of the project. */
 async function makeSnapshot() {
-  const pyodide = await startPython({ _makeSnapshot: true });
+  const pyodide = await startPython(await pyodideParts(), settings, { _makeSnapshot: true });
   pyodide.runPython(settings.preloaded.map((name) => `__import__("${name}")`).join("\n"));
   addOwnModules(pyodide);
   return pyodide.makeMemorySnapshot();
 }
 
-/** Import this folder's Python modules, under names that no project has. */
-function addOwnModules(pyodide) {
-  writeEntropy(pyodide);
-  const module = pyodide.runPython(
-    'import sys, types; sys.modules.setdefault("_vinext_host", types.ModuleType("_vinext_host"))',
-  );
-  pyodide.runPython(hostSource, { globals: module.__dict__, filename: "host.py" });
-}
-
-/** Also needed with a snapshot, for the lines in a traceback: a snapshot contains the module but no files. */
-function writeEntropy(pyodide) {
-  pyodide.FS.writeFile(`${SITE_PACKAGES}/_cloudflare.py`, entropySource);
-}
-
 async function load() {
-  const pyodide = await startPython(settings.snapshot ? { _loadSnapshot: readFile(cacheFiles, settings.snapshot) } : {});
-  if (settings.snapshot) writeEntropy(pyodide);
-  else addOwnModules(pyodide);
-  writeProject(pyodide.FS);
-  pyodide.registerJsModule("_pyodide_entrypoint_helper", entrypointHelper());
-  pyodide.registerJsModule("_cloudflare_compat_flags", settings.compatibilityFlags);
+  const [parts, uploaded] = await Promise.all([pyodideParts(), uploader.fetch("http://upload/")]);
+  if (!uploaded.ok) throw new Error((await uploaded.json()).error);
+  const helper = entrypointHelper(visibleEnv);
+  const pyodide = await (uploaded.headers.get("X-Uses-Libraries") === "true" || settings.countsLines
+    ? importAgain(parts, helper)
+    : restore(parts, helper, uploaded));
+  pyodide.pyimport("_vinext_host").begin_requests();
+  return {
+    main: pyodide.pyimport(settings.mainModule),
+    introspection: pyodide.pyimport("_vinext_host"),
+  };
+}
 
+/** Start from the snapshot of the upload. */
+async function restore(parts, helper, uploaded) {
+  const names = JSON.parse(uploaded.headers.get("X-Modules"));
+  const modules = new Map(await Promise.all(names.map(async (name) => [name, await moduleNamed(name, helper)])));
+  const pyodide = await startPython(parts, settings, {
+    _loadSnapshot: uploaded.arrayBuffer(),
+    _snapshotDeserializer(kept) {
+      if (kept.helper) return helper;
+      if (kept.flags) return settings.compatibilityFlags;
+      return kept.way.reduce((object, property) => object[property], modules.get(kept.module));
+    },
+  });
+  writeProject(pyodide.FS, filesIndex, filesContents);
+  return pyodide;
+}
+
+function moduleNamed(name, helper) {
+  if (name === "cloudflare:workers") return helper.cloudflareWorkersModule;
+  if (name === "cloudflare:sockets") return helper.cloudflareSocketsModule;
+  return helper.doAnImport(name);
+}
+
+/** Import the project's modules in this isolate: compiled libraries are no part of a snapshot, nor are the lines that ran. */
+async function importAgain(parts, helper) {
+  const options = settings.snapshot ? { _loadSnapshot: readFile(cacheFiles, settings.snapshot) } : {};
+  const pyodide = await startPython(parts, settings, options);
+  if (!settings.snapshot) addOwnModules(pyodide);
+  writeProject(pyodide.FS, filesIndex, filesContents);
+  pyodide.registerJsModule("_pyodide_entrypoint_helper", helper);
+  pyodide.registerJsModule("_cloudflare_compat_flags", settings.compatibilityFlags);
   if (settings.countsLines) countLines(pyodide);
   const host = pyodide.pyimport("_vinext_host");
   host.prepare_import_path(CODE, VENDORED);
-  try {
-    await host.import_main.callPromising(settings.mainModule, CODE, VENDORED, settings.checkTopLevel);
-  } catch (error) {
-    throw new Error(host.describe_import_error(), { cause: error });
-  }
-  // Keep one proxy of the function: each access to the attribute makes a new one.
-  return host.handle;
+  await host.import_main.callPromising(settings.mainModule);
+  return pyodide;
 }
 
 /** Return what ran, as JSON; undefined where lines are not counted. */
@@ -115,103 +113,48 @@ function countLines(pyodide) {
   linesThatRan = lines.get("lines_that_ran");
 }
 
-/** Write the project's files. The index has their names and sizes, in the order of their bytes. */
-function writeProject(FS) {
-  const folders = new Set();
-  let end = 0;
-  for (const [path, size] of filesIndex) {
-    const target = `${CODE}/${path}`;
-    const folder = target.slice(0, target.lastIndexOf("/"));
-    if (!folders.has(folder)) FS.mkdirTree(folder);
-    folders.add(folder);
-    FS.writeFile(target, new Uint8Array(filesContents, end, size), { canOwn: true });
-    end += size;
-  }
+/** Call Python on a stack that can be switched. */
+async function callPython(callable, ...given) {
+  return await callable.callWithOptions({ relaxed: false, promising: true }, ...given);
 }
 
-/**
- * Run `action` with the globals that Pyodide's loader expects in a browser. There it fetches its files, compiles them while they
- * stream, and makes small WebAssembly modules from bytes. workerd allows none of this, but has the parts as modules.
- */
-async function duringBoot(pyodideWasm, standardLibrary, action) {
-  const { fetch, addEventListener, location } = globalThis;
-  const { Module, instantiateStreaming } = WebAssembly;
-  globalThis.location = "http://pyodide.invalid/";
-  globalThis.addEventListener = () => {};
-  globalThis.fetch = async (url) => new Response(String(url).endsWith(".zip") ? standardLibrary : null);
-  WebAssembly.instantiateStreaming = async (_response, imports) => ({
-    instance: await WebAssembly.instantiate(pyodideWasm, imports),
-    module: pyodideWasm,
-  });
-  // A proxy instead of a function, so that `Module.customSections` and `instanceof` still work. It stays after the boot, because
-  // Pyodide makes such a module for every new C signature.
-  WebAssembly.Module = new Proxy(Module, {
-    construct: (_target, [bytes]) => unsafeEval.newWasmModule(bytes),
-  });
-  try {
-    return await action();
-  } finally {
-    Object.assign(globalThis, { fetch, addEventListener, location });
-    WebAssembly.instantiateStreaming = instantiateStreaming;
-  }
+async function makeInstance(context) {
+  const { main } = await boot();
+  return await callPython(main.Default, context, visibleEnv);
 }
 
-const patchedContexts = new WeakSet();
-
-/** Make `ctx.waitUntil` accept a Python awaitable, whose proxy must live until it has been awaited. */
-function patchWaitUntil(context) {
-  if (patchedContexts.has(context)) return;
-  const waitUntil = context.waitUntil.bind(context);
-  context.waitUntil = (awaitable) => waitUntil(keepAlive(awaitable));
-  patchedContexts.add(context);
-}
-
-async function keepAlive(awaitable) {
-  const kept = typeof awaitable?.copy === "function" ? awaitable.copy() : awaitable;
-  try {
-    await kept;
-  } catch (error) {
-    console.error(`waitUntil: ${error?.stack ?? error}`);
-  } finally {
-    if (kept !== awaitable) kept.destroy();
-  }
-}
-
-function entrypointHelper() {
-  return {
-    doAnImport: (name) => import(name),
-    cloudflareWorkersModule: {
-      ...cloudflareWorkers,
-      env: visibleEnv,
-      waitUntil: (awaitable) => cloudflareWorkers.waitUntil(keepAlive(awaitable)),
-    },
-    cloudflareSocketsModule: cloudflareSockets,
-    workerEntrypoint: cloudflareWorkers.WorkerEntrypoint,
-    patchWaitUntil,
+/** An entrypoint makes a new instance of `Default` for each request, and then calls its method. Both are calls of their own. */
+function entrypoint() {
+  return class extends cloudflareWorkers.WorkerEntrypoint {
+    constructor(context, env) {
+      super(context, env);
+      const making = makeInstance(context);
+      return new Proxy(this, {
+        get(target, property, receiver) {
+          if (typeof property !== "string") return Reflect.get(target, property, receiver);
+          return async (...given) => {
+            try {
+              const instance = await making;
+              if (typeof instance[property] !== "function") throw new TypeError(`Method ${property} does not exist`);
+              const { introspection } = await boot();
+              return await callPython(introspection.call_method, property === "fetch", instance, property, ...given);
+            } catch (error) {
+              console.error(error.message);
+              throw error;
+            }
+          };
+        },
+      });
+    }
+    // For workerd, which looks for the handlers of a class. The proxy answers.
+    fetch() {}
   };
 }
 
-/** Answer a request with a new instance of the class `Default`, through its method `fetch`. */
-async function handle(request, context) {
-  const answer = await boot();
-  try {
-    return await answer.callWithOptions({ relaxed: true, promising: true }, request, visibleEnv, context);
-  } catch (error) {
-    console.error(error.message);
-    throw error;
-  }
-}
-
-export default {
-  fetch: (request, _env, context) => handle(request, context),
-};
+export default entrypoint();
 
 /** The same Worker without the assets router in front of it; only the host's own sockets lead here. */
-export class Direct extends cloudflareWorkers.WorkerEntrypoint {
-  fetch(request) {
-    return handle(request, this.ctx);
-  }
-}
+export const Direct = entrypoint();
 
 /** The control of this isolate, for the host: it starts Python, reads and writes the key-value store, and makes bindings fail. */
 export class Control extends cloudflareWorkers.WorkerEntrypoint {

@@ -1,0 +1,100 @@
+"""The ways to JavaScript objects that a snapshot cannot contain: runs inside Pyodide, when the upload has found some."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections import deque
+from types import CellType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pyodide.ffi import JsProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SEQUENCES = (list, tuple, deque, set, frozenset)
+
+
+def describe(lost: Any, code: str) -> str:
+    """Return a line for each object in the JavaScript array `lost`: where it is kept, and what to do."""
+    ways = _ways({proxy.js_id for proxy in lost}, code)
+    return "\n".join(_line(proxy, ways.get(proxy.js_id)) for proxy in lost)
+
+
+def _line(proxy: Any, way: str | None) -> str:
+    where = way or "something at module level"
+    return f"{where} holds a JavaScript object ({str(proxy)[:80]!r}), which the upload cannot keep; make it in the first request"
+
+
+def _ways(wanted: set[int], code: str) -> dict[int, str]:
+    """Return the shortest way to each object, by its ID. The project's modules come first, because others import from them."""
+    ours = sorted(sys.modules.items(), key=lambda item: not (getattr(item[1], "__file__", None) or "").startswith(f"{code}/"))
+    queue: deque[tuple[Any, str]] = deque((module, _name(module, name)) for name, module in ours)
+    seen = {id(module) for module, _ in queue} | {id(queue), id(wanted), id(globals())}
+    ways: dict[int, str] = {}
+    while queue and len(ways) < len(wanted):
+        holder, way = queue.popleft()
+        for item, step in _inside(holder):
+            if id(item) in seen:
+                continue
+            seen.add(id(item))
+            if isinstance(item, JsProxy):
+                if item.js_id in wanted:
+                    ways.setdefault(item.js_id, way + step)
+            elif gc.is_tracked(item):
+                queue.append((item, way + step))
+    return ways
+
+
+def _name(module: Any, name: str) -> str:
+    return f"{getattr(module, '__file__', None) or name}: "
+
+
+def _inside(holder: Any) -> Iterator[tuple[Any, str]]:
+    """Yield each object that another one refers to, and how Python code would name it."""
+    yield from _named(holder)
+    for item in gc.get_referents(holder):
+        yield item, f" › {type(item).__name__}"
+
+
+def _named(holder: Any) -> Iterator[tuple[Any, str]]:
+    if isinstance(holder, ModuleType):
+        for name, value in list(vars(holder).items()):
+            yield value, name
+    elif isinstance(holder, dict):
+        for key, value in list(holder.items()):
+            yield value, f"[{key!r}]"
+    elif isinstance(holder, _SEQUENCES):
+        for index, value in enumerate(list(holder)):
+            yield value, f"[{index}]"
+    elif isinstance(holder, FunctionType):
+        for name, value in zip(holder.__code__.co_freevars, holder.__closure__ or (), strict=False):
+            yield value, f" › the variable {name} that it uses"
+        for value in holder.__defaults__ or ():
+            yield value, " › a default argument"
+    elif isinstance(holder, CellType):
+        yield from _content(holder)
+    else:
+        for name in _attributes(holder):
+            try:
+                yield object.__getattribute__(holder, name), f".{name}"
+            except AttributeError:
+                continue
+
+
+def _content(cell: CellType) -> Iterator[tuple[Any, str]]:
+    try:
+        yield cell.cell_contents, ""
+    except ValueError:  # it is empty
+        return
+
+
+def _attributes(holder: Any) -> list[str]:
+    slots = [name for base in type(holder).__mro__ for name in _slots(base)]
+    return [*slots, *(name for name in getattr(holder, "__dict__", ()) if isinstance(name, str))]
+
+
+def _slots(base: type) -> list[str]:
+    slots = base.__dict__.get("__slots__", ())
+    return [slots] if isinstance(slots, str) else list(slots)
