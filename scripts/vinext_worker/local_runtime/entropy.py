@@ -11,6 +11,7 @@ import os
 import random
 import sys
 import tempfile
+from array import array
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
@@ -30,7 +31,7 @@ _RANDOM_NAMES = [name for name in dir(random) if not name.startswith("_") and no
 
 class _State:
     in_top_level = False
-    exceptions = 0
+    exceptions = array("b", [0])  # its byte is read from JavaScript
     undo: Callable[[], None]
 
 
@@ -78,6 +79,11 @@ def end_top_level() -> None:
             handler(sys.modules[name])
 
 
+def address_of_exceptions() -> int:
+    """Return where in the heap the number of the contexts is that allow randomness."""
+    return _State.exceptions.buffer_info()[0]
+
+
 class _CountedNames:
     """The names of temporary files at module level, where none can be random."""
 
@@ -102,7 +108,7 @@ def _guard(name: str, function: Any) -> Any:
 
 
 def _check(name: str) -> None:
-    if _State.in_top_level and not _State.exceptions:
+    if _State.in_top_level and not _State.exceptions[0]:
         raise RuntimeError(
             f"{name} is not allowed at module level: every isolate would draw the same numbers; call it in a request"
         )
@@ -111,11 +117,11 @@ def _check(name: str) -> None:
 @contextmanager
 def allow_bad_entropy_calls(_count: int) -> Iterator[None]:
     """Allow randomness within the context. The Workers runtime counts the calls; this does not."""
-    _State.exceptions += 1
+    _State.exceptions[0] += 1
     try:
         yield
     finally:
-        _State.exceptions -= 1
+        _State.exceptions[0] -= 1
 
 
 def register_exec_patch(name: str, patch: Any = None) -> Any:

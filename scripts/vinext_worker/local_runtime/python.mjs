@@ -87,9 +87,14 @@ async function awaited(awaitable) {
 export function entrypointHelper(env, importProxy = (_name, module) => module) {
   return {
     doAnImport: async (name) => importProxy(name, await import(name)),
-    cloudflareWorkersModule: importProxy("cloudflare:workers", { ...cloudflareWorkers, env }),
+    cloudflareWorkersModule: importProxy("cloudflare:workers", withEnv(cloudflareWorkers, env)),
     cloudflareSocketsModule: importProxy("cloudflare:sockets", cloudflareSockets),
     workerEntrypoint: cloudflareWorkers.WorkerEntrypoint,
     patchWaitUntil,
   };
+}
+
+/** Return the module with the bindings that the Python code sees. */
+function withEnv(module, env) {
+  return new Proxy(module, { get: (target, name) => (name === "env" ? env : target[name]) });
 }

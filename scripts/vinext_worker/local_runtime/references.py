@@ -13,18 +13,29 @@ from pyodide.ffi import JsProxy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MAX_TEXT = 60
+
 _SEQUENCES = (list, tuple, deque, set, frozenset)
+
+# The garbage collector may leave these alone even where they hold something.
+_UNTRACKED = (tuple, dict)
 
 
 def describe(lost: Any, code: str) -> str:
     """Return a line for each object in the JavaScript array `lost`: where it is kept, and what to do."""
     ways = _ways({proxy.js_id for proxy in lost}, code)
-    return "\n".join(_line(proxy, ways.get(proxy.js_id)) for proxy in lost)
+    # A method holds its object, too, which has no way of its own.
+    named = [proxy for proxy in lost if proxy.js_id in ways] or list(lost)
+    return "\n".join(_line(proxy, ways.get(proxy.js_id, "something at module level")) for proxy in named)
 
 
-def _line(proxy: Any, way: str | None) -> str:
-    where = way or "something at module level"
-    return f"{where} holds a JavaScript object ({str(proxy)[:80]!r}), which the upload cannot keep; make it in the first request"
+def _line(proxy: Any, way: str) -> str:
+    return f"{way} holds a JavaScript object ({_text(proxy)}); make it in the first request"
+
+
+def _text(proxy: Any) -> str:
+    text = " ".join(str(proxy).split())
+    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
 
 
 def _ways(wanted: set[int], code: str) -> dict[int, str]:
@@ -42,7 +53,7 @@ def _ways(wanted: set[int], code: str) -> dict[int, str]:
             if isinstance(item, JsProxy):
                 if item.js_id in wanted:
                     ways.setdefault(item.js_id, way + step)
-            elif gc.is_tracked(item):
+            elif gc.is_tracked(item) or isinstance(item, _UNTRACKED):
                 queue.append((item, way + step))
     return ways
 

@@ -38,6 +38,15 @@ const webAssembly = Object.create(real.WebAssembly, {
 /** Not a Response: none can be made in the global scope. */
 const fetch = async (url) => ({ ok: true, status: 200, arrayBuffer: async () => (String(url).endsWith(".zip") ? files.standardLibrary : null) });
 
+let fillRandomly = (array) => real.crypto.getRandomValues(array);
+
+/** Give a constant instead of random numbers where they may be bad, because workerd has none in the global scope. */
+export function allowBadRandomness(mayBeBad) {
+  fillRandomly = (array) => (mayBeBad() ? array.fill(43) : real.crypto.getRandomValues(array));
+}
+
+const crypto = { getRandomValues: (array) => fillRandomly(array) };
+
 const location = "http://pyodide.invalid/";
 
 // With Node's `process`, Pyodide would take workerd for Node.js.
@@ -46,4 +55,4 @@ const hidden = { location, process };
 
 const scope = new Proxy(real, { get: (target, name) => (Object.hasOwn(hidden, name) ? hidden[name] : Reflect.get(target, name)) });
 
-export { fetch, location, process, scope as globalThis, webAssembly as WebAssembly };
+export { crypto, fetch, location, process, scope as globalThis, webAssembly as WebAssembly };

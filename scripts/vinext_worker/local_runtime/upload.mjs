@@ -10,52 +10,59 @@ import wasm from "./pyodide.wasm.bin";
 import referencesSource from "./references.py";
 import standardLibrary from "./python_stdlib.bin";
 import { addOwnModules, CODE, entrypointHelper, startPython, VENDORED, writeProject } from "./python.mjs";
+import { allowBadRandomness } from "./surroundings.mjs";
 
 const { VINEXT_HOST: settings, ...variables } = env;
 
-const NAME = Symbol("module");
-const WAY = Symbol("way");
+const SOURCE = Symbol("source");
 
-/** Return an object of a JavaScript module that a snapshot can contain: by the module's name and the attributes that lead there. */
-function importProxy(name, object, way = []) {
+/**
+ * Return an object that a snapshot can contain, by its root (`globalThis` or a JavaScript module) and the attributes that lead from there
+ * to it. What a constructor or a function makes of such objects is found by no attribute, and what is reached by way of a `prototype` is
+ * refused by the Workers runtime too.
+ */
+function findable(root, object, way = []) {
   if (object === null || !["object", "function"].includes(typeof object)) return object;
   return new Proxy(object, {
     get(target, property) {
-      if (property === NAME) return name;
-      if (property === WAY) return way;
+      if (property === SOURCE) return { object, root, way };
       const value = Reflect.get(target, property);
       const described = Reflect.getOwnPropertyDescriptor(target, property);
-      const isFixed = described !== undefined && !described.writable && !described.configurable;
-      return isFixed || typeof property !== "string" ? value : importProxy(name, value, [...way, property]);
+      const isFixed = described !== undefined && !described.configurable && (!described.writable || property === "prototype");
+      return isFixed || typeof property !== "string" ? value : findable(root, value, [...way, property]);
     },
+    apply: (target, self, given) => Reflect.apply(target, self?.[SOURCE]?.object ?? self, given),
   });
 }
 
 async function upload() {
-  const helper = entrypointHelper({ ...variables, ...placeholders(settings.bindings) }, importProxy);
+  const helper = entrypointHelper({ ...variables, ...placeholders(settings.bindings) }, findable);
   const serialized = new Map([
     [helper, { helper: true }],
     [settings.compatibilityFlags, { flags: true }],
   ]);
   const lost = [];
-  const modules = new Set();
+  const roots = new Set();
   const serializer = (object) => {
     if (serialized.has(object)) return serialized.get(object);
-    const name = object?.[NAME];
-    if (name === undefined) {
+    const source = object[SOURCE];
+    if (source === undefined) {
       lost.push(object);
       return {};
     }
-    modules.add(name);
-    return { module: name, way: object[WAY] };
+    roots.add(source.root);
+    return { root: source.root, way: source.way };
   };
 
   const base = baseSnapshot.byteLength === 0 ? {} : { _loadSnapshot: Promise.resolve(baseSnapshot) };
-  const pyodide = await startPython({ wasm, standardLibrary }, settings, { _makeSnapshot: true, ...base });
+  const jsglobals = findable("globalThis", globalThis);
+  const pyodide = await startPython({ wasm, standardLibrary }, settings, { jsglobals, ...base });
   if (baseSnapshot.byteLength === 0) addOwnModules(pyodide);
   writeProject(pyodide.FS, filesIndex, filesContents);
   pyodide.registerJsModule("_pyodide_entrypoint_helper", helper);
   pyodide.registerJsModule("_cloudflare_compat_flags", settings.compatibilityFlags);
+  const exceptions = pyodide.pyimport("_cloudflare").address_of_exceptions();
+  allowBadRandomness(() => pyodide._module.HEAP8[exceptions] > 0);
   const host = pyodide.pyimport("_vinext_host");
   host.prepare_import_path(CODE, VENDORED);
   const before = outside(pyodide);
@@ -65,14 +72,22 @@ async function upload() {
     return { error: host.describe_import_error() };
   }
   for (const warning of warnings(before, outside(pyodide))) console.warn(warning);
+  freeSlotsAreNull(pyodide._module);
+  pyodide._api.config._makeSnapshot = true; // not from the start: Pyodide would put proxies of its own in the place of ours
   const snapshot = pyodide.makeMemorySnapshot({ serializer });
   if (lost.length > 0) return { error: describe(pyodide, lost) };
-  return { snapshot, modules: [...modules], usesLibraries: Object.keys(pyodide._module.LDSO.loadedLibsByName).length > 1 };
+  return { snapshot, roots: [...roots], usesLibraries: Object.keys(pyodide._module.LDSO.loadedLibsByName).length > 1 };
 }
 
 /** Stand for the bindings that cannot be passed to this Worker. They can be kept in a global, as in production, but not called. */
 function placeholders(bindings) {
   return Object.fromEntries(Object.entries(bindings).map(([name, type]) => [name, new { [type]: class {} }[type]()]));
+}
+
+/** A slot of the table of references that was used and is free again may hold `undefined`, which Pyodide does not expect. */
+function freeSlotsAreNull(module) {
+  const get = module.__hiwire_get;
+  module.__hiwire_get = (slot) => get(slot) ?? null;
 }
 
 function describe(pyodide, lost) {
@@ -108,7 +123,7 @@ const result = await upload().catch((error) => ({ error: error?.stack ?? String(
 export default {
   fetch() {
     if (result.error !== undefined) return Response.json({ error: result.error }, { status: 500 });
-    const headers = { "X-Modules": JSON.stringify(result.modules), "X-Uses-Libraries": String(result.usesLibraries) };
+    const headers = { "X-Roots": JSON.stringify(result.roots), "X-Uses-Libraries": String(result.usesLibraries) };
     return new Response(result.snapshot, { headers });
   },
 };

@@ -68,21 +68,23 @@ async function load() {
 
 /** Start from the snapshot of the upload. */
 async function restore(parts, helper, uploaded) {
-  const names = JSON.parse(uploaded.headers.get("X-Modules"));
-  const modules = new Map(await Promise.all(names.map(async (name) => [name, await moduleNamed(name, helper)])));
+  const names = JSON.parse(uploaded.headers.get("X-Roots"));
+  const roots = new Map(await Promise.all(names.map(async (name) => [name, await rootNamed(name, helper)])));
   const pyodide = await startPython(parts, settings, {
     _loadSnapshot: uploaded.arrayBuffer(),
     _snapshotDeserializer(kept) {
       if (kept.helper) return helper;
       if (kept.flags) return settings.compatibilityFlags;
-      return kept.way.reduce((object, property) => object[property], modules.get(kept.module));
+      return kept.way.reduce((object, property) => object[property], roots.get(kept.root));
     },
   });
   writeProject(pyodide.FS, filesIndex, filesContents);
   return pyodide;
 }
 
-function moduleNamed(name, helper) {
+/** Return `globalThis` or a JavaScript module. */
+function rootNamed(name, helper) {
+  if (name === "globalThis") return globalThis;
   if (name === "cloudflare:workers") return helper.cloudflareWorkersModule;
   if (name === "cloudflare:sockets") return helper.cloudflareSocketsModule;
   return helper.doAnImport(name);
