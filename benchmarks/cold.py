@@ -94,7 +94,7 @@ def imports(options: RuntimeOptions, folder: Path, rounds: int) -> list[Imports]
     (folder / "src" / "entry.py").write_text(_ENTRY)
     configuration = folder / "wrangler.toml"
     configuration.write_text(options.config.path.read_text())
-    options = replace(options, config=WranglerConfig.read(configuration), check_top_level=False)
+    options = replace(options, config=WranglerConfig.read(configuration))
     measured = {way: Imports(way) for way in _WAYS}
     _start(options, Imports(""))  # it leaves a snapshot for the others
     for _ in range(rounds):

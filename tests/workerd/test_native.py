@@ -44,7 +44,7 @@ INCIDENTAL = {
     "time": r"ok: 0\.\d+",
     "datetime": r"ok: '1970-01-01 00:00:00(\.\d+)?'",
     "stat_mtime": r"os\.stat_result\(st_mode=33133, .* st_mtime=0, st_ctime=0\)",
-    "process_env": r"'.*VINEXT_X.*'",
+    "process_env": r"'COLOUR,VINEXT_X'",
 }
 """Where a number or an order says nothing, a pattern of the result."""
 

@@ -55,11 +55,17 @@ def test_a_body_is_sent_as_it_is(runtime: LocalRuntime, httpserver: HTTPServer, 
     assert answer["headers"]["x-type"] == "application/x-test"
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("library", ["requests", "urllib.request"])
 def test_redirects_are_followed(runtime: LocalRuntime, httpserver: HTTPServer, library: str) -> None:
     httpserver.expect_request("/from").respond_with_response(Response(status=302, headers={"Location": "/to"}))
     httpserver.expect_request("/to").respond_with_data("there")
     assert bytes.fromhex(ask(runtime, library, httpserver.url_for("/from"))["body"]) == b"there"
+
+
+def test_urllib3_leaves_a_redirect_alone_if_told_not_to_retry(runtime: LocalRuntime, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/from").respond_with_response(Response(status=302, headers={"Location": "/to"}))
+    answer = ask(runtime, "urllib3", httpserver.url_for("/from"))
+    assert (answer["status"], answer["headers"]["location"]) == (302, "/to")
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -11,7 +11,7 @@ const UPLOADER = "uploader";
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 
 // What Pyodide's modules see in the place of some globals.
-const SURROUNDINGS = 'import { crypto, fetch, globalThis, location, process, WebAssembly } from "./surroundings.mjs";';
+const SURROUNDINGS = 'import { crypto, Date, fetch, globalThis, location, process, WebAssembly } from "./surroundings.mjs";';
 
 // True in production at the dates this project supports; the SDK reads them from `_cloudflare_compat_flags`.
 const PYTHON_FLAGS = [

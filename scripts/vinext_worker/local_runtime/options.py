@@ -49,10 +49,8 @@ class RuntimeOptions:
     """Whether bindings can be made to fail, which costs a little time on every call."""
     log_requests: bool = False
     """Whether a Worker in front of the first isolate reports each request."""
-    check_top_level: bool = True
-    """Whether a module global that holds a JavaScript object makes the start fail, as it makes an upload fail."""
     snapshot: bool = True
-    """Whether Python starts from a snapshot of its heap; False is for measuring."""
+    """Whether the upload starts from a snapshot of Python without the project's code; False is for measuring."""
     vendored: Path | None = None
     """The folder of vendored packages; None means `python_modules` next to the configuration, else the checkout's."""
 
@@ -90,7 +88,6 @@ class RuntimeOptions:
             "isolates": self.isolates,
             "faults": self.faults,
             "front": self.log_requests,
-            "checkTopLevel": self.check_top_level,
             "countsLines": COVERAGE_FOLDER in os.environ,
             "usesSnapshot": self.snapshot,
             "worker": {

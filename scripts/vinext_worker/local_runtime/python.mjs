@@ -26,6 +26,7 @@ export async function startPython({ wasm, standardLibrary }, settings, options =
     stderr: (line) => console.error(line),
     ...options,
   });
+  await pyodide._api.initializeNodeSockFS(cloudflareSockets.connect);
   pyodide.FS.mkdirTree(`/session${SITE_PACKAGES}`);
   pyodide.FS.mkdirTree("/usr/lib");
   pyodide.FS.chdir("/");

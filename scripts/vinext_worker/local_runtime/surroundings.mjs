@@ -47,6 +47,19 @@ export function allowBadRandomness(mayBeBad) {
 
 const crypto = { getRandomValues: (array) => fillRandomly(array) };
 
+let lastTime;
+let more = 0;
+
+/** A clock that advances at each look, because Python knows a changed folder by its time. workerd's stands still between inputs. */
+function now() {
+  const time = real.Date.now();
+  more = time === lastTime ? more + 1 : 0;
+  lastTime = time;
+  return time + more;
+}
+
+const date = new Proxy(real.Date, { get: (target, name) => (name === "now" ? now : target[name]) });
+
 const location = "http://pyodide.invalid/";
 
 // With Node's `process`, Pyodide would take workerd for Node.js.
@@ -55,4 +68,4 @@ const hidden = { location, process };
 
 const scope = new Proxy(real, { get: (target, name) => (Object.hasOwn(hidden, name) ? hidden[name] : Reflect.get(target, name)) });
 
-export { crypto, fetch, location, process, scope as globalThis, webAssembly as WebAssembly };
+export { crypto, date as Date, fetch, location, process, scope as globalThis, webAssembly as WebAssembly };

@@ -54,6 +54,8 @@ async function upload() {
     return { root: source.root, way: source.way };
   };
 
+  let mayBeBad = () => true; // Python needs random numbers to start
+  allowBadRandomness(() => mayBeBad());
   const base = baseSnapshot.byteLength === 0 ? {} : { _loadSnapshot: Promise.resolve(baseSnapshot) };
   const jsglobals = findable("globalThis", globalThis);
   const pyodide = await startPython({ wasm, standardLibrary }, settings, { jsglobals, ...base });
@@ -62,7 +64,7 @@ async function upload() {
   pyodide.registerJsModule("_pyodide_entrypoint_helper", helper);
   pyodide.registerJsModule("_cloudflare_compat_flags", settings.compatibilityFlags);
   const exceptions = pyodide.pyimport("_cloudflare").address_of_exceptions();
-  allowBadRandomness(() => pyodide._module.HEAP8[exceptions] > 0);
+  mayBeBad = () => pyodide._module.HEAP8[exceptions] > 0;
   const host = pyodide.pyimport("_vinext_host");
   host.prepare_import_path(CODE, VENDORED);
   const before = outside(pyodide);

@@ -19,6 +19,8 @@ const {
   ...bindings
 } = cloudflareWorkers.env;
 
+delete process.env.VINEXT_HOST;
+
 /** The bindings that the Python code sees: the same object in every request, as in production. */
 const visibleEnv = settings.faults ? withFaults(bindings) : bindings;
 
