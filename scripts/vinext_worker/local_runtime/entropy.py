@@ -42,7 +42,8 @@ _after_top_level: dict[str, list[Callable[[ModuleType], None]]] = {}
 
 def begin_top_level() -> None:
     """Make every source of randomness raise from now on."""
-    urandom, seed, names = os.urandom, random.Random.seed, tempfile._RandomNameSequence
+    urandom, seed = os.urandom, random.Random.seed
+    names = tempfile._RandomNameSequence  # type: ignore[attr-defined]
     functions = {name: value for name in _RANDOM_NAMES if callable(value := getattr(random, name))}
 
     def seed_with_a_value(self: random.Random, a: Any = None, version: int = 2) -> None:
@@ -53,14 +54,14 @@ def begin_top_level() -> None:
     def undo() -> None:
         os.urandom = random._urandom = urandom  # type: ignore[attr-defined]
         random.Random.seed = seed  # type: ignore[method-assign]
-        tempfile._RandomNameSequence = names
+        tempfile._RandomNameSequence = names  # type: ignore[attr-defined]
         for name, function in functions.items():
             setattr(random, name, function)
 
     # `secrets` and `SystemRandom` use the name under which `random` imported it.
     os.urandom = random._urandom = _guard("os.urandom", urandom)  # type: ignore[attr-defined]
     random.Random.seed = seed_with_a_value  # type: ignore[method-assign]
-    tempfile._RandomNameSequence = _CountedNames
+    tempfile._RandomNameSequence = _CountedNames  # type: ignore[attr-defined]
     for name, function in functions.items():
         setattr(random, name, _guard(f"random.{name}", function))
     sys.meta_path.insert(0, _PatchFinder)
@@ -156,7 +157,7 @@ def block_calls(_module: ModuleType, *, allowlist: tuple[str, ...] = ()) -> None
     """Do nothing: a package's own random number generator is not watched here."""
 
 
-@register_exec_patch("multiprocessing.process")
+@register_exec_patch("multiprocessing.process")  # type: ignore[untyped-decorator, unused-ignore]
 @contextmanager
 def _process_key(_module: ModuleType) -> Iterator[None]:
     """Let the module draw its key: there are no processes that could use it."""

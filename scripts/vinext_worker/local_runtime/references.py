@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections import deque
+from contextlib import suppress
 from types import CellType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -63,47 +64,34 @@ def _name(module: Any, name: str) -> str:
 
 
 def _inside(holder: Any) -> Iterator[tuple[Any, str]]:
-    """Yield each object that another one refers to, and how Python code would name it."""
-    yield from _named(holder)
-    for item in gc.get_referents(holder):
-        yield item, f" › {type(item).__name__}"
-
-
-def _named(holder: Any) -> Iterator[tuple[Any, str]]:
+    """Yield each object that another one refers to, and how a reader of the code would name it."""
     if isinstance(holder, ModuleType):
-        for name, value in list(vars(holder).items()):
-            yield value, name
+        yield from ((value, name) for name, value in list(vars(holder).items()))
     elif isinstance(holder, dict):
-        for key, value in list(holder.items()):
-            yield value, f"[{key!r}]"
+        yield from ((value, f"[{key!r}]") for key, value in list(holder.items()))
     elif isinstance(holder, _SEQUENCES):
-        for index, value in enumerate(list(holder)):
-            yield value, f"[{index}]"
+        yield from ((value, f"[{index}]") for index, value in enumerate(list(holder)))
     elif isinstance(holder, FunctionType):
-        for name, value in zip(holder.__code__.co_freevars, holder.__closure__ or (), strict=False):
-            yield value, f" › the variable {name} that it uses"
-        for value in holder.__defaults__ or ():
-            yield value, " › a default argument"
+        yield from _inside_function(holder)
     elif isinstance(holder, CellType):
-        yield from _content(holder)
+        yield from ((value, "") for value in gc.get_referents(holder))
     else:
-        for name in _attributes(holder):
-            try:
-                yield object.__getattribute__(holder, name), f".{name}"
-            except AttributeError:
-                continue
+        yield from _attributes(holder)
+    yield from ((item, f" -> {type(item).__name__}") for item in gc.get_referents(holder))
 
 
-def _content(cell: CellType) -> Iterator[tuple[Any, str]]:
-    try:
-        yield cell.cell_contents, ""
-    except ValueError:  # it is empty
-        return
+def _inside_function(function: FunctionType) -> Iterator[tuple[Any, str]]:
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        yield cell, f" -> the variable {name} that it uses"
+    for value in [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]:
+        yield value, " -> a default argument"
 
 
-def _attributes(holder: Any) -> list[str]:
+def _attributes(holder: Any) -> Iterator[tuple[Any, str]]:
     slots = [name for base in type(holder).__mro__ for name in _slots(base)]
-    return [*slots, *(name for name in getattr(holder, "__dict__", ()) if isinstance(name, str))]
+    for name in [*slots, *(name for name in getattr(holder, "__dict__", ()) if isinstance(name, str))]:
+        with suppress(AttributeError):
+            yield object.__getattribute__(holder, name), f".{name}"
 
 
 def _slots(base: type) -> list[str]:
