@@ -4,7 +4,7 @@
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { SnapshotFolder } from "./snapshots.mjs";
-import { CONTROL, DIRECT, minimalOptions, serviceNames, toMiniflareOptions, workerNames } from "./options.mjs";
+import { CONTROL, DIRECT, pythonOptions, serviceNames, toMiniflareOptions, UPLOADER, uploadOptions, workerNames } from "./options.mjs";
 
 // miniflare is in the checkout's node_modules, not next to this file.
 const { Log, LogLevel, Miniflare } = createRequire(process.argv[2])("miniflare");
@@ -38,7 +38,13 @@ function sharedOptions(config, onLog) {
   };
 }
 
-/** Start Python in each isolate, or throw with its traceback. */
+/** Import the main module for all isolates, or throw with its traceback. */
+async function upload(instance, config) {
+  const { error } = await (await ask(instance, config, UPLOADER, "upload")).json();
+  if (error !== undefined) throw new BootError(error);
+}
+
+/** Start Python in each isolate from the upload. */
 async function bootAll(instance, config) {
   await Promise.all(
     workerNames(config).map(async (name) => {
@@ -46,6 +52,7 @@ async function bootAll(instance, config) {
       if (error !== undefined) throw new BootError(error);
     }),
   );
+  await ask(instance, config, UPLOADER, "forget");
 }
 
 class BootError extends Error {}
@@ -77,7 +84,7 @@ async function withSnapshot(config) {
   const folder = await SnapshotFolder.open(config);
   if (!config.usesSnapshot) return { ...config, snapshot: null };
   if (folder.has()) return { ...config, snapshot: folder.name };
-  const maker = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await minimalOptions(config)) });
+  const maker = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await pythonOptions(config)) });
   try {
     await maker.ready;
     await folder.write(await takeSnapshot(maker, config));
@@ -97,6 +104,7 @@ async function takeSnapshot(instance, config) {
 }
 
 async function boot(config) {
+  await upload(miniflare, config);
   await bootAll(miniflare, config);
   emit("ready", await urlsOf(miniflare, config));
 }
@@ -111,10 +119,10 @@ async function start(given) {
 /** Try the new sources in a runtime of their own first: until they start, the old ones go on serving. */
 async function reload(given) {
   const config = await withSnapshot(given);
-  const trial = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await minimalOptions(config)) });
+  const trial = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await uploadOptions(config)) });
   try {
     await trial.ready;
-    await bootAll(trial, { ...config, isolates: 1 });
+    await upload(trial, config);
   } finally {
     await trial.dispose();
   }

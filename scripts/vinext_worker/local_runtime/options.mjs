@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 export const CONTROL = "Control";
 export const DIRECT = "Direct";
-const UPLOADER = "uploader";
+export const UPLOADER = "uploader";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 
@@ -72,11 +72,17 @@ export async function toMiniflareOptions(config) {
   return { workers: [listeningAnywhere(first), ...others.map(listeningAnywhere), ...services, uploader, front] };
 }
 
-/** Return the minimum that an import of the main module needs: to try changed sources, and to make a snapshot. */
-export async function minimalOptions(config) {
+/** Return the minimum that makes an upload: to try changed sources. */
+export async function uploadOptions(config) {
+  return { workers: [await uploaderWorker(config)] };
+}
+
+/** Return the minimum that starts Python: to make a snapshot of it. */
+export async function pythonOptions(config) {
   const alone = { ...config, isolates: 1, services: {}, worker: { ...config.worker, assets: null } };
-  const [python] = await pythonWorkers(alone);
-  return { workers: [python, await uploaderWorker(alone)] };
+  const [{ serviceBindings, ...python }] = await pythonWorkers(alone);
+  const { VINEXT_HOST_UPLOAD: _none, ...bindings } = serviceBindings;
+  return { workers: [{ ...python, serviceBindings: bindings }] };
 }
 
 function listening(worker, { host, port }) {
@@ -143,6 +149,7 @@ async function uploaderWorker(config) {
     compatibilityFlags: flagsOf(worker),
     snapshot: config.snapshot ?? null,
     surroundings: SURROUNDINGS,
+    token: config.token,
   };
   return {
     name: UPLOADER,
@@ -159,7 +166,7 @@ async function uploaderWorker(config) {
       PYODIDE: { disk: { path: config.pyodide } },
       CACHE: { disk: { path: config.cache } },
     },
-    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0, entrypoint: CONTROL }],
   };
 }
 

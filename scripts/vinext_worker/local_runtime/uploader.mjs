@@ -1,6 +1,7 @@
-// Makes the upload (`upload.mjs`) in a Worker that it loads, once, for all isolates. The files of such a Worker are given when it is loaded,
+// Makes the upload (`upload.mjs`) in a Worker that it loads, once for all isolates. The files of such a Worker are given when it is loaded,
 // which is much quicker than as modules of workerd's configuration.
 
+import { WorkerEntrypoint } from "cloudflare:workers";
 import filesContents from "./files.bin";
 import filesIndex from "./files.mjs";
 
@@ -35,17 +36,38 @@ async function modules({ VINEXT_HOST: { snapshot, surroundings }, OWN, PYODIDE: 
   };
 }
 
+/** The result of the upload: a status, headers and the snapshot, or JSON with an error. */
+let uploaded;
+
+/** Load the Worker that makes the upload. It is not kept: its heap would be in memory twice. */
+async function upload(env) {
+  const { settings, variables, compatibilityDate, compatibilityFlags } = env.VINEXT_HOST;
+  const worker = env.LOADER.load({
+    compatibilityDate,
+    compatibilityFlags,
+    mainModule: "upload.mjs",
+    modules: await modules(env),
+    env: { ...variables, VINEXT_HOST: settings },
+    globalOutbound: null,
+  });
+  const response = await worker.getEntrypoint().fetch("http://upload/");
+  return { status: response.status, headers: response.headers, body: await response.arrayBuffer() };
+}
+
+/** Answers the isolates. */
 export default {
-  async fetch(_request, env) {
-    const { settings, variables, compatibilityDate, compatibilityFlags } = env.VINEXT_HOST;
-    const worker = env.LOADER.get("upload", async () => ({
-      compatibilityDate,
-      compatibilityFlags,
-      mainModule: "upload.mjs",
-      modules: await modules(env),
-      env: { ...variables, VINEXT_HOST: settings },
-      globalOutbound: null,
-    }));
-    return await worker.getEntrypoint().fetch("http://upload/");
+  fetch() {
+    return new Response(uploaded.body, uploaded);
   },
 };
+
+/** Answers the host, which makes the upload before the isolates start, and forgets it once they have. */
+export class Control extends WorkerEntrypoint {
+  async fetch(request) {
+    const { VINEXT_HOST } = this.env;
+    if (request.headers.get("Authorization") !== `Bearer ${VINEXT_HOST.token}`) return new Response(null, { status: 403 });
+    const { action } = await request.json();
+    uploaded = action === "upload" ? await upload(this.env) : undefined;
+    return uploaded === undefined || uploaded.status === 200 ? Response.json({}) : new Response(uploaded.body);
+  }
+}
