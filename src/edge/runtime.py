@@ -13,11 +13,11 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import js
-from js import Promise
+from js import Array, Promise
 
-from core.runtime import Cell, CellFlight
+from core.runtime import BACKGROUND_MS, Cell, CellFlight
 from edge.loop import begin, is_direct
-from edge.promises import Deadline, bind
+from edge.promises import Deadline, bind, results_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -114,12 +114,19 @@ class _PromiseCell(Cell):
         resolvers = Promise.withResolvers()
         self._promise: Any = resolvers.promise
         self._resolve: Any = resolvers.resolve
+        self._request = _context.get()
         keep_alive_until(self._promise)
 
     def _wake(self) -> None:
-        self._resolve(_DONE)
+        # Only its own request may settle it. One that was cancelled leaves the release to others: to whoever finds the claim ended, or
+        # whose step collects the garbage. Its waiters go on when their time is over.
+        if _context.get() is self._request:
+            self._resolve(_DONE)
 
     async def released(self, timeout_ms: int) -> None:
+        # The release settles promises of this request, too, whose time may be over first: it must not have ended by then.
+        limit = results_of(bind(js.scheduler.wait, js.scheduler, BACKGROUND_MS))
+        keep_alive_until(results_of(bind(Promise.race, Promise, Array.of(self._promise).concat(limit)))[0])
         await Deadline(timeout_ms, "nobody released the work").value(bind(Promise.resolve, Promise, self._promise))
 
 
