@@ -71,6 +71,21 @@ def test_a_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert re.fullmatch(rf"vinext-worker: port {port} on 127\.0\.0\.1 cannot be used \(.*\); .* --port\n", error)
 
 
+def test_a_second_one_in_the_same_checkout_is_refused_before_it_touches_anything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def second(*_: object) -> Path:
+        monkeypatch.setattr(dev, "prepare_vinext_site", lambda *_: pytest.fail("it was prepared"))
+        assert run(monkeypatch, "dev", "--port", "0") == 1
+        raise UserError("enough")
+
+    monkeypatch.setattr(dev, "prepare_vinext_site", second)
+    assert run(monkeypatch, "dev") == 1
+    first_line, _ = capsys.readouterr().err.splitlines()
+    folder = re.escape(str(Checkout.find().local))
+    assert re.fullmatch(rf"vinext-worker: another \./scripts/dev \(process {os.getpid()}\) serves from {folder}, .*", first_line)
+
+
 def test_wrangler_gets_both_configurations(monkeypatch: pytest.MonkeyPatch) -> None:
     def become(_program: object, command: list[str]) -> None:
         raise SystemExit(" ".join(command))

@@ -11,6 +11,7 @@ from rich.console import Console
 from vinext_worker.checkout import Checkout
 from vinext_worker.cloudflare.deployment import settings_of
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.dev.alone import alone_in
 from vinext_worker.dev.preparation import pages_binding, prepare_python_site, prepare_vinext_site
 from vinext_worker.dev.serve import serve
 from vinext_worker.local_runtime import BuildService, RuntimeOptions
@@ -64,27 +65,28 @@ def dev(
     python_project = PythonProject.find(site)
     config = python_project.config if python_project else config
     settings_of(config, config.variables)
-    if python_project is not None:
-        prepare_python_site(python_project, checkout, console)
-        state = site / ".vinext" / "state"
-        configurations, services = [config.path], {}
-    else:
-        server_config = prepare_vinext_site(site, checkout, config, console)
-        state, configurations = checkout.local / "state", [config.path, server_config]
-        services = {pages_binding(config, server_config): BuildService(server_config)}
-    if runtime == "wrangler":
-        run_wrangler(checkout, configurations, port, arguments)
-    options = RuntimeOptions(
-        config=config,
-        checkout=checkout,
-        port=port,
-        state=state,
-        services=services,
-        without=frozenset({_CACHE_BINDING}) if cache == "memory" else frozenset(),
-        log_requests=True,
-        vendored=python_project.packages if python_project else None,
-    )
-    serve(options, console)
+    local = checkout.local if python_project is None else site / ".vinext"
+    with alone_in(local):
+        if python_project is not None:
+            prepare_python_site(python_project, checkout, console)
+            configurations, services = [config.path], {}
+        else:
+            server_config = prepare_vinext_site(site, checkout, config, console)
+            configurations = [config.path, server_config]
+            services = {pages_binding(config, server_config): BuildService(server_config)}
+        if runtime == "wrangler":
+            run_wrangler(checkout, configurations, port, arguments)
+        options = RuntimeOptions(
+            config=config,
+            checkout=checkout,
+            port=port,
+            state=local / "state",
+            services=services,
+            without=frozenset({_CACHE_BINDING}) if cache == "memory" else frozenset(),
+            log_requests=True,
+            vendored=python_project.packages if python_project else None,
+        )
+        serve(options, console)
 
 
 def run_wrangler(checkout: Checkout, configurations: Sequence[Path], port: int, arguments: Sequence[str]) -> NoReturn:
