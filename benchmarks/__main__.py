@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _STORES: dict[str, Store] = {MEMORY: "memory", FRAMED: "framed", LAYOUT: "vinext", TIERED: "tiered"}
 _COLD = "cold isolates and imports"
+_RUNTIME = "the local runtime, which makes the calls of the native one"
 
 
 @click.command()
@@ -49,7 +50,13 @@ def main(  # noqa: PLR0913 - one for each option
     cases = [case for case in CASES if (case.is_quick or not quick) and only in case.name]
     if quick:
         cases = [case.shortened() for case in cases]
-    about = {**machine.describe(), "noise_before": round(machine.noise(), 2), "rounds": rounds, "quick": quick}
+    about = {
+        **machine.describe(),
+        "runtime": _RUNTIME,
+        "noise_before": round(machine.noise(), 2),
+        "rounds": rounds,
+        "quick": quick,
+    }
 
     built = {version: sites.build(version, project, console) for version in (sites.VINEXT_0, sites.VINEXT_1, sites.BEHIND)}
     assets = project.local / "benchmarks" / "assets"

@@ -57,7 +57,8 @@ class Imports:
 
     `way`: with `WITHOUT_SNAPSHOT` Python starts from nothing; with `FROM_SNAPSHOT`, as the local runtime does, it starts from the
     heap of a started interpreter, which has Python and the standard library and nothing of the Worker. Either way each module of
-    the Worker is compiled from its source. In production the imports are part of the snapshot, and cost a request nothing.
+    the Worker is compiled from its source, once, in the upload. In production the imports are part of the snapshot, and cost a
+    request nothing.
     """
 
     way: str
@@ -84,10 +85,7 @@ def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, r
 
 
 def imports(options: RuntimeOptions, folder: Path, rounds: int) -> list[Imports]:
-    """Start the Worker in each way, in turn and repeatedly, with an entry that says when its imports begin and end.
-
-    The local runtime's check of what modules hold is left out: it is no import, and production has none.
-    """
+    """Start the Worker in each way, in turn and repeatedly, with an entry that says when its imports begin and end."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(options.source_root, folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "src" / "entry.py").rename(folder / "src" / "own_entry.py")

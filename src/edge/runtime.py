@@ -118,8 +118,8 @@ class _PromiseCell(Cell):
         keep_alive_until(self._promise)
 
     def _wake(self) -> None:
-        # Only its own request may settle it. One that was cancelled leaves the release to others: to whoever finds the claim ended,
-        # or whose step collects the garbage. Its waiters go on when their time is over.
+        # Only its own request may settle it. One that was cancelled leaves the release to others: to whoever finds the claim
+        # ended, or whose step collects the garbage. Its waiters go on when their time is over.
         if _context.get() is self._request:
             self._resolve(_DONE)
 

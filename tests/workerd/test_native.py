@@ -144,6 +144,12 @@ def test_what_raises_natively_raises_here(program: Program, results: dict[str, s
     assert REASONS[program["name"]] in results[program["name"]]
 
 
+@pytest.mark.parametrize("what", ["/x.txt was written", "src/entry.py was opened", "/z was opened", "globalThis.myThing was set"])
+def test_what_is_lost_behind_the_snapshot_is_warned_of(runtime: LocalRuntime, what: str) -> None:
+    line = runtime.wait_for_log(f"{what} at module level, and is lost behind the snapshot: do it in a request")
+    assert line.level == "warn"
+
+
 @pytest.fixture(scope="module")
 def refusal(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The lines of the error of an upload with every program that keeps a JavaScript object."""

@@ -1,8 +1,11 @@
 """The embedded local runtime: it runs the Worker's code, unchanged, in the real workerd, from npm packages alone.
 
 `wrangler dev` downloads workerd's own Pyodide at the first start. The local runtime runs the same Pyodide release from npm inside
-workerd instead (`worker.mjs`), with miniflare's key-value store, assets and service bindings (`host.mjs`). When it imports the
-code, it checks the rules for the top level, which otherwise only production enforces (`host.py`).
+workerd instead (`worker.mjs`), with miniflare's key-value store, assets and service bindings (`host.mjs`).
+
+As in production, the code is imported once, in a global scope, and kept as a snapshot of the heap, from which every isolate
+starts (`uploader.mjs`, `upload.mjs`). So what an upload would refuse is refused here, and `references.py` says where it is.
+A request makes the calls that it makes in production, and costs as much (`worker.mjs`).
 """
 
 from vinext_worker.local_runtime.control import Control, Fault, KvNamespace

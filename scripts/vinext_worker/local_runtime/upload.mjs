@@ -112,11 +112,11 @@ function filesBelow(FS, folder) {
 }
 
 function warnings(before, after) {
-  const lost = (what) => `${what} at module level is lost behind the snapshot: do it in a request`;
+  const lost = (what) => `${what} at module level, and is lost behind the snapshot: do it in a request`;
   return [
-    ...[...after.files.difference(before.files)].map((path) => lost(`${path}, written`)),
-    ...[...after.streams.difference(before.streams)].map(({ path }) => lost(`${path}, opened`)),
-    ...[...after.globals.difference(before.globals)].map((name) => lost(`globalThis.${name}, set`)),
+    ...[...after.files.difference(before.files)].map((path) => lost(`${path} was written`)),
+    ...[...after.streams.difference(before.streams)].map(({ path }) => lost(`${path} was opened`)),
+    ...[...after.globals.difference(before.globals)].map((name) => lost(`globalThis.${name} was set`)),
   ];
 }
 
