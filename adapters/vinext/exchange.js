@@ -2,7 +2,7 @@
  * What vinext-worker and the app tell each other about one request, while it passes vinext's two stages: the request stage
  * (middleware, rules of next.config, routing) calls the response stage (rendering), and between them is vinext-worker's cache.
  */
-import { allowsSharing } from "./policy.js";
+import { isShared, SHARED_POLICY } from "./policy.js";
 import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, replayOf, resourceOf } from "./resources.js";
 
 /**
@@ -42,7 +42,15 @@ import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, replayOf,
  */
 
 /** Headers that say whether a response may be kept, and under which tags. The response stage alone knows. */
-const POLICY = ["cache-control", "cdn-cache-control", "cache-tag", "x-vinext-cache-tags", "x-vinext-cache", "x-nextjs-cache"];
+const POLICY = [
+  "cache-control",
+  "cdn-cache-control",
+  SHARED_POLICY.toLowerCase(),
+  "cache-tag",
+  "x-vinext-cache-tags",
+  "x-vinext-cache",
+  "x-nextjs-cache",
+];
 /** Headers of a response that its counterpart has otherwise, or not at all. */
 const OF_ONE_ARTIFACT = /^(?:content-|set-cookie$|vary$|x-nextjs-|x-vinext-)/;
 /** A complete response that was rendered from stale data has this header. */
@@ -168,14 +176,14 @@ export class Exchange {
   #keeping(response, outcome) {
     const rendered = this.rendered;
     const { admission, payload, document } = rendered;
-    if (!admission && !isShared(response)) {
+    if (!admission && !isShared(response.headers)) {
       this.#outcome = { ...outcome, admitted: async () => null };
       return response;
     }
     const complete = admission ?? response.clone();
     const admitted = async () => {
       const whole = await complete;
-      if (!isShared(whole)) {
+      if (!isShared(whole.headers)) {
         discard(whole);
         return null;
       }
@@ -216,10 +224,6 @@ export function discard(response) {
 
 function isFor(offer, { path, part }) {
   return offer !== null && (offer.path === undefined || (offer.path === path && (offer.part ?? part) === part));
-}
-
-function isShared(response) {
-  return allowsSharing(response.headers.get("Cache-Control") ?? "");
 }
 
 function withPolicy(composed, stored) {

@@ -1,3 +1,6 @@
+/** What `Cache-Control` says to shared caches, on a response that tells browsers something else there. */
+export const SHARED_POLICY = "X-Vinext-Shared-Cache-Control";
+
 /** What a `Cache-Control` says to shared caches. */
 const SHARED = /(?:^|,)\s*s-maxage\s*=/i;
 const NOT_SHARED = /(?:^|,)\s*(?:no-store|no-cache|private)\s*(?:,|$)/i;
@@ -10,4 +13,9 @@ export function forbidsSharing(cacheControl) {
 /** @param {string} cacheControl */
 export function allowsSharing(cacheControl) {
   return SHARED.test(cacheControl) && !forbidsSharing(cacheControl);
+}
+
+/** @param {Headers} headers of a response */
+export function isShared(headers) {
+  return allowsSharing(headers.get(SHARED_POLICY) ?? headers.get("Cache-Control") ?? "");
 }

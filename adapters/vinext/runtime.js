@@ -4,7 +4,7 @@
  * vinext imports this module by the path that `index.js` gives, and makes one instance per isolate.
  */
 import { lastInvalidationKey, lastStaleKey, markerKey, staleMarkerKey } from "./keys.js";
-import { forbidsSharing } from "./policy.js";
+import { allowsSharing, forbidsSharing, SHARED_POLICY } from "./policy.js";
 import { refreshStaleData } from "./stale-data.js";
 import { addRevalidations, currentVisit } from "./visit.js";
 
@@ -74,9 +74,14 @@ export default class VinextWorkerCacheAdapter {
     if (isPrerendering()) {
       return { "Cache-Control": pendingDynamicCheck ? NO_STORE : (browserCacheControl ?? cacheControl) };
     }
-    if (pendingDynamicCheck || !cacheControl) return { "Cache-Control": NO_STORE, [CACHE_TAGS]: null };
-    if (forbidsSharing(cacheControl) || !tags?.length) return { "Cache-Control": cacheControl, [CACHE_TAGS]: null };
-    return { "Cache-Control": cacheControl, [CACHE_TAGS]: tags.map(encodeURIComponent).join(",") };
+    if (pendingDynamicCheck || !cacheControl) return { "Cache-Control": NO_STORE, [SHARED_POLICY]: null, [CACHE_TAGS]: null };
+    // A route handler may tell browsers otherwise than its period says.
+    const isOwn = browserCacheControl && browserCacheControl !== cacheControl && allowsSharing(cacheControl);
+    return {
+      "Cache-Control": isOwn ? browserCacheControl : cacheControl,
+      [SHARED_POLICY]: isOwn ? cacheControl : null,
+      [CACHE_TAGS]: forbidsSharing(cacheControl) || !tags?.length ? null : tags.map(encodeURIComponent).join(","),
+    };
   }
 
   /** vinext renders a page's HTML from its RSC payload, so one render is enough for both. */

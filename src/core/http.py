@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 TAGS_HEADER = "x-vinext-cache-tags"
 
+SHARED_POLICY_HEADER = "x-vinext-shared-cache-control"
+"""What Cache-Control says to shared caches, on an answer that tells browsers something else there."""
+
 REVALIDATED_HEADER = "x-vinext-revalidated-tags"
 
 REVALIDATED_PAGES_HEADER = "x-vinext-revalidated-pages"

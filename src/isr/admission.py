@@ -12,6 +12,7 @@ from cache.tags import is_valid_tag, merge_tags
 from core.http import (
     INNER_CACHE_HEADER,
     REDIRECTS,
+    SHARED_POLICY_HEADER,
     STORABLE_STATUSES,
     TAGS_HEADER,
     Period,
@@ -159,7 +160,7 @@ def _period(response: PageResponse, record: RouteRecord | None) -> Period | Refu
         return Refusal(f"the page handler's own cache says {inner}", has_own_cache=True)
     cache_control = response.header("cache-control")
     cdn = response.header("cdn-cache-control")
-    for_all = directives(cache_control or "")
+    for_all = directives(response.header(SHARED_POLICY_HEADER) or cache_control or "")
     for_cdn = directives(cdn or "")
     # A targeted field replaces Cache-Control (RFC 9213, 2.2). One without a period leaves both the period and the question
     # of storing to Cache-Control.

@@ -18,7 +18,7 @@ from core.http import (
     STATE_HEADER,
     matches_etag,
 )
-from isr.page_headers import INNER_STATE_HEADERS, NOT_STORED, OF_THE_BODY, POLICY_HEADERS
+from isr.page_headers import INNER_STATE_HEADERS, NOT_STORED, OF_THE_BODY, POLICY_HEADERS, WITH_OWN_POLICY
 from pages.stages import offer
 from seed.build import Artifact
 from seed.pages_router import MATCHED_PATH_HEADER, data_status
@@ -215,14 +215,9 @@ def _make_fixed_part(page: CachedPage, schema: KeySchema) -> _FixedPart:
     value = entry.value
     stored: Mapping[str, str | list[str]] = getattr(value, "headers", None) or {}
     status: int = getattr(value, "status", None) or 200
-    unwanted = NOT_STORED
-    if isinstance(value, PagesValue):
-        if artifact is Artifact.DATA:
-            status = data_status(value)
-            unwanted |= _OF_THE_HTML
-        # Where the app has both routers, vinext does not send it.
-        if artifact is not Artifact.DATA or status != HTTPStatus.OK or page.has_router_headers:
-            unwanted |= {MATCHED_PATH_HEADER}
+    if isinstance(value, PagesValue) and artifact is Artifact.DATA:
+        status = data_status(value)
+    unwanted = _unwanted(page, status)
     if artifact is Artifact.RSC and status in REDIRECTS:
         # The client reads the redirect from the RSC payload; fetch would follow a 3xx and return another page's payload.
         status = 200
@@ -247,12 +242,24 @@ def _make_fixed_part(page: CachedPage, schema: KeySchema) -> _FixedPart:
     if etag is None:
         etag = f'W/"{entry.last_modified_ms:x}-{body.size_bytes:x}"'
         headers.append(("ETag", etag))
-    headers += [
-        ("Cache-Control", cached_cache_control(entry, state)),
-        (STATE_HEADER, shown),
-        (NEXT_STATE_HEADER, shown),
-    ]
+    if "cache-control" not in names:
+        headers.append(("Cache-Control", cached_cache_control(entry, state)))
+    headers += [(STATE_HEADER, shown), (NEXT_STATE_HEADER, shown)]
     return _FixedPart(body.size_bytes, status, tuple(headers), etag)
+
+
+def _unwanted(page: CachedPage, status: int) -> frozenset[str]:
+    """Return the stored headers, in lower case, that are not sent."""
+    if page.artifact is Artifact.ROUTE:
+        return WITH_OWN_POLICY
+    if not isinstance(page.entry.value, PagesValue):
+        return NOT_STORED
+    is_data = page.artifact is Artifact.DATA
+    unwanted = NOT_STORED | _OF_THE_HTML if is_data else NOT_STORED
+    # Where the app has both routers, vinext does not send it.
+    if not is_data or status != HTTPStatus.OK or page.has_router_headers:
+        unwanted |= {MATCHED_PATH_HEADER}
+    return unwanted
 
 
 def passed_answer(response: PageResponse, state: str | None = None) -> PassedAnswer:

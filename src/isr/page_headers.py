@@ -9,6 +9,7 @@ from core.http import (
     NEXT_STATE_HEADER,
     REVALIDATED_HEADER,
     REVALIDATED_PAGES_HEADER,
+    SHARED_POLICY_HEADER,
     STALE_DATA_HEADER,
     STALE_TIME_HEADER,
     TAGS_HEADER,
@@ -17,7 +18,7 @@ from core.http import (
 if TYPE_CHECKING:
     from pages.handler import PageResponse
 
-POLICY_HEADERS = frozenset({TAGS_HEADER, REVALIDATED_HEADER, REVALIDATED_PAGES_HEADER, STALE_DATA_HEADER})
+POLICY_HEADERS = frozenset((TAGS_HEADER, SHARED_POLICY_HEADER, REVALIDATED_HEADER, REVALIDATED_PAGES_HEADER, STALE_DATA_HEADER))
 """Headers by which the page handler speaks to the page cache, and to nobody else."""
 
 INNER_STATE_HEADERS = frozenset({INNER_CACHE_HEADER, NEXT_STATE_HEADER})
@@ -56,6 +57,9 @@ NOT_STORED = (
 )
 """Headers, in lower case, that are never stored with a page."""
 
+WITH_OWN_POLICY = NOT_STORED - {"cache-control"}
+"""The same for a route handler's answer, whose Cache-Control vinext keeps if it is the handler's own."""
+
 _MAX_DIGITS = 10
 
 OF_THE_BODY = frozenset({"content-disposition", "content-language", "content-type"})
@@ -72,4 +76,5 @@ def take_stale_time(headers: dict[str, str]) -> int | None:
 
 def stored_headers(response: PageResponse) -> dict[str, str]:
     """Return the headers of a page handler's answer that are stored with its page, names in lower case."""
-    return {name.lower(): value for name, value in response.header_items() if name.lower() not in NOT_STORED}
+    unwanted = NOT_STORED if response.header(SHARED_POLICY_HEADER) is None else WITH_OWN_POLICY
+    return {name.lower(): value for name, value in response.header_items() if name.lower() not in unwanted}

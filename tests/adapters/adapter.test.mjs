@@ -17,7 +17,9 @@ const headerCases = [
   ["a policy and its tags", { cacheControl: "s-maxage=60", tags: ["a"] }, "s-maxage=60", "a"],
   ["each tag encoded on its own", { cacheControl: STATIC, tags: ["/b,c", "é %2C;"] }, STATIC, "%2Fb%2Cc,%C3%A9%20%252C%3B"],
   ["no tags", { cacheControl: STATIC, tags: [] }, STATIC, null],
-  ["the policy of the shared cache, not the browser's", { cacheControl: "s-maxage=9", browserCacheControl: "max-age=0", tags: ["a"] }, "s-maxage=9", "a"],
+  ["one for browsers", { cacheControl: "s-maxage=9", browserCacheControl: "max-age=0", tags: ["a"] }, "max-age=0", "a", "s-maxage=9"],
+  ["the same for browsers", { cacheControl: "s-maxage=9", browserCacheControl: "s-maxage=9", tags: ["a"] }, "s-maxage=9", "a"],
+  ["no-store, and one for browsers", { cacheControl: NO_STORE, browserCacheControl: "max-age=9" }, NO_STORE, null],
   ["an empty policy", { cacheControl: "", tags: ["a"] }, NO_STORE, null],
   ["a page that may yet turn out dynamic", { cacheControl: STATIC, pendingDynamicCheck: true, tags: ["a"] }, NO_STORE, null],
   ["no-store", { cacheControl: "private, no-store, max-age=0", tags: ["a"] }, "private, no-store, max-age=0", null],
@@ -25,10 +27,11 @@ const headerCases = [
   ["no-cache", { cacheControl: "max-age=0, no-cache", tags: ["a"] }, "max-age=0, no-cache", null],
 ];
 
-for (const [name, input, cacheControl, cacheTags] of headerCases) {
+for (const [name, input, cacheControl, cacheTags, shared = null] of headerCases) {
   test(`headers: ${name}`, () => {
     assert.deepEqual(new Adapter().buildResponseHeaders(input), {
       "Cache-Control": cacheControl,
+      "X-Vinext-Shared-Cache-Control": shared,
       "X-Vinext-Cache-Tags": cacheTags,
     });
   });

@@ -368,6 +368,15 @@ test("by no header does a visitor change what others get", async () => {
   assert.deepEqual([...dispatched[0][0].headers.keys()], ["cookie", "x-vinext-cache-tags"]);
 });
 
+test("a route handler's answer is kept for the shared cache's period, whatever it tells browsers", async () => {
+  const policy = { "Cache-Control": "private, max-age=5", "X-Vinext-Shared-Cache-Control": "s-maxage=60" };
+  const app = (dispatch) => dispatch(request("/api"), routeHandler("/api"));
+  const { answer } = await serve({ offer: { path: "/api", part: "route", isUnruled: true }, app, render: () => text("{}", policy) });
+  const { headers } = await read(await answer.admitted());
+  assert.equal(headers["cache-control"], "private, max-age=5");
+  assert.equal(headers["x-vinext-shared-cache-control"], "s-maxage=60");
+});
+
 test("a route handler's answer is kept too", async () => {
   const app = (dispatch) => dispatch(request("/api"), routeHandler("/api"));
   const { answer, about } = await serve({ offer: { path: "/api", part: "route" }, app, render: () => text("{}") });

@@ -51,6 +51,13 @@ KEPT = [
         artifact=Artifact.RSC,
         rsc=True,
     ),
+    Kept(
+        "what browsers are told",
+        "what vinext says to the shared cache stands for itself",
+        route(cache_control="private, max-age=5", x_vinext_shared_cache_control="s-maxage=9"),
+        Period(9, None),
+        Artifact.ROUTE,
+    ),
     Kept("route", "else the stored content type, for routes", route(), Period(60, None), Artifact.ROUTE),
     *(
         Kept(

@@ -130,6 +130,15 @@ def test_a_header_of_one_answer_is_neither_replayed_nor_stored(name: str) -> Non
     assert stored_headers(FakeResponse(200, {name.upper(): "x", "Link": "l"})) == {"link": "l"}
 
 
+@pytest.mark.parametrize("state", [Freshness.FRESH, Freshness.STALE])
+def test_a_route_handler_s_own_cache_control_is_stored_and_sent(state: Freshness) -> None:
+    """vinext 1.4.0 keeps it so in its own entries, `buildAppRouteCacheValue`."""
+    headers = {"Cache-Control": "public, max-age=5", "X-Vinext-Shared-Cache-Control": "s-maxage=60"}
+    stored = stored_headers(FakeResponse(200, headers))
+    assert stored == {"cache-control": "public, max-age=5"}
+    assert named(answer(found(Artifact.ROUTE, stored, state=state)), "Cache-Control") == ["public, max-age=5"]
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_served_as_a_redirect(status: int) -> None:
     given = answer(found(headers={"location": "/about"}, status=status), {"If-None-Match": "*"})
