@@ -11,7 +11,7 @@ export function forbidsSharing(cacheControl) {
 }
 
 /** @param {string} cacheControl */
-export function allowsSharing(cacheControl) {
+function allowsSharing(cacheControl) {
   return SHARED.test(cacheControl) && !forbidsSharing(cacheControl);
 }
 

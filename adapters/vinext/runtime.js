@@ -4,7 +4,7 @@
  * vinext imports this module by the path that `index.js` gives, and makes one instance per isolate.
  */
 import { lastInvalidationKey, lastStaleKey, markerKey, staleMarkerKey } from "./keys.js";
-import { allowsSharing, forbidsSharing, SHARED_POLICY } from "./policy.js";
+import { forbidsSharing, SHARED_POLICY } from "./policy.js";
 import { refreshStaleData } from "./stale-data.js";
 import { addRevalidations, currentVisit } from "./visit.js";
 
@@ -75,8 +75,8 @@ export default class VinextWorkerCacheAdapter {
       return { "Cache-Control": pendingDynamicCheck ? NO_STORE : (browserCacheControl ?? cacheControl) };
     }
     if (pendingDynamicCheck || !cacheControl) return { "Cache-Control": NO_STORE, [SHARED_POLICY]: null, [CACHE_TAGS]: null };
-    // A route handler may tell browsers otherwise than its period says.
-    const isOwn = browserCacheControl && browserCacheControl !== cacheControl && allowsSharing(cacheControl);
+    // The app's own Cache-Control says nothing of whether vinext takes the response for one that everybody may get.
+    const isOwn = browserCacheControl && browserCacheControl !== cacheControl;
     return {
       "Cache-Control": isOwn ? browserCacheControl : cacheControl,
       [SHARED_POLICY]: isOwn ? cacheControl : null,

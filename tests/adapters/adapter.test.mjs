@@ -19,7 +19,7 @@ const headerCases = [
   ["no tags", { cacheControl: STATIC, tags: [] }, STATIC, null],
   ["one for browsers", { cacheControl: "s-maxage=9", browserCacheControl: "max-age=0", tags: ["a"] }, "max-age=0", "a", "s-maxage=9"],
   ["the same for browsers", { cacheControl: "s-maxage=9", browserCacheControl: "s-maxage=9", tags: ["a"] }, "s-maxage=9", "a"],
-  ["no-store, and one for browsers", { cacheControl: NO_STORE, browserCacheControl: "max-age=9" }, NO_STORE, null],
+  ["no-store, and one for browsers", { cacheControl: NO_STORE, browserCacheControl: "s-maxage=9" }, "s-maxage=9", null, NO_STORE],
   ["an empty policy", { cacheControl: "", tags: ["a"] }, NO_STORE, null],
   ["a page that may yet turn out dynamic", { cacheControl: STATIC, pendingDynamicCheck: true, tags: ["a"] }, NO_STORE, null],
   ["no-store", { cacheControl: "private, no-store, max-age=0", tags: ["a"] }, "private, no-store, max-age=0", null],

@@ -148,6 +148,7 @@ const notShared = [
   ["no-cache", { "Cache-Control": "s-maxage=60, no-cache" }],
   ["only for browsers", { "Cache-Control": "max-age=60" }],
   ["no policy", {}],
+  ["no-store, whatever the app itself says", { "Cache-Control": "s-maxage=60", "X-Vinext-Shared-Cache-Control": "no-store" }],
 ];
 for (const [name, headers] of notShared) {
   test(`what vinext does not share is not admitted: ${name}`, async () => {
