@@ -100,6 +100,15 @@ ACCEPTED = [
         visit="a page that is static|static",
         besides={"state": "HIT"},
     ),
+    # Spellings
+    Row(
+        "A page that no rule touches is asked for at its canonical URL: no spelling of a visitor's decides what its entry keeps.",
+        "x-product",
+        apps=("headers",),
+        alone="%61bc|suffix.rsc",
+        ours="abc|suffix",
+    ),
+    Row("The same.", "payload", apps=("pages_and_app",), request="GET /isr.rsc"),
     # Data
     Row(
         "The page is rendered again with what a tagged fetch gives then. vinext alone gives it the old value once more.",

@@ -1,0 +1,3 @@
+export const revalidate = 60;
+export const GET = (request) =>
+  Response.json({ user: request.cookies.get("user")?.value }, { headers: { "Cache-Control": "private, max-age=9" } });

@@ -1,0 +1,2 @@
+export const revalidate = 2;
+export default async ({ params }) => <h1>product {(await params).id} {new Date().toISOString()}</h1>;

@@ -1,0 +1,13 @@
+export default {
+  async headers() {
+    return [
+      { source: "/products/:id", headers: [{ key: "X-Product", value: ":id" }, { key: "X-Frame-Options", value: "DENY" }] },
+      { source: "/news/:slug", headers: [{ key: "X-News", value: ":slug" }] },
+      { source: "/varies", headers: [{ key: "Vary", value: "X-Thing" }] },
+      { source: "/cookie", headers: [{ key: "Set-Cookie", value: "from=config; Path=/" }] },
+    ];
+  },
+  async rewrites() {
+    return { beforeFiles: [], afterFiles: [], fallback: [{ source: "/any/:id", destination: "/products/:id" }] };
+  },
+};
