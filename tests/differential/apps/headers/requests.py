@@ -9,8 +9,12 @@ _CLIENT = {"x-nextjs-data": "1"}
 
 SCRIPT = Script(
     visits=[
-        visit("a page and its payload", Ask("/products/html"), payload("/products/html").settled(), Ask("/products/html").settled()),
-        visit("a payload and its page", payload("/products/rsc"), Ask("/products/rsc").settled(), payload("/products/rsc").settled()),
+        visit(
+            "a page and its payload", Ask("/products/html"), payload("/products/html").settled(), Ask("/products/html").settled()
+        ),
+        visit(
+            "a payload and its page", payload("/products/rsc"), Ask("/products/rsc").settled(), payload("/products/rsc").settled()
+        ),
         visit(
             "a page that is rendered again",
             Ask("/products/again").just_renewed(),
