@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.fakes.noise import noise
 from tests.fakes.ports import START_MS, FakeClock, FakeLog
 
-from cache.entry import AppPageValue, FetchValue
+from cache.entry import AppPageValue, FetchValue, PagesValue
 from cache.handler import SetContext
 from cache.memory import MemoryCacheHandler
 from core.body import BytesBody, text_body
@@ -246,3 +247,21 @@ async def test_two_spellings_of_one_tag_are_one() -> None:
     assert [await memory.get(key) is None for key in ("a", "b")] == [False, True]
     await memory.revalidate_tag("é")
     assert len(memory) == 0
+
+
+async def test_an_entry_takes_the_room_of_its_tags_in_every_place_that_has_them() -> None:
+    """The entry itself, the index by tag, and the keys of the tags in KV."""
+    handler = MemoryCacheHandler(10**8, FakeClock())
+    tags = tuple(f"/{'x' * 200}/{number}" for number in range(100))
+    await handler.set("a", AppPageValue())
+    without = handler.size_bytes
+    await handler.set("a", AppPageValue(), SetContext(tags=tags))
+    assert handler.size_bytes - without > 2 * sum(map(sys.getsizeof, tags)) + 100 * 200
+
+
+async def test_the_data_of_a_page_takes_the_room_of_its_objects_and_of_its_text() -> None:
+    handler = MemoryCacheHandler(10**8, FakeClock())
+    data = {"pageProps": {"rows": [{"id": number} for number in range(1000)]}}
+    await handler.set("a", PagesValue(html=text_body("<p>"), page_data=data))
+    objects = sum(map(sys.getsizeof, data["pageProps"]["rows"]))
+    assert handler.size_bytes > objects + len(str(data))
