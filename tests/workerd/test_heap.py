@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from vinext_worker.checkout import Checkout
 
-PATHS = 1600
+PATHS = 2500
 SPARE_MIB = 1
 REMEMBERED_MIB = 8
 SMALL_MEMORY_MIB = 4
@@ -35,7 +35,7 @@ def ask(generator: LoadGenerator, worker: MeasuredWorker, paths: Sequence[str]) 
 
 
 def test_distinct_long_paths_are_remembered_within_a_budget(project: Checkout, generator: LoadGenerator, tmp_path: Path) -> None:
-    with measured_worker(project, tmp_path, "vinext", {"VINEXT_MEMORY_BYTES": str(SMALL_MEMORY_MIB * MIB)}) as worker:
+    with measured_worker(project, tmp_path, "memory", {"VINEXT_MEMORY_BYTES": str(SMALL_MEMORY_MIB * MIB)}) as worker:
         before = worker.heap_mib()
         assert ask(generator, worker, long_paths(PATHS)) == {"200 none": PATHS}
         assert worker.heap_mib() <= before + REMEMBERED_MIB
