@@ -98,6 +98,11 @@ export class Exchange {
    * @param {(request: Request, props: any, options: any) => Promise<Response>} render
    */
   async dispatch(request, props, options, render) {
+    const response = await this.#dispatched(request, props, options, render);
+    return options.cache === "shared" ? withConfigPolicy(response, props) : response;
+  }
+
+  async #dispatched(request, props, options, render) {
     this.keeps = false;
     this.rendered = {};
     const resource = resourceOf(request, props, options);
@@ -224,6 +229,18 @@ export function discard(response) {
 
 function isFor(offer, { path, part }) {
   return offer !== null && (offer.path === undefined || (offer.path === path && (offer.part ?? part) === part));
+}
+
+/**
+ * The response with the `Cache-Control` of next.config. vinext's response stage puts it on what it renders for a shared cache, so
+ * that the request stage does not; entries, and what is rendered otherwise, lack it.
+ */
+function withConfigPolicy(response, { cacheability: { policyHeaders } }) {
+  const policy = policyHeaders?.filter(([name]) => name.toLowerCase() !== "vary") ?? [];
+  if (policy.length === 0 || (response.status >= 300 && response.status < 400)) return response;
+  const composed = new Response(response.body, response);
+  for (const [name, value] of policy) composed.headers.set(name, value);
+  return composed;
 }
 
 function withPolicy(composed, stored) {

@@ -170,14 +170,14 @@ export function isKnownProtocol({ kind, protocolVersion }) {
 
 /**
  * Whether vinext bypasses the cache only because middleware has changed the request's cookies or headers. They matter as little
- * as those that the visitor sent: a page that reads them is dynamic, and never kept.
+ * as those that the visitor sent: a page that reads them is dynamic, and never kept. A nonce is in a page's HTML and nowhere else.
  */
 function isBypassedForItsHeaders(request, props) {
   return (
     (props.kind === "app-page" || props.kind === "app-route-handler") &&
     (request.method === "GET" || request.method === "HEAD") &&
     props.draftModeCookie === null &&
-    props.scriptNonce === null &&
+    (props.scriptNonce === null || props.kind !== "app-page" || props.isRscRequest) &&
     props.forceDynamic !== true &&
     !props.bypassInterceptionContextCache &&
     !asksForNew(request)
@@ -252,7 +252,7 @@ export function replayOf(request, props, { cacheIdentity }, isStored = true) {
   const headers = SELECTORS.map((name) => [name, identity.request.headers.get(name)]).filter(([, value]) => value !== null);
   for (const name of [...url.searchParams.keys()]) if (name !== "_rsc") url.searchParams.delete(name);
   const canonical = isPagesPage(identity.props) ? pagesReplay(url, identity.props, resolvedUrl) : { ...identity.props, resolvedUrl };
-  if ("middlewareCookieOverlay" in canonical) canonical.middlewareCookieOverlay = null;
+  for (const name of ["middlewareCookieOverlay", "scriptNonce"]) if (name in canonical) canonical[name] = null;
   return JSON.stringify({ url: url.href, headers, props: canonical, isStored });
 }
 

@@ -12,6 +12,9 @@ import { pathToFileURL } from "node:url";
 /** The file, beside the build's manifest. */
 export const ROUTING_FILE = "vinext-worker-routing.json";
 const MANIFEST = "vinext-prerender.json";
+const PAGES_FOLDER = "prerendered-routes";
+/** What vinext writes for its client into the HTML of a page that has read its request. */
+const DYNAMIC_MARK = '{"initialCacheKind":"dynamic"}';
 const VERSION = 1;
 /** The version of what `worker.js` and vinext-worker tell each other about a request. */
 const STAGES = 1;
@@ -155,6 +158,31 @@ async function pageHeaders(root, config, manifest) {
   return { sets, paths };
 }
 
+/** Return the HTML of a pre-rendered page, "" without. */
+async function documentOf(server, { route, path = route }) {
+  const name = path.replace(/^\/+|\/+$/g, "");
+  for (const file of name === "" ? ["index.html"] : [`${name}.html`, `${name}/index.html`]) {
+    const document = join(server, PAGES_FOLDER, file);
+    if (existsSync(document)) return await readFile(document, "utf8");
+  }
+  return "";
+}
+
+/**
+ * Take out of the manifest the pages that read their request. vinext tells them from static ones by `Cache-Control` alone, and
+ * that of next.config or middleware replaces the page's own: what was made without cookies would then be everybody's.
+ */
+async function skipDynamicPages(server, manifest) {
+  let isChanged = false;
+  for (const page of manifest.routes) {
+    if (page.status !== "rendered" || page.router !== "app") continue;
+    if (!(await documentOf(server, page)).includes(DYNAMIC_MARK)) continue;
+    Object.assign(page, { status: "skipped", reason: "dynamic" });
+    isChanged = true;
+  }
+  if (isChanged) await writeFile(join(server, MANIFEST), JSON.stringify(manifest, null, 2));
+}
+
 /** Write the file for the build in `clientOutDir`'s sibling `server`; does nothing if the build has no pre-rendered pages. */
 export async function writeRouting({ root, clientOutDir }) {
   const server = join(dirname(clientOutDir), "server");
@@ -172,6 +200,7 @@ export async function writeRouting({ root, clientOutDir }) {
   } catch (error) {
     rules.push({ ...EVERYTHING, name: `next.config, which cannot be read (${error.message})` });
   }
+  if (rules.length > 0) await skipDynamicPages(server, manifest);
   const periods = await periodsOf(process.env.VINEXT_WORKER_PERIODS);
   const routers = routersOf(root);
   const document = { version: VERSION, buildId: manifest.buildId, stages: STAGES, routers, i18n, periods, rules, headers };

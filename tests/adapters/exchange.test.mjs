@@ -63,6 +63,32 @@ test("the entry that is offered is answered with", async () => {
   assert.deepEqual([status, statusText, body, headers.get("link"), headers.get("x-of-the-visitor")], [200, "OK", null, "<a>, <b>", "theirs"]);
 });
 
+const CONFIG = { cacheability: { policyHeaders: [["Cache-Control", "public, max-age=11"], ["Vary", "X-Own"]] } };
+
+test("an entry has the Cache-Control of next.config, which vinext's response stage puts on what it renders", async () => {
+  const entry = { ...ENTRY, headers: { "cache-control": ["s-maxage=60"] } };
+  const app = (dispatch) => dispatch(request(), page("/a", CONFIG));
+  const { answer } = await serve({ offer: entry, app });
+  assert.deepEqual([answer.response.headers.get("cache-control"), answer.response.headers.get("vary")], ["public, max-age=11", null]);
+});
+
+test("so has a page that is not kept for its query, but no redirect", async () => {
+  const shown = async (status) => {
+    const [call, props] = [request("/a?q=1"), page("/a", CONFIG)];
+    const app = (dispatch) => dispatch(call, props, shared(call, props, { keepsQuery: true }));
+    const { answer, about } = await serve({ app, render: () => new Response(null, { status, headers: NO_STORE }) });
+    assert.deepEqual(about, {});
+    return answer.response.headers.get("cache-control");
+  };
+  assert.deepEqual([await shown(200), await shown(307)], ["public, max-age=11", NO_STORE["Cache-Control"]]);
+});
+
+test("the policy of what is kept is the render's", async () => {
+  const { answer } = await serve({ offer: JSON.parse(NOTHING), app: (dispatch) => dispatch(request(), page("/a", CONFIG)) });
+  assert.equal(answer.response.headers.get("cache-control"), "public, max-age=11");
+  assert.equal((await read(await answer.admitted())).headers["cache-control"], POLICY["Cache-Control"]);
+});
+
 test("an entry has its own status", async () => {
   const { answer } = await serve({ offer: { ...ENTRY, status: 404, headers: {} } });
   assert.equal(answer.response.status, 404);

@@ -88,6 +88,13 @@ for (const [name, props, { query = "", ...init }, part, isStorable] of changed) 
   });
 }
 
+test("a nonce is in a page's HTML alone, so that the payload and a route handler's answer may be kept", () => {
+  const payload = page("/a", { ...RSC, scriptNonce: "abc" });
+  assert.deepEqual(resourceOf(request(), payload, BYPASS), { path: "/a", part: "rsc", tagPath: "/a", isStorable: false });
+  assert.equal(replayed(replayOf(request(), payload, BYPASS))[1].scriptNonce, null);
+  assert.equal(resourceOf(request(), routeHandler("/a", { scriptNonce: "abc" }), BYPASS).isStorable, true);
+});
+
 const bypassed = [
   ["draft mode", page("/a", { draftModeCookie: "__prerender_bypass=x" })],
   ["a nonce for scripts", page("/a", { scriptNonce: "abc" })],

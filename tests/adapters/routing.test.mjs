@@ -28,19 +28,24 @@ for (const [source, expected, prefix] of sources) {
   });
 }
 
-async function routingOf(context, files, routes = ["/", "/about", "/blog/a"]) {
+async function builtSite(context, files, routes) {
   const root = await mkdtemp(path.join(tmpdir(), "routing-"));
   context.after(() => rm(root, { recursive: true }));
   await symlink(path.join(process.env.VINEXT_APP, "node_modules"), path.join(root, "node_modules"));
   await mkdir(path.join(root, "dist", "server"), { recursive: true });
   await writeFile(path.join(root, "package.json"), '{"type": "module"}');
-  const manifest = { buildId: "b1", routes: routes.map((route) => ({ route })) };
+  const manifest = { buildId: "b1", routes };
   await writeFile(path.join(root, "dist", "server", "vinext-prerender.json"), JSON.stringify(manifest));
   for (const [name, text] of Object.entries(files)) {
     await mkdir(path.dirname(path.join(root, name)), { recursive: true });
     await writeFile(path.join(root, name), text);
   }
   await writeRouting({ root, clientOutDir: path.join(root, "dist", "client") });
+  return root;
+}
+
+async function routingOf(context, files, routes = ["/", "/about", "/blog/a"]) {
+  const root = await builtSite(context, files, routes.map((route) => ({ route })));
   return JSON.parse(await readFile(path.join(root, "dist", "server", ROUTING_FILE), "utf8"));
 }
 
@@ -141,6 +146,18 @@ test("i18n and a configuration that fails may touch every path", async (context)
     assert.deepEqual(rules.at(-1).path, "/");
     assert.equal(rules.at(-1).prefix, true);
   }
+});
+
+test("a page that has read its request does not belong to the build, whatever Cache-Control a rule puts on it", async (context) => {
+  const kind = (name) => `<script>Object.assign(a,{"initialCacheKind":"${name}"});</script>`;
+  const pages = { "index.html": "static", "dyn.html": "dynamic", "deep/dyn/index.html": "dynamic" };
+  const documents = Object.entries(pages).map(([name, its]) => [`dist/server/prerendered-routes/${name}`, kind(its)]);
+  const rows = [["/", "/"], ["/dyn", "/dyn"], ["/deep/:id", "/deep/dyn"], ["/none", "/none"]];
+  const routes = rows.map(([route, path_]) => ({ route, path: path_, status: "rendered", router: "app" }));
+  const root = await builtSite(context, { "proxy.js": "export function proxy() {}", ...Object.fromEntries(documents) }, routes);
+  const manifest = JSON.parse(await readFile(path.join(root, "dist", "server", "vinext-prerender.json"), "utf8"));
+  assert.deepEqual(manifest.routes.map((page) => page.status), ["rendered", "skipped", "skipped", "rendered"]);
+  assert.deepEqual(manifest.routes[2], { route: "/deep/:id", path: "/deep/dyn", status: "skipped", router: "app", reason: "dynamic" });
 });
 
 test("a build without pre-rendered pages has nothing to write down", async () => {

@@ -162,6 +162,14 @@ ACCEPTED = [
         besides={"state": _CACHED},
         besides_alone={"state": _CACHED},
     ),
+    Row(
+        "Under a Cache-Control of next.config a page may differ by its query, so that one with a query is rendered.",
+        "state",
+        apps=("before_the_cache",),
+        alone="HIT",
+        ours="-",
+        request="GET /policy/static[?]a=1",
+    ),
     # What vinext's client asks for
     Row(
         "A prefetch with the client's state gets the page's one payload. vinext alone answers it with a loading shell.",
