@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from cache.entry import PagesValue
-from core.body import body_text, parse_json, text_body
+from core.body import BytesBody, body_text, parse_json, text_body
 from core.errors import CorruptValueError
 from core.http import REDIRECTS
 from core.javascript import json_text
@@ -68,7 +68,7 @@ def pages_value(html: Body, headers: Mapping[str, str], status: int, base_path: 
         return PagesValue(html=text_body(location), page_data=data, headers=headers, status=status)
     if status == HTTPStatus.NOT_FOUND:
         return PagesValue(html=html, page_data={}, headers=headers, status=status)
-    rendered = _next_data(body_text(html))
+    rendered = _next_data(html)
     if rendered is None:
         return None
     route = rendered.get("page")
@@ -79,7 +79,7 @@ def pages_value(html: Body, headers: Mapping[str, str], status: int, base_path: 
 
 def has_static_props(html: Body) -> bool:
     """Return whether `getStaticProps` has made a page, by its HTML."""
-    rendered = _next_data(body_text(html))
+    rendered = _next_data(html)
     return rendered is not None and rendered.get("gsp") is True
 
 
@@ -109,15 +109,16 @@ def data_body(value: PagesValue) -> Body:
     return text_body(json_text(value.page_data).translate(_UNSAFE))
 
 
-def _next_data(html: str) -> dict[str, object] | None:
+def _next_data(html: Body) -> dict[str, object] | None:
+    data = html.to_bytes()  # as a text, a page with one emoji would take four times the room
     # vinext 1.4.0 writes a script of JSON, 0.0.38 an assignment.
-    marker = max(html.rfind('id="__NEXT_DATA__"'), html.rfind("window.__NEXT_DATA__ = "))
-    start = html.find("{", marker)
-    end = html.find("</script>", start)
+    marker = max(data.rfind(b'id="__NEXT_DATA__"'), data.rfind(b"window.__NEXT_DATA__ = "))
+    start = data.find(b"{", marker)
+    end = data.find(b"</script>", start)
     if marker == -1 or start == -1 or end == -1:
         return None
     try:
-        rendered = parse_json(html[start:end])
+        rendered = parse_json(body_text(BytesBody(data[start:end])))
     except CorruptValueError:
         return None
     # What a page shows before its data is there, is not the page.
