@@ -21,9 +21,22 @@ export function refreshStaleData() {
     enumerable: true,
     get: () => handler,
     set: (registered) => {
-      handler = wrapped(registered);
+      if (!isSameMemory(handler, registered)) handler = wrapped(registered);
     },
   });
+}
+
+/**
+ * Whether vinext's own memory is to be replaced with an empty one of the same size. vinext does so when it loads all of the app, at an
+ * isolate's first request that is no GET, and would forget all data.
+ */
+function isSameMemory(handler, registered) {
+  return (
+    registered?.store instanceof Map &&
+    registered.store.size === 0 &&
+    registered.constructor === handler?.constructor &&
+    registered.maxMemoryCacheSize === handler.maxMemoryCacheSize
+  );
 }
 
 /** Return the handler itself, which others compare, with a `get` of its own. */

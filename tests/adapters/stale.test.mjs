@@ -129,3 +129,28 @@ test("vinext finds the data cache that it has registered", () => {
   globalThis[HANDLER] = handler;
   assert.equal(globalThis[HANDLER], handler);
 });
+
+/** As vinext's own memory is. */
+class Memory {
+  store = new Map();
+  constructor(maxMemoryCacheSize = 100) {
+    this.maxMemoryCacheSize = maxMemoryCacheSize;
+  }
+  async get(key) {
+    return this.store.get(key);
+  }
+}
+
+test("vinext's memory stays when vinext configures it again", () => {
+  const handler = Symbol.for("vinext.cacheHandler");
+  refreshStaleData();
+  const memory = (globalThis[handler] = new Memory());
+  memory.store.set("a", {});
+  globalThis[handler] = new Memory();
+  assert.equal(globalThis[handler], memory);
+  for (const other of [new Memory(50), Object.assign(new Memory(), { store: new Map([["b", {}]]) }), { get: async () => null }]) {
+    globalThis[handler] = other;
+    assert.equal(globalThis[handler], other);
+    globalThis[handler] = memory;
+  }
+});
