@@ -81,6 +81,30 @@ def test_a_page_that_was_invalidated_is_made_once_for_all_who_ask_next(isolates:
     assert before.body not in {answer.body for answer in answers}
 
 
+@pytest.mark.parametrize("plan", [{"status": 500, "body": "no"}, {"fault": "throw"}], ids=["a 500", "it throws"])
+def test_a_page_that_fails_is_not_made_for_each_of_those_who_wait(isolates: TwoIsolates, plan: dict[str, object]) -> None:
+    path = isolates.serve(3600)
+    isolates.pages.plan_for({path: plan})
+    isolates.pages.hold(path)
+    answers = isolates.first.ask_together([path] * TOGETHER, isolates.pages.hold)
+    assert {answer.status for answer in answers} == {500}
+    # One for a visitor and one for everybody, and the same again if some visitors came late.
+    assert isolates.documents(path) <= 6
+    isolates.pages.plan_for({path: {"headers": {"Cache-Control": "s-maxage=3600"}}})
+    eventually(lambda: isolates.first.ask(path), lambda answer: answer.state == "HIT")
+
+
+def test_a_dynamic_page_is_made_once_more_than_its_visitors_with_cookies_ask(isolates: TwoIsolates) -> None:
+    path = isolates.serve(3600)
+    isolates.pages.plan_for({path: {"headers": {"Cache-Control": "private, no-store"}}})
+    assert {isolates.first.ask(path, headers={"Cookie": "user=ann"}).state for _ in range(10)} == {None}
+    assert isolates.documents(path) in {10, 11}  # the other one comes behind the answer
+    path = isolates.serve(3600)
+    isolates.pages.plan_for({path: {"headers": {"Cache-Control": "private, no-store"}}})
+    assert {isolates.first.ask(path).state for _ in range(10)} == {None}
+    assert isolates.documents(path) == 10
+
+
 def test_a_page_that_is_invalidated_while_it_is_made_is_made_again_and_no_more_than_once(isolates: TwoIsolates) -> None:
     path = isolates.serve(3600)
     isolates.pages.hold(path)
