@@ -57,6 +57,8 @@ class PageCache:
         """Answer a request. A fault in the cache is a miss and a log line."""
         lookup = self._classifier.classify(request)
         match lookup:
+            case Lookup():
+                return await self._answer_page(request, lookup)
             case Hidden():
                 return NOT_FOUND
             case PassBy():
@@ -65,8 +67,6 @@ class PageCache:
                 return await self._through_stages(request, lookup.lookup, is_ruled=True)
             case CachedOnly():
                 return await self._answer_if_cached(request, lookup)
-            case Lookup():
-                return await self._answer_page(request, lookup)
 
     async def _answer_page(self, request: PageRequest, lookup: Lookup) -> Answer:
         refused = self._revalidator.refused(request.origin, lookup)
