@@ -1,2 +1,3 @@
 export const revalidate = 2;
+export const generateStaticParams = () => [];
 export default async ({ params }) => <h1>product {(await params).id} {new Date().toISOString()}</h1>;
