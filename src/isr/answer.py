@@ -250,10 +250,8 @@ def _make_fixed_part(page: CachedPage, schema: KeySchema) -> _FixedPart:
 
 def _unwanted(page: CachedPage, status: int) -> frozenset[str]:
     """Return the stored headers, in lower case, that are not sent."""
-    if page.artifact is Artifact.ROUTE:
-        return WITH_OWN_POLICY
     if not isinstance(page.entry.value, PagesValue):
-        return NOT_STORED
+        return WITH_OWN_POLICY
     is_data = page.artifact is Artifact.DATA
     unwanted = NOT_STORED | _OF_THE_HTML if is_data else NOT_STORED
     # Where the app has both routers, vinext does not send it.

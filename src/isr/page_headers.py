@@ -58,7 +58,7 @@ NOT_STORED = (
 """Headers, in lower case, that are never stored with a page."""
 
 WITH_OWN_POLICY = NOT_STORED - {"cache-control"}
-"""The same for a route handler's answer, whose Cache-Control vinext keeps if it is the handler's own."""
+"""The same for an answer whose Cache-Control is the app's own, of a route handler or next.config, and not that of its period."""
 
 _MAX_DIGITS = 10
 

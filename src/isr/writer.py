@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from isr.store import PageStore
     from pages.handler import BodyCopy, PageResponse
 
-# Where a page leads, and how long a client's router may use its payload without asking again (`cacheLife({ stale })`).
-_OF_BOTH_ARTIFACTS = ("location", STALE_TIME_HEADER)
+# What the app itself tells browsers, where a page leads, and how long a client's router may use its payload without asking again
+# (`cacheLife({ stale })`).
+_OF_BOTH_ARTIFACTS = ("cache-control", "location", STALE_TIME_HEADER)
 
 _COUNTERPARTS = {Artifact.HTML: Artifact.RSC, Artifact.RSC: Artifact.HTML}
 
@@ -124,7 +125,8 @@ class PageWriter:
 
 def _counterpart(response: PageResponse, body: Body, started_at_ms: int) -> RenderedPage:
     """Return the other artifact of an answer. What else the headers of an RSC payload have to say is added to each answer."""
-    given = ((name, response.header(name)) for name in _OF_BOTH_ARTIFACTS)
+    stored = stored_headers(response)
+    given = ((name, stored.get(name)) for name in _OF_BOTH_ARTIFACTS)
     added = ((name.lower(), text) for name, text in getattr(response, "added", ()) if name.lower() not in NOT_STORED)
     headers = {name: text for name, text in (*added, *given) if text is not None}
     return RenderedPage(response.status, headers, body, started_at_ms)

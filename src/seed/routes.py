@@ -41,7 +41,8 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
     if routing.touching(route.path) is not None:
         header_set = routing.header_set_numbers.get(route.path)
         own_headers = {name: text for name, text in own_headers.items() if name.lower() in _OF_THE_PAGE_ITSELF}
-        config_headers = {}
+        # vinext's request stage leaves this one to the stage that renders.
+        config_headers = {name: text for name, text in config_headers.items() if name.lower() == "cache-control"}
     period, is_unsure = _period_of(route, schema, path, routing)
     rsc_headers = client_headers(route.pattern, route.path) if schema is KeySchema.V2 else {}
     location = route.headers.get("location")

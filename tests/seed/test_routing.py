@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cache.keys import KeySchema
 from core.paths import normalize_path
-from seed.build import ManifestError
+from seed.build import Artifact, ManifestError
+from seed.manifest import parse_route
+from seed.routes import record_of
 from seed.routing import ROUTING_NAME, Routing, read_routing
 from seed.rules import Rule, touching_rule
 
@@ -105,3 +108,15 @@ def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
 
 def test_a_build_of_another_adapter_has_no_such_file(tmp_path: Path) -> None:
     assert read_routing(tmp_path, "b1") is None
+
+
+def test_of_the_headers_of_next_config_a_page_behind_a_rule_keeps_the_cache_control() -> None:
+    """vinext's request stage adds the others to each answer, and leaves that one to the stage that renders."""
+    headers = {"x-frame-options": "DENY", "cache-control": "public, max-age=7"}
+    routing = Routing(
+        rules=(Rule("/about", is_prefix=False, name="r"),), header_sets=(headers,), header_set_numbers={"/about": 0}
+    )
+    route = parse_route({"route": "/about", "status": "rendered", "router": "app", "revalidate": 60})
+    record = record_of(route, KeySchema.V2, {Artifact.HTML: "a", Artifact.RSC: "b"}, routing)
+    assert record.headers == {"cache-control": "public, max-age=7"}
+    assert record.rsc_headers["cache-control"] == "public, max-age=7"

@@ -3,6 +3,7 @@ export default {
     return [
       { source: "/products/:id", headers: [{ key: "X-Product", value: ":id" }, { key: "X-Frame-Options", value: "DENY" }] },
       { source: "/news/:slug", headers: [{ key: "X-News", value: ":slug" }] },
+      { source: "/policy", headers: [{ key: "Cache-Control", value: "public, max-age=7" }] },
       { source: "/varies", headers: [{ key: "Vary", value: "X-Thing" }] },
       { source: "/cookie", headers: [{ key: "Set-Cookie", value: "from=config; Path=/" }] },
     ];

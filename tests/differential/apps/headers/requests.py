@@ -37,6 +37,7 @@ SCRIPT = Script(
         visit("the URL of a payload", Ask("/products/suffix.rsc"), Ask("/products/suffix").settled()),
         visit("another path", Ask("/any/one"), Ask("/any/one").settled(), Ask("/products/one"), Ask("/products/one").settled()),
         visit("Vary", Ask("/varies"), Ask("/varies").settled(), payload("/varies").settled()),
+        visit("Cache-Control", Ask("/policy"), Ask("/policy").settled(), payload("/policy").settled()),
         visit("Set-Cookie", Ask("/cookie"), Ask("/cookie").settled(), payload("/cookie")),
         visit(
             "the Pages Router",
