@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2 as httpx
@@ -97,6 +101,29 @@ def test_a_changed_source_is_what_the_next_start_serves(site: Site) -> None:
     assert site.start_and_stop() == "one"
     site.write("words", WORDS.replace("one", "two"))
     assert site.start_and_stop() == "two"
+
+
+def test_who_asks_while_it_starts_gets_the_first_answer_or_breaks_off(site: Site) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    is_over = threading.Event()
+    statuses: list[int] = []
+
+    def keep_asking(timeout_seconds: float) -> None:
+        while not is_over.is_set():
+            with suppress(httpx.TransportError):
+                statuses.append(httpx.get(f"http://127.0.0.1:{port}", timeout=timeout_seconds, trust_env=False).status_code)
+            time.sleep(0.02)
+
+    with ThreadPoolExecutor(2) as threads:
+        for timeout_seconds in (0.1, 30):
+            threads.submit(keep_asking, timeout_seconds)
+        try:
+            assert site.start_and_stop(port=port) == "one"
+        finally:
+            is_over.set()
+    assert set(statuses) == {200}
 
 
 def test_runtimes_that_start_at_once_share_one_snapshot(site: Site) -> None:

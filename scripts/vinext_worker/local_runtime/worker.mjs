@@ -24,13 +24,33 @@ delete process.env.VINEXT_HOST;
 /** The bindings that the Python code sees: the same object in every request, as in production. */
 const visibleEnv = settings.faults ? withFaults(bindings) : bindings;
 
+/** How long a request waits for the host to start Python. */
+const START_MILLISECONDS = 60_000;
+
+/** What `boot` has led to: Python, or an error, which every request reports until the sources change and the Worker is restarted. */
 let booted;
 
-/** Start Python with the project's main module, once per isolate. */
-function boot() {
-  // A failed boot is kept: every request reports the same error until the sources change and the Worker is restarted.
-  booted ??= load();
-  return booted;
+/** Start Python with the project's main module, once per isolate. The host asks for it, whose request nobody breaks off. */
+async function boot() {
+  booted = await load().then(
+    (python) => ({ python }),
+    (error) => ({ error }),
+  );
+  return python();
+}
+
+function python() {
+  if (booted.error !== undefined) throw booted.error;
+  return booted.python;
+}
+
+/** Return Python once it has been started. A promise of the host's request must not be awaited in another one. */
+async function started() {
+  for (let waited = 0; booted === undefined; waited += 20) {
+    if (waited >= START_MILLISECONDS) throw new Error("Python has not been started");
+    await scheduler.wait(20);
+  }
+  return python();
 }
 
 async function readFile(folder, name) {
@@ -123,7 +143,7 @@ async function callPython(callable, ...given) {
 }
 
 async function makeInstance(context) {
-  const { main } = await boot();
+  const { main } = await started();
   return await callPython(main.Default, context, visibleEnv);
 }
 
@@ -140,7 +160,7 @@ function entrypoint() {
             try {
               const instance = await making;
               if (typeof instance[property] !== "function") throw new TypeError(`Method ${property} does not exist`);
-              const { introspection } = await boot();
+              const { introspection } = python();
               return await callPython(introspection.call_method, property === "fetch", instance, property, ...given);
             } catch (error) {
               console.error(error.message);
