@@ -213,15 +213,19 @@ class Revalidator:
         return page.lacks_counterpart
 
     async def _remove_outdated(self, lookup: Lookup, stale: CachedPage, page: AdmittedPage) -> None:
-        """Remove what the page that has just been stored leaves behind of another kind."""
-        if stale.artifact in PAGES_ARTIFACTS:
+        """Remove what the page that has just been stored leaves behind of another kind: it would be found first, or live on."""
+        was, now = stale.artifact, page.admission.artifact
+        if was in PAGES_ARTIFACTS or was == now == Artifact.ROUTE:
             return
-        if stale.artifact not in {page.admission.artifact, Artifact.RSC}:
-            # An HTML page that is now a route handler's answer, or the other way round: the old artifact would be found first.
-            await self._store.remove(lookup, (stale.artifact,))
-        if stale.status != page.response.status and page.counterpart is None and not page.lacks_counterpart:
-            # A page that is now a redirect, or not there: its old payload would live on.
-            await self._store.remove(lookup, (Artifact.RSC,))
+        if now is Artifact.ROUTE:
+            outdated = {Artifact.HTML, Artifact.RSC}
+        else:
+            outdated = {was} - {now, Artifact.RSC}
+            has_payload = page.counterpart is not None or page.lacks_counterpart
+            if not has_payload and (was is Artifact.RSC or stale.status != page.response.status):
+                # A page that is now a redirect, or not there.
+                outdated.add(Artifact.RSC)
+        await self._store.remove(lookup, sorted(outdated))
 
     async def _remove(self, lookup: Lookup, stale: CachedPage | None, refusal: Refusal, *, rsc: bool) -> None:
         """Remove the entry of a page that may no longer be stored; a failure says nothing against it."""
