@@ -10,9 +10,11 @@ They exist if a token is set. No request for a path below that folder reaches th
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from hmac import compare_digest
 from http import HTTPStatus
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from cache.document import DETACH, read_entry
@@ -27,7 +29,7 @@ from isr.answer import NOT_FOUND, CachedAnswer
 from pages.handler import PageError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
     from typing import Literal
 
     from cache.handler import CacheHandler
@@ -107,6 +109,9 @@ def _path(item: object, what: str) -> str:
 
 MAX_LINES = 100
 
+# From the first character that is no space.
+_LINE = re.compile(rb"\S[^\n]*")
+
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 # A Worker may have six connections waiting for their answer at a time.
@@ -178,11 +183,11 @@ class Admin:
             raise _RefusedError(401, reason, ("WWW-Authenticate", "Bearer"))
 
     async def _seed(self, cache: AdminCache, body: bytes) -> dict[str, object]:
-        lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
+        lines = list(islice(_lines(body), MAX_LINES + 1))
         if not lines:
             raise _RefusedError(400, "the body is empty; send an entry a line")
         if len(lines) > MAX_LINES:
-            raise _RefusedError(400, f"{len(lines)} entries, allowed: {MAX_LINES} a request")
+            raise _RefusedError(400, f"more than {MAX_LINES} entries; send the others in further requests")
         refused: list[dict[str, object]] = []
         for start in range(0, len(lines), _AT_ONCE):
             results = await asyncio.gather(*(_set(cache.handler, line) for _, line in lines[start : start + _AT_ONCE]))
@@ -208,6 +213,15 @@ class Admin:
         stale = {} if wanted.stale_seconds is None else {_STALE: wanted.stale_seconds}
         self._log.event("info", "admin.revalidated", tags=wanted.tags, prefixes=wanted.prefixes, **stale)
         return {"tags": wanted.tags, "prefixes": wanted.prefixes, **stale}
+
+
+def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not blank, with their numbers from 1 on, without a list of all."""
+    number, counted_to = 1, 0
+    for line in _LINE.finditer(body):
+        number += body.count(b"\n", counted_to, line.start())
+        counted_to = line.start()
+        yield number, line[0]
 
 
 async def _set(handler: CacheHandler, line: bytes) -> tuple[str | None, str | None]:

@@ -96,8 +96,8 @@ class Revalidator:
         return (refused is not None and refused.is_for_everybody) or (stale is None and self._store.is_unlikely(lookup))
 
     async def remake(self, origin: str, response: PageResponse) -> None:
-        """Render the pages that the page handler wants anew, before its answer goes out (Next.js's `res.revalidate`)."""
-        value = response.header(REVALIDATED_PAGES_HEADER)
+        """Render the pages that the adapter wants anew, before its answer goes out (Next.js's `res.revalidate`)."""
+        value = response.header(REVALIDATED_PAGES_HEADER) if self._store.build.has_adapter else None
         if not value:
             return
         try:

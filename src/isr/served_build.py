@@ -24,6 +24,7 @@ class ServedBuild:
 
     `rsc_headers` are the build's headers without which vinext's client rejects an RSC payload, empty if they are not known.
     `rules` are the app's that come before its page cache; where it `has_stages`, its request stage applies them.
+    `has_adapter`: the adapter's Worker entry renders the pages, and says by headers of its own what the app has invalidated.
     With `takes_upgrades` a page's URL may also be a WebSocket's. `dynamic_paths`, `draft_digest`, `routers` and `i18n` are as in
     `seed.build.Build`.
     """
@@ -35,6 +36,7 @@ class ServedBuild:
     rsc_headers: Mapping[str, str] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     has_stages: bool = False
+    has_adapter: bool = False
     dynamic_paths: frozenset[str] = frozenset()
     draft_digest: str = ""
     routers: tuple[str, ...] = ("app",)
@@ -69,6 +71,7 @@ def served_build(build: Build | None, build_id: str | None, schema: KeySchema | 
         rsc_headers=rsc_headers,
         rules=build.rules,
         has_stages=build.stages == STAGES_VERSION,
+        has_adapter=build.stages > 0,
         dynamic_paths=frozenset(build.dynamic_paths),
         draft_digest=build.draft_digest,
         routers=build.routers,

@@ -168,8 +168,9 @@ def _tenants(text: str) -> Mapping[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, prefix = (piece.strip() for piece in part.partition("="))
         host = name.lower()
-        if not host or not prefix or host in tenants:
-            raise ValueError("HOST=PREFIX pairs with commas between them, each host once")
+        # A colon ends a prefix in a key, so `a` and `a:cache` would have keys in common.
+        if not host or not prefix or ":" in prefix or host in tenants:
+            raise ValueError("HOST=PREFIX pairs with commas between them, each host once, no prefix with a colon")
         tenants[host] = prefix
     return tenants
 

@@ -139,7 +139,12 @@ class PageStore:
         return self.build.key(path, artifact)
 
     async def heed(self, response: PageResponse) -> None:
-        """Invalidate the tags that the page handler says it has invalidated. A failure is logged: its answer goes out."""
+        """Invalidate the tags that the page handler says it has invalidated. A failure is logged: its answer goes out.
+
+        Only the adapter says so. From others these headers are somebody else's, passed on.
+        """
+        if not self.build.has_adapter:
+            return
         for stale_seconds, tags in revalidated_tags(response.header(REVALIDATED_HEADER)).items():
             stale = {} if stale_seconds is None else {"stale_seconds": stale_seconds}
             try:

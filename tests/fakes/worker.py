@@ -22,6 +22,7 @@ from isr.answer import CachedAnswer, RuledAnswer
 from isr.assemble import SharedParts, assemble
 from isr.settings import Settings
 from seed.build import Artifact, Build, RouteRecord, artifact_file, shard_file, shard_of, shard_to_json
+from seed.rules import STAGES_VERSION
 from seed.sources import BuildOpener
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ BUILD = Build(
     rsc_headers={"X-Vinext-RSC-Compatibility-Id": "compatible"},
     index="abc",
     shards=3,
+    stages=STAGES_VERSION,
 )
 
 

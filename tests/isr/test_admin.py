@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -241,7 +242,7 @@ async def test_six_entries_are_written_at_a_time() -> None:
     [
         pytest.param(b"", None, 400, "empty", id="empty"),
         pytest.param(b"\n \n", None, 400, "empty", id="blank"),
-        pytest.param(b"\n".join([line()] * (MAX_LINES + 1)), None, 400, "101 entries, allowed: 100", id="lines"),
+        pytest.param(b"\n".join([line()] * (MAX_LINES + 1)), None, 400, "more than 100 entries", id="lines"),
         pytest.param(b"", MAX_REQUEST_BYTES + 1, 413, "larger than", id="bytes"),
         pytest.param(PageError("gone"), None, 400, "broke off", id="cut"),
     ],
@@ -250,6 +251,29 @@ async def test_a_request_is_bounded(body: bytes | Exception, size: int | None, s
     answer = await Endpoint().ask("/__vinext/seed", body, size=size)
     assert answer.status == status
     assert error in document(answer)["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        pytest.param(b"\n" * MAX_REQUEST_BYTES, "empty", id="newlines"),
+        pytest.param(b" \r\n" * (MAX_REQUEST_BYTES // 3), "empty", id="blank lines"),
+        pytest.param(b"0\n" * (MAX_REQUEST_BYTES // 2), "more than 100 entries", id="short lines"),
+    ],
+)
+async def test_very_many_lines_are_refused_without_a_list_of_them(body: bytes, error: str) -> None:
+    tracemalloc.start()
+    answer = await Endpoint().ask("/__vinext/seed", body)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert answer.status == 400
+    assert error in document(answer)["error"]
+    assert peak_bytes < 1_000_000
+
+
+async def test_lines_are_counted_blank_ones_too() -> None:
+    report = document(await Endpoint().ask("/__vinext/seed", b"\n \n" + line("one") + b"\n\nbad\n" + line("two")))
+    assert (report["accepted"], [refused["line"] for refused in report["refused"]]) == (2, [5])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from tests.fakes.assets import FakeAssets
@@ -9,6 +12,9 @@ from tests.fakes.kv import InMemoryKV
 from tests.fakes.pages import FakePages, dynamic, page, payload, route
 from tests.fakes.ports import FakeClock
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
+
+from isr.settings import Settings
+from pages.selection import HandlerName
 
 if TYPE_CHECKING:
     from tests.fakes.pages import FakeResponse
@@ -52,6 +58,27 @@ async def test_an_invalidated_page_is_a_miss_then_a_hit_and_the_build_s_does_not
         got = await served.get(url)
         assert (got.state, got.text) == ("HIT", text)
     assert (await served.get("/about")).text == "built page"
+
+
+@pytest.mark.parametrize(
+    "from_others",
+    [
+        {"assets": FakeAssets(copied_build(replace(BUILD, stages=0), PRODUCTS))},
+        {"settings": Settings(page_handler=HandlerName.parse("asgi:site:app"))},
+    ],
+    ids=["another-worker", "python"],
+)
+async def test_what_others_than_the_adapter_say_is_not_heeded(from_others: dict[str, Any]) -> None:
+    """A Python app, or a Worker without the adapter, may pass on the headers of any other site."""
+    wanted = [{"path": "/products", "part": "html", "tagPath": "/products", "replay": "{}"}]
+    said = {"x_vinext_revalidated_tags": "products", "x_vinext_revalidated_pages": quote(json.dumps(wanted))}
+    script = FakePages({"/upstream": route("{}", "no-store", **said), "/products": page("new products")})
+    served = await FakeWorker(**{"assets": FakeAssets(copied_build(BUILD, PRODUCTS)), "pages": script, **from_others}).open()
+    assert (await served.get("/products")).state == "HIT"
+    got = await served.get("/upstream")
+    assert not any(name.lower().startswith("x-vinext-revalidated") for name, _ in got.headers)
+    got = await served.get("/products")
+    assert (got.state, got.text) == ("HIT", "built products")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ def test_without_variables_everything_has_its_default() -> None:
     assert read_settings({}) == Settings()
 
 
+PAIRS = "HOST=PREFIX pairs with commas between them, each host once, no prefix with a colon"
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "expected"),
     [
@@ -71,9 +74,14 @@ def test_a_variable_sets_the_setting_of_its_name(variable: str, text: str, expec
         ("VINEXT_MEMORY_BYTES", "1.5", "a whole number from 0 on"),
         ("VINEXT_MEMORY_BYTES", "", "a whole number from 0 on"),
         ("VINEXT_MEMORY_BYTES", "9" * 16, "a whole number from 0 on"),
-        ("VINEXT_TENANTS", "a.example", "HOST=PREFIX pairs with commas between them, each host once"),
-        ("VINEXT_TENANTS", "=shop", "HOST=PREFIX pairs with commas between them, each host once"),
-        ("VINEXT_TENANTS", "a.example=x,A.example=y", "HOST=PREFIX pairs with commas between them, each host once"),
+        ("VINEXT_TENANTS", "a.example", PAIRS),
+        (
+            "VINEXT_TENANTS",
+            "a.example=a,b.example=a:cache",
+            PAIRS,
+        ),
+        ("VINEXT_TENANTS", "=shop", PAIRS),
+        ("VINEXT_TENANTS", "a.example=x,A.example=y", PAIRS),
         ("VINEXT_SERVER_TIMING", "yes", "on, off"),
         ("VINEXT_DIRECT_AWAIT", "no", "on, off"),
     ],

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from core.paths import PRERENDER_FOLDER
+from seed.build import BUILD_FILE
 from seed.routing import ROUTING_NAME
+from seed.rules import STAGES_VERSION
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.sites.site_build import SiteBuild
 
@@ -40,7 +43,10 @@ def recorded_build(folder: Path, version: str) -> SiteBuild:
 
 @dataclass
 class SmallBuild:
-    """A build made up: rows of a manifest, and their artifacts. Each has a build ID of its own."""
+    """A build made up: rows of a manifest, and their artifacts. Each has a build ID of its own.
+
+    The adapter has made it, in a version whose stages the Worker does not speak.
+    """
 
     folder: Path
     build_id: str = field(default_factory=lambda: f"small-{next(_numbers)}")
@@ -66,6 +72,8 @@ class SmallBuild:
         (self.folder / "vinext-prerender.json").write_text(json.dumps(manifest))
         copy_build(recorded_build(self.folder, "1.4.0"), self.folder / "assets")
         assets = self.folder / "assets"
+        description = assets / PRERENDER_FOLDER / BUILD_FILE
+        description.write_text(json.dumps({**json.loads(description.read_text()), "stages": STAGES_VERSION + 1}))
         return {
             f"/{path.relative_to(assets).as_posix()}": path.read_bytes() for path in sorted(assets.rglob("*")) if path.is_file()
         }

@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.workerd.builds import SmallBuild
 from tests.workerd.patience import eventually
 from tests.workerd.stubs import PagesStub, pages_service
 from tests.workerd.visitor import Visitor
@@ -50,11 +51,13 @@ class TwoIsolates:
 
 @pytest.fixture(scope="module")
 def isolates(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoIsolates]:
+    build = SmallBuild(tmp_path_factory.mktemp("build"))
+    build.copy()
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
         checkout=project,
         services={"PAGES": pages_service()},
-        assets_directory=tmp_path_factory.mktemp("no-assets"),
+        assets_directory=build.folder / "assets",
         variables={"VINEXT_TAG_CACHE_MS": "0"},
         isolates=2,
     )
