@@ -13,6 +13,9 @@ const CACHE_TAGS = "X-Vinext-Cache-Tags";
 const DEFAULT_KV_BINDING = "VINEXT_CACHE";
 const NO_STORE = "no-store, must-revalidate";
 
+/** Milliseconds between tries: KV takes one write a second for a key, and the platform ends the work after 30 seconds. */
+const PAUSES = [1000, 2000, 3000, 4000, 5000, 6000];
+
 /** Next.js's number for a profile without an end. */
 const LONGEST_SECONDS = 4294967294;
 
@@ -123,16 +126,31 @@ export default class VinextWorkerCacheAdapter {
     }
     const now = Date.now();
     const isStale = seconds > 0;
+    const expireAt = now + Math.floor(seconds * 1000);
     const keyOf = isStale ? staleMarkerKey : markerKey;
-    const marker = isStale ? `${now} ${now + Math.floor(seconds * 1000)}` : String(now);
-    const markers = tags.map((tag) => this.#kv.put(keyOf(tag, this.#appPrefix), marker));
+    const marker = (at) => (isStale ? `${at} ${expireAt}` : String(at));
     const times = isStale ? [lastInvalidationKey, lastStaleKey] : [lastInvalidationKey];
-    // KV refuses a second write to a key within a second. Then another writer has just written the key.
-    const lasts = times.map((key) =>
-      this.#kv.put(key(this.#appPrefix), String(now)).catch((error) => {
-        if (!String(error).includes("429")) throw error;
-      }),
-    );
-    await Promise.all([...markers, ...lasts]);
+    await Promise.all([
+      ...tags.map((tag) => this.#write(keyOf(tag, this.#appPrefix), marker, now)),
+      ...times.map((key) => this.#write(key(this.#appPrefix), String, now)),
+    ]);
+  }
+
+  /** Write until KV takes it. What is late states its own time, because it replaces what others have written meanwhile. */
+  async #write(key, textAt, now) {
+    for (const pause of [...PAUSES, null]) {
+      try {
+        return await this.#kv.put(key, textAt(now));
+      } catch (error) {
+        if (pause === null) {
+          console.error(
+            `[vinext-worker-adapter] ${key} could not be written (${error}): invalidated pages may stay. Invalidate again.`,
+          );
+          throw error;
+        }
+        await new Promise((resolve) => setTimeout(resolve, pause));
+        now = Date.now();
+      }
+    }
   }
 }

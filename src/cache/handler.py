@@ -88,14 +88,14 @@ class CacheHandler(Protocol):
 
         Without `expire_seconds`, or with 0, entries are misses at once. With it, they are stale at once, and misses that
         many seconds after this call (Next.js's `revalidateTag(tag, { expire })`); content that is made after the call is
-        valid. Raises InvalidationError with the tags that could not be written.
+        valid. A failed write to a store is tried again in the background, and logged as an error if it fails in the end.
         """
         ...
 
     async def revalidate_by_path_prefix(self, prefix: str) -> None:
         """Invalidate the page at `prefix` and those below it, stored or not: `/docs` and `/docs/…`, not `/docs-old`.
 
-        Raises InvalidationError with the tags that could not be written, or for a store that could not be listed.
+        Raises InvalidationError for a store that could not be listed.
         """
         ...
 
@@ -127,12 +127,18 @@ class EntryCache(ABC):
         """Write an entry with the time it has; see `CacheHandler.set`. Invalid tags are left out."""
 
     @abstractmethod
-    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:
-        """Invalidate every entry that carries one of `tags`; see `CacheHandler.revalidate_tag`."""
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> tuple[str, ...]:
+        """Invalidate every entry that carries one of `tags`; see `CacheHandler.revalidate_tag`.
+
+        Return the tags that other isolates will not learn of yet, because they are not written: that is tried again.
+        """
 
     @abstractmethod
-    async def invalidate_below(self, prefix: str) -> None:
-        """Invalidate the page at a path and those below it; see `CacheHandler.revalidate_by_path_prefix`."""
+    async def invalidate_below(self, prefix: str) -> tuple[str, ...]:
+        """Invalidate the page at a path and those below it; see `CacheHandler.revalidate_by_path_prefix`.
+
+        Return the tags that are not written yet, as `invalidate` does.
+        """
 
     @abstractmethod
     async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
@@ -191,14 +197,16 @@ class ForeignCache(EntryCache):
     async def write(self, key: str, entry: CacheEntry) -> None:
         await self._handler.set(key, entry.value, SetContext.of(entry))
 
-    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> tuple[str, ...]:
         if expire_seconds is None:
             await self._handler.revalidate_tag(tuple(tags))
         else:
             await self._handler.revalidate_tag(tuple(tags), expire_seconds=expire_seconds)
+        return ()
 
-    async def invalidate_below(self, prefix: str) -> None:
+    async def invalidate_below(self, prefix: str) -> tuple[str, ...]:
         await self._handler.revalidate_by_path_prefix(prefix)
+        return ()
 
     async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
         """See EntryCache. Which content is only stale, a site's own handler says when it is read."""

@@ -23,9 +23,19 @@ class Invalidation:
     expire_at_ms: float
 
     @classmethod
+    def gone(cls, at_ms: int) -> Invalidation:
+        """Return an invalidation that is made at `at_ms` and leaves nothing stale."""
+        return cls(at_ms, -math.inf)
+
+    @classmethod
     def stale(cls, at_ms: int, seconds: float) -> Invalidation:
         """Return a stale invalidation that is made at `at_ms` and lets content be stale for `seconds`."""
         return cls(at_ms, at_ms + math.floor(min(seconds, LONGEST_STALE_SECONDS) * 1000))
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it leaves nothing stale."""
+        return self.expire_at_ms == -math.inf
 
     def reaches(self, since_ms: float) -> bool:
         """Return whether content of `since_ms` is as old as the invalidation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness, stale_after
@@ -20,7 +21,7 @@ from core.log import SILENT_LOG
 from core.paths import normalize_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from cache.entry import CacheEntry, CacheValue
     from cache.handler import GetContext, SetContext
@@ -35,8 +36,9 @@ _MARKER_CAPACITY = 10_000
 class KVCacheHandler(EntryCache):
     """A cache in a KV namespace that a vinext Worker may share.
 
-    `app_prefix` keeps the apps of one namespace apart. Markers are remembered for `tag_cache_ms`. Any exception of the
-    namespace, a TimeoutError too, makes a read a miss.
+    `app_prefix` keeps the apps of one namespace apart. Markers are remembered for `tag_cache_ms`, and hold against content
+    that another isolate made up to `clock_skew_ms` after them. Any exception of the namespace, a TimeoutError too, makes a
+    read a miss.
 
     Only this project reads the framed layout, so nobody else is expected to invalidate anything there: most markers are
     then not read, because nothing was invalidated at all (see KVMarkers).
@@ -53,18 +55,20 @@ class KVCacheHandler(EntryCache):
         layout: Layout = Layout.VINEXT,
         ttl: TTLPolicy = TTLPolicy.THIRTY_DAYS,
         tag_cache_ms: int = 5000,
+        clock_skew_ms: int = 0,
         log: Log = SILENT_LOG,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         for argument, value, kind in (("schema", schema, KeySchema), ("layout", layout, Layout), ("ttl", ttl, TTLPolicy)):
             if not isinstance(value, kind):
                 allowed = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
                 raise InvalidArgumentError(argument, value, allowed)
         require_count("tag_cache_ms", tag_cache_ms)
+        require_count("clock_skew_ms", clock_skew_ms)
         require_text("app_prefix", app_prefix)
         self._namespace = namespace
         self._prefix = app_prefix
         self._last_invalidation_key = kv_last_invalidation_key(app_prefix)
-        self._last_stale_key = kv_last_stale_key(app_prefix)
         self._schema = schema
         self._ttl = ttl
         self._codec = Codec(layout, schema)
@@ -73,7 +77,17 @@ class KVCacheHandler(EntryCache):
         self._background = background
         self._log = log
         self._tags = TagFilter(log, schema)
-        self._markers = KVMarkers(namespace, clock, tag_cache_ms, _MARKER_CAPACITY, self._last_stale_key)
+        self._markers = KVMarkers(
+            namespace,
+            clock=clock,
+            sleep=sleep,
+            log=log,
+            keep_ms=tag_cache_ms,
+            clock_skew_ms=clock_skew_ms,
+            capacity=_MARKER_CAPACITY,
+            last=self._last_invalidation_key,
+            last_stale=kv_last_stale_key(app_prefix),
+        )
         self._stamper = Stamper(clock, self._tags, self._newest_marker)
 
     async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
@@ -89,35 +103,35 @@ class KVCacheHandler(EntryCache):
     async def set_new(self, key: str, value: CacheValue | None, context: SetContext) -> None:
         """Write a value; see EntryCache."""
         entry = self._stamper.entry(value, context)
-        if entry is not None:
-            await self._write(key, entry)
+        if entry is None:
+            return
+        if context.last_modified_ms is None:
+            self._markers.note_made(entry.last_modified_ms)
+        await self._write(key, entry)
 
     async def write(self, key: str, entry: CacheEntry) -> None:
         """Write an entry; see EntryCache."""
+        self._markers.note_made(entry.last_modified_ms)
         await self._write(key, self._tags.with_valid_tags(entry))
 
-    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> tuple[str, ...]:
         """Invalidate by tags; see EntryCache."""
-        names = self._tags.valid(tags)
-        if expire_seconds is not None and is_stale_period(expire_seconds):
-            await self._make_stale(names, expire_seconds)
-        else:
-            await self._invalidate(names)
+        return await self._invalidate(self._tags.valid(tags), expire_seconds)
 
-    async def invalidate_below(self, prefix: str) -> None:
+    async def invalidate_below(self, prefix: str) -> tuple[str, ...]:
         """Invalidate tags that every page at or below `prefix` carries, stored or not, then those that a listing shows.
 
         The listing finds the entries that carry none of the former by their metadata; it reads those whose tags were too
         long for metadata.
         """
         written = merge_tags(prefix_tags(self._schema, prefix), prefix_tags(self._schema, normalize_path(prefix)))
-        await self._invalidate(self._tags.valid(written))
+        unwritten = await self._invalidate(self._tags.valid(written))
         try:
             known = frozenset(filter(is_valid_tag, written))
             listed = await listed_tags(self._namespace, self._prefix, prefix, known, self._tags_of)
         except Exception as error:
             raise InvalidationError(written, f"the entries below {prefix} could not be listed: {error}") from error
-        await self._invalidate(listed)
+        return (*unwritten, *await self._invalidate(listed))
 
     async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
         """Return what has become of content; see EntryCache."""
@@ -176,10 +190,10 @@ class KVCacheHandler(EntryCache):
         if self._may_be_stale(since_ms, asked_ms):
             soft = await self._stale(soft_tags, since_ms, asked_ms)
             own = await self._stale(tuple(filter(is_valid_tag, entry.tags)), since_ms, asked_ms)
-            if self._markers.own.has_invalidated(self._keys_of_tags(entry), since_ms):
+            if self._markers.has_own(self._keys_of_tags(entry), since_ms):
                 own = GONE
         # This isolate may have invalidated a tag while it read the other markers.
-        if is_softly_invalid or self._markers.own.has_invalidated(soft_keys, since_ms):
+        if is_softly_invalid or self._markers.has_own(soft_keys, since_ms):
             soft = GONE
         return own, soft
 
@@ -207,24 +221,26 @@ class KVCacheHandler(EntryCache):
         except Exception as error:  # noqa: BLE001 - any failure of the store loses the write
             self._failed("cache.write_failed", name, error)
 
-    async def _invalidate(self, tags: tuple[str, ...]) -> None:
+    async def _invalidate(self, tags: tuple[str, ...], expire_seconds: float | None = None) -> tuple[str, ...]:
+        """Invalidate valid tags. Return those whose markers are not written yet, which is tried again in the background."""
         if not tags:
-            return
+            return ()
         at_ms = self._stamper.invalidation_ms()
-        keys, last = self._tag_keys(tags), self._last_invalidation_key
-        self._markers.own.record((*keys, last), at_ms)
-        writing = self._markers.write(keys, at_ms, last)
-        _raise_failed(tags, await self._background.finish(writing, f"invalidate {', '.join(tags)}"))
+        if expire_seconds is not None and is_stale_period(expire_seconds):
+            keys, invalidation = self._stale_keys(tags), Invalidation.stale(at_ms, expire_seconds)
+        else:
+            keys, invalidation = self._tag_keys(tags), Invalidation.gone(at_ms)
+        writing = self._write_markers(self._markers.with_times(keys, invalidation))
+        unwritten = await self._background.finish(writing, f"invalidate {', '.join(tags)}")
+        return tuple(tag for tag, key in zip(tags, keys, strict=True) if key in unwritten)
 
-    async def _make_stale(self, tags: tuple[str, ...], seconds: float) -> None:
-        if not tags:
-            return
-        invalidation = Invalidation.stale(self._stamper.invalidation_ms(), seconds)
-        keys, last = self._stale_keys(tags), self._last_invalidation_key
-        self._markers.own_stale.record(keys, invalidation)
-        self._markers.own.record((last, self._last_stale_key), int(invalidation.at_ms))
-        writing = self._markers.write_stale(keys, invalidation, last)
-        _raise_failed(tags, await self._background.finish(writing, f"make stale {', '.join(tags)}"))
+    async def _write_markers(self, invalidations: Mapping[str, Invalidation]) -> frozenset[str]:
+        """Write markers, and return the keys of those that are not written yet, which is tried again in the background."""
+        unwritten = await self._markers.write(invalidations)
+        if unwritten:
+            names = ", ".join(unwritten)
+            self._background.run(self._markers.write_rest(invalidations), f"write {names}")
+        return frozenset(unwritten)
 
     async def _has_settled(self, since_ms: int) -> bool:
         return self._is_alone and await self._markers.has_settled(self._last_invalidation_key, since_ms)
@@ -238,9 +254,8 @@ class KVCacheHandler(EntryCache):
         is_invalidated = await self._markers.has_invalidated(tag_keys, since_ms, last)
         if self._markers.is_missing(last):
             # Until KV has this time, nobody can tell that nothing was invalidated.
-            now_ms = self._clock()
-            self._markers.own.record((last,), now_ms)
-            self._background.run(self._markers.write((), now_ms, last), f"write {last}")
+            times = self._markers.with_times((), Invalidation.gone(self._clock()))
+            self._background.run(self._write_markers(times), f"write {last}")
         return is_invalidated
 
     async def _stale(self, tags: tuple[str, ...], since_ms: int, asked_ms: int) -> Invalidation | None:
@@ -287,10 +302,3 @@ class KVCacheHandler(EntryCache):
 
     def _failed(self, event: str, key: str, error: Exception) -> None:
         self._log.event("error", event, key=key, error=f"{type(error).__name__}: {error}")
-
-
-def _raise_failed(tags: Sequence[str], failures: Sequence[BaseException | None]) -> None:
-    failed = tuple(tag for tag, failure in zip(tags, failures, strict=True) if failure is not None)
-    if failed:
-        reason = next(str(failure) for failure in failures if failure is not None)
-        raise InvalidationError(failed, reason)

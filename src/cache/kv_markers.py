@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cache.invalidation import GONE, Invalidation, joined
 from cache.kv_namespace import MAX_BULK_KEYS
+from cache.marker_writer import MarkerWriter
 from cache.markers import StaleMarkers, TagMarkers
 from core.recent import Recent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from cache.kv_namespace import KVNamespace
+    from core.log import Log
     from core.runtime import Clock
-
-# vinext keeps markers for 30 days. Entries that are never stale, and a build's pages, live longer and became valid again.
-MARKER_TTL_SECONDS = 365 * 24 * 3600
 
 LAST_WRITTEN_EVERY_MS = 30_000
 
-# For this long after the last invalidation, a read may return an old marker: the time of the last invalidation is up
-# to 30 seconds behind, KV returns old values for 60 seconds, and clocks differ.
-SETTLING_MS = 120_000
+# For this long after the last invalidation, a read may return an old marker: the time of the last invalidation is up to
+# 30 seconds behind, markers may be written 25 seconds late, KV returns old values for 60 seconds, and clocks differ.
+SETTLING_MS = 150_000
 
 _MAX_TIME_DIGITS = 16
 
@@ -41,6 +41,9 @@ class KVMarkers:
     KV is eventually consistent and may return an older value for a minute or so after a write, so the isolate's own
     markers are remembered apart and win.
 
+    Clocks differ. So an invalidation holds against content that was made up to `clock_skew_ms` after it, by another isolate
+    than the one that invalidated: only an isolate itself knows that it made content after an invalidation of its own.
+
     Each writer of markers also writes the time of the last invalidation, of whatever tag, to a key `last`: not each time,
     because KV takes one write a second to a key. Where nobody else invalidates anything, content that was made or checked
     after that time had settled needs no markers.
@@ -50,17 +53,34 @@ class KVMarkers:
     once. That time is read together with other markers, never alone for a page whose other markers are known.
     """
 
-    def __init__(self, namespace: KVNamespace, clock: Clock, keep_ms: int, capacity: int, last_stale: str) -> None:
+    def __init__(  # noqa: PLR0913 - settings, each by its name
+        self,
+        namespace: KVNamespace,
+        *,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]],
+        log: Log,
+        keep_ms: int,
+        clock_skew_ms: int,
+        capacity: int,
+        last: str,
+        last_stale: str,
+    ) -> None:
         self._namespace = namespace
+        self._last_invalidation = last
         self._last_stale = last_stale
         self._clock = clock
         self._keep_ms = keep_ms
+        self._clock_skew_ms = clock_skew_ms
+        self._writer = MarkerWriter(namespace, clock, sleep, log, self._record)
         self._read: Recent[str, tuple[float, int]] = Recent(capacity)
         self._read_stale: Recent[str, tuple[Invalidation | None, int]] = Recent(capacity)
         self._last: Recent[str, tuple[float, int]] = Recent(capacity)
-        self._last_written_ms: Recent[str, int] = Recent(capacity)
         self.own = TagMarkers(capacity)
         self.own_stale = StaleMarkers(capacity)
+        self._newest_own_ms = -math.inf
+        # The times of content that this isolate made so shortly after an invalidation of its own that others cannot tell.
+        self._made_after_own: Recent[int, None] = Recent(capacity)
 
     async def has_settled(self, last: str, since_ms: int) -> bool:
         """Return whether `last` alone shows that nothing was invalidated at `since_ms` or later."""
@@ -84,8 +104,26 @@ class KVMarkers:
             unknown = [key for key in self._unknown(keys, last) if key not in asked]
         if unknown:
             newest = max(newest, await self._ask(None, unknown))
-        remembered = (self._read[key][0] for key in keys if key in self._read)
-        return max(newest, max(remembered, default=-math.inf)) >= since_ms or self.own.has_invalidated(keys, since_ms)
+        remembered = (self._of_others(key, self._read[key][0]) for key in keys if key in self._read)
+        newest = max(newest, max(remembered, default=-math.inf))
+        return newest >= since_ms - self._clock_skew_ms or self.has_own(keys, since_ms)
+
+    def has_own(self, keys: Collection[str], since_ms: int) -> bool:
+        """Return whether this isolate has invalidated one of `keys` at `since_ms` or later."""
+        newest_ms = self.own.newest(keys)
+        return newest_ms is not None and newest_ms >= since_ms - self._own_skew_ms(since_ms)
+
+    def note_made(self, made_ms: int) -> None:
+        """Note the time of content that this isolate makes."""
+        if made_ms <= self._newest_own_ms + self._clock_skew_ms:
+            self._made_after_own[made_ms] = None
+
+    def _own_skew_ms(self, since_ms: int) -> int:
+        return 0 if since_ms in self._made_after_own else self._clock_skew_ms
+
+    def _of_others(self, key: str, marker: float) -> float:
+        """Return a marker that was read, minus infinity if it is this isolate's own."""
+        return -math.inf if marker == self.own.newest((key,)) else marker
 
     def may_be_stale(self, since_ms: int, asked_ms: int, last: str | None = None) -> bool:
         """Return whether content of `since_ms`, whose other markers were checked at `asked_ms` or later, may be stale."""
@@ -105,8 +143,7 @@ class KVMarkers:
             for key in unknown:
                 if now_ms >= self._read_stale.get(key, _NEVER)[1]:
                     self._read_stale[key] = (stale_marker(texts.get(key)), now_ms)
-        markers = (self._known_stale(key) for key in keys)
-        found = joined(marker for marker in markers if marker is not None and marker.reaches(since_ms))
+        found = joined(filter(None, (self._stale_reaching(key, since_ms) for key in keys)))
         return None if found is None else found.at(self._clock())
 
     def _knows_last_stale(self, asked_ms: int, last: str | None) -> bool:
@@ -116,35 +153,52 @@ class KVMarkers:
         # The other markers may have been read `keep_ms` ago, when this time had been known for as long. It is never read alone.
         return known_since_ms >= min(asked_ms, self._clock() - 2 * self._keep_ms)
 
-    def _known_stale(self, key: str) -> Invalidation | None:
+    def _stale_reaching(self, key: str, since_ms: int) -> Invalidation | None:
+        """Return the last stale invalidation of a key if it reaches content of `since_ms`: by its time, or by another clock's."""
         read, own = self._read_stale.get(key, (None, 0))[0], self.own_stale.get(key)
-        return own if read is None or (own is not None and own.at_ms >= read.at_ms) else read
+        reaching: list[Invalidation] = []
+        if own is not None and own.reaches(since_ms - self._own_skew_ms(since_ms)):
+            reaching.append(own)
+        if read is not None and read != own and read.reaches(since_ms - self._clock_skew_ms):
+            reaching.append(read)
+        last = max(reaching, key=lambda one: one.at_ms, default=None)
+        return None if last is None else replace(last, at_ms=max(last.at_ms, since_ms))
 
     def is_missing(self, last: str) -> bool:
         """Return whether KV has no time of a last invalidation, as far as is known."""
         return self._last.get(last, _SOME)[0] == -math.inf and self.own.newest((last,)) is None
 
-    async def write(self, keys: Sequence[str], at_ms: int, last: str) -> list[BaseException | None]:
-        """Write the markers of an invalidation; return the failure of each, or None."""
-        return await self._write(keys, str(at_ms), at_ms, (last,))
+    async def write(self, invalidations: Mapping[str, Invalidation]) -> list[str]:
+        """Write the markers of invalidations, which hold in this isolate at once.
 
-    async def write_stale(self, keys: Sequence[str], invalidation: Invalidation, last: str) -> list[BaseException | None]:
-        """Write the markers of a stale invalidation; return the failure of each, or None."""
-        return await self._write(keys, stale_text(invalidation), int(invalidation.at_ms), (last, self._last_stale))
+        Return the keys of those that others will not see yet; `write_rest` goes on writing them.
+        """
+        for key, invalidation in invalidations.items():
+            self._record(key, invalidation)
+        unwritten = await self._writer.write(invalidations)
+        is_announced = self._last_invalidation not in unwritten and self._last_stale not in unwritten
+        return unwritten if is_announced else list(invalidations)
 
-    async def _write(self, keys: Sequence[str], text: str, at_ms: int, lasts: Sequence[str]) -> list[BaseException | None]:
-        due = [last for last in lasts if at_ms - self._last_written_ms.get(last, _NEVER[1]) >= LAST_WRITTEN_EVERY_MS]
-        written = [*((key, text) for key in keys), *((last, str(at_ms)) for last in due)]
-        puts = (self._namespace.put(key, value, expiration_ttl=MARKER_TTL_SECONDS) for key, value in written)
-        failures = await asyncio.gather(*puts, return_exceptions=True)
-        lost: BaseException | None = None
-        for last, failure in zip(due, failures[len(keys) :], strict=True):
-            # KV refuses a second write within a second: then another isolate has just written the time.
-            if failure is None or "429" in str(failure):
-                self._last_written_ms[last] = at_ms
-            else:
-                lost = failure
-        return failures[: len(keys)] if lost is None else [lost for _ in keys]
+    async def write_rest(self, invalidations: Mapping[str, Invalidation]) -> None:
+        """Go on writing markers, in the background."""
+        await self._writer.write_rest(invalidations)
+
+    def with_times(self, keys: Iterable[str], invalidation: Invalidation) -> dict[str, Invalidation]:
+        """Return what to write for an invalidation of `keys`: their markers, and the times of the last invalidation if due."""
+        lasts = [self._last_invalidation] if invalidation.is_gone else [self._last_invalidation, self._last_stale]
+        at_ms = int(invalidation.at_ms)
+        for last in lasts:
+            self._record(last, Invalidation.gone(at_ms))
+        due = [last for last in lasts if at_ms - self._writer.written_ms(last) >= LAST_WRITTEN_EVERY_MS]
+        # The times first: without them, others look for no markers.
+        return {**dict.fromkeys(due, Invalidation.gone(at_ms)), **dict.fromkeys(keys, invalidation)}
+
+    def _record(self, key: str, invalidation: Invalidation) -> None:
+        if invalidation.is_gone:
+            self.own.record((key,), int(invalidation.at_ms))
+        else:
+            self.own_stale.record((key,), invalidation)
+        self._newest_own_ms = max(self._newest_own_ms, invalidation.at_ms)
 
     def forget_read(self) -> None:
         """Forget the markers that were read, so that KV is asked again; this isolate's own markers stay."""
@@ -165,15 +219,15 @@ class KVMarkers:
     def _settled_ms(self, last: str) -> float:
         """Return the time from which on markers that were read are still true: infinity where it is unknown."""
         at_ms = max(self._last.get(last, _NEVER)[0], self.own.newest((last,)) or -math.inf)
-        return math.inf if at_ms == -math.inf else at_ms + SETTLING_MS
+        return math.inf if at_ms == -math.inf else at_ms + SETTLING_MS + self._clock_skew_ms
 
     def _stale_settled_ms(self) -> float:
         """Return the same for stale invalidations. Their writers all write the time: without it, there was none."""
         at_ms = max(self._last.get(self._last_stale, _NEVER)[0], self.own.newest((self._last_stale,)) or -math.inf)
-        return at_ms + SETTLING_MS
+        return at_ms + SETTLING_MS + self._clock_skew_ms
 
     async def _ask(self, last: str | None, keys: list[str]) -> float:
-        """Read markers, and the time of the last invalidation; return the newest marker."""
+        """Read markers, and the time of the last invalidation; return the newest marker of another isolate."""
         now_ms = self._clock()
         lasts = [] if last is None else [last]
         # With the framed layout, `last` alone shows that there was no invalidation of either kind.
@@ -185,7 +239,7 @@ class KVMarkers:
             self._last[name] = (max(known, marker_ms(texts.get(name))), max(known_since_ms, now_ms))
         markers = {key: marker_ms(texts.get(key)) for key in keys}
         self._remember(markers.items(), now_ms)
-        return max(markers.values(), default=-math.inf)
+        return max((self._of_others(key, marker) for key, marker in markers.items()), default=-math.inf)
 
     async def _texts(self, keys: list[str]) -> Mapping[str, str | None]:
         """Read any number of keys."""
@@ -213,11 +267,6 @@ def marker_ms(text: str | None) -> float:
         return float(stripped or "0")
     except ValueError:
         return math.inf
-
-
-def stale_text(invalidation: Invalidation) -> str:
-    """Return the text of a stale marker: the time of the invalidation and the time at which stale content expires."""
-    return f"{invalidation.at_ms:.0f} {invalidation.expire_at_ms:.0f}"
 
 
 def stale_marker(text: str | None) -> Invalidation | None:

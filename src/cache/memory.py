@@ -162,19 +162,21 @@ class MemoryCacheHandler(EntryCache):
             if not keys:
                 del self._keys_by_name[name]
 
-    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> tuple[str, ...]:
         """Invalidate by tags; see EntryCache."""
         names = _names(self._tags.valid(tags))
         if expire_seconds is not None and is_stale_period(expire_seconds):
             self._make_stale(names, Invalidation.stale(self._stamper.invalidation_ms(), expire_seconds))
         else:
             self._invalidate(names)
+        return ()
 
-    async def invalidate_below(self, prefix: str) -> None:
+    async def invalidate_below(self, prefix: str) -> tuple[str, ...]:
         """Invalidate a page and those below it; see EntryCache."""
         written = prefix_tags(KeySchema.V2, prefix)
         below = {name for name in self._keys_by_name if is_tag_below(name, encode_tag(prefix))}
         self._invalidate((*below.difference(written), *self._tags.valid(written)))
+        return ()
 
     async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
         """Return what has become of content; see EntryCache."""
@@ -215,18 +217,20 @@ class MemoryCacheHandler(EntryCache):
         self._kept[use.key] = _Kept(entry, kept.names, place, use)
 
     def _invalidate(self, names: tuple[str, ...]) -> None:
-        at_ms = self._stamper.invalidation_ms()
-        self._markers.record(names, at_ms)
+        self._markers.record(names, self._stamper.invalidation_ms())
         for key in self._keys_of(names):
-            if self._kept[key].entry.last_modified_ms <= at_ms:
-                self.drop(key)
+            self.drop(key)
 
     def _make_stale(self, names: tuple[str, ...], invalidation: Invalidation) -> None:
-        """Make the entries stale here, so that no read has to look at markers."""
+        """Make the entries stale here, so that no read has to look at markers.
+
+        What is here was made before, also where its time, by another clock, says otherwise.
+        """
         self._stale_markers.record(names, invalidation)
         for key in self._keys_of(names):
             kept = self._kept[key]
-            self._kept[key] = replace(kept, entry=invalidation.of(kept.entry))
+            entry = kept.entry.stale_since(invalidation.at_ms, invalidation.expire_at_ms)
+            self._kept[key] = replace(kept, entry=entry)
 
     def _keys_of(self, names: tuple[str, ...]) -> set[str]:
         return {key for name in names for key in self._keys_by_name.get(name, ())}

@@ -67,16 +67,16 @@ class TieredCacheHandler(EntryCache):
         self._checked(key, self._clock())
         await self._back.set_new(key, value, context)
 
-    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> None:
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> tuple[str, ...]:
         """Invalidate by tags; see EntryCache."""
         names = tuple(tags)
         await self._front_entries.invalidate(names, expire_seconds)
-        await self._back.invalidate(names, expire_seconds)
+        return await self._back.invalidate(names, expire_seconds)
 
-    async def invalidate_below(self, prefix: str) -> None:
+    async def invalidate_below(self, prefix: str) -> tuple[str, ...]:
         """Invalidate a page and those below it; see EntryCache."""
         await self._front_entries.invalidate_below(prefix)
-        await self._back.invalidate_below(prefix)
+        return await self._back.invalidate_below(prefix)
 
     async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
         """Return what has become of content; see EntryCache."""

@@ -59,8 +59,7 @@ async def revalidate_tag(*tags: str, profile: str | CacheLife | None = None) -> 
     """Invalidate all pages and data that carry one of `tags`; do nothing outside of a request.
 
     With a `profile`, as `cache_life` takes it, they stay for its `expire`, stale: they are served while they are
-    regenerated (Next.js's `revalidateTag(tag, profile)`). Raises InvalidArgumentError for an unknown profile, and
-    InvalidationError with the tags that could not be written.
+    regenerated (Next.js's `revalidateTag(tag, profile)`). Raises InvalidArgumentError for an unknown profile.
     """
     await _invalidate(tags, None if profile is None else _stale_seconds(cache_life_of(profile)))
 
@@ -73,7 +72,7 @@ async def revalidate_path(path: str, type: Literal["page", "layout"] | None = No
 async def revalidate_path_prefix(prefix: str) -> None:
     """Invalidate the pages at and below `prefix`: `/docs` and `/docs/…`, not `/docs-old`.
 
-    Raises InvalidationError with the tags that could not be written, or for a store that could not be listed.
+    Raises InvalidationError for a store that could not be listed.
     """
     cache = current_data_cache()
     if cache is not None:

@@ -2,7 +2,8 @@
 
     POST /__vinext/seed         NDJSON, one entry a line: a stored entry as vinext writes it, with its "key" beside it
     POST /__vinext/revalidate   {"tags": [...], "paths": ["/a", {"path": "/a", "type": "layout"}], "prefixes": [...]}
-                                and, with tags and paths, "stale": the seconds for which their pages stay, stale
+                                and, with tags and paths, "stale": the seconds for which their pages stay, stale;
+                                202 with "unwritten" if other isolates will not learn of these tags yet
 
 They exist if a token is set. No request for a path below that folder reaches the page handler.
 """
@@ -37,11 +38,18 @@ if TYPE_CHECKING:
     from core.log import Log
     from pages.request import PageRequest
 
-MAX_NAMES = 1000
+# KV may take half a second for a write, and six are under way at a time: so many are written before the platform ends the work
+# (`cache.marker_writer`), within the operations that a request may make.
+MAX_NAMES = 400
+
+# Each has to list the keys in KV.
+MAX_PREFIXES = 10
 
 _LISTS = ("tags", "paths", "prefixes")
 
 _STALE = "stale"
+
+_UNWRITTEN = "unwritten"
 
 _TYPES: tuple[Literal["page", "layout"], ...] = ("page", "layout")
 
@@ -71,7 +79,9 @@ class RevalidateRequest:
             raise ValueError(f"{', '.join(_LISTS)} must be lists")
         count = sum(map(len, lists.values()))
         if not 0 < count <= MAX_NAMES:
-            raise ValueError(f"{count} tags, paths and prefixes, allowed: 1 to {MAX_NAMES}")
+            raise ValueError(f"{count} tags, paths and prefixes, allowed: 1 to {MAX_NAMES} a request")
+        if len(lists["prefixes"]) > MAX_PREFIXES:
+            raise ValueError(f"{len(lists['prefixes'])} prefixes, allowed: {MAX_PREFIXES} a request")
         for tag in lists["tags"]:
             if not is_valid_tag(tag):
                 raise ValueError(f"{tag!r} is no tag: {ALLOWED_TAG}")
@@ -114,16 +124,18 @@ _LINE = re.compile(rb"\S[^\n]*")
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
+MAX_REVALIDATE_BYTES = 1024 * 1024
+
 # A Worker may have six connections waiting for their answer at a time.
 _AT_ONCE = 6
 
 
 class Invalidation(Protocol):
-    """Invalidates pages. Its methods raise the cache handler's own exceptions."""
+    """Invalidates pages. Its methods return the tags that are not written yet, and raise the cache handler's own exceptions."""
 
-    async def revalidate_tags(self, tags: Iterable[str], stale_seconds: float | None = None) -> None: ...
+    async def revalidate_tags(self, tags: Iterable[str], stale_seconds: float | None = None) -> tuple[str, ...]: ...
 
-    async def revalidate_path_prefix(self, prefix: str) -> None: ...
+    async def revalidate_path_prefix(self, prefix: str) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -165,11 +177,16 @@ class Admin:
             return NOT_FOUND
         try:
             self._authenticate(request, self._token)
-            work = {f"/{ADMIN_FOLDER}/seed": self._seed, f"/{ADMIN_FOLDER}/revalidate": self._revalidate}.get(request.path)
-            if work is None:
+            endpoints = {
+                f"/{ADMIN_FOLDER}/seed": (self._seed, MAX_REQUEST_BYTES),
+                f"/{ADMIN_FOLDER}/revalidate": (self._revalidate, MAX_REVALIDATE_BYTES),
+            }
+            if request.path not in endpoints:
                 return NOT_FOUND
+            work, max_bytes = endpoints[request.path]
             _require_post(request)
-            return _answer(HTTPStatus.OK, await work(await _cache(open_cache), await _body(read_body)))
+            document = await work(await _cache(open_cache), await _body(read_body, max_bytes))
+            return _answer(HTTPStatus.ACCEPTED if _UNWRITTEN in document else HTTPStatus.OK, document)
         except _RefusedError as refused:
             self._log.event("warning", "admin.refused", path=request.path, status=refused.status, reason=str(refused))
             return _answer(refused.status, {"error": str(refused)}, refused.headers)
@@ -203,16 +220,21 @@ class Admin:
             wanted = RevalidateRequest.parse(body)
         except ValueError as error:
             raise _RefusedError(400, str(error)) from error
+        unwritten: list[str] = []
         try:
             if wanted.tags:
-                await cache.invalidation.revalidate_tags(wanted.tags, wanted.stale_seconds)
+                unwritten += await cache.invalidation.revalidate_tags(wanted.tags, wanted.stale_seconds)
             for prefix in wanted.prefixes:
-                await cache.invalidation.revalidate_path_prefix(prefix)
+                unwritten += await cache.invalidation.revalidate_path_prefix(prefix)
         except CacheError as error:
             raise _RefusedError(503, str(error)) from error
-        stale = {} if wanted.stale_seconds is None else {_STALE: wanted.stale_seconds}
-        self._log.event("info", "admin.revalidated", tags=wanted.tags, prefixes=wanted.prefixes, **stale)
-        return {"tags": wanted.tags, "prefixes": wanted.prefixes, **stale}
+        done: dict[str, object] = {"tags": wanted.tags, "prefixes": wanted.prefixes}
+        if wanted.stale_seconds is not None:
+            done[_STALE] = wanted.stale_seconds
+        if unwritten:
+            done[_UNWRITTEN] = merge_tags(unwritten)
+        self._log.event("info", "admin.revalidated", **done)
+        return done
 
 
 def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -255,13 +277,13 @@ async def _cache(open_cache: Callable[[], Awaitable[AdminCache | None]]) -> Admi
     return cache
 
 
-async def _body(read_body: Callable[[int], Awaitable[Body | None]]) -> bytes:
+async def _body(read_body: Callable[[int], Awaitable[Body | None]], max_bytes: int) -> bytes:
     try:
-        body = await read_body(MAX_REQUEST_BYTES)
+        body = await read_body(max_bytes)
     except PageError as error:
         raise _RefusedError(400, f"the body broke off: {error}") from error
     if body is None:
-        raise _RefusedError(413, f"the body is larger than {MAX_REQUEST_BYTES} bytes; send fewer entries a request")
+        raise _RefusedError(413, f"the body is larger than {max_bytes} bytes; send it in several requests")
     return body.to_bytes()
 
 

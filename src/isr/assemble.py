@@ -169,6 +169,7 @@ def _default_cache(parts: SharedParts, build: ServedBuild, prefix: str, runtime:
         layout=settings.kv_layout,
         ttl=settings.kv_ttl,
         tag_cache_ms=known_ms,
+        clock_skew_ms=settings.clock_skew_ms,
         clock=runtime.clock,
         background=runtime.background,
         log=runtime.log,

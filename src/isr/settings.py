@@ -26,6 +26,8 @@ _MAX_PAGE_BYTES = 8 * 1024 * 1024
 
 _MAX_NUMBERS = 100
 
+MAX_CLOCK_SKEW_MS = 30_000
+
 _IMAGE_RULES = ImageRules()
 
 _PAGES_SERVICE = HandlerName("service", "", "PAGES")
@@ -63,6 +65,7 @@ class Settings:
     kv_layout: Layout = Layout.VINEXT
     kv_ttl: TTLPolicy = TTLPolicy.THIRTY_DAYS
     tag_cache_ms: int = 5000
+    clock_skew_ms: int = 1000
     memory_bytes: int = 32 * 1024 * 1024
     max_page_bytes: int | None = None
     page_handler: HandlerName = _PAGES_SERVICE
@@ -101,6 +104,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         kv_layout=_read(variables, "VINEXT_KV_LAYOUT", default.kv_layout, _one_of(Layout)),
         kv_ttl=_read(variables, "VINEXT_KV_TTL", default.kv_ttl, _one_of(TTLPolicy)),
         tag_cache_ms=_read(variables, "VINEXT_TAG_CACHE_MS", default.tag_cache_ms, _count),
+        clock_skew_ms=_read(variables, "VINEXT_CLOCK_SKEW_MS", default.clock_skew_ms, _number_up_to(MAX_CLOCK_SKEW_MS)),
         memory_bytes=_read(variables, "VINEXT_MEMORY_BYTES", default.memory_bytes, _count),
         max_page_bytes=_read(variables, "VINEXT_MAX_PAGE_BYTES", None, _count),
         page_handler=_read(variables, "VINEXT_PAGE_HANDLER", default.page_handler, HandlerName.parse),
@@ -155,6 +159,15 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
         raise ValueError("a whole number from 0 on")
     return int(text)
+
+
+def _number_up_to(maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS or int(text) > maximum:
+            raise ValueError(f"a whole number from 0 to {maximum}")
+        return int(text)
+
+    return parse
 
 
 def _switch(text: str) -> bool:

@@ -148,11 +148,12 @@ class PageStore:
         for stale_seconds, tags in revalidated_tags(response.header(REVALIDATED_HEADER)).items():
             stale = {} if stale_seconds is None else {"stale_seconds": stale_seconds}
             try:
-                await self.revalidate_tags(tags, stale_seconds)
+                unwritten = await self.revalidate_tags(tags, stale_seconds)
             except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
                 self._log.event("error", "cache.invalidation_failed", tags=tags, **stale, error=str(error))
             else:
-                self._log.event("info", "cache.invalidated", tags=tags, **stale)
+                late = {"unwritten": unwritten} if unwritten else {}
+                self._log.event("info", "cache.invalidated", tags=tags, **stale, **late)
 
     async def find(self, lookup: Lookup) -> CachedPage | None:
         """Return the page that answers a request, from the cache or from the build; None if neither has it."""
@@ -231,20 +232,24 @@ class PageStore:
             key = self.build.key(lookup.path, lookup.part(artifact))
             await self._try_write(key, self._entries.set_new(key, None, context))
 
-    async def revalidate_tags(self, tags: Iterable[str], stale_seconds: float | None = None) -> None:
+    async def revalidate_tags(self, tags: Iterable[str], stale_seconds: float | None = None) -> tuple[str, ...]:
         """Invalidate every page that carries one of the tags. Raise the handler's own exceptions.
 
-        With `stale_seconds` the pages stay for that time, stale; without, they are gone at once.
+        With `stale_seconds` the pages stay for that time, stale; without, they are gone at once. Return the tags that are not
+        written yet, as `EntryCache.invalidate` does.
         """
         try:
-            await self._entries.invalidate(tuple(tags), stale_seconds)
+            return await self._entries.invalidate(tuple(tags), stale_seconds)
         finally:
             self._invalidated_at_ms = self._clock()
 
-    async def revalidate_path_prefix(self, prefix: str) -> None:
-        """Invalidate the page at a path and those below it. Raise the handler's own exceptions."""
+    async def revalidate_path_prefix(self, prefix: str) -> tuple[str, ...]:
+        """Invalidate the page at a path and those below it. Raise the handler's own exceptions.
+
+        Return the tags that are not written yet.
+        """
         try:
-            await self._entries.invalidate_below(prefix)
+            return await self._entries.invalidate_below(prefix)
         finally:
             self._invalidated_at_ms = self._clock()
 

@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 
 import { vinextWorkerCache } from "../../adapters/vinext/index.js";
 import Adapter from "../../adapters/vinext/runtime.js";
@@ -85,14 +86,46 @@ test("the options name the namespace and the prefix", async () => {
   assert.deepEqual(Object.keys(kv.written), ["shop:__tag:a", "shop:__last-invalidation"]);
 });
 
-test("a time of the last invalidation that another has just written is good, another failure is not", async () => {
-  for (const [message, isGood] of [["KV PUT failed: 429 Too Many Requests", true], ["KV PUT failed: 500", false]]) {
-    const put = async (key) => {
-      if (key === "__last-invalidation") throw new Error(message);
-    };
-    const written = new Adapter({ env: { VINEXT_CACHE: { put } } }).revalidateTag("a");
-    await (isGood ? written : assert.rejects(written, /500/));
+async function passSeconds(timers, seconds) {
+  for (let second = 0; second < seconds; second++) {
+    await setImmediate();
+    timers.tick(1000);
   }
+  await setImmediate();
+}
+
+test("what KV refuses is written later, with the time at which it is", async (context) => {
+  for (const [profile, text] of [[undefined, "21000"], [{ expire: 60 }, "21000 60000"]]) {
+    context.mock.timers.enable({ apis: ["setTimeout", "Date"], now: 0 });
+    const kv = namespace();
+    const put = async (key, value) => {
+      if (Date.now() < 20_000) throw new Error("KV PUT failed: 429 Too Many Requests");
+      await kv.put(key, value);
+    };
+    const written = new Adapter({ env: { VINEXT_CACHE: { put } } }).revalidateTag("a", profile);
+    await passSeconds(context.mock.timers, 25);
+    await written;
+    assert.deepEqual(kv.written[profile ? "__swr:a" : "__tag:a"], text);
+    assert.equal(kv.written["__last-invalidation"], "21000");
+    context.mock.timers.reset();
+  }
+});
+
+test("what could not be written in the end is logged, within the time of background work", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout", "Date"], now: 0 });
+  const log = context.mock.method(console, "error", () => {});
+  const tries = [];
+  const put = async (key) => {
+    if (key !== "__tag:a") return;
+    tries.push(Date.now());
+    throw new Error("KV PUT failed: 500");
+  };
+  const written = assert.rejects(new Adapter({ env: { VINEXT_CACHE: { put } } }).revalidateTag("a"), /500/);
+  await passSeconds(context.mock.timers, 25);
+  await written;
+  assert.deepEqual(tries, [0, 1000, 3000, 6000, 10_000, 15_000, 21_000]);
+  assert.equal(log.mock.callCount(), 1);
+  assert.match(log.mock.calls[0].arguments[0], /__tag:a could not be written .* Invalidate again/);
 });
 
 test("without KV, what no response can carry is logged", async (context) => {

@@ -31,6 +31,7 @@ class FakeSubject:
     keeps_end: bool = True
 
     def __post_init__(self) -> None:
+        self.background.clock = self.clock
         self.kv = InMemoryKV(self.clock, page_size=3)
         self.handler = self.make(self)
 
@@ -54,6 +55,7 @@ def kv(subject: FakeSubject, schema: KeySchema = KeySchema.V2, layout: Layout = 
         clock=subject.clock,
         background=subject.background,
         log=subject.log,
+        sleep=subject.clock.sleep,
         schema=schema,
         layout=layout,
         **settings,

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.cache.subjects import FakeSubject, kv
 from tests.fakes.kv import InMemoryKV
-from tests.fakes.ports import FakeClock
+from tests.fakes.ports import FakeClock, FakeLog
 
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry, FetchValue
 from cache.handler import GetContext, SetContext
 from cache.keys import KeySchema, fnv1a64_hex
-from cache.kv_markers import MARKER_TTL_SECONDS, KVMarkers, marker_ms
+from cache.kv_markers import KVMarkers, marker_ms
 from cache.kv_record import TTLPolicy
+from cache.marker_writer import MARKER_TTL_SECONDS
 from cache.stored import Codec, Layout, key_hash, whole_bytes, write_framed
 from cache.tags import path_tags
 from core.body import BytesBody, text_body
@@ -181,10 +182,24 @@ async def test_an_invalidation_while_an_entry_is_read_holds() -> None:
         await subject.handler.set("k", PAGE, SetContext(tags=("t",)))
 
 
+def kv_markers(namespace: InMemoryKV, clock: FakeClock, capacity: int) -> KVMarkers:
+    return KVMarkers(
+        namespace,
+        clock=clock,
+        sleep=clock.sleep,
+        log=FakeLog(),
+        keep_ms=5000,
+        clock_skew_ms=0,
+        capacity=capacity,
+        last="last",
+        last_stale="last-stale",
+    )
+
+
 async def test_a_late_answer_does_not_replace_a_newer_one() -> None:
     clock = FakeClock()
     namespace = InMemoryKV(clock)
-    markers = KVMarkers(namespace, clock, 5000, 100, "last-stale")
+    markers = kv_markers(namespace, clock, 100)
     gate = asyncio.Event()
     answers = iter([{"t": "5"}, {"t": "7"}])
 
@@ -206,7 +221,7 @@ async def test_a_late_answer_does_not_replace_a_newer_one() -> None:
 
 async def test_remembered_markers_are_bounded() -> None:
     clock = FakeClock()
-    markers = KVMarkers(InMemoryKV(clock), clock, 5000, 50, "last-stale")
+    markers = kv_markers(InMemoryKV(clock), clock, 50)
     for start in range(0, 500, 20):
         keys = [f"__tag:{number}" for number in range(start, start + 20)]
         await markers.has_invalidated(keys, 0)
@@ -257,7 +272,7 @@ async def test_a_write_of_an_already_invalidated_entry_is_skipped() -> None:
     built_ms = subject.now_ms() - 1000
     await subject.handler.revalidate_tag("t")
     await subject.handler.set("k", PAGE, SetContext(tags=("t",), last_modified_ms=built_ms))
-    assert list(subject.kv.stored) == ["__tag:t", "__last-invalidation"]
+    assert list(subject.kv.stored) == ["__last-invalidation", "__tag:t"]
 
 
 async def test_a_write_goes_on_after_its_caller_was_cancelled() -> None:
@@ -297,7 +312,7 @@ async def test_an_expired_entry_is_deleted_and_one_hidden_by_a_soft_tag_is_not()
     subject.pass_seconds(3)
     assert await subject.handler.get("k") is None
     await subject.settle()
-    assert list(subject.kv.stored) == ["__tag:soft", "__last-invalidation", "cache:soft"]
+    assert list(subject.kv.stored) == ["__last-invalidation", "__tag:soft", "cache:soft"]
 
 
 async def test_an_invalidation_of_a_soft_tag_while_the_entry_s_tags_are_checked_holds() -> None:

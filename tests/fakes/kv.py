@@ -1,4 +1,7 @@
-"""A KV namespace in memory that behaves as miniflare's does: limits, errors, expiry, metadata and paging."""
+"""A KV namespace in memory that behaves as miniflare's does: limits, errors, expiry, metadata and paging.
+
+On demand, also as Cloudflare's does: it takes one write a second for a key, and each location sees writes up to a minute late.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ _MAX_METADATA_BYTES = 1024
 _MAX_LISTED = 1000
 _MAX_BULK = 100
 _MIN_TTL = 60
+_WRITE_EVERY_MS = 1000
+_COLO_KEEPS_MS = 60_000
 
 
 class KVError(Exception):
@@ -41,10 +46,12 @@ class InMemoryKV:
     """`before` runs before each operation, with its name and key, and may wait or raise."""
 
     clock: Clock
+    one_write_a_second: bool = False
     page_size: int = _MAX_LISTED
     before: Callable[[str, str], Awaitable[None]] | None = None
     stored: dict[str, Stored] = field(default_factory=dict)
     operations: list[tuple[str, str]] = field(default_factory=list)
+    written_ms: dict[str, int] = field(default_factory=dict)
 
     async def get(self, key: str, *, streamed: bool = False) -> KVWhole | None:
         del streamed
@@ -86,6 +93,9 @@ class InMemoryKV:
         data = _joined(value)
         if len(data) > _MAX_VALUE_BYTES:
             raise KVError(f"KV PUT failed: 413 Value length of {len(data)} exceeds limit of {_MAX_VALUE_BYTES}.")
+        if self.one_write_a_second and self.clock() - self.written_ms.get(key, 0) < _WRITE_EVERY_MS:
+            raise KVError("KV PUT failed: 429 Too Many Requests")
+        self.written_ms[key] = self.clock()
         expiration = None if expiration_ttl is None else self.clock() // 1000 + expiration_ttl
         self.stored[key] = Stored(data, expiration, None if metadata is None else json.loads(metadata))
 
@@ -119,6 +129,42 @@ class InMemoryKV:
         if found is not None and found.expiration is not None and found.expiration * 1000 <= self.clock():
             return None
         return found
+
+
+@dataclass
+class Colo:
+    """A namespace as one location sees it: a value that was read there, or its absence, is kept for a minute."""
+
+    namespace: InMemoryKV
+    kept: dict[str, tuple[int, KVWhole | None]] = field(default_factory=dict)
+
+    async def get(self, key: str, *, streamed: bool = False) -> KVWhole | None:
+        now_ms = self.namespace.clock()
+        asked_ms, value = self.kept.get(key, (-_COLO_KEEPS_MS, None))
+        if asked_ms + _COLO_KEEPS_MS <= now_ms:
+            value = await self.namespace.get(key, streamed=streamed)
+            self.kept[key] = (now_ms, value)
+        return value
+
+    async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
+        found = {key: await self.get(key) for key in keys}
+        return {key: None if value is None else value.buffer.to_bytes().decode() for key, value in found.items()}
+
+    async def put(
+        self,
+        key: str,
+        value: str | bytes | Sequence[bytes | Body],
+        *,
+        expiration_ttl: int | None = None,
+        metadata: str | None = None,
+    ) -> None:
+        await self.namespace.put(key, value, expiration_ttl=expiration_ttl, metadata=metadata)
+
+    async def delete(self, key: str) -> None:
+        await self.namespace.delete(key)
+
+    async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
+        return await self.namespace.list(prefix, cursor)
 
 
 def _check_key(method: str, key: str) -> None:

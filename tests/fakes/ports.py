@@ -26,9 +26,22 @@ class FakeClock:
     def pass_seconds(self, seconds: float) -> None:
         self.now_ms += int(seconds * 1000)
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait until somebody has let the time pass."""
+        end_ms = self.now_ms + seconds * 1000
+        while self.now_ms < end_ms:  # noqa: ASYNC110 - the clock tells nobody
+            await asyncio.sleep(0)
+
+
+# The steps in which work that does not wait for the time to pass gets far enough.
+_STEPS = 100
+
 
 @dataclass
 class FakeBackground:
+    """With a `clock`, time passes while `done` waits for work that sleeps."""
+
+    clock: FakeClock | None = None
     tasks: list[tuple[str, asyncio.Future[object]]] = field(default_factory=list)
 
     def run(self, work: Awaitable[object], what: str, limit_ms: int | None = None) -> None:
@@ -45,9 +58,17 @@ class FakeBackground:
         failures: list[object] = []
         while self.tasks:
             tasks, self.tasks = self.tasks, []
+            await self._let_sleep(tasks)
             results = await asyncio.gather(*(task for _, task in tasks), return_exceptions=True)
             failures.extend(result for result in results if isinstance(result, BaseException))
         return failures
+
+    async def _let_sleep(self, tasks: list[tuple[str, asyncio.Future[object]]]) -> None:
+        while self.clock is not None and not all(task.done() for _, task in tasks):
+            for _ in range(_STEPS):
+                await asyncio.sleep(0)
+            if not all(task.done() for _, task in tasks):
+                self.clock.pass_seconds(0.1)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from cache.stored import whole_bytes, write_vinext
 from core.body import BytesBody
 from core.errors import InvalidationError
 from core.paths import is_admin
-from isr.admin import MAX_LINES, MAX_REQUEST_BYTES, Admin, AdminCache
+from isr.admin import MAX_LINES, MAX_NAMES, MAX_REQUEST_BYTES, Admin, AdminCache
 from pages.handler import PageError
 from pages.request import PageRequest
 
@@ -37,15 +37,18 @@ class Invalidations:
     stale_seconds: list[float | None] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     failure: Exception | None = None
+    unwritten: tuple[str, ...] = ()
 
-    async def revalidate_tags(self, tags: Iterable[str], stale_seconds: float | None = None) -> None:
+    async def revalidate_tags(self, tags: Iterable[str], stale_seconds: float | None = None) -> tuple[str, ...]:
         if self.failure is not None:
             raise self.failure
         self.tags.append(tuple(tags))
         self.stale_seconds.append(stale_seconds)
+        return self.unwritten
 
-    async def revalidate_path_prefix(self, prefix: str) -> None:
+    async def revalidate_path_prefix(self, prefix: str) -> tuple[str, ...]:
         self.prefixes.append(prefix)
+        return self.unwritten
 
 
 @dataclass
@@ -318,7 +321,8 @@ async def test_tags_and_paths_can_become_stale(seconds: float) -> None:
         pytest.param(b'{"tag": ["a"]}', "must be an object with some of tags, paths, prefixes", id="misspelt"),
         pytest.param(b'{"tags": "a"}', "must be lists", id="no list"),
         pytest.param(b'{"tags": []}', "0 tags, paths and prefixes", id="empty list"),
-        pytest.param(json.dumps({"tags": ["a"] * 1001}).encode(), "1001 tags", id="many"),
+        pytest.param(json.dumps({"tags": ["a"] * 401}).encode(), "401 tags, paths and prefixes, allowed: 1 to 400", id="many"),
+        pytest.param(json.dumps({"prefixes": ["/a"] * 11}).encode(), "11 prefixes, allowed: 10 a request", id="many prefixes"),
         pytest.param(b'{"tags": [""]}', "is no tag", id="empty tag"),
         pytest.param(b'{"tags": [5]}', "is no tag", id="number"),
         pytest.param(b'{"paths": ["blog"]}', "begins with /", id="relative"),
@@ -345,3 +349,20 @@ async def test_a_failed_invalidation_is_reported_as_a_failure() -> None:
     endpoint = Endpoint(invalidations=Invalidations(failure=InvalidationError(("a",), "the store is away")))
     answer = await endpoint.ask("/__vinext/revalidate", b'{"tags": ["a"]}')
     assert (answer.status, "call again to retry" in document(answer)["error"]) == (503, True)
+
+
+async def test_tags_that_are_not_written_yet_are_told() -> None:
+    endpoint = Endpoint(invalidations=Invalidations(unwritten=("b", "c")))
+    answer = await endpoint.ask("/__vinext/revalidate", b'{"tags": ["a", "b"], "prefixes": ["/c"]}')
+    assert (answer.status, document(answer)) == (
+        202,
+        {"tags": ["a", "b"], "prefixes": ["/c"], "unwritten": ["b", "c"]},
+    )
+    assert endpoint.log.lines[-1][2]["unwritten"] == ("b", "c")
+
+
+async def test_a_request_to_invalidate_is_as_large_as_its_names_can_be() -> None:
+    tags = [f"{number:03d}" + "\u65e5" * 253 for number in range(MAX_NAMES)]
+    assert (await Endpoint().ask("/__vinext/revalidate", json.dumps({"tags": tags}).encode())).status == 200
+    answer = await Endpoint().ask("/__vinext/revalidate", b"\n" * MAX_REQUEST_BYTES)
+    assert (answer.status, "larger than 1048576 bytes" in document(answer)["error"]) == (413, True)

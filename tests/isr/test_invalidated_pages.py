@@ -180,7 +180,7 @@ async def test_an_isolate_that_starts_afterwards_does_not_serve_the_build_s_page
     assert (await first.get("/products")).text == "built products"
     clock.pass_seconds(60)
     await first.get("/api/revalidate")
-    clock.pass_seconds(1)
+    clock.pass_seconds(2)
     second = await FakeWorker(assets, script, clock, kv=kv).open()
     got = await second.get("/products")
     assert (got.state, got.text) == ("MISS", "new products")

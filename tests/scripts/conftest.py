@@ -9,6 +9,7 @@ from tests.fakes.deployments import CommandLine
 
 from vinext_worker.cloudflare import retrying_client
 from vinext_worker.populate import run
+from vinext_worker.revalidate import command as revalidating
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = replace(policy(), attempts=4, first_wait_seconds=0.01, max_wait_seconds=0.05, timeout_seconds=30)
     monkeypatch.setattr(retrying_client, "RetryPolicy", lambda: quick)
     monkeypatch.setattr(run, "_ROUND_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(revalidating, "_WAIT_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -96,6 +96,28 @@ def test_an_invalidation_says_whether_pages_stay_stale(
     assert (said.status, said.document) == (0, answer)
 
 
+def test_what_is_not_written_yet_is_sent_again(httpserver: HTTPServer, revalidate: Callable[[str], Said]) -> None:
+    first, again = ({"tags": tags, "paths": [], "prefixes": []} for tags in (["a"], ["x"]))
+    late = {"tags": ["a"], "prefixes": [], "unwritten": ["x"]}
+    httpserver.expect_ordered_request("/__vinext/revalidate", json=first).respond_with_json(late, status=202)
+    httpserver.expect_ordered_request("/__vinext/revalidate", json=again).respond_with_json(late, status=202)
+    httpserver.expect_ordered_request("/__vinext/revalidate", json=again).respond_with_json({"tags": ["x"], "prefixes": []})
+    url = httpserver.url_for("")
+    said = revalidate(url)
+    assert (said.status, said.out.strip()) == (0, f"invalidated at {url}: a")
+    httpserver.check_assertions()
+
+
+def test_what_is_not_written_in_the_end_is_an_error_that_names_it(
+    httpserver: HTTPServer, revalidate: Callable[[str], Said]
+) -> None:
+    late = {"tags": ["a"], "prefixes": [], "unwritten": ["a"]}
+    httpserver.expect_request("/__vinext/revalidate").respond_with_json(late, status=202)
+    said = revalidate(httpserver.url_for(""))
+    assert (said.status, len(said.err.strip().splitlines())) == (1, 1)
+    assert "not written yet: a;" in said.err
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from vinext_worker.cloudflare.retrying_client import RetryingClient
+
 _YEAR_SECONDS = 365 * 24 * 3600
+
+# KV takes one write a second for a key, and the Worker itself goes on meanwhile.
+_WAIT_SECONDS = 3.0
+_MORE_TRIES = 10
 
 
 @click.command
@@ -78,20 +84,33 @@ def revalidate(  # noqa: PLR0913 - the command line
     output.line(f"{'invalidated' if stale_seconds is None else 'made stale'} at {url}: {names}")
 
 
-async def _revalidate(url: str, variables: Mapping[str, object], wanted: Mapping[str, object]) -> dict[str, list[str]]:
-    from vinext_worker.cloudflare.worker_admin import (  # noqa: PLC0415 - brings an HTTP client with it
-        REVALIDATE_PATH,
-        admin_client,
-        admin_token,
-        refusal,
-    )
+async def _revalidate(url: str, variables: Mapping[str, object], wanted: dict[str, object]) -> dict[str, list[str]]:
+    """Invalidate, and send again what the Worker could not write yet, until all is written."""
+    from vinext_worker.cloudflare.worker_admin import admin_client, admin_token  # noqa: PLC0415 - brings an HTTP client with it
 
     async with admin_client(url, admin_token(url, variables)) as client:
-        response = await client.request("POST", REVALIDATE_PATH, parts=[json.dumps(wanted).encode()])
-        if response.status_code != HTTPStatus.OK:
-            raise refusal(client, url, response.status_code, response.text)
-        try:
-            document = response.json()
-            return {name: [str(item) for item in document[name]] for name in ("tags", "prefixes")}
-        except (ValueError, KeyError, TypeError) as error:
-            raise RemoteError(f"the answer of {url} is no report; is it this project's Worker?") from error
+        document = await _ask(client, url, wanted)
+        unwritten = document["unwritten"]
+        for _ in range(_MORE_TRIES):
+            if not unwritten:
+                break
+            await asyncio.sleep(_WAIT_SECONDS)
+            unwritten = (await _ask(client, url, {**wanted, "tags": unwritten, "paths": [], "prefixes": []}))["unwritten"]
+    if unwritten:
+        message = f"not written yet: {', '.join(unwritten)}; {url} goes on for half a minute, and its log says if that fails"
+        raise RemoteError(f"{message}; run the command again to be sure")
+    return {name: document[name] for name in ("tags", "prefixes")}
+
+
+async def _ask(client: RetryingClient, url: str, wanted: Mapping[str, object]) -> dict[str, list[str]]:
+    from vinext_worker.cloudflare.worker_admin import REVALIDATE_PATH, refusal  # noqa: PLC0415 - see `_revalidate`
+
+    response = await client.request("POST", REVALIDATE_PATH, parts=[json.dumps(wanted).encode()])
+    if response.status_code not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
+        raise refusal(client, url, response.status_code, response.text)
+    try:
+        document = response.json()
+        done = {name: [str(item) for item in document[name]] for name in ("tags", "prefixes")}
+        return {**done, "unwritten": [str(item) for item in document.get("unwritten", ())]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RemoteError(f"the answer of {url} is no report; is it this project's Worker?") from error
