@@ -12,6 +12,7 @@ from cache.keys import KeySchema, kv_key, kv_last_invalidation_key, kv_last_stal
 from cache.kv_markers import KVMarkers
 from cache.kv_namespace import listed_tags
 from cache.kv_record import TTLPolicy, kv_record
+from cache.marker_writer import RETRY_FOR_MS
 from cache.markers import Stamper
 from cache.stored import Codec, Layout
 from cache.tags import TagFilter, is_valid_tag, merge_tags, prefix_tags
@@ -239,7 +240,7 @@ class KVCacheHandler(EntryCache):
         unwritten = await self._markers.write(invalidations)
         if unwritten:
             names = ", ".join(unwritten)
-            self._background.run(self._markers.write_rest(invalidations), f"write {names}")
+            self._background.run(self._markers.write_rest(invalidations), f"write {names}", RETRY_FOR_MS)
         return frozenset(unwritten)
 
     async def _has_settled(self, since_ms: int) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.recent import Recent
+from core.runtime import WORK_MS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -27,8 +28,7 @@ MARKER_TTL_SECONDS = 365 * 24 * 3600
 
 WRITE_EVERY_MS = 1_000
 
-# Cloudflare ends background work 30 seconds after the answer.
-RETRY_FOR_MS = 25_000
+RETRY_FOR_MS = WORK_MS
 
 # As long as a visitor may wait for very many markers.
 FIRST_TRY_MS = 10_000
@@ -95,15 +95,17 @@ class MarkerWriter:
         """Try again, less and less often, until the markers are written. Those that could not be written are logged."""
         end_ms = self._clock() + RETRY_FOR_MS
         pause_ms, took_ms = WRITE_EVERY_MS, 0
-        while self._unwritten(invalidations) and self._clock() + pause_ms + took_ms <= end_ms:
-            await self._sleep(pause_ms / 1000)
-            pause_ms += WRITE_EVERY_MS
-            begun_ms = self._clock()
-            await self._try(self._unwritten(invalidations), end_ms)
-            took_ms = self._clock() - begun_ms
-        # Whoever has invalidated a tag after that goes on.
-        left = self._unwritten(invalidations)
-        self._give_up(key for key in left if self._waiting[key].invalidation.at_ms <= invalidations[key].at_ms)
+        try:
+            while self._unwritten(invalidations) and self._clock() + pause_ms + took_ms <= end_ms:
+                await self._sleep(pause_ms / 1000)
+                pause_ms += WRITE_EVERY_MS
+                begun_ms = self._clock()
+                await self._try(self._unwritten(invalidations), end_ms)
+                took_ms = self._clock() - begun_ms
+        finally:
+            # Whoever has invalidated a tag after that goes on.
+            left = self._unwritten(invalidations)
+            self._give_up(key for key in left if self._waiting[key].invalidation.at_ms <= invalidations[key].at_ms)
 
     def _unwritten(self, invalidations: Mapping[str, Invalidation]) -> list[str]:
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
@@ -172,12 +173,13 @@ class CellFlight(ABC):
 
 @dataclass(frozen=True)
 class Runtime:
-    """Single flight, background work, the time and a log, of workerd or of a test."""
+    """Single flight, background work, the time and a log, of workerd or of a test; `sleep` takes seconds."""
 
     flight: SingleFlight
     background: Background
     clock: Clock
     log: Log
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def run_once(self, key: str, work: Callable[[], Awaitable[object]], what: str) -> bool:
         """Run `work` in the background, named `what` in the log; return False if a run under `key` is under way. Never raises."""

@@ -173,6 +173,7 @@ def _default_cache(parts: SharedParts, build: ServedBuild, prefix: str, runtime:
         clock=runtime.clock,
         background=runtime.background,
         log=runtime.log,
+        sleep=runtime.sleep,
     )
     if not memory_bytes:
         return kv

@@ -199,15 +199,34 @@ async def test_what_could_not_be_written_in_the_end_is_one_line_that_says_what()
     assert "invalidate them again" in str(fields["advice"])
 
 
-async def test_work_that_the_platform_has_ended_is_said_by_the_next_invalidation() -> None:
+async def test_a_write_that_hangs_until_the_work_is_given_up_is_said() -> None:
     subject = FakeSubject(kv)
     when(subject, lambda key, _ms: key == "__tag:a")
     await subject.handler.revalidate_tag("a")
+
+    async def hang(_operation: str, _key: str) -> None:
+        await asyncio.Event().wait()
+
+    subject.kv.before = hang
+    subject.pass_seconds(1)
+    await asyncio.sleep(0.01)
     for _, task in subject.background.tasks:
         task.cancel()
-    subject.background.tasks.clear()
+    await asyncio.sleep(0.01)
+    assert [fields["keys"] for _, event, fields in subject.log.lines if event == "cache.invalidation_lost"] == [["__tag:a"]]
+
+
+async def test_work_that_the_platform_has_ended_is_said_by_the_next_invalidation() -> None:
+    subject = FakeSubject(kv)
+
+    async def never(_seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    handler = KVCacheHandler(subject.kv, clock=subject.clock, background=subject.background, log=subject.log, sleep=never)
+    when(subject, lambda key, _ms: key == "__tag:a")
+    await handler.revalidate_tag("a")
     subject.pass_seconds(90)
-    await subject.handler.revalidate_tag("b")
+    await handler.revalidate_tag("b")
     assert [fields["keys"] for _, event, fields in subject.log.lines if event == "cache.invalidation_lost"] == [["__tag:a"]]
 
 

@@ -117,7 +117,8 @@ class FakeWorker:
     async def open(self) -> FakeWorker:
         """Assemble the site; raises SeedError if the build cannot be read."""
         self.flight = FakeFlight(self.clock, self.log)
-        self.runtime = Runtime(self.flight, self.background, self.clock, self.log)
+        self.runtime = Runtime(self.flight, self.background, self.clock, self.log, self.clock.sleep)
+        self.background.clock = self.clock
         if self.kv is None and not self.in_memory:
             self.kv = InMemoryKV(self.clock)
         parts = SharedParts(

@@ -204,8 +204,10 @@ async def test_a_stale_invalidation_that_cannot_be_written_is_a_line_in_the_log(
     assert served.kv is not None
     served.kv.before = before
     assert (await served.get("/api/stale")).status == 200
-    (line,) = (fields for _, event, fields in served.log.lines if event == "cache.invalidation_failed")
-    assert (line["tags"], line["stale_seconds"]) == (("products",), 3600.0)
+    (line,) = (fields for _, event, fields in served.log.lines if event == "cache.invalidated")
+    assert (line["tags"], line["stale_seconds"], line["unwritten"]) == (("products",), 3600.0, ("products",))
+    (line,) = (fields for _, event, fields in served.log.lines if event == "cache.invalidation_lost")
+    assert line["keys"] == ["__swr:products"]
 
 
 @dataclass
