@@ -207,16 +207,31 @@ def test_while_kv_cannot_delete_an_invalidated_page_stays_invalid(worker: ColdWo
     assert worker.visitor.ask("/page").state == "HIT"
 
 
-def test_an_invalidation_that_kv_refuses_is_logged_and_holds_in_this_isolate(worker: ColdWorker, build: SmallBuild) -> None:
+def test_an_invalidation_that_kv_refuses_holds_in_this_isolate_and_is_written_later(
+    worker: ColdWorker, build: SmallBuild
+) -> None:
     worker.assets.fill(build.copy())
-    worker.pages.plan_for({"*": KEPT, "/invalidate": {"headers": {"X-Vinext-Revalidated-Tags": "_N_T_%2Fpage"}}})
-    assert worker.visitor.ask("/page").state == "HIT"
+    worker.pages.plan_for({"*": KEPT, "/invalidate": {"headers": {"X-Vinext-Revalidated-Tags": "_N_T_%2Fother"}}})
+    assert worker.visitor.ask("/other").state == "HIT"
     worker.runtime.fail("VINEXT_CACHE", "put")
     answer = worker.visitor.ask("/invalidate", "POST", body=b"")
     assert (answer.status, answer.state) == (200, None)
-    assert [event["tags"] for event in logged(worker, "cache.invalidation_failed")] == [["_N_T_/page"]]
+    assert [event["unwritten"] for event in logged(worker, "cache.invalidated")] == [["_N_T_/other"]]
     worker.runtime.heal()
-    assert worker.visitor.ask("/page").state == "MISS"
+    assert worker.visitor.ask("/other").state == "MISS"
+    eventually(lambda: "__tag:_N_T_/other" in worker.runtime.kv().names("__tag:_N_T_/other"))
+    assert worker.events("cache.invalidation_lost") == []
+
+
+def test_of_two_invalidations_within_a_second_kv_gets_the_second_later(worker: ColdWorker, build: SmallBuild) -> None:
+    worker.assets.fill(build.copy())
+    worker.pages.plan_for({"*": KEPT, "/invalidate": {"headers": {"X-Vinext-Revalidated-Tags": "_N_T_%2Ftwice"}}})
+    worker.runtime.fail("VINEXT_CACHE", "put", "limit")
+    worker.visitor.ask("/invalidate", "POST", body=b"")
+    second_ms = int(time.time() * 1000)
+    worker.visitor.ask("/invalidate", "POST", body=b"")
+    eventually(lambda: worker.runtime.kv().get("__tag:_N_T_/twice"), lambda marker: int(marker or b"0") >= second_ms)
+    assert worker.events("cache.invalidation_lost") == []
 
 
 CORRUPT = {

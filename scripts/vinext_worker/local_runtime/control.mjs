@@ -1,7 +1,10 @@
 // The actions that the host and tests can perform in a running Worker, through a separate socket that needs the host's token.
 
-/** A binding's method, such as `VINEXT_CACHE.get`, to its fault: "throw", "hang", "break", or a status for `fetch`. */
+/** A binding's method, such as `VINEXT_CACHE.get`, to its fault: "throw", "hang", "break", "limit", or a status for `fetch`. */
 const faults = new Map();
+
+/** When a KV key was last written, with the fault "limit". */
+const writtenAt = new Map();
 
 const HANG_MILLISECONDS = 600_000;
 
@@ -83,7 +86,7 @@ function faulty(name, binding) {
       if (typeof value !== "function" || property === "constructor") return value;
       return (...given) => {
         const fault = faults.get(`${name}.${property}`);
-        return fault === "break" ? broken(value.apply(binding, given)) : act(fault, name, property) ?? value.apply(binding, given);
+        return fault === "break" ? broken(value.apply(binding, given)) : act(fault, name, property, given) ?? value.apply(binding, given);
       };
     },
   });
@@ -103,8 +106,13 @@ async function broken(read) {
   return { value: new ReadableStream({ start, pull }), metadata };
 }
 
-function act(fault, name, property) {
+function act(fault, name, property, [key]) {
   if (fault === undefined) return undefined;
+  if (fault === "limit") {
+    if (Date.now() - (writtenAt.get(key) ?? 0) < 1000) return Promise.reject(new Error("KV PUT failed: 429 Too Many Requests"));
+    writtenAt.set(key, Date.now());
+    return undefined;
+  }
   if (typeof fault === "number") return Promise.resolve(new Response("a fault that was asked for", { status: fault }));
   // The timer counts as pending input. Without it, workerd would notice that no input can ever come, and end the request.
   if (fault === "hang") return new Promise((resolve) => setTimeout(resolve, HANG_MILLISECONDS));

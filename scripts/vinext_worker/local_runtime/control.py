@@ -11,8 +11,9 @@ from core.errors import VinextWorkerError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Fault = Literal["throw", "hang", "break"] | int
-"""How a method fails: it rejects, never settles, returns a KV value that breaks off, or (`fetch`) answers with a status."""
+Fault = Literal["throw", "hang", "break", "limit"] | int
+"""How a method fails: it rejects, never settles, returns a KV value that breaks off, takes one write a second for a key as
+Cloudflare's KV does (`put`), or answers with a status (`fetch`)."""
 
 _TIMEOUT_SECONDS = 60
 
