@@ -124,7 +124,6 @@ class World:
         clock = IsolateClock()
         shared = InMemoryKV(clock)
         written_at: dict[str, float] = {}
-        stages = STAGES_VERSION if self.setup.in_stages else 0
         for number in range(self.setup.isolates):
             clock = IsolateClock(int(self.setup.skew_ms * number / max(1, self.setup.isolates - 1)))
             namespace = Location(shared, self.faults, written_at) if self.setup.has_kv else None
@@ -148,7 +147,7 @@ class World:
                     digest=digest,
                     make_body=BytesBody,
                 )
-                build = replace(BUILD, build_id=f"build-{tenant}", built_at_ms=START_MS, stages=stages)
+                build = replace(BUILD, build_id=f"build-{tenant}", built_at_ms=START_MS, stages=STAGES_VERSION)
                 assets = Assets(self._files(site, build), self.faults)
                 self.faults.is_calm = True
                 source = await BuildOpener(assets, runtime).open()
