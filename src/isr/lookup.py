@@ -313,6 +313,7 @@ def may_store(request: PageRequest, lookup: Lookup) -> bool:
         request.method == "GET"
         and not _has_query(request.query)
         and request.headers.get("authorization") is None
+        and request.headers.get("range") is None
         and not (lookup.is_rsc and _has_router_state(request.headers))
     )
 

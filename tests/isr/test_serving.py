@@ -169,6 +169,7 @@ async def test_an_answer_for_one_visitor_keeps_its_cookie_and_loses_the_inner_st
         ("/new?page=2", {}, "GET"),
         ("/new?_rsc=1&page=2", {}, "GET"),
         ("/new", {"Authorization": "Bearer x"}, "GET"),
+        ("/new", {"Range": "bytes=0-3"}, "GET"),
         ("/new", {}, "POST"),
         ("/new", {"Next-Action": "abc"}, "POST"),
         ("/new", {"Cookie": "__prerender_bypass=x"}, "GET"),
@@ -176,7 +177,7 @@ async def test_an_answer_for_one_visitor_keeps_its_cookie_and_loses_the_inner_st
         ("/new/", {}, "GET"),
         ("/_next/static/new", {}, "GET"),
     ],
-    ids=["head", "query", "query-beside-rsc", "authorization", "post", "action", "draft", "websocket", "slash", "framework"],
+    ids=["head", "query", "query-beside-rsc", "authorization", "range", "post", "action", "draft", "websocket", "slash", "framework"],
 )
 async def test_a_request_that_may_not_store_does_not(url: str, headers: dict[str, str], method: str) -> None:
     path = url.partition("?")[0]
