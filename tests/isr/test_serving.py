@@ -177,7 +177,7 @@ async def test_an_answer_for_one_visitor_keeps_its_cookie_and_loses_the_inner_st
         ("/new/", {}, "GET"),
         ("/_next/static/new", {}, "GET"),
     ],
-    ids=["head", "query", "query-beside-rsc", "authorization", "range", "post", "action", "draft", "websocket", "slash", "framework"],
+    ids=["head", "query", "two-queries", "authorization", "range", "post", "action", "draft", "websocket", "slash", "framework"],
 )
 async def test_a_request_that_may_not_store_does_not(url: str, headers: dict[str, str], method: str) -> None:
     path = url.partition("?")[0]
