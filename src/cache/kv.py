@@ -10,7 +10,7 @@ from cache.handler import DEFAULT_GET, EntryCache
 from cache.invalidation import GONE, Invalidation, is_stale_period
 from cache.keys import KeySchema, kv_key, kv_last_invalidation_key, kv_last_stale_key, kv_stale_key, kv_tag_key
 from cache.kv_markers import KVMarkers
-from cache.kv_namespace import listed_tags
+from cache.kv_namespace import is_too_soon, listed_tags
 from cache.kv_record import TTLPolicy, kv_record
 from cache.marker_writer import RETRY_FOR_MS
 from cache.markers import Stamper
@@ -220,7 +220,10 @@ class KVCacheHandler(EntryCache):
         try:
             await self._namespace.put(name, record.parts, expiration_ttl=record.expiration_ttl, metadata=record.metadata)
         except Exception as error:  # noqa: BLE001 - any failure of the store loses the write
-            self._failed("cache.write_failed", name, error)
+            if is_too_soon(error):
+                self._log.event("info", "cache.write_too_soon", key=name)
+            else:
+                self._failed("cache.write_failed", name, error)
 
     async def _invalidate(self, tags: tuple[str, ...], expire_seconds: float | None = None) -> tuple[str, ...]:
         """Invalidate valid tags. Return those whose markers are not written yet, which is tried again in the background."""

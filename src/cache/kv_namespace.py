@@ -29,6 +29,11 @@ MIN_TTL_SECONDS = 60
 _READS_AT_ONCE = 6
 
 
+def is_too_soon(error: Exception) -> bool:
+    """Return whether KV has refused a write because the key was written less than a second ago, here or elsewhere."""
+    return "429 Too Many Requests" in str(error)
+
+
 class KVNamespace(Protocol):
     """A namespace of Workers KV. A failure may be an exception of any kind."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from cache.keys import kv_lease_key
-from cache.kv_namespace import MIN_TTL_SECONDS
+from cache.kv_namespace import MIN_TTL_SECONDS, is_too_soon
 from core.recent import Recent
 
 if TYPE_CHECKING:
@@ -64,5 +64,8 @@ class KVLease:
             await self._namespace.put(name, str(now_ms), expiration_ttl=MIN_TTL_SECONDS)
             self._own[name] = str(now_ms)
         except Exception as error:  # noqa: BLE001 - without leases pages are regenerated too often, which breaks nothing
+            if is_too_soon(error):
+                # Somebody else has taken it within this second.
+                return False
             self._log.event("warning", "lease.failed", key=name, error=f"{type(error).__name__}: {error}")
         return True

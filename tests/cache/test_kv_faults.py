@@ -61,6 +61,16 @@ async def test_a_write_that_fails_is_lost_with_one_line() -> None:
     assert subject.log.lines[0][2] == {"key": "cache:k", "error": "KVError: KV failed: 503"}
 
 
+async def test_of_two_writes_within_a_second_the_second_is_lost_and_no_fault() -> None:
+    subject = FakeSubject(kv)
+    subject.kv.one_write_a_second = True
+    for _ in range(2):
+        await subject.handler.set("k", PAGE, CONTEXT)
+        await subject.settle()
+    assert [line[:2] for line in subject.log.lines] == [("info", "cache.write_too_soon")]
+    assert await subject.handler.get("k") is not None
+
+
 async def test_an_invalidation_that_fails_says_which_tags_and_is_written_later() -> None:
     subject = await stored()
     await subject.handler.set("b", PAGE, SetContext(tags=("b",)))

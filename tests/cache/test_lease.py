@@ -38,6 +38,16 @@ async def test_whoever_has_it_may_try_again() -> None:
     assert await lease.take(KEY, isolates.clock() - 1000)
 
 
+async def test_who_writes_within_the_second_of_another_has_not_taken_it() -> None:
+    isolates = Isolates()
+    isolates.kv.one_write_a_second = True
+    since_ms = isolates.clock()
+    assert await isolates.lease().take(KEY, since_ms)
+    isolates.kv.stored.clear()  # it is not seen everywhere yet
+    assert not await isolates.lease().take(KEY, since_ms)
+    assert isolates.log.names() == []
+
+
 async def test_it_ends_after_ten_seconds() -> None:
     isolates = Isolates()
     since_ms = isolates.clock()
