@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from core.recent import Recent
+from core.runtime import MAX_WAIT_MS
 from isr.admission import Refusal
 from isr.lookup import has_credentials
 
@@ -66,7 +68,10 @@ class Misses:
         self._revalidator = revalidator
         self._flight = runtime.flight
         self._background = runtime.background
+        self._clock = runtime.clock
         self._log = runtime.log
+        # Pages whose last answer to a visitor was a failure, each until the time when that is forgotten.
+        self._failing: Recent[str, int] = Recent()
 
     def is_unlikely(self, origin: str, lookup: Lookup) -> bool:
         """Return whether a look-up would find nothing, and the answer is hardly one to wait for."""
@@ -112,6 +117,7 @@ class Misses:
             return
         miss.release()
         lookup = miss.lookup
+        self._failing.pop(_page(miss.request, lookup), None)
         self._revalidator.forget(miss.request.origin, lookup, rsc=lookup.is_rsc)
         if kept.is_of_stale_data or lookup.is_data:
             # The visitor did not wait for the fresh data, or for the page of which it is the data; the cache does.
@@ -123,6 +129,10 @@ class Misses:
         """Deal with a visitor's answer that is not stored; the claim is released, now or after a render for everybody."""
         lookup, claim = miss.lookup, miss.claim
         self._log.event("debug", "page.not_stored", path=lookup.path, reason=refusal.reason)
+        if refusal.is_failure:
+            self._failing[_page(miss.request, lookup)] = self._clock() + MAX_WAIT_MS
+        else:
+            self._failing.pop(_page(miss.request, lookup), None)
         if refusal.has_own_cache:
             self._store.note_kept(lookup)
         elif not refusal.is_failure:
@@ -144,8 +154,13 @@ class Misses:
             miss.release()
 
     def _has_failed(self, request: PageRequest, lookup: Lookup) -> bool:
-        """Return whether the page could not be rendered a moment ago. A visitor with credentials may have better luck."""
-        if has_credentials(request) or not self._revalidator.has_failed(request.origin, lookup):
+        """Return whether the page could be rendered neither for the last visitor nor for everybody, a moment ago.
+
+        A visitor with credentials may have better luck.
+        """
+        if self._clock() >= self._failing.get(_page(request, lookup), 0) or has_credentials(request):
+            return False
+        if not self._revalidator.has_failed(request.origin, lookup):
             return False
         self._log.event("error", "page.failed", path=lookup.path, error="it could not be rendered for anybody a moment ago")
         return True
@@ -153,3 +168,7 @@ class Misses:
 
 def _key(lookup: Lookup) -> str:
     return f"answer {lookup.keys[0]}"
+
+
+def _page(request: PageRequest, lookup: Lookup) -> str:
+    return f"{request.origin} {lookup.keys[0]}"

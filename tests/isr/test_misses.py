@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.fakes.pages import Line
     from tests.fakes.worker import Got
 
-    from pages.request import PageRequest
+    from pages.request import PageRequest, RenderRequest
     from pages.stages import Step
 
 BOT = {"User-Agent": "bot"}
@@ -206,6 +206,27 @@ async def test_nobody_waits_twice_for_a_page_that_takes_long() -> None:
     assert [one.text for one in got] == ["for all"] * 3
     assert len(served.pages.answered) == 3
     claim.release()
+
+
+class WaryOfStrangers(FakePages):
+    """Pages that fail where a request has no user agent."""
+
+    async def render(self, request: RenderRequest) -> FakeResponse:
+        self.rendered.append(request)
+        return broken()
+
+
+async def test_a_page_that_fails_for_nobody_but_the_cache_costs_no_visitor_anything() -> None:
+    served = await FakeWorker(pages=WaryOfStrangers({"/new": dynamic()}, {"/new": payload()})).open()
+    # The client's router asks for a part of the payload. The page itself is rendered beside it, and fails.
+    await served.get("/new?_rsc=a", {"RSC": "1", "Next-Router-State-Tree": "x"})
+    assert (await served.get("/new")).text == "dynamic"
+    for _ in range(3):
+        assert (await served.get("/new", COOKIE)).text == "dynamic"
+        assert (await served.get("/new")).text == "dynamic"
+    got = await together(served, "/new", 10, COOKIE)
+    assert {one.text for one in got} == {"dynamic"}
+    assert {request.path for request in served.pages.rendered} == {"/new"}
 
 
 # Dynamic pages
