@@ -268,12 +268,13 @@ def test_what_was_invalidated_does_not_come_back_in_an_isolate_that_starts_later
         pytest.skip("without KV an isolate knows of its own invalidations only")
     assert example.visitor.ask("/actions").state in {"HIT", "MISS"}
     assert example.visitor.ask("/api/revalidate?path=/actions").status == 200
-    time.sleep(1.1)  # a page of another isolate from before that may be from before the invalidation: clocks differ
     other = example.other_isolate.ask("/actions")
     assert other.state == "MISS"
     assert other.body != example.artifact("actions.html")
     assert example.visitor.ask("/actions").state in {"HIT", "MISS"}
-    eventually(lambda: example.visitor.ask("/actions"), lambda answer: answer.state == "HIT" and answer.body == other.body)
+    # Not always the other isolate's page: by its clock alone, a page made this soon may be from before the invalidation.
+    hit = eventually(lambda: example.visitor.ask("/actions"), lambda answer: answer.state == "HIT")
+    assert hit.body != example.artifact("actions.html")
 
 
 def test_the_worker_logs_no_fault(example: ServedExample) -> None:
