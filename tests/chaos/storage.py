@@ -115,7 +115,7 @@ class Location:
             case 0:
                 content = content[: source.randrange(len(content) + 1)]
             case 1:
-                content = source.randbytes(source.randrange(200))
+                content = source.randbytes(len(content) // 2 + 1)  # of the same size, nobody could tell
             case 2 if others:
                 other = self.shared.stored[source.choice(others)]
                 return KVWhole(None if other.metadata is None else json_text(other.metadata), BytesBody(other.value))

@@ -45,7 +45,7 @@ def recorded_build(folder: Path, version: str) -> SiteBuild:
 class SmallBuild:
     """A build made up: rows of a manifest, and their artifacts. Each has a build ID of its own.
 
-    The adapter has made it, in a version whose stages the Worker does not speak.
+    The adapter has made it. Unless its routing file names the stages, their version is one that the Worker does not speak.
     """
 
     folder: Path
@@ -73,7 +73,8 @@ class SmallBuild:
         copy_build(recorded_build(self.folder, "1.4.0"), self.folder / "assets")
         assets = self.folder / "assets"
         description = assets / PRERENDER_FOLDER / BUILD_FILE
-        description.write_text(json.dumps({**json.loads(description.read_text()), "stages": STAGES_VERSION + 1}))
+        document = json.loads(description.read_text())
+        description.write_text(json.dumps({**document, "stages": document["stages"] or STAGES_VERSION + 1}))
         return {
             f"/{path.relative_to(assets).as_posix()}": path.read_bytes() for path in sorted(assets.rglob("*")) if path.is_file()
         }

@@ -87,7 +87,7 @@ def test_a_store_that_never_answers_is_given_up(runtime: LocalRuntime, client: h
     assert outcomes["get"] == "None"
     assert outcomes["set"] == "None"
     assert outcomes["is_invalidated"] == "True"
-    assert outcomes["revalidate_tag"].startswith("InvalidationError: could not invalidate 't': KV did not confirm the write")
+    assert outcomes["revalidate_tag"] == "None"  # KV is told later
     assert outcomes["revalidate_by_path_prefix"].startswith("InvalidationError: could not invalidate '_N_T_/docs/layout'")
     assert [line.split()[1] for line in answer["log"]] == ["cache.read_failed", "cache.write_failed", "cache.markers_failed"]
 

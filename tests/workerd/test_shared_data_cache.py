@@ -104,6 +104,7 @@ def shared(request: pytest.FixtureRequest, project: Checkout) -> Iterator[Shared
         "VINEXT_APP_PREFIX": PREFIX,
         "VINEXT_KEY_SCHEMA": schema.value,
         "VINEXT_TAG_CACHE_MS": "0",
+        "VINEXT_CLOCK_SKEW_MS": "0",
     }
     with python_worker(variables, services={"VINEXT": BuildService(built.server_config)}) as runtime:
         vinext = Visitor(runtime.service_urls["VINEXT"])
