@@ -37,10 +37,11 @@ class TwoIsolates:
     pages: PagesStub
 
     def serve(self, seconds: int) -> str:
-        """A page of its own with a period, under the tag "shared", that nobody has asked for; return its path."""
-        path = f"/page-{next(_numbers)}"
-        policy = {"Cache-Control": f"s-maxage={seconds}, stale-while-revalidate=3600", "X-Vinext-Cache-Tags": "shared"}
-        invalidating = {"Cache-Control": "no-store", "X-Vinext-Revalidated-Tags": "shared"}
+        """A page that nobody has asked for, with a period and a tag of its own, which INVALIDATE invalidates. Return its path."""
+        number = next(_numbers)
+        path, tag = f"/page-{number}", f"tag-{number}"
+        policy = {"Cache-Control": f"s-maxage={seconds}, stale-while-revalidate=3600", "X-Vinext-Cache-Tags": tag}
+        invalidating = {"Cache-Control": "no-store", "X-Vinext-Revalidated-Tags": tag}
         self.pages.plan_for({path: {"headers": policy}, INVALIDATE: {"headers": invalidating}})
         return path
 
