@@ -217,8 +217,14 @@ class KVCacheHandler(EntryCache):
         await self._background.finish(self._put(name, record), f"write {name}")
 
     async def _put(self, name: str, record: KVRecord) -> None:
+        await self._written(
+            name, self._namespace.put(name, record.parts, expiration_ttl=record.expiration_ttl, metadata=record.metadata)
+        )
+
+    async def _written(self, name: str, writing: Awaitable[None]) -> None:
+        """Wait for a write or a removal, and log its failure."""
         try:
-            await self._namespace.put(name, record.parts, expiration_ttl=record.expiration_ttl, metadata=record.metadata)
+            await writing
         except Exception as error:  # noqa: BLE001 - any failure of the store loses the write
             if is_too_soon(error):
                 self._log.event("info", "cache.write_too_soon", key=name)
@@ -285,7 +291,7 @@ class KVCacheHandler(EntryCache):
         return () if entry is None else entry.tags
 
     def _delete(self, name: str) -> None:
-        self._background.run(self._namespace.delete(name), f"delete {name}")
+        self._background.run(self._written(name, self._namespace.delete(name)), f"delete {name}")
 
     def _tag_keys(self, tags: Iterable[str]) -> tuple[str, ...]:
         return tuple(kv_tag_key(tag, self._prefix) for tag in tags)

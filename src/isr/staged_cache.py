@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # A request that is routed to several pages in turn, none of which there is, asks for each.
 _MAX_QUESTIONS = 20
 
-_NOT_SHARED = Refusal("the app does not share it")
+_NOT_SHARED = Refusal("the app rendered it for this request alone")
 
 
 class StagedCache:

@@ -71,6 +71,24 @@ async def test_of_two_writes_within_a_second_the_second_is_lost_and_no_fault() -
     assert await subject.handler.get("k") is not None
 
 
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (KVError("KV DELETE failed: 429 Too Many Requests"), ("info", "cache.write_too_soon")),
+        (KVError("KV failed: 503"), ("error", "cache.write_failed")),
+    ],
+    ids=["too soon", "failed"],
+)
+async def test_a_removal_that_fails_is_lost_with_one_line(error: Exception, line: tuple[str, str]) -> None:
+    subject = await stored()
+    await entry_cache(subject.handler).invalidate(["t"])
+    await subject.settle()
+    failing(subject, "delete", error=error)
+    assert await subject.handler.get("k") is None
+    assert await subject.background.done() == []
+    assert [entry[:2] for entry in subject.log.lines if entry[0] != "debug"] == [line]
+
+
 async def test_an_invalidation_that_fails_says_which_tags_and_is_written_later() -> None:
     subject = await stored()
     await subject.handler.set("b", PAGE, SetContext(tags=("b",)))
@@ -113,14 +131,6 @@ async def below_docs() -> FakeSubject:
         await subject.handler.set(f"{number}", PAGE, SetContext(tags=path_tags(KeySchema.V2, f"/docs/{number}")))
     await subject.handler.set("long", PAGE, SetContext(tags=tuple(f"{number}" * 200 for number in range(6))))
     return subject
-
-
-async def test_a_failed_delete_fails_in_the_background_only() -> None:
-    subject = await stored()
-    await subject.handler.revalidate_tag("t")
-    failing(subject, "delete")
-    assert await subject.handler.get("k") is None
-    assert [str(failure) for failure in await subject.background.done()] == ["KV failed: 503"]
 
 
 async def test_an_unknown_invalidation_counts_as_invalidated() -> None:

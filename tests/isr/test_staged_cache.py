@@ -358,7 +358,7 @@ async def test_a_page_that_turns_out_dynamic_is_not_kept_and_not_asked_for_again
         got = await served.get("/ruled/new")
         assert (got.state, got.text, got.header("x-nonce")) == (None, "dynamic", "abc")
     assert not [key for key in stored(served) if key.startswith("/ruled/new")]
-    assert log_of(served, "page.not_stored")[0]["reason"] == "the app does not share it"
+    assert log_of(served, "page.not_stored")[0]["reason"] == "the app rendered it for this request alone"
 
 
 async def test_a_page_that_proves_dynamic_behind_its_first_byte_is_not_kept() -> None:

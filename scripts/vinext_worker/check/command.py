@@ -74,7 +74,10 @@ def check(  # noqa: PLR0913 - the command line
 
     comparison = Comparison(tuple(map(_pattern, ignored)))
     options = CheckOptions(patience, None if against is None else _origin(against), comparison)
-    return 1 if run_check(url, source, output, options, sample, html_file).wrong else 0
+    if not run_check(url, source, output, options, sample, html_file).wrong:
+        return 0
+    output.line(f"compared with the build in {source}; --config or --from names another one")
+    return 1
 
 
 def run_check(  # noqa: PLR0913, PLR0917 - what a check consists of
