@@ -50,7 +50,7 @@ class Faults:
 RATES: dict[str, dict[Kind, float]] = {
     "kv get": {Kind.RAISES: 0.02, Kind.HANGS: 0.003, Kind.DELAYS: 0.05, Kind.CORRUPTS: 0.02},
     "kv put": {Kind.RAISES: 0.03, Kind.HANGS: 0.005, Kind.DELAYS: 0.05},
-    "assets": {Kind.RAISES: 0.02, Kind.HANGS: 0.003, Kind.DELAYS: 0.05, Kind.CORRUPTS: 0.01},
+    "assets": {Kind.RAISES: 0.1, Kind.HANGS: 0.02, Kind.DELAYS: 0.2, Kind.CORRUPTS: 0.1},
     "page": {
         Kind.RAISES: 0.02,
         Kind.HANGS: 0.01,

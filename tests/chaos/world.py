@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from seed.build import Build
 
 TENANTS = ("a", "b")
-PAGES_OF_A_KIND = 5
+PAGES_OF_A_KIND = 4
 REQUESTS_A_SECOND = 60
 CALM_SECONDS = 75
 """After the last fault: as long as locations may show what is old, and markers may be remembered."""
