@@ -225,7 +225,7 @@ def v1_answers(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> d
         checkout=project,
         services={"PAGES": BuildService(built.server_config)},
         assets_directory=copy_as_built_now(built, tmp_path_factory.mktemp("replay-v1")),
-        variables={"VINEXT_APP_PREFIX": "own", "VINEXT_TAG_CACHE_MS": "0"},
+        variables={"VINEXT_APP_PREFIX": "own", "VINEXT_TAG_CACHE_MS": "0", "VINEXT_CLOCK_SKEW_MS": "0"},
     )
     with LocalRuntime(options) as runtime:
         return V1.run(Visitor(runtime.url))
