@@ -32,8 +32,6 @@ WRITE_SECONDS = 20
 LAG_SECONDS = 60
 """How long a location may go on showing what it has read."""
 
-WRITE_INTERVAL_SECONDS = 1
-
 
 @dataclass
 class Location:
@@ -44,8 +42,6 @@ class Location:
 
     shared: InMemoryKV
     faults: Faults
-    written_at: dict[str, float]
-    """Key to the time of its last write; the same for all locations."""
     _seen: dict[str, tuple[float, KVWhole | None]] = field(default_factory=dict)
 
     async def get(self, key: str, *, streamed: bool = False) -> KVWhole | None:
@@ -68,13 +64,13 @@ class Location:
         metadata: str | None = None,
     ) -> None:
         await self._strike("kv put", WRITE_SECONDS)
-        self._count_write("PUT", key)
+        self.shared.count_write("PUT", key)
         await self.shared.put(key, value, expiration_ttl=expiration_ttl, metadata=metadata)
         self._seen.pop(key, None)
 
     async def delete(self, key: str) -> None:
         await self._strike("kv put", WRITE_SECONDS)
-        self._count_write("DELETE", key)
+        self.shared.count_write("DELETE", key)
         await self.shared.delete(key)
         self._seen.pop(key, None)
 
@@ -101,11 +97,6 @@ class Location:
             self.shared.operations.clear()
             self._seen[key] = now() + self.faults.source.uniform(0, LAG_SECONDS), value
         return value
-
-    def _count_write(self, method: str, key: str) -> None:
-        if now() - self.written_at.get(key, -WRITE_INTERVAL_SECONDS) < WRITE_INTERVAL_SECONDS:
-            raise KVError(f"KV {method} failed: 429 Too Many Requests")
-        self.written_at[key] = now()
 
     def _corrupted(self, value: KVWhole | None) -> KVWhole | None:
         source = self.faults.source

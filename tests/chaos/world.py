@@ -123,10 +123,9 @@ class World:
     async def _open(self) -> None:
         clock = IsolateClock()
         shared = InMemoryKV(clock)
-        written_at: dict[str, float] = {}
         for number in range(self.setup.isolates):
             clock = IsolateClock(int(self.setup.skew_ms * number / max(1, self.setup.isolates - 1)))
-            namespace = Location(shared, self.faults, written_at) if self.setup.has_kv else None
+            namespace = Location(shared, self.faults) if self.setup.has_kv else None
             servers = {}
             for tenant, site in self.sites.items():
                 runtime = Runtime(FakeFlight(clock, self.log), Background(self.log), clock, self.log)

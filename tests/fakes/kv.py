@@ -93,11 +93,17 @@ class InMemoryKV:
         data = _joined(value)
         if len(data) > _MAX_VALUE_BYTES:
             raise KVError(f"KV PUT failed: 413 Value length of {len(data)} exceeds limit of {_MAX_VALUE_BYTES}.")
-        if self.one_write_a_second and self.clock() - self.written_ms.get(key, 0) < _WRITE_EVERY_MS:
-            raise KVError("KV PUT failed: 429 Too Many Requests")
-        self.written_ms[key] = self.clock()
+        if self.one_write_a_second:
+            self.count_write("PUT", key)
         expiration = None if expiration_ttl is None else self.clock() // 1000 + expiration_ttl
         self.stored[key] = Stored(data, expiration, None if metadata is None else json.loads(metadata))
+
+    def count_write(self, method: str, key: str) -> None:
+        """Refuse a write within a second of the last one that was counted for the key."""
+        now_ms = self.clock()
+        if now_ms - self.written_ms.get(key, 0) < _WRITE_EVERY_MS:
+            raise KVError(f"KV {method} failed: 429 Too Many Requests")
+        self.written_ms[key] = now_ms
 
     async def delete(self, key: str) -> None:
         await self._begin("delete", key)
