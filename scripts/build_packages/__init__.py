@@ -1,0 +1,1 @@
+"""The packages that are published, built from this repository's sources: `./scripts/build-packages`."""

@@ -1,0 +1,49 @@
+"""Wheels, by hatchling: the same files and the same metadata give the same bytes."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from hatchling.builders.wheel import WheelBuilder
+
+from build_packages.one_name import OneName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "src"
+_TEXTS = Path(__file__).parent
+_SHARED = ("name", "version", "requires-python", "license", "license-files")
+
+
+def project() -> dict[str, Any]:
+    """Return the table `project` of this repository's pyproject.toml."""
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return table
+
+
+def build_library(output: Path) -> Path:
+    """Build the Worker library into a folder and return the wheel. Raises RewriteError."""
+    ours = project()
+    command = f"{ours['name']}-cli=={ours['version']}"
+    table = {name: ours[name] for name in (*_SHARED, "description", "dependencies")}
+    table |= {"readme": "README.md", "optional-dependencies": {"cli": [command]}}
+    readme = (_TEXTS / "library.md").read_bytes()
+    files = {**OneName.of(SOURCES).library(SOURCES), "vinext/py.typed": b"", "README.md": readme}
+    return build_wheel(output, table, files, package="vinext")
+
+
+def build_wheel(output: Path, table: Mapping[str, Any], files: Mapping[str, bytes], *, package: str) -> Path:
+    """Build a wheel of the files below `package`, with the metadata of the table `project`, and this repository's licence."""
+    with TemporaryDirectory() as name:
+        stage = Path(name)
+        for path, content in (*files.items(), ("LICENSE", (ROOT / "LICENSE").read_bytes())):
+            (stage / path).parent.mkdir(parents=True, exist_ok=True)
+            (stage / path).write_bytes(content)
+        config = {"project": dict(table), "tool": {"hatch": {"build": {"targets": {"wheel": {"packages": [package]}}}}}}
+        output.mkdir(parents=True, exist_ok=True)
+        return Path(next(WheelBuilder(name, config=config).build(directory=str(output), versions=["standard"])))

@@ -1,0 +1,97 @@
+"""The packages as they are published: their files, their metadata, and that the same sources give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tarfile
+from email import message_from_bytes
+from typing import TYPE_CHECKING
+from zipfile import ZipFile
+
+import pytest
+
+from build_packages.adapter import build_adapter
+from build_packages.wheels import ROOT, SOURCES, build_library, project
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def library_files(library: Path) -> Mapping[str, bytes]:
+    with ZipFile(library) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture(scope="module")
+def adapter_files(adapter: Path) -> Mapping[str, bytes]:
+    with tarfile.open(adapter) as archive:
+        members = {member.name.removeprefix("package/"): archive.extractfile(member) for member in archive}
+        return {name: file.read() for name, file in members.items() if file is not None}
+
+
+def test_the_library_has_one_top_level_name(library_files: Mapping[str, bytes]) -> None:
+    metadata = f"vinext_worker-{project()['version']}.dist-info"
+    assert {name.partition("/")[0] for name in library_files} == {"vinext", metadata}
+    assert {"vinext/py.typed", f"{metadata}/licenses/LICENSE"} <= library_files.keys()
+
+
+def test_the_library_has_every_module_of_the_worker(library_files: Mapping[str, bytes]) -> None:
+    modules = {path.relative_to(SOURCES).as_posix() for path in SOURCES.rglob("*.py")} - {"entry.py"}
+    expected = {name if name.startswith("vinext/") else f"vinext/{name}" for name in modules}
+    assert {name for name in library_files if name.endswith(".py")} == expected
+
+
+def test_the_library_depends_on_what_a_worker_needs_alone(library_files: Mapping[str, bytes]) -> None:
+    version = project()["version"]
+    metadata = message_from_bytes(library_files[f"vinext_worker-{version}.dist-info/METADATA"])
+    assert (metadata["Name"], metadata["Version"], metadata["License-Expression"]) == ("vinext-worker", version, "MIT")
+    assert metadata.get_all("Requires-Dist") == [
+        "pyodide-http>=0.2.2",
+        "workers-runtime-sdk>=1.9.5",
+        f"vinext-worker-cli=={version}; extra == 'cli'",
+    ]
+    assert "from vinext.worker import Default" in str(metadata.get_payload())
+
+
+def test_the_adapter_has_its_entrypoints_types_readme_and_licence(adapter_files: Mapping[str, bytes]) -> None:
+    manifest = json.loads(adapter_files["package.json"])
+    named = {path.removeprefix("./") for entry in manifest["exports"].values() for path in entry.values()}
+    assert {"README.md", "LICENSE", *named} <= adapter_files.keys()
+    assert {name for name in named if name.endswith(".d.ts")} == {"index.d.ts", "runtime.d.ts", "worker.d.ts"}
+    assert manifest["version"] == project()["version"]
+
+
+def test_the_readmes_link_to_nothing_outside_their_package(
+    library_files: Mapping[str, bytes], adapter_files: Mapping[str, bytes]
+) -> None:
+    (metadata,) = (content for name, content in library_files.items() if name.endswith("METADATA"))
+    for readme in (metadata, adapter_files["README.md"]):
+        assert b"](../" not in readme
+        assert b"](docs/" not in readme
+
+
+def test_the_same_sources_give_the_same_bytes(library: Path, adapter: Path, tmp_path: Path) -> None:
+    assert build_library(tmp_path).read_bytes() == library.read_bytes()
+    assert build_adapter(tmp_path).read_bytes() == adapter.read_bytes()
+
+
+def test_pip_builds_the_library_from_this_repository(library: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / library.name).read_bytes() == library.read_bytes()
