@@ -20,5 +20,6 @@ def test_the_names_that_sites_import() -> None:
         "use_asgi",
         "use_function",
         "use_pages",
+        "use_worker",
     ]
     assert all(hasattr(vinext, name) for name in vinext.__all__)

@@ -59,6 +59,11 @@ def enter_request(context: Any) -> None:
     _context.set(context)
 
 
+def request_context() -> Any:
+    """Return the execution context of the current request."""
+    return _context.get()
+
+
 def keep_alive_until(promise: Any) -> None:
     """Keep the current request's context alive until a JavaScript promise is settled."""
     _context.get().waitUntil(promise)

@@ -28,7 +28,7 @@ class ServiceChoice:
     name: str
 
 
-PageChoice: TypeAlias = "ServiceChoice | AsgiChoice | FunctionChoice | OwnChoice"
+PageChoice: TypeAlias = "ServiceChoice | AsgiChoice | FunctionChoice | WorkerChoice | OwnChoice"
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,15 @@ class FunctionChoice:
 
 
 @dataclass(frozen=True)
+class WorkerChoice:
+    """The entrypoint of a Worker, whose `fetch` answers; `static_paths` returns the paths to pre-render."""
+
+    entrypoint: type[Any]
+    name: str
+    static_paths: Callable[[], Any] | None = None
+
+
+@dataclass(frozen=True)
 class OwnChoice:
     """A PageHandler of the site's own."""
 
@@ -132,6 +141,14 @@ def use_asgi(app: Callable[..., Any], *, static_paths: Callable[[], Any] | None 
 def use_function(function: Callable[[Any], Any], *, static_paths: Callable[[], Any] | None = None) -> None:
     """Let a function render the pages. Raise PageHandlerError if it does not take a request as its only argument."""
     choose_pages(_function(function, _name(function), static_paths))
+
+
+def use_worker(entrypoint: type[Any], *, static_paths: Callable[[], Any] | None = None) -> None:
+    """Let the entrypoint of a Worker, a class with `fetch`, render the pages. Raise PageHandlerError if it is none."""
+    name = _name(entrypoint)
+    if not callable(getattr(entrypoint, "fetch", None)):
+        raise PageHandlerError(f"the page handler {name} is no entrypoint of a Worker: it must be a class with a method fetch")
+    choose_pages(WorkerChoice(entrypoint, name, _checked_paths(static_paths, name)))
 
 
 def use_pages(handler: PageHandler | None) -> None:

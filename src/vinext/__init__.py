@@ -11,7 +11,7 @@ from datacache.fetched import FetchedResponse, FetchError, cached_fetch
 from datacache.life import CacheLife, cache_life
 from pages.page import Page, revalidate
 from pages.policy import no_store
-from pages.selection import use_asgi, use_function, use_pages
+from pages.selection import use_asgi, use_function, use_pages, use_worker
 
 __all__ = [
     "CacheLife",
@@ -29,4 +29,5 @@ __all__ = [
     "use_asgi",
     "use_function",
     "use_pages",
+    "use_worker",
 ]

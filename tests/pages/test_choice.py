@@ -16,10 +16,12 @@ from pages.selection import (
     OwnChoice,
     PageHandlerError,
     ServiceChoice,
+    WorkerChoice,
     chosen_pages,
     use_asgi,
     use_function,
     use_pages,
+    use_worker,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +36,10 @@ async def function(request: object) -> None: ...
 
 class Holder:
     inner = staticmethod(function)
+
+
+class Worker:
+    def fetch(self, request: object) -> None: ...
 
 
 def static_paths() -> list[str]:
@@ -108,6 +114,8 @@ def test_code_chooses_too(module: ModuleType) -> None:
     assert isinstance(chosen_pages(), AsgiChoice)
     use_function(function, static_paths=static_paths)
     assert isinstance(chosen_pages(), FunctionChoice)
+    use_worker(Worker, static_paths=static_paths)
+    assert chosen_pages() == WorkerChoice(Worker, f"{__name__}:Worker", static_paths)
     own = FailedPages("always")
     use_pages(own)
     assert chosen_pages() == OwnChoice(own)
@@ -118,6 +126,8 @@ def test_code_that_chooses_wrongly_fails_at_once(module: ModuleType) -> None:
         use_asgi("app")  # type: ignore[arg-type]  # the mistake
     with pytest.raises(PageHandlerError):
         use_function(app)  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(PageHandlerError, match="a class with a method fetch"):
+        use_worker(object)
     with pytest.raises(InvalidArgumentError, match="a PageHandler"):
         use_pages(object())  # type: ignore[arg-type]  # the mistake
 

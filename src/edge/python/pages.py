@@ -20,11 +20,12 @@ from edge.loop import enter_site_code
 from edge.python.http_clients import fetch, provide_xml_http_request
 from edge.python.streams import PythonResponse, RequestBody, stream_opener
 from edge.python.websocket import WebSocketExchange
+from edge.runtime import request_context
 from pages.asgi import AsgiExchange, Lifespan, http_scope, is_personal
 from pages.handler import PageError, TimedPages, WholeResponse
 from pages.page import Page
 from pages.policy import Rendering, rendering_as, with_policy
-from pages.selection import AsgiChoice, FunctionChoice, OwnChoice
+from pages.selection import AsgiChoice, FunctionChoice, OwnChoice, WorkerChoice
 
 if TYPE_CHECKING:
     from core.runtime import Runtime
@@ -154,7 +155,7 @@ def _bytes(value: str) -> bytes:
 
 
 def python_pages(
-    choice: AsgiChoice | FunctionChoice | OwnChoice, env: Any, timeout_ms: int, idle_ms: int, runtime: Runtime
+    choice: AsgiChoice | FunctionChoice | WorkerChoice | OwnChoice, env: Any, timeout_ms: int, idle_ms: int, runtime: Runtime
 ) -> PageHandler:
     """Return the page handler, and provide the HTTP clients that its code may use.
 
@@ -168,6 +169,10 @@ def python_pages(
             pages = AsgiPages(choice, env, idle_ms, runtime)
         case FunctionChoice(_, name):
             pages = FunctionPages(choice, idle_ms, runtime)
+        case WorkerChoice(entrypoint, name):
+            # As the runtime does, each request gets an instance of its own.
+            function = FunctionChoice(lambda request: entrypoint(request_context(), env).fetch(request), name)
+            pages = FunctionPages(function, idle_ms, runtime)
         case OwnChoice(pages):
             name = type(pages).__name__
     return _SiteCode(TimedPages(pages, name, timeout_ms) if timeout_ms else pages)
