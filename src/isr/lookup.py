@@ -163,12 +163,13 @@ class Ruled:
 class CachedOnly:
     """A request that a page in the cache answers, though the page handler may take it for something else if there is none.
 
-    `is_ruled` is as in PagesAt.
+    `is_ruled` is as in PagesAt. `may_upgrade`: the page handler may take a WebSocket at the page's URL.
     """
 
     lookup: Lookup
     is_ruled: bool
     reason: str
+    may_upgrade: bool = False
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,10 @@ def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: Serve
     asked = pages.page if pages.rsc is None else _app_page(request, pages, pages.rsc, build)
     if not isinstance(asked, Lookup):
         return asked
-    reason = _cached_only_reason(request.headers)
+    headers = request.headers
+    if build.takes_upgrades and request.method == "GET" and "websocket" in (headers.get("upgrade") or "").lower():
+        return CachedOnly(asked, pages.is_ruled, "a WebSocket", may_upgrade=True)
+    reason = _cached_only_reason(headers)
     if reason is not None:
         return CachedOnly(asked, pages.is_ruled, reason)
     return Ruled(asked) if pages.is_ruled else asked
@@ -353,12 +357,7 @@ def _no_page_reason(path: str, query: str, build: ServedBuild) -> str | None:
 def _pass_by_reason(request: PageRequest, build: ServedBuild) -> str | None:
     if request.method not in {"GET", "HEAD"}:
         return f"method {request.method}"
-    headers = request.headers
-    if is_draft(headers.get("cookie"), build.draft_digest):
-        return "draft mode"
-    if build.takes_upgrades and "websocket" in (headers.get("upgrade") or "").lower():
-        return "an upgrade"
-    return None
+    return "draft mode" if is_draft(request.headers.get("cookie"), build.draft_digest) else None
 
 
 def _cached_only_reason(headers: Headers) -> str | None:

@@ -12,6 +12,7 @@ from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
 from isr.lookup import CachedOnly, Hidden, Lookup, PassBy, RequestClassifier, Ruled, at_canonical_url, may_store
 from isr.misses import Miss
 from isr.rsc_headers import with_client_headers
+from isr.upgrades import Upgrades
 from pages.handler import PageError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class PageCache:
         self._misses = misses
         self._page_handler = page_handler
         self._staged = staged
+        self._upgrades = Upgrades(runtime)
         self._clock = runtime.clock
         self._log = runtime.log
 
@@ -89,6 +91,10 @@ class PageCache:
         page = None if is_unlikely else await self._store.find(found.lookup)
         if page is None:
             return await self._pass_on(request)
+        if found.may_upgrade:
+            response = await self._upgrades.answer(request, found.lookup, self._ask)
+            if response is not None:
+                return passed_answer(response)
         if found.is_ruled:
             return await self._through_stages(request, found.lookup, is_ruled=True)
         return self._from_cache(request, found.lookup, page)

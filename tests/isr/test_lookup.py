@@ -208,8 +208,6 @@ PASSED = [
     ),
     Passed("draft", "the cookie __prerender_bypass", headers={"Cookie": "a=b; __prerender_bypass=x"}),
     Passed("next-action-by-post", "a Server Action", headers={"Next-Action": "abc"}, method="POST"),
-    Passed("websocket", "an upgrade to WebSocket", headers={"Upgrade": "websocket"}),
-    Passed("websocket-beside-others", "an upgrade to WebSocket", headers={"Upgrade": "foo, WebSocket"}),
     Passed("query-v1", "schema v1 with a query", "/search?q=1", site=V1),
     Passed("query-v1-beside-rsc", "schema v1 with a query", "/search?_rsc=1&q=1", site=V1),
     *(
@@ -253,13 +251,29 @@ def test_the_cache_is_passed_by(rule: Passed) -> None:
         ({"Next-Action": "abc"}, V2),
         ({"Next-Action": ""}, V1),
         ({"Upgrade": "h2c"}, V2),
-        ({"Upgrade": "websocket"}, replace(V2, takes_upgrades=False)),
+        ({"Upgrade": "websocket"}, V2),
     ],
 )
 def test_only_a_page_in_the_cache_answers_what_may_be_for_something_else(headers: dict[str, str], site: ServedBuild) -> None:
     verdict = classify(request("/about", headers), site)
     assert isinstance(verdict, CachedOnly)
     assert (verdict.lookup.path, verdict.is_ruled) == ("/about", False)
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "method", "site", "may_upgrade"),
+    [
+        ("websocket", "GET", V2, True),
+        ("foo, WebSocket", "GET", V2, True),
+        ("websocket", "HEAD", V2, False),
+        ("h2c", "GET", V2, False),
+        ("websocket", "GET", replace(V2, takes_upgrades=False), False),
+    ],
+)
+def test_a_url_may_be_that_of_a_page_and_of_a_websocket(upgrade: str, method: str, site: ServedBuild, *, may_upgrade: bool) -> None:
+    verdict = classify(request("/about", {"Upgrade": upgrade}, method), site)
+    assert isinstance(verdict, CachedOnly)
+    assert verdict.may_upgrade is may_upgrade
 
 
 @pytest.mark.parametrize(
