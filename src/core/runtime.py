@@ -29,6 +29,10 @@ WORK_MS = 25_000
 """How long background work may take that is given up with a log line, before the platform ends it without one."""
 
 
+# One that fails, or takes too long, is followed by another for those who wait.
+_MAX_RUNS = 2
+
+
 class Background(Protocol):
     """Background work, which outlives the answer."""
 
@@ -70,7 +74,8 @@ class SingleFlight(Protocol):
     async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, or of the run under `key` that is under way.
 
-        If that run fails or takes too long, the caller does the work itself.
+        If that run fails or takes too long, one of its waiters does the work for the others, because the request that had begun
+        it may have been the reason. They raise what that second run raises; if it takes too long, too, each does the work itself.
         """
 
 
@@ -82,6 +87,7 @@ class Cell(ABC):
 
     def __init__(self, flight: CellFlight, key: str) -> None:
         self.result: object = None
+        self.failure: Exception | None = None
         self.is_done = False
         self.is_awaited = False
         self.ends_at_ms = flight.clock() + MAX_WAIT_MS
@@ -141,20 +147,24 @@ class CellFlight(ABC):
 
     async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         """See SingleFlight."""
-        cell = self._running(key)
-        if cell is not None:
+        failure: Exception | None = None
+        for _ in range(_MAX_RUNS):
+            own = self.claim(key)
+            if own is not None:
+                return await _led(own, work)
+            cell = self.cells[key]
             await self._settled(cell)
             if cell.is_done:
                 return cast("T", cell.result)
-        cell = self.claim(key)
-        if cell is None:
+            failure = cell.failure
+        if failure is None:
             return await work()
         try:
-            result = await work()
-            cell.result, cell.is_done = result, True
-            return result
+            # Each waiter would add its own frames to those of the others.
+            raise failure.with_traceback(None)
         finally:
-            cell.release()
+            # The frame of this call is in the traceback: a cycle, which would keep the request's objects.
+            del failure, cell
 
     def _running(self, key: str) -> Cell | None:
         """Return the cell under a key whose claim has not ended."""
@@ -169,6 +179,21 @@ class CellFlight(ABC):
         cell.is_awaited = True
         with suppress(TimeoutError):
             await cell.released(min(MAX_WAIT_MS, cell.ends_at_ms - self.clock()))
+
+
+async def _led(cell: Cell, work: Callable[[], Awaitable[T]]) -> T:
+    """Do the work for all who wait for the cell."""
+    try:
+        cell.result = result = await work()
+    except Exception as error:
+        cell.failure = error
+        raise
+    else:
+        cell.is_done = True
+        return result
+    finally:
+        cell.release()
+        del cell
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ _REFUSED_MS = 1000
 
 
 class Upgrades:
-    """Lets the page handler answer the requests for WebSockets at a page's URL: all of them once it has taken one, else one a second."""
+    """Lets the page handler answer the requests for WebSockets at a page's URL: one a second, and all once it has taken one."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._flight = runtime.flight

@@ -43,7 +43,7 @@ async def test_work_that_fails_releases_its_key() -> None:
     assert not flight.cells
 
 
-async def test_who_waits_for_a_run_gets_its_result_and_after_a_failure_does_the_work() -> None:
+async def test_who_waits_for_a_run_gets_its_result_and_after_a_failure_one_of_them_does_the_work() -> None:
     flight = FakeFlight()
     runs: list[str] = []
 
@@ -54,10 +54,44 @@ async def test_who_waits_for_a_run_gets_its_result_and_after_a_failure_does_the_
             raise OSError("the first one fails")
         return f"result of run {len(runs)}"
 
-    results = await asyncio.gather(*(flight.run("a", work) for _ in range(3)), return_exceptions=True)
+    results = await asyncio.gather(*(flight.run("a", work) for _ in range(300)), return_exceptions=True)
     assert isinstance(results[0], OSError)
-    assert {str(result) for result in results[1:]} <= {"result of run 2", "result of run 3"}
+    assert set(results[1:]) == {"result of run 2"}
     assert not flight.cells
+
+
+async def test_work_that_fails_is_done_twice_for_all_who_wait() -> None:
+    flight = FakeFlight()
+    runs: list[str] = []
+
+    async def work() -> None:
+        runs.append("run")
+        await asyncio.sleep(0)
+        raise OSError(f"run {len(runs)}")
+
+    results = await asyncio.gather(*(flight.run("a", work) for _ in range(300)), return_exceptions=True)
+    assert list(map(str, results)) == ["run 1", *["run 2"] * 299]
+    assert all(isinstance(result, OSError) for result in results)
+    assert not flight.cells
+    with pytest.raises(OSError, match="run 3"):
+        await flight.run("a", work)
+
+
+async def test_who_waits_for_a_request_that_is_ended_has_the_work_done_once_more() -> None:
+    flight = FakeFlight()
+    runs: list[str] = []
+
+    async def work() -> str:
+        runs.append("run")
+        await asyncio.sleep(0.01)
+        return f"run {len(runs)}"
+
+    tasks = [asyncio.ensure_future(flight.run("a", work)) for _ in range(300)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert set(results[1:]) == {"run 2"}
 
 
 async def test_a_claim_that_is_never_released_is_not_waited_for_for_ever() -> None:

@@ -256,6 +256,19 @@ async def test_calls_at_the_same_time_share_one_run(world: World) -> None:
     assert await asyncio.gather(*(work() for _ in range(5))) == [1] * 5
 
 
+async def test_a_function_that_fails_is_run_twice_for_all_who_wait_for_it(world: World) -> None:
+    runs = Counter()
+
+    @cached()
+    async def work() -> int:
+        await asyncio.sleep(0)
+        raise ValueError(f"run {runs.next()}")
+
+    failures = await asyncio.gather(*(work() for _ in range(300)), return_exceptions=True)
+    assert list(map(str, failures)) == ["run 1", *["run 2"] * 299]
+    assert all(isinstance(failure, ValueError) for failure in failures)
+
+
 async def test_a_failure_is_not_stored(world: World) -> None:
     counter = Counter()
 

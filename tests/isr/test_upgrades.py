@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.assets import FakeAssets
 from tests.fakes.pages import FakePages, FakeResponse, page
 from tests.fakes.worker import BUILD, FakeWorker, copied_build
-from tests.fakes.assets import FakeAssets
 
 from isr.settings import Settings
 from pages.handler import PageError
@@ -25,7 +25,7 @@ SIGNED_IN = {"Cookie": "session=abc"}
 
 @dataclass
 class Site(FakePages):
-    """A page handler that takes WebSockets at `/live`, from visitors with a cookie alone at `/private`, and has pages there too."""
+    """A page handler with pages that takes WebSockets, too, at `/live`, and at `/private` from visitors with a cookie."""
 
     async def answer(self, request: PageRequest) -> FakeResponse:
         made = await super().answer(request)

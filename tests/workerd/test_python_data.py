@@ -103,6 +103,19 @@ def test_concurrent_requests_share_one_run(runtime: LocalRuntime) -> None:
     assert answers == ["1"] * 4
 
 
+@pytest.mark.parametrize(("url", "failure"), [({}, "ValueError run 2"), ({"url": "nowhere:"}, "JsException TypeError")])
+def test_a_function_that_fails_is_not_run_for_each_who_waits(runtime: LocalRuntime, url: dict[str, str], failure: str) -> None:
+    name = f"failing {url}"
+    python(runtime, "/hold", name=name)
+    with ThreadPoolExecutor(8) as threads:
+        answers = [threads.submit(python, runtime, "/failing", name=name, **url) for _ in range(8)]
+        eventually(lambda: python(runtime, "/runs", name=f"{name} asked").text, lambda text: text == "8")
+        python(runtime, "/release", name=name)
+        texts = sorted(answer.result().text for answer in answers)
+    assert sum(text.startswith(failure) for text in texts) >= 6, texts
+    assert int(python(runtime, "/runs", name=name).text) < 4
+
+
 def test_a_stale_result_is_returned_while_it_is_refreshed(runtime: LocalRuntime) -> None:
     assert python(runtime, "/slow", name="stale").text == "1"
     python(runtime, "/hold", name="stale")
