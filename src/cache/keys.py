@@ -91,6 +91,15 @@ def kv_stale_key(tag: str, app_prefix: str = "") -> str:
     return _storage_key(STALE_PREFIX, tag, app_prefix)
 
 
+def keeps_apart(app_prefix: str) -> bool:
+    """Return whether no KV key of an app with this prefix is one of an app with another, or with none.
+
+    A colon ends a prefix in a key, and the prefix may contain some, as vinext allows. So none of its parts may be a word that
+    follows a prefix.
+    """
+    return not any(f"{part}:" == ENTRY_PREFIX or part.startswith("__") for part in app_prefix.split(":"))
+
+
 def kv_entry_prefix(app_prefix: str = "") -> str:
     """Return the prefix of the KV keys of all entries of an app."""
     return f"{_bounded_app_prefix(app_prefix)}{ENTRY_PREFIX}"

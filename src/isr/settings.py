@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from cache.keys import KeySchema
+from cache.keys import KeySchema, keeps_apart
 from cache.kv_record import TTLPolicy
 from cache.stored import Layout
 from core.body import MAX_BODY_BYTES
@@ -98,7 +98,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     """Read the settings; a variable that is not set has its default. Raise SettingError for a value that is not allowed."""
     default = Settings()
     return Settings(
-        app_prefix=variables.get("VINEXT_APP_PREFIX", default.app_prefix),
+        app_prefix=_read(variables, "VINEXT_APP_PREFIX", default.app_prefix, _app_prefix),
         build_id=variables.get("VINEXT_BUILD_ID") or None,
         key_schema=_read(variables, "VINEXT_KEY_SCHEMA", None, _key_schema),
         kv_layout=_read(variables, "VINEXT_KV_LAYOUT", default.kv_layout, _one_of(Layout)),
@@ -134,6 +134,14 @@ def _read(variables: Mapping[str, str], name: str, default: T, parse: Callable[[
     except ValueError as error:
         message = f"{name} is {text!r}, allowed: {error}"
         raise SettingError(message) from error
+
+
+def _app_prefix(text: str) -> str:
+    if not keeps_apart(text):
+        raise ValueError(
+            "a prefix without cache or __… between its colons; a and a:cache, for example, would have keys in common"
+        )
+    return text
 
 
 def _key_schema(text: str) -> KeySchema | None:
@@ -181,10 +189,9 @@ def _tenants(text: str) -> Mapping[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, prefix = (piece.strip() for piece in part.partition("="))
         host = name.lower()
-        # A colon ends a prefix in a key, so `a` and `a:cache` would have keys in common.
         if not host or not prefix or ":" in prefix or host in tenants:
             raise ValueError("HOST=PREFIX pairs with commas between them, each host once, no prefix with a colon")
-        tenants[host] = prefix
+        tenants[host] = _app_prefix(prefix)
     return tenants
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import combinations, product
 from typing import Any
 from urllib.parse import quote
 
@@ -14,8 +15,13 @@ from cache.keys import (
     data_cache_key_v2,
     fnv1a64_base36,
     fnv1a64_hex,
+    keeps_apart,
     kv_entry_prefix,
     kv_key,
+    kv_last_invalidation_key,
+    kv_last_stale_key,
+    kv_lease_key,
+    kv_stale_key,
     kv_tag_key,
     page_key,
     pages_router_key,
@@ -164,6 +170,25 @@ def test_one_path_has_one_key_however_it_is_encoded(parts: list[str]) -> None:
 def test_no_kv_key_is_over_512_bytes(text: str, app_prefix: str) -> None:
     for key in (kv_key(text, app_prefix), kv_tag_key(text * 40, app_prefix), kv_key(text * 40, app_prefix)):
         assert len(key.encode("utf-8", "replace")) <= 512
+
+
+WORDS = ("a", "b", "cache", "__tag", "__swr")
+NAMES = ("", *WORDS, *map(":".join, product(WORDS, WORDS)))
+
+
+def keys_of_an_app(prefix: str) -> set[str]:
+    """Keys of every kind, for names that begin as other apps' keys do."""
+    named = {key_of(name, prefix) for key_of in (kv_key, kv_tag_key, kv_stale_key, kv_lease_key) for name in NAMES if name}
+    return named | {kv_last_invalidation_key(prefix), kv_last_stale_key(prefix)}
+
+
+def test_two_apps_share_no_kv_key() -> None:
+    apps = {prefix: keys_of_an_app(prefix) for prefix in NAMES}
+    clashing = {prefix for pair in combinations(apps, 2) if apps[pair[0]] & apps[pair[1]] for prefix in pair}
+    assert {"a", "a:cache"} <= clashing
+    kept_apart = [keys for prefix, keys in apps.items() if keeps_apart(prefix)]
+    assert len(kept_apart) == 7
+    assert all(keys.isdisjoint(others) for keys, others in combinations(kept_apart, 2))
 
 
 @given(any_text.map(lambda text: f"/{text}"), st.sampled_from([V1, V2]), st.sampled_from(["html", "rsc", "route"]))

@@ -270,7 +270,9 @@ def test_only_a_page_in_the_cache_answers_what_may_be_for_something_else(headers
         ("websocket", "GET", replace(V2, takes_upgrades=False), False),
     ],
 )
-def test_a_url_may_be_that_of_a_page_and_of_a_websocket(upgrade: str, method: str, site: ServedBuild, *, may_upgrade: bool) -> None:
+def test_a_url_may_be_that_of_a_page_and_of_a_websocket(
+    upgrade: str, method: str, site: ServedBuild, *, may_upgrade: bool
+) -> None:
     verdict = classify(request("/about", {"Upgrade": upgrade}, method), site)
     assert isinstance(verdict, CachedOnly)
     assert verdict.may_upgrade is may_upgrade

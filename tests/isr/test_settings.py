@@ -18,6 +18,8 @@ def test_without_variables_everything_has_its_default() -> None:
     assert read_settings({}) == Settings()
 
 
+PREFIX = "a prefix without cache or __… between its colons; a and a:cache, for example, would have keys in common"
+
 PAIRS = "HOST=PREFIX pairs with commas between them, each host once, no prefix with a colon"
 
 
@@ -26,6 +28,8 @@ PAIRS = "HOST=PREFIX pairs with commas between them, each host once, no prefix w
     [
         ("VINEXT_APP_PREFIX", "", ""),
         ("VINEXT_APP_PREFIX", "shop", "shop"),
+        ("VINEXT_APP_PREFIX", "team:shop", "team:shop"),
+        ("VINEXT_APP_PREFIX", "cached", "cached"),
         ("VINEXT_BUILD_ID", "", None),
         ("VINEXT_BUILD_ID", "build-1", "build-1"),
         ("VINEXT_KEY_SCHEMA", "auto", None),
@@ -65,6 +69,10 @@ def test_a_variable_sets_the_setting_of_its_name(variable: str, text: str, expec
 @pytest.mark.parametrize(
     ("variable", "text", "allowed"),
     [
+        *(
+            ("VINEXT_APP_PREFIX", text, PREFIX)
+            for text in ("cache", "a:cache", "a:cache:b", "__tag", "a:__swr", "__app:0123456789abcdef")
+        ),
         ("VINEXT_KEY_SCHEMA", "v3", "auto, v1, v2"),
         ("VINEXT_KEY_SCHEMA", "", "auto, v1, v2"),
         ("VINEXT_KV_LAYOUT", "json", "vinext, framed"),
@@ -85,6 +93,7 @@ def test_a_variable_sets_the_setting_of_its_name(variable: str, text: str, expec
             PAIRS,
         ),
         ("VINEXT_TENANTS", "=shop", PAIRS),
+        ("VINEXT_TENANTS", "a.example=cache", PREFIX),
         ("VINEXT_TENANTS", "a.example=x,A.example=y", PAIRS),
         ("VINEXT_SERVER_TIMING", "yes", "on, off"),
         ("VINEXT_DIRECT_AWAIT", "no", "on, off"),
