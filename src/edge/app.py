@@ -173,7 +173,7 @@ class Application:
         from isr.prerendering import Prerendering  # noqa: PLC0415 - never in production
 
         await enter_site_code()
-        return await Prerendering(self._page_handler, static_paths(self._settings)).answer(request)
+        return await Prerendering(self._page_handler, static_paths(self._settings), self._settings.variant_rules).answer(request)
 
     async def _administer(self, request: PageRequest, raw_request: Any) -> CachedAnswer:
         async def cache() -> AdminCache | None:

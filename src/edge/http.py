@@ -171,13 +171,18 @@ class RequestsToKeep:
         if kept is None:
             return raw
         unwanted = self._unwanted(raw.headers)
-        if not unwanted.length and raw.url == kept.url:
+        if not unwanted.length and raw.url == kept.url and not kept.selected:
             return raw
         cleaned = Request.new(kept.url, raw)
         for name in unwanted:
             cleaned.headers.delete(name)
         for name, value in kept.selectors.items():
             cleaned.headers.set(name, value)
+        for name, value in kept.selected:
+            if value:
+                cleaned.headers.set(name, value)
+            else:
+                cleaned.headers.delete(name)
         return cleaned
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -25,6 +26,7 @@ from isr.lookup import ROUTER_HEADERS
 from seed.build import Artifact
 
 if TYPE_CHECKING:
+    from isr.variants import Selection, VariantRules
     from pages.handler import PageResponse
     from seed.build import RouteRecord
 
@@ -37,11 +39,15 @@ _KEPT_APART = frozenset({"rsc", "accept-encoding", *ROUTER_HEADERS})
 
 @dataclass(frozen=True)
 class Admission:
-    """The answer may be stored: as this artifact, for this period, under these tags."""
+    """The answer may be stored: as this artifact, for this period, under these tags.
+
+    `varies_by` are the headers of the request, in lower case, by which it is one of several.
+    """
 
     artifact: Artifact
     period: Period
     tags: tuple[str, ...]
+    varies_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,13 @@ class Refusal:
 
     `is_failure`: the page could not be rendered just now. `has_own_cache`: the page handler stores its pages itself, and
     may have stored this one. In neither case does the answer say anything against an entry that is there already.
+    `selected`: the answer was made for a spelling of its own of these headers; one that is made for them may be stored.
     """
 
     reason: str
     is_failure: bool = False
     has_own_cache: bool = False
+    selected: Selection = ()
 
 
 def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules go by
@@ -65,12 +73,13 @@ def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules g
     path: str | None = None,
     schema: KeySchema = KeySchema.V2,
     known: Artifact | None = None,
+    variants: VariantRules | None = None,
 ) -> Admission | Refusal:
     """Decide whether a page handler's answer may be stored.
 
     `record` is the build's record of the path: it gives the period and the tags of an answer that has no Cache-Control
     at all. `path` is the one that was asked for. `schema` is that of the entry's key. `known` is the artifact that the
-    answer is, None if its headers have to show that.
+    answer is, None if its headers have to show that. `variants` None: an answer that is one of several is not stored.
     """
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Refusal(f"status {response.status}", is_failure=True)
@@ -81,9 +90,12 @@ def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules g
     if path is not None and urlsplit(response.header("location") or "").path == path:
         # It leads one visitor to another scheme or host; stored, it would lead everybody in a circle.
         return Refusal("a redirect to its own path")
-    refusal = _refused_by_headers(response, schema)
+    refusal = _refused_by_headers(response)
     if refusal is not None:
         return refusal
+    names = varies_by(response.header("vary"), schema)
+    if names and (variants is None or rsc or known is not None or not variants.allow(names)):
+        return Refusal(f"it varies by {', '.join(names)}")
     period = _period(response, record)
     if isinstance(period, Refusal):
         return period
@@ -91,7 +103,7 @@ def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules g
     if artifact is None:
         given = response.header("content-type") or "no content type"
         return Refusal(f"{given} for {'an RSC' if rsc else 'a document'} request")
-    return Admission(artifact, period, _tags(response, record))
+    return Admission(artifact, period, _tags(response, record), names)
 
 
 def has_rsc_payload(response: PageResponse) -> bool:
@@ -99,12 +111,13 @@ def has_rsc_payload(response: PageResponse) -> bool:
     return "rsc" in vary_names(response.header("vary"))
 
 
-def varies_by(response: PageResponse, schema: KeySchema) -> tuple[str, ...]:
-    """Return the headers by which an answer varies and which the key of its entry does not hold.
+@lru_cache
+def varies_by(vary: str | None, schema: KeySchema) -> tuple[str, ...]:
+    """Return the headers by which an answer with a Vary field varies and which the key of its entry does not hold.
 
     Such an answer is one of several. The older keys hold `Accept` where it asks for an RSC payload, as vinext's answers then say.
     """
-    names = vary_names(response.header("vary"))
+    names = vary_names(vary)
     is_keyed_by_accept = schema is KeySchema.V1 and "rsc" in names
     return tuple(name for name in names if name not in _KEPT_APART and not (name == "accept" and is_keyed_by_accept))
 
@@ -139,12 +152,9 @@ def _stale_seconds(part: str) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def _refused_by_headers(response: PageResponse, schema: KeySchema) -> Refusal | None:
+def _refused_by_headers(response: PageResponse) -> Refusal | None:
     if response.header("set-cookie") is not None:
         return Refusal("it sets a cookie")
-    unknown = varies_by(response, schema)
-    if unknown:
-        return Refusal(f"it varies by {', '.join(unknown)}")
     if response.header("content-encoding") not in {None, "", "identity"}:
         return Refusal("its body is compressed")
     if response.header("content-range") is not None:

@@ -21,6 +21,7 @@ from isr.served_build import served_build
 from isr.settings import ImagesSwitch
 from isr.staged_cache import StagedCache
 from isr.store import PageStore
+from isr.variant_pages import VariantPages
 from isr.writer import PageWriter
 from pages.images.endpoint import Images
 from pages.selection import chosen_pages
@@ -99,11 +100,14 @@ def assemble(
     entries = _default_cache(parts, build, prefix, runtime) if handler is None else entry_cache(handler)
     lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
     store = PageStore(build, entries, Seeder(source, entries, parts.digest, runtime), parts.digest, runtime)
-    writer = PageWriter(store, settings.page_limit_bytes, runtime)
+    # An app in stages keys its own variants, and answers as it would alone.
+    variants = settings.variant_rules if staged_pages is None else None
+    writer = PageWriter(store, settings.page_limit_bytes, variants, runtime)
     revalidator = Revalidator(store, writer, staged_pages or parts.page_handler, lease, runtime)
     misses = Misses(store, revalidator, runtime)
     staged = None if staged_pages is None else StagedCache(store, writer, revalidator, misses, staged_pages, runtime)
-    page_cache = PageCache(store, writer, revalidator, misses, parts.page_handler, staged, runtime)
+    variant_pages = None if variants is None else VariantPages(store, variants, runtime.clock)
+    page_cache = PageCache(store, writer, revalidator, misses, parts.page_handler, staged, variant_pages, runtime)
     images = _images(parts, build, entries, runtime) if _has_images(parts) else None
     data_cache = DataCache(entries, runtime, build.schema)
     enter_data = partial(enter_data_cache, data_cache) if has_python_pages(settings) else None

@@ -10,6 +10,7 @@ from core.http import CREDENTIAL_HEADERS
 from core.paths import PRERENDER_FOLDER, canonical_url_path, is_below, is_decodable_path, normalize_path
 from core.recent import Recent, text_bytes
 from isr.draft_mode import is_draft
+from isr.variants import variant_of
 from pages.handler import PageError
 from pages.request import RenderRequest
 from seed.build import PAGES_ARTIFACTS, Artifact
@@ -18,6 +19,7 @@ from seed.rules import touching_rule
 
 if TYPE_CHECKING:
     from isr.served_build import ServedBuild
+    from isr.variants import Selection
     from pages.request import Headers, PageRequest
     from pages.stages import Resource
     from seed.i18n import I18n
@@ -71,7 +73,7 @@ class Lookup:
     `path` is normalized as in keys, `url_path` as the visitor spells it. `artifacts` are those that answer the
     request, the likeliest first, and `keys` are theirs in the cache. `tag_path` is the path of the page that they show.
     `variant` follows the artifact in the key, "" for the artifact itself. `is_dynamic`: the build left the page out because it
-    is rendered for each visitor.
+    is rendered for each visitor. `selected` is what the page is made for of the headers by which it varies (`isr.variants`).
     """
 
     path: str
@@ -81,6 +83,7 @@ class Lookup:
     tag_path: str
     variant: str = ""
     is_dynamic: bool = False
+    selected: Selection = ()
 
     @classmethod
     def of(cls, path: str, url_path: str, build: ServedBuild, *artifacts: Artifact) -> Lookup:
@@ -102,11 +105,18 @@ class Lookup:
 
     def canonical(self, origin: str, *, rsc: bool | None = None) -> RenderRequest:
         """Return the request by which the page is made for everybody; `rsc` None asks for the artifact of the lookup."""
-        return RenderRequest(origin, canonical_url_path(self.url_path), self.is_rsc if rsc is None else rsc)
+        is_rsc = self.is_rsc if rsc is None else rsc
+        return RenderRequest(origin, canonical_url_path(self.url_path), is_rsc, selected=self.selected)
+
+    def of_variant(self, selected: Selection, build: ServedBuild) -> Lookup:
+        """Return the lookup of the variant that a request selects."""
+        variant = variant_of(selected)
+        keys = tuple(build.key(self.path, f"{artifact.value}{variant}") for artifact in self.artifacts)
+        return replace(self, keys=keys, variant=variant, selected=selected)
 
     def part(self, artifact: Artifact) -> str:
         """Return the end of the cache key of an artifact of the same page."""
-        return f"{artifact.value}{self.variant}" if artifact in self.artifacts else artifact.value
+        return f"{artifact.value}{self.variant}" if self.selected or artifact in self.artifacts else artifact.value
 
     @property
     def is_data(self) -> bool:

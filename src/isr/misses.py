@@ -135,12 +135,14 @@ class Misses:
             self._failing.pop(_page(miss.request, lookup), None)
         if refusal.has_own_cache:
             self._store.note_kept(lookup)
-        elif not refusal.is_failure:
+        elif not refusal.is_failure and not refusal.selected:
             self._revalidator.note_answer(miss.request.origin, lookup)
         is_awaited = claim is not None and claim.is_awaited and not refusal.has_own_cache
         # A failure may be the visitor's own, too, but then the next one sees.
         may_be_personal = has_credentials(miss.request) and not refusal.is_failure
-        if is_awaited or may_be_personal:
+        if refusal.selected:
+            self.render_beside(replace(miss, lookup=replace(lookup, selected=refusal.selected)))
+        elif is_awaited or may_be_personal:
             self.render_beside(miss)
         else:
             miss.release()

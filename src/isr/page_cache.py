@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from isr.revalidator import Revalidator
     from isr.staged_cache import StagedCache
     from isr.store import CachedPage, PageStore
-    from isr.writer import PageWriter
+    from isr.variant_pages import VariantPages
+    from isr.writer import AdmittedPage, PageWriter
     from pages.handler import PageHandler, PageResponse
     from pages.request import PageRequest
 
@@ -41,6 +42,7 @@ class PageCache:
         misses: Misses,
         page_handler: PageHandler,
         staged: StagedCache | None,
+        variants: VariantPages | None,
         runtime: Runtime,
     ) -> None:
         self._build = store.build
@@ -52,6 +54,7 @@ class PageCache:
         self._page_handler = page_handler
         self._staged = staged
         self._upgrades = Upgrades(runtime)
+        self._variants = variants
         self._clock = runtime.clock
         self._log = runtime.log
 
@@ -76,7 +79,8 @@ class PageCache:
             return await self._pass_on(request)
         page = None if refused or self._store.is_unlikely(lookup) else await self._store.find(lookup)
         if page is not None:
-            return self._from_cache(request, lookup, page)
+            is_only_one = page.vary is None or self._variants is None
+            return self._from_cache(request, lookup, page) if is_only_one else await self._variant(request, lookup, page)
         if self._staged is not None and (asked := at_canonical_url(request, lookup)) is not None:
             return await self._through_stages(asked, lookup, is_ruled=False)
         if may_store(request, lookup):
@@ -97,7 +101,10 @@ class PageCache:
                 return passed_answer(response)
         if found.is_ruled:
             return await self._through_stages(request, found.lookup, is_ruled=True)
-        return self._from_cache(request, found.lookup, page)
+        if page.vary is None or self._variants is None:
+            return self._from_cache(request, found.lookup, page)
+        lookup, page = await self._variants.find(request, found.lookup, page) or (found.lookup, None)
+        return await self._pass_on(request) if page is None else self._from_cache(request, lookup, page)
 
     async def _through_stages(self, request: PageRequest, lookup: Lookup | None, *, is_ruled: bool) -> Answer:
         """Answer through the app's stages. If they fail, the app answers as a whole, and nothing is kept."""
@@ -106,7 +113,7 @@ class PageCache:
 
     def _from_cache(self, request: PageRequest, lookup: Lookup, page: CachedPage) -> Answer:
         if page.state is Freshness.STALE:
-            self._revalidator.start(request.origin, lookup, page)
+            self._revalidator.start(request.origin, replace(lookup, selected=page.selected) if page.selected else lookup, page)
         page = with_client_headers(page, lookup, self._build)
         return cached_answer(request, page, self._build.schema, self._clock())
 
@@ -114,15 +121,29 @@ class PageCache:
         """Answer with a page that one of the requests for it renders, and the others wait for."""
         turn = await self._misses.turn(request, lookup)
         if turn.page is not None:
-            return self._from_cache(request, lookup, turn.page)
+            return await self._variant(request, lookup, turn.page)
+        if self._variants is not None:
+            lookup = self._variants.expected(request, lookup)
         return NO_PAGE if turn.has_failed else await self._render(request, lookup, turn.claim)
+
+    async def _variant(self, request: PageRequest, lookup: Lookup, page: CachedPage) -> Answer:
+        """Answer with a page that was found, or with the variant of it that the request selects."""
+        if page.vary is None or self._variants is None:
+            return self._from_cache(request, lookup, page)
+        variant = await self._variants.find(request, lookup, page)
+        if variant is None:
+            return await self._pass_on(request)
+        lookup, found = variant
+        if found is not None:
+            return self._from_cache(request, lookup, found)
+        return await self._miss(request, lookup) if may_store(request, lookup) else await self._pass_on(request)
 
     async def _render(self, request: PageRequest, lookup: Lookup, claim: Claim | None) -> Answer:
         """Let the page handler answer, and store a copy of the answer if that is allowed."""
         try:
             started_at_ms = self._store.started_at_ms()
             response = await self._ask(replace(request, kept_as=None if lookup.is_data else lookup.canonical(request.origin)))
-            page = None if response is None else await self._writer.admit(response, lookup, started_at_ms, rsc=lookup.is_rsc)
+            page = None if response is None else await self._admit(request, response, lookup, started_at_ms)
         except BaseException:
             if claim is not None:
                 claim.release()
@@ -132,13 +153,18 @@ class PageCache:
             return NO_PAGE
         if isinstance(page, Refusal):
             self._misses.refused(Miss(request, lookup, claim), page)
-            return passed_answer(response)
+            return passed_answer(response, "MISS" if page.selected else None)
         claim = claim or self._misses.claim(lookup)
         if claim is None:
             return passed_answer(response, "MISS")
         sent, copy = response.split()
         self._misses.keep(Miss(request, lookup, claim), self._writer.written(page, copy))
         return passed_answer(sent, "MISS")
+
+    async def _admit(
+        self, request: PageRequest, response: PageResponse, lookup: Lookup, started_at_ms: int
+    ) -> AdmittedPage | Refusal:
+        return await self._writer.admit(response, lookup, started_at_ms, rsc=lookup.is_rsc, headers=request.headers)
 
     async def _pass_on(self, request: PageRequest) -> Answer:
         response = await self._ask(request)

@@ -14,8 +14,10 @@ from core.http import (
     STALE_TIME_HEADER,
     TAGS_HEADER,
 )
+from isr.variants import SELECTED_HEADER, selection_text
 
 if TYPE_CHECKING:
+    from isr.variants import Selection
     from pages.handler import PageResponse
 
 POLICY_HEADERS = frozenset((TAGS_HEADER, SHARED_POLICY_HEADER, REVALIDATED_HEADER, REVALIDATED_PAGES_HEADER, STALE_DATA_HEADER))
@@ -50,6 +52,7 @@ NOT_STORED = (
             "trailer",
             "transfer-encoding",
             "upgrade",
+            SELECTED_HEADER,
             "x-vinext-rsc-completion-metadata",
             "x-vinext-stale-time-pending",
         }
@@ -74,7 +77,11 @@ def take_stale_time(headers: dict[str, str]) -> int | None:
     return int(headers.pop(STALE_TIME_HEADER))
 
 
-def stored_headers(response: PageResponse) -> dict[str, str]:
-    """Return the headers of a page handler's answer that are stored with its page, names in lower case."""
+def stored_headers(response: PageResponse, selected: Selection = ()) -> dict[str, str]:
+    """Return the headers of a page handler's answer that are stored with its page, names in lower case.
+
+    `selected` is what the request had of the headers by which the answer varies.
+    """
     unwanted = NOT_STORED if response.header(SHARED_POLICY_HEADER) is None else WITH_OWN_POLICY
-    return {name.lower(): value for name, value in response.header_items() if name.lower() not in unwanted}
+    headers = {name.lower(): value for name, value in response.header_items() if name.lower() not in unwanted}
+    return headers | {SELECTED_HEADER: selection_text(selected)} if selected else headers

@@ -16,6 +16,7 @@ from core.paths import PATHS_URL, url_path
 from isr.admission import Refusal, admit
 from isr.answer import CachedAnswer
 from isr.page_headers import stored_headers
+from isr.variants import GivenHeaders
 from pages.handler import PageError
 from pages.request import RenderRequest
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from core.body import Body
+    from isr.variants import VariantRules
     from pages.handler import PageHandler
     from pages.request import PageRequest
 
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
 class Prerendering:
     """Replaces the page cache while `VINEXT_PRERENDER` is on, which is never in production."""
 
-    def __init__(self, page_handler: PageHandler, static_paths: Callable[[], Any] | None) -> None:
+    def __init__(self, page_handler: PageHandler, static_paths: Callable[[], Any] | None, variants: VariantRules) -> None:
         self._page_handler = page_handler
+        self._variants = variants
         self._static_paths = static_paths
 
     async def answer(self, request: PageRequest) -> CachedAnswer:
@@ -44,18 +47,20 @@ class Prerendering:
             return _answer({"error": str(error)})
 
     async def _page(self, request: PageRequest) -> CachedAnswer:
-        response = await self._page_handler.render(RenderRequest(request.origin, request.path))
-        decision = admit(response, None, rsc=False)
+        canonical = RenderRequest(request.origin, request.path)
+        response = await self._page_handler.render(canonical)
+        decision = admit(response, None, rsc=False, variants=self._variants)
         if isinstance(decision, Refusal):
             await response.drop()
             return _answer({"error" if decision.is_failure else "skipped": decision.reason})
         body = await response.copy().read(MAX_BODY_BYTES)
         if body is None:
             return _answer({"skipped": f"a body of more than {MAX_BODY_BYTES} bytes"})
+        selected = self._variants.selection(decision.varies_by, GivenHeaders(canonical.headers)) or ()
         outcome = {
             "artifact": decision.artifact.value,
             "status": response.status,
-            "headers": stored_headers(response),
+            "headers": stored_headers(response, selected),
             "revalidate": decision.period.revalidate_seconds,
             "expire": decision.period.expire_seconds,
             "tags": decision.tags,

@@ -10,6 +10,7 @@ from core.http import REVALIDATED_PAGES_HEADER
 from core.recent import Recent
 from isr.admission import Refusal
 from isr.lookup import Lookup, url_path_of
+from isr.variants import GivenHeaders
 from pages.handler import PageError
 from pages.stages import wanted_pages
 from seed.build import APP_ARTIFACTS, PAGES_ARTIFACTS, Artifact
@@ -193,7 +194,8 @@ class Revalidator:
         except PageError as error:
             self._give_up(request, lookup, Refusal(str(error), is_failure=True))
             return False
-        page = await self._writer.admit(response, lookup, started_at_ms, rsc=request.rsc)
+        headers = GivenHeaders(request.headers)
+        page = await self._writer.admit(response, lookup, started_at_ms, rsc=request.rsc, headers=headers)
         if isinstance(page, Refusal):
             await response.drop()
             self._give_up(request, lookup, page, dynamic_ms if response.status == HTTPStatus.OK else REFUSED_MS)

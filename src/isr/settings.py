@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
@@ -11,6 +12,7 @@ from cache.kv_record import TTLPolicy
 from cache.stored import Layout
 from core.body import MAX_BODY_BYTES
 from core.errors import VinextWorkerError
+from isr.variants import VariantRules
 from pages.images.request import ImageRules, read_hosts
 from pages.selection import HandlerName
 
@@ -25,6 +27,10 @@ _MAX_DIGITS = 15
 _MAX_PAGE_BYTES = 8 * 1024 * 1024
 
 _MAX_NUMBERS = 100
+
+_MAX_VARIANTS = 100
+
+_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 
 MAX_CLOCK_SKEW_MS = 30_000
 
@@ -55,7 +61,8 @@ class Settings:
 
     `max_page_bytes` None takes the layout's own (`page_limit_bytes`).
     `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to prefixes. With `direct_await` off
-    every step goes through Pyodide's event loop. `prerender` is on while pages are rendered for a build. With `admin_token`
+    every step goes through Pyodide's event loop. `variants` is how many of a page are kept, and `languages` are the site's
+    (`isr.variants`). `prerender` is on while pages are rendered for a build. With `admin_token`
     None the endpoints below `/__vinext/` do not exist.
     """
 
@@ -77,6 +84,8 @@ class Settings:
     direct_await: bool = True
     images: ImagesSwitch = ImagesSwitch.AUTO
     image_rules: ImageRules = _IMAGE_RULES
+    variants: int = 8
+    languages: tuple[str, ...] = ()
     admin_token: str | None = None
 
     @property
@@ -88,6 +97,11 @@ class Settings:
         if self.max_page_bytes is not None:
             return self.max_page_bytes
         return MAX_BODY_BYTES if self.kv_layout is Layout.FRAMED else _MAX_PAGE_BYTES
+
+    @property
+    def variant_rules(self) -> VariantRules:
+        """How many variants of a page are kept, and by which languages."""
+        return VariantRules(self.variants, self.languages)
 
     def prefix_for(self, request: PageRequest) -> str | None:
         """Return the prefix of the keys for a request, None if its host is not among the tenants."""
@@ -121,6 +135,8 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
             hosts=_read(variables, "VINEXT_IMAGE_HOSTS", _IMAGE_RULES.hosts, _image_hosts),
             allows_svg=_read(variables, "VINEXT_IMAGE_SVG", _IMAGE_RULES.allows_svg, _switch),
         ),
+        variants=_read(variables, "VINEXT_VARIANTS", default.variants, _number_up_to(_MAX_VARIANTS)),
+        languages=_read(variables, "VINEXT_LANGUAGES", default.languages, _languages),
         admin_token=variables.get("VINEXT_ADMIN_TOKEN") or None,
     )
 
@@ -193,6 +209,13 @@ def _tenants(text: str) -> Mapping[str, str]:
             raise ValueError("HOST=PREFIX pairs with commas between them, each host once, no prefix with a colon")
         tenants[host] = _app_prefix(prefix)
     return tenants
+
+
+def _languages(text: str) -> tuple[str, ...]:
+    languages = tuple(part.strip() for part in text.split(",")) if text.strip() else ()
+    if not all(map(_LANGUAGE.fullmatch, languages)) or len(languages) > _MAX_VARIANTS:
+        raise ValueError(f"at most {_MAX_VARIANTS} language tags, such as en and pt-BR, with commas between, the default first")
+    return languages
 
 
 def _image_hosts(text: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from core.http import REVALIDATED_HEADER
 from core.recent import Recent
 from isr.admission import revalidated_tags
 from isr.page_headers import take_stale_time
+from isr.variants import SELECTED_HEADER, read_selection
 from seed.build import Artifact
 from seed.entries import page_value
 from seed.pages_router import data_body, redirect_value
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from isr.admission import Admission
     from isr.lookup import Lookup
     from isr.served_build import ServedBuild
+    from isr.variants import Selection
     from pages.handler import PageResponse
     from seed.build import RouteRecord
     from seed.seeder import Seeder
@@ -39,15 +41,24 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NO_VALUE = re.compile(r"[\0\r\n]")
 
 
-_sendable: WeakKeyDictionary[EntryIdentity, bool] = WeakKeyDictionary()
-"""Whether the headers of an entry may be sent, by its identity."""
+@dataclass(frozen=True)
+class KeptHeaders:
+    """What the headers of an entry say of it: whether HTTP allows them (RFC 9110, 5.1 and 5.5), and what they select."""
+
+    are_sendable: bool
+    vary: str | None
+    selected: Selection
+
+
+_kept_headers: WeakKeyDictionary[EntryIdentity, KeptHeaders] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class CachedPage:
     """An entry that may be served, fresh or stale, and the body in it that was asked for.
 
-    `has_router_headers`: the site's answers vary by the headers that the App Router's client sends.
+    `has_router_headers`: the site's answers vary by the headers that the App Router's client sends. `vary` is the entry's own,
+    None if it has none, and `selected` is what it was made for (`isr.variants`).
     """
 
     entry: CacheEntry
@@ -55,6 +66,8 @@ class CachedPage:
     body: Body
     state: Freshness
     has_router_headers: bool = True
+    vary: str | None = None
+    selected: Selection = ()
 
     @property
     def status(self) -> int:
@@ -62,17 +75,19 @@ class CachedPage:
         return getattr(self.entry.value, "status", None) or HTTPStatus.OK
 
 
-def is_sendable(entry: CacheEntry) -> bool:
-    """Return whether HTTP allows the headers of an entry (RFC 9110, 5.1 and 5.5). Each entry is checked once."""
-    known = _sendable.get(entry.identity)
+def kept_headers(entry: CacheEntry) -> KeptHeaders:
+    """Return what the headers of an entry say. Each entry is read once."""
+    known = _kept_headers.get(entry.identity)
     if known is None:
-        known = _sendable[entry.identity] = _are_sendable(getattr(entry.value, "headers", None) or {})
+        known = _kept_headers[entry.identity] = _read_headers(getattr(entry.value, "headers", None) or {})
     return known
 
 
-def _are_sendable(headers: Headers) -> bool:
-    values = [text for texts in headers.values() for text in ([texts] if isinstance(texts, str) else texts)]
-    return all(map(_NAME.fullmatch, headers)) and not _NO_VALUE.search("".join(values))
+def _read_headers(headers: Headers) -> KeptHeaders:
+    values = {name.lower(): texts if isinstance(texts, str) else ",".join(texts) for name, texts in headers.items()}
+    are_sendable = all(map(_NAME.fullmatch, headers)) and not _NO_VALUE.search("".join(values.values()))
+    selected = values.get(SELECTED_HEADER)
+    return KeptHeaders(are_sendable, values.get("vary"), () if selected is None else read_selection(selected))
 
 
 def body_of(entry: CacheEntry, artifact: Artifact) -> Body | None:
@@ -171,12 +186,18 @@ class PageStore:
                 redirect = redirect_value(entry.value, self.build.base_path)
                 entry = None if redirect is None else entry.with_value(redirect)
             body = body_of(entry, artifact) if entry is not None else None
-            if entry is not None and body is not None and self._is_sendable(key, entry):
-                state = freshness(entry, self._clock())
-                if state is not Freshness.EXPIRED:
-                    if artifact is not lookup.artifacts[0]:
-                        self._found[lookup.path] = artifact
-                    return CachedPage(entry, artifact, body, state, "app" in self.build.routers)
+            if entry is None or body is None:
+                continue
+            headers = kept_headers(entry)
+            if not headers.are_sendable:
+                self._log.event("error", "cache.entry_corrupt", key=key, error="it keeps a header that HTTP does not allow")
+                continue
+            state = freshness(entry, self._clock())
+            if state is not Freshness.EXPIRED:
+                if artifact is not lookup.artifacts[0]:
+                    self._found[lookup.path] = artifact
+                is_app = "app" in self.build.routers
+                return CachedPage(entry, artifact, body, state, is_app, headers.vary, headers.selected)
         return None
 
     def is_unlikely(self, lookup: Lookup) -> bool:
@@ -267,12 +288,6 @@ class PageStore:
         page, and must not hold against it.
         """
         return max(self._clock(), self._invalidated_at_ms + 1)
-
-    def _is_sendable(self, key: str, entry: CacheEntry) -> bool:
-        if is_sendable(entry):
-            return True
-        self._log.event("error", "cache.entry_corrupt", key=key, error="it keeps a header that HTTP does not allow")
-        return False
 
     def _path_tags(self, path: str) -> tuple[str, ...]:
         # A very long path has no valid tags of its own; those of its layouts are valid, and invalidate it too.

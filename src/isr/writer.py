@@ -11,6 +11,7 @@ from core.paths import canonical_url_path
 from isr.admission import Refusal, admit, has_rsc_payload
 from isr.page_headers import NOT_STORED, stored_headers
 from isr.store import RenderedPage
+from isr.variants import NO_HEADERS
 from pages.handler import PageError
 from seed.build import Artifact
 from seed.pages_router import pages_value
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from isr.admission import Admission
     from isr.lookup import Lookup
     from isr.store import PageStore
+    from isr.variants import Selection, VariantRules
     from pages.handler import BodyCopy, PageResponse
+    from pages.request import Headers
 
 # What the app itself tells browsers, where a page leads, and how long a client's router may use its payload without asking again
 # (`cacheLife({ stale })`).
@@ -34,7 +37,8 @@ _COUNTERPARTS = {Artifact.HTML: Artifact.RSC, Artifact.RSC: Artifact.HTML}
 class AdmittedPage:
     """An answer that may be stored. `started_at_ms` is when its rendering began.
 
-    `counterpart` is the other artifact of the page, if the render gave both.
+    `counterpart` is the other artifact of the page, if the render gave both. `selected` is what the page was made for of the
+    headers by which it varies.
     """
 
     lookup: Lookup
@@ -42,6 +46,7 @@ class AdmittedPage:
     response: PageResponse
     started_at_ms: int
     counterpart: RenderedPage | None
+    selected: Selection = ()
 
     @property
     def lacks_counterpart(self) -> bool:
@@ -56,29 +61,41 @@ class AdmittedPage:
 
 
 class PageWriter:
-    """Admits the page handler's answers to a store of pages, and writes those of at most `limit_bytes`."""
+    """Admits the page handler's answers to a store of pages, and writes those of at most `limit_bytes`.
 
-    def __init__(self, store: PageStore, limit_bytes: int, runtime: Runtime) -> None:
+    `variants` None: an answer that is one of several is not stored.
+    """
+
+    def __init__(self, store: PageStore, limit_bytes: int, variants: VariantRules | None, runtime: Runtime) -> None:
         self._store = store
         self._limit_bytes = limit_bytes
+        self._variants = variants
         self._clock = runtime.clock
         self._log = runtime.log
 
-    async def admit(self, response: PageResponse, lookup: Lookup, started_at_ms: int, *, rsc: bool) -> AdmittedPage | Refusal:
-        """Decide whether an answer may be stored."""
+    async def admit(
+        self, response: PageResponse, lookup: Lookup, started_at_ms: int, *, rsc: bool, headers: Headers = NO_HEADERS
+    ) -> AdmittedPage | Refusal:
+        """Decide whether an answer may be stored; `headers` are those of the request, but for what the lookup selects."""
         record = await self._store.record(lookup.path)
         known = lookup.known_artifact
         path, schema = canonical_url_path(lookup.url_path), self._store.build.schema
-        decision = admit(response, record, rsc=rsc, path=path, schema=schema, known=known)
+        decision = admit(response, record, rsc=rsc, path=path, schema=schema, known=known, variants=self._variants)
         if isinstance(decision, Refusal):
             return decision
+        selected = lookup.selected
+        if self._variants is not None and decision.varies_by:
+            made_for = _made_for(self._variants, decision.varies_by, lookup, headers)
+            if isinstance(made_for, Refusal):
+                return made_for
+            selected = made_for
         # Most answers do not have the attribute.
         body: Body | None = getattr(response, "counterpart", None)
         is_incomplete = decision.artifact is Artifact.HTML and not self._store.build.completes_rsc_payloads
         if body is not None and (is_incomplete or body.size_bytes > self._limit_bytes):
             body = None
         counterpart = None if body is None else _counterpart(response, body, started_at_ms)
-        return AdmittedPage(lookup, decision, response, started_at_ms, counterpart)
+        return AdmittedPage(lookup, decision, response, started_at_ms, counterpart, selected)
 
     async def write(self, page: AdmittedPage, copy: BodyCopy, event: str) -> Refusal | None:
         """Read the copy of an answer to its end, store it and log `event`. Return the reason if it was not stored."""
@@ -96,7 +113,7 @@ class PageWriter:
             return self._refused(page, Refusal("a page of the Pages Router that does not tell its data"))
         if artifact is Artifact.HTML and self._is_of_pages_router(page, body):
             artifact = Artifact.PAGES
-        rendered = RenderedPage(response.status, stored_headers(response), body, page.started_at_ms)
+        rendered = RenderedPage(response.status, stored_headers(response, page.selected), body, page.started_at_ms)
         await self._store_artifact(page, artifact, rendered, event)
         other = _COUNTERPARTS.get(artifact)
         if page.counterpart is not None and other is not None:
@@ -121,6 +138,18 @@ class PageWriter:
     def _refused(self, page: AdmittedPage, refusal: Refusal) -> Refusal:
         self._log.event("warning", "page.not_stored", path=page.lookup.path, reason=refusal.reason)
         return refusal
+
+
+def _made_for(rules: VariantRules, names: tuple[str, ...], lookup: Lookup, headers: Headers) -> Selection | Refusal:
+    """Return for which values of the headers by which it varies an answer was made, those of the lookup among them."""
+    known = dict(lookup.selected)
+    others = rules.selection([name for name in names if name not in known], headers)
+    if others is None:
+        return Refusal("it varies by a header of which nobody else will send the same value")
+    selected = tuple(sorted((*lookup.selected, *others)))
+    if any(value != (headers.get(name) or "") for name, value in others):
+        return Refusal("it was made for a spelling of its own of what it varies by", selected=selected)
+    return selected
 
 
 def _counterpart(response: PageResponse, body: Body, started_at_ms: int) -> RenderedPage:

@@ -69,7 +69,8 @@ class RenderRequest:
 
     It has no cookies, no credentials, no query and no state of a client's router, so every visitor may get the answer.
     `rsc` asks for the RSC payload. `replay` describes the request to an app in stages that has answered it before
-    (`pages.stages`). With `is_stored`, the cache has the page already.
+    (`pages.stages`). With `is_stored`, the cache has the page already. `selected` are the headers by which one variant of the
+    page is asked for, "" for one that the request must not have (`isr.variants`).
     """
 
     origin: str
@@ -77,6 +78,7 @@ class RenderRequest:
     rsc: bool = False
     replay: str | None = None
     is_stored: bool = False
+    selected: HeaderItems = ()
 
     @property
     def url(self) -> str:
@@ -86,7 +88,12 @@ class RenderRequest:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of a request that is nobody's."""
-        return self.selectors or {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        general = self.selectors or {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        if not self.selected:
+            return general
+        names = {name for name, _ in self.selected}
+        kept = {name: value for name, value in general.items() if name.lower() not in names}
+        return kept | {name: value for name, value in self.selected if value}
 
     @property
     def selectors(self) -> dict[str, str]:

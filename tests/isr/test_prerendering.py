@@ -13,6 +13,7 @@ from core.body import BytesBody
 from core.http import OUTCOME_HEADER
 from core.paths import PATHS_URL, url_path
 from isr.prerendering import Prerendering
+from isr.variants import VariantRules
 from pages.handler import PageError, WholeResponse
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def outcome(answer: CachedAnswer) -> dict[str, Any]:
 
 async def test_a_page_comes_with_what_is_kept_of_it() -> None:
     pages = Pages(("cache-control", "s-maxage=60, stale-while-revalidate=40"), ("x-vinext-cache-tags", "a,b"), ("x-own", "é"))
-    answer = await Prerendering(pages, None).answer(request("/a"))
+    answer = await Prerendering(pages, None, VariantRules(8)).answer(request("/a"))
     assert answer.body == BytesBody(b"page /a")
     assert outcome(answer) == {
         "artifact": "html",
@@ -63,13 +64,13 @@ async def test_a_page_comes_with_what_is_kept_of_it() -> None:
     ],
 )
 async def test_other_pages_come_with_the_reason(pages: Pages, path: str, expected: dict[str, str]) -> None:
-    answer = await Prerendering(pages, None).answer(request(path))
+    answer = await Prerendering(pages, None, VariantRules(8)).answer(request(path))
     assert (outcome(answer), answer.body) == (expected, None)
 
 
 async def test_too_large_a_page_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("isr.prerendering.MAX_BODY_BYTES", 3)
-    answer = await Prerendering(Pages(("cache-control", "s-maxage=60")), None).answer(request("/a"))
+    answer = await Prerendering(Pages(("cache-control", "s-maxage=60")), None, VariantRules(8)).answer(request("/a"))
     assert outcome(answer) == {"skipped": "a body of more than 3 bytes"}
 
 
@@ -82,7 +83,7 @@ def failing() -> list[str]:
 
 
 async def test_paths_are_listed_once_and_as_urls_have_them() -> None:
-    answer = await Prerendering(Pages(), listed).answer(request(PATHS_URL))
+    answer = await Prerendering(Pages(), listed, VariantRules(8)).answer(request(PATHS_URL))
     assert answer.body is not None
     assert json.loads(answer.body.to_bytes()) == ["/", "/%C3%BC%20b", "/100%25"]
     assert url_path("/a?b#c") == "/a%3Fb%23c"
@@ -99,4 +100,4 @@ async def test_paths_are_listed_once_and_as_urls_have_them() -> None:
     ],
 )
 async def test_paths_that_cannot_be_listed_are_explained(static_paths: Any, expected: dict[str, str]) -> None:
-    assert outcome(await Prerendering(Pages(), static_paths).answer(request(PATHS_URL))) == expected
+    assert outcome(await Prerendering(Pages(), static_paths, VariantRules(8)).answer(request(PATHS_URL))) == expected

@@ -20,6 +20,7 @@ def test_without_variables_everything_has_its_default() -> None:
 
 PREFIX = "a prefix without cache or __… between its colons; a and a:cache, for example, would have keys in common"
 
+LANGUAGES = "at most 100 language tags, such as en and pt-BR, with commas between, the default first"
 PAIRS = "HOST=PREFIX pairs with commas between them, each host once, no prefix with a colon"
 
 
@@ -54,6 +55,10 @@ PAIRS = "HOST=PREFIX pairs with commas between them, each host once, no prefix w
         ("VINEXT_TENANTS", "a.example=shop-a, B.example = shop-b,", {"a.example": "shop-a", "b.example": "shop-b"}),
         ("VINEXT_SERVER_TIMING", "on", True),
         ("VINEXT_SERVER_TIMING", "off", False),
+        ("VINEXT_VARIANTS", "0", 0),
+        ("VINEXT_VARIANTS", "100", 100),
+        ("VINEXT_LANGUAGES", "", ()),
+        ("VINEXT_LANGUAGES", "en, pt-BR,zh-Hant-TW", ("en", "pt-BR", "zh-Hant-TW")),
         ("VINEXT_DIRECT_AWAIT", "on", True),
         ("VINEXT_DIRECT_AWAIT", "off", False),
     ],
@@ -95,6 +100,10 @@ def test_a_variable_sets_the_setting_of_its_name(variable: str, text: str, expec
         ("VINEXT_TENANTS", "=shop", PAIRS),
         ("VINEXT_TENANTS", "a.example=cache", PREFIX),
         ("VINEXT_TENANTS", "a.example=x,A.example=y", PAIRS),
+        ("VINEXT_VARIANTS", "101", "a whole number from 0 to 100"),
+        ("VINEXT_LANGUAGES", "en,,de", LANGUAGES),
+        ("VINEXT_LANGUAGES", "en;q=1", LANGUAGES),
+        ("VINEXT_LANGUAGES", ",".join(["en"] * 101), LANGUAGES),
         ("VINEXT_SERVER_TIMING", "yes", "on, off"),
         ("VINEXT_DIRECT_AWAIT", "no", "on, off"),
     ],

@@ -8,6 +8,7 @@ from tests.fakes.worker import FakeWorker
 
 from cache.keys import KeySchema
 from isr.admission import varies_by
+from isr.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -27,13 +28,25 @@ from isr.admission import varies_by
     ],
 )
 def test_an_answer_varies_by_what_its_key_does_not_hold(vary: str, schema: KeySchema, expected: tuple[str, ...]) -> None:
-    assert varies_by(page(vary=vary), schema) == expected
+    assert varies_by(vary, schema) == expected
 
 
 @pytest.mark.parametrize("headers", [{"Accept": "text/markdown"}, {}], ids=["who sends it", "who does not"])
-async def test_such_an_answer_is_kept_for_nobody(headers: dict[str, str]) -> None:
-    worker = FakeWorker()
-    worker.pages.documents["/a"] = page(vary="Accept")
+@pytest.mark.parametrize(
+    ("vary", "settings"),
+    [
+        pytest.param("Accept", Settings(variants=0), id="no variants are kept"),
+        pytest.param("*", Settings(), id="anything"),
+        pytest.param("Cookie", Settings(), id="cookies"),
+        pytest.param("Accept, Authorization", Settings(), id="credentials"),
+        pytest.param("X-Forwarded-Host", Settings(), id="a header that no kept answer is made from"),
+        pytest.param("Not A Name", Settings(), id="no name"),
+        pytest.param(", ".join(f"X-{number}" for number in range(9)), Settings(), id="too many"),
+    ],
+)
+async def test_such_an_answer_is_kept_for_nobody(vary: str, settings: Settings, headers: dict[str, str]) -> None:
+    worker = FakeWorker(settings=settings)
+    worker.pages.documents["/a"] = page(vary=vary)
     await worker.open()
     for _ in range(3):
         got = await worker.get("/a", headers)

@@ -23,7 +23,7 @@ UNCHANGED = 20
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[LocalRuntime]:
-    with python_worker({"VINEXT_PAGE_TIMEOUT_MS": "1500"}) as started:
+    with python_worker({"VINEXT_PAGE_TIMEOUT_MS": "1500", "VINEXT_LANGUAGES": "en,de"}) as started:
         yield started
 
 
@@ -244,3 +244,31 @@ def test_the_app_learns_that_a_websocket_was_closed(runtime: LocalRuntime, clien
 def test_a_websocket_that_the_app_refuses_is_a_403(runtime: LocalRuntime) -> None:
     with WebSocketClient(f"{runtime.url}/ws-refused") as socket:
         assert socket.status == 403
+
+
+def until_kept(runtime: LocalRuntime, path: str, count: int) -> None:
+    eventually(lambda: sum(f":{path}:" in name for name in runtime.kv().names()) >= count)
+
+
+def test_each_visitor_gets_the_variant_that_the_request_selects(runtime: LocalRuntime, client: httpx.Client) -> None:
+    """VINEXT_LANGUAGES is en,de: browsers' spellings of a language are one variant, and the app sees the site's name of it."""
+    asked = {"": "Hello ", "de": "Hallo de", "de-AT, de;q=0.9, xx;q=0.1": "Hallo de", "en-GB": "Hello en"}
+    for number, wanted in enumerate(("", "de", "en"), 1):
+        client.get("/language", headers={"Accept-Language": wanted} if wanted else {})
+        until_kept(runtime, "/language", number)
+    for wanted, text in asked.items():
+        answer = client.get("/language", headers={"Accept-Language": wanted} if wanted else {})
+        assert (answer.text, state(answer), answer.headers["vary"]) == (text, "HIT", "Accept-Language")
+        assert "x-vinext-selected" not in answer.headers
+
+
+def test_a_browser_of_another_origin_gets_the_headers_that_it_asks_for(runtime: LocalRuntime, client: httpx.Client) -> None:
+    """Starlette's CORSMiddleware sends `Vary: Origin`, where the request has one."""
+    origins = ("https://a.example", "https://b.example")
+    for number, origin in enumerate(origins, 1):
+        client.get("/cors/shared", headers={"Origin": origin})
+        until_kept(runtime, "/cors/shared", number)
+    for origin in origins:
+        answer = client.get("/cors/shared", headers={"Origin": origin})
+        assert (state(answer), answer.headers["access-control-allow-origin"]) == ("HIT", origin)
+    assert "access-control-allow-origin" not in client.get("/cors/shared").headers
