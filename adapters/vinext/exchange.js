@@ -4,6 +4,7 @@
  */
 import { isShared, SHARED_POLICY } from "./policy.js";
 import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, replayOf, resourceOf } from "./resources.js";
+import { WatchedBody } from "./stalls.js";
 
 /**
  * What vinext-worker has under a path: an entry, or, without a `status`, none.
@@ -25,7 +26,7 @@ import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, replayOf,
  *   entry; `{made}`, a response that may be kept once `admitted` says so; `{missed}`, a response in place of one that could be
  *   kept; `{asks}`, a question for the entry of a resource. `replay` renders it again, `unknown` says what is not understood.
  * @property {Response} [response]
- * @property {() => Promise<Kept | null>} [admitted]
+ * @property {(idleMs?: number) => Promise<Kept | null>} [admitted] fails if for so long nothing comes of the body; 0 is no limit
  * @property {(offer: string) => Promise<Answer>} [resume] answers the question
  */
 
@@ -138,19 +139,21 @@ export class Exchange {
    * Render for nobody but the cache.
    *
    * @param {() => Promise<Response>} render
+   * @param {number} [idleMs] as for `admitted`
    * @returns {Promise<Kept>} also of what may not be kept, without a body
    */
-  async regenerate(render) {
+  async regenerate(render, idleMs) {
     this.keeps = true;
     const response = this.#keeping(await render(), { made: true });
     discard(response);
-    return (await this.#outcome.admitted()) ?? withoutBody(response);
+    return (await this.#outcome.admitted(idleMs)) ?? withoutBody(response);
   }
 
   /** Let the response go to the visitor while vinext decides, from a copy of its body, whether it may be kept. */
   admitLater(response, complete) {
     const [visitors, copy] = response.body.tee();
-    this.rendered.admission = complete(new Response(copy, response));
+    this.rendered.watched = new WatchedBody(copy);
+    this.rendered.admission = complete(new Response(this.rendered.watched.stream, response));
     this.#keepAlive(this.rendered.admission.catch(() => {}));
     return new Response(visitors, response);
   }
@@ -185,8 +188,10 @@ export class Exchange {
       this.#outcome = { ...outcome, admitted: async () => null };
       return response;
     }
-    const complete = admission ?? response.clone();
-    const admitted = async () => {
+    const copy = admission ? null : response.clone();
+    const watched = rendered.watched ?? (copy.body && new WatchedBody(copy.body));
+    const complete = admission ?? (watched ? new Response(watched.stream, copy) : copy);
+    const whenComplete = async () => {
       const whole = await complete;
       if (!isShared(whole.headers)) {
         discard(whole);
@@ -203,6 +208,7 @@ export class Exchange {
         ...(this.#composed && { added: JSON.stringify(added(this.#composed, this.#own)) }),
       };
     };
+    const admitted = async (idleMs = 0) => await (watched ? watched.limit(whenComplete(), idleMs) : whenComplete());
     this.#outcome = { ...outcome, admitted };
     return response;
   }

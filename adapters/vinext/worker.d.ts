@@ -10,8 +10,8 @@ interface VinextWorkerConstructor {
   new (ctx: ExecutionContext, env: unknown): WorkerEntrypoint & {
     fetch(request: Request): Promise<Response>;
     serve(request: Request, offer: string): Promise<Answer>;
-    render(request: Request): Promise<Kept>;
-    replay(replay: string): Promise<Kept>;
+    render(request: Request, isStored?: boolean, idleMs?: number): Promise<Kept>;
+    replay(replay: string, idleMs?: number): Promise<Kept>;
   };
 }
 

@@ -60,26 +60,28 @@ export function withVinextWorker(worker) {
      *
      * @param {Request} request
      * @param {boolean} [isStored] whether the cache has the page already
+     * @param {number} [idleMs] fail if for so long nothing comes of the body; 0 is no limit
      * @returns {Promise<import("./exchange.js").Kept>} also of what may not be kept, without a body
      */
-    async render(request, isStored = false) {
+    async render(request, isStored = false, idleMs = 0) {
       const exchange = this.#exchange({ isForCache: true, isStored, isUnruled: true });
       const { response, admitted } = await exchange.answer(this.#visit(request, exchange, { isForCache: true }));
       discard(response);
-      return (await admitted?.()) ?? withoutBody(response);
+      return (await admitted?.(idleMs)) ?? withoutBody(response);
     }
 
     /**
      * Render again what the cache keeps already.
      *
      * @param {string} replay from an earlier answer
+     * @param {number} [idleMs] as for `render`
      * @returns {Promise<import("./exchange.js").Kept>} also of what may not be kept any more, without a body
      */
-    async replay(replay) {
+    async replay(replay, idleMs = 0) {
       const [request, props, isStored] = replayed(replay);
       const options = { cache: "shared", regeneratesStoredEntry: isStored, renderWholeDocument: true };
       const exchange = this.#exchange(null);
-      const render = () => exchange.regenerate(() => respond(request, props, options, this.env, this.ctx));
+      const render = () => exchange.regenerate(() => respond(request, props, options, this.env, this.ctx), idleMs);
       return await visiting(render, exchange, { isForCache: true });
     }
 

@@ -149,6 +149,7 @@ class StagedCache:
         try:
             whole = None if step.admitted is None else await step.admitted()
         except PageError as error:
+            self._log.event("warning", "page.not_stored", path=lookup.path, reason=str(error))
             return Refusal(str(error), is_failure=True)
         if whole is None:
             status = step.response.status

@@ -192,9 +192,9 @@ test("a response without a body is kept without one", async () => {
 });
 
 /** A response stage that decides behind its response, as vinext does for a page of which it does not know yet. */
-function deferring(adapter, decide) {
+function deferring(adapter, decide, render = () => text("streamed", NO_STORE)) {
   return () => {
-    const response = text("streamed", NO_STORE);
+    const response = render();
     return adapter.deferCompletedPageResponseAdmission(response, decide) ?? decide(response);
   };
 }
@@ -231,6 +231,57 @@ test("it may decide against it, or fail", async () => {
   assert.equal(await failed.answer.response.text(), "streamed");
   await assert.rejects(failed.answer.admitted(), /it broke off/);
   await Promise.all(lasting);
+});
+
+/** A body that begins, and goes on when it is told to. */
+function slow() {
+  let controller;
+  let isCancelled = false;
+  const body = new ReadableStream({ start: (given) => void (controller = given), cancel: () => void (isCancelled = true) });
+  const write = (part) => controller.enqueue(new TextEncoder().encode(part));
+  write("begun");
+  return { body, write, close: () => controller.close(), isCancelled: () => isCancelled };
+}
+
+const DIRECTLY = (body) => () => new Response(body, { headers: POLICY });
+const BEHIND = (body) => deferring(new Adapter(), completed, () => new Response(body, { headers: POLICY }));
+
+for (const [name, rendering] of [["directly", DIRECTLY], ["behind the visitor's response", BEHIND]]) {
+  test(`a body that stalls is given up: ${name}`, async () => {
+    const { body, write, close } = slow();
+    const { answer } = await serve({ offer: { path: "/a", part: "html" }, render: rendering(body) });
+    await assert.rejects(answer.admitted(20), /the body stalled after 5 bytes: nothing came for 20 ms/);
+    write(" and done");
+    close();
+    assert.equal(await answer.response.text(), "begun and done", "the visitor's goes on");
+  });
+
+  test(`a body that comes slowly is kept: ${name}`, async () => {
+    const { body, write, close } = slow();
+    const { answer } = await serve({ offer: { path: "/a", part: "html" }, render: rendering(body) });
+    const admitted = answer.admitted(1000);
+    for (const part of " and goes on") {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      write(part);
+    }
+    close();
+    assert.equal((await read(await admitted)).body, "begun and goes on");
+  });
+}
+
+test("without a limit, a body is waited for", async () => {
+  const { body, close } = slow();
+  const { answer } = await serve({ offer: { path: "/a", part: "html" }, render: DIRECTLY(body) });
+  setTimeout(close, 50);
+  assert.equal((await read(await answer.admitted(0))).body, "begun");
+});
+
+test("nobody but the cache waits for a body that stalls: it is cancelled", async () => {
+  const { body, isCancelled } = slow();
+  const kept = new Exchange(null, () => {}).regenerate(DIRECTLY(body), 20);
+  await assert.rejects(kept, /nothing came for 20 ms/);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.ok(isCancelled());
 });
 
 const DRAFT = page("/a", { draftModeCookie: "__prerender_bypass=x" });

@@ -47,7 +47,7 @@ class Staged:
 def staged(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staged]:
     folder = tmp_path_factory.mktemp("staged")
     build = SmallBuild(folder)
-    for name in ("built", "fails-later", "throws-later", "dynamic-later"):
+    for name in ("built", "fails-later", "throws-later", "stalls-later", "dynamic-later"):
         build.page(f"/ruled/{name}", revalidate=1, expire=600)
     rules = [{"path": "/ruled", "prefix": True, "name": "middleware.ts: /ruled/:path*"}]
     routing = {"version": 1, "stages": 1, "buildId": build.build_id, "rules": rules, "headers": {"sets": [], "paths": {}}}
@@ -58,7 +58,7 @@ def staged(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Itera
         checkout=project,
         services={"PAGES": ScriptService((FIXTURES / "pages" / "stages.mjs").read_text())},
         assets_directory=folder / "assets",
-        variables={"VINEXT_PAGE_TIMEOUT_MS": "1000"},
+        variables={"VINEXT_PAGE_TIMEOUT_MS": "1000", "VINEXT_BODY_TIMEOUT_MS": "700"},
     )
     with LocalRuntime(options) as runtime:
         yield Staged(runtime)
@@ -143,6 +143,16 @@ def test_what_may_not_be_kept_is_rendered_each_time(staged: Staged, what: str) -
     assert len({answer.text for answer in answers}) == 3
     assert all(answer.text.startswith(f"staged {path} ") for answer in answers)
     assert not staged.events("stages.failed", path)
+
+
+def test_the_app_is_told_how_long_a_body_may_stall(staged: Staged) -> None:
+    path = staged.path("admission-stalls")
+    assert staged.visitor.ask(path).status == 200
+    given_up = eventually(lambda: staged.events("page.not_stored", path))
+    assert "nothing came for 700 ms" in given_up[0]["reason"]
+    eventually(lambda: staged.visitor.ask("/ruled/stalls-later"), lambda answer: answer.state == "STALE")
+    not_made = eventually(lambda: staged.events("page.not_made", "/ruled/stalls-later"))
+    assert "nothing came for 700 ms" in not_made[0]["reason"]
 
 
 def test_a_version_of_the_stages_that_the_adapter_does_not_know_is_logged(staged: Staged) -> None:

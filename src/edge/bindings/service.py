@@ -73,9 +73,9 @@ class StagedServicePages(ServicePages):
 
     async def render(self, request: RenderRequest) -> PageResponse:
         if request.replay is None:
-            call = bind_remote(self._binding.render, _raw_request(request), request.is_stored)
+            call = bind_remote(self._binding.render, _raw_request(request), request.is_stored, self._idle_ms)
         else:
-            call = bind_remote(self._binding.replay, request.replay)
+            call = bind_remote(self._binding.replay, request.replay, self._idle_ms)
         kept = _whole(await self._result(call, request.path))
         if kept is None:
             raise PageError(f"the service {self._name} rendered nothing for {request.path}")
@@ -108,7 +108,7 @@ class StagedServicePages(ServicePages):
 
         async def admitted() -> WholeResponse | None:
             try:
-                return _whole(await self._result(bind_remote(raw.admitted), path))
+                return _whole(await self._result(bind_remote(raw.admitted, self._idle_ms), path))
             finally:
                 dispose(raw)
 
