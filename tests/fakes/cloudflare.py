@@ -19,10 +19,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.fakes.scripts_api import NotThereError, ScriptsAPI
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 TOKEN = "test-token-0123456789-abcdefghijklmnopqrst"
+LOGIN = "login-token-0123456789-abcdefghijklmnopqrs"
 ACCOUNT = "a" * 32
 NAMESPACE = "b" * 32
 ZONE = "c" * 32
@@ -73,10 +77,16 @@ class FakeCloudflare:
     """Runs in a thread while it is entered."""
 
     accounts: list[str] = field(default_factory=lambda: [ACCOUNT])
+    permissions: set[str] = field(default_factory=lambda: {"kv", "workers"})
+    """What the token may do."""
+    namespaces: list[str] = field(default_factory=lambda: [NAMESPACE])
+    workers: ScriptsAPI = field(default_factory=ScriptsAPI)
     zones: dict[str, str] = field(default_factory=lambda: {"example.com": ZONE})
     traffic: list[Traffic] = field(default_factory=list)
     may_see_traffic: bool = True
     keeps_values: bool = True
+    refuses_values: bool = False
+    """Whether the token may list namespaces and not write to them."""
     page_size: int = 1000
     delay_seconds: float = 0
     before_answer: Callable[[int], None] = lambda _number: None
@@ -105,6 +115,16 @@ class FakeCloudflare:
     def environment(self) -> dict[str, str]:
         return {"CLOUDFLARE_API_TOKEN": TOKEN, "CLOUDFLARE_API_BASE_URL": self.url}
 
+    def login(self, home: Path) -> dict[str, str]:
+        """Return the environment of someone who has used `wrangler login`."""
+        config = home / ".wrangler" / "config"
+        config.mkdir(parents=True)
+        expiry = "2099-01-01T00:00:00.000Z"
+        scopes = '["account:read", "user:read", "workers:write", "workers_kv:write", "offline_access"]'
+        text = f'oauth_token = "{LOGIN}"\nrefresh_token = "r"\nexpiration_time = "{expiry}"\nscopes = {scopes}\n'
+        (config / "default.toml").write_text(text)
+        return {"CLOUDFLARE_API_BASE_URL": self.url, "XDG_CONFIG_HOME": str(home)}
+
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"cloudflare": self})
         self._server = _Server(("127.0.0.1", 0), handler)
@@ -131,8 +151,11 @@ class FakeCloudflare:
             self._connections += more
             self._nobody_is_connected.notify_all()
 
-    def answer(self, method: str, target: str, authorization: str | None, body: bytes, fault: Fault | None) -> tuple[int, Any]:
-        if authorization != f"Bearer {TOKEN}":
+    def answer(  # noqa: PLR0913, PLR0917 - the parts of a request
+        self, method: str, target: str, authorization: str | None, kind: str, body: bytes, fault: Fault | None
+    ) -> tuple[int, Any]:
+        # Assets are uploaded with a token of their own.
+        if authorization not in {f"Bearer {TOKEN}", f"Bearer {LOGIN}"} and "/workers/assets/upload" not in target:
             # As careless as a server can be.
             raise _RefusalError(401, 10000, f"Authentication error for {authorization}")
         if len(body) > _MAX_BODY_BYTES:
@@ -144,21 +167,44 @@ class FakeCloudflare:
             case "GET", ["accounts"]:
                 rows = [{"id": account, "name": "test"} for account in self.accounts[: int(query.get("per_page", "20"))]]
                 return 200, _success(rows)
+            case "GET", ["memberships"]:
+                rows = [{"id": f"m-{account}", "account": {"id": account, "name": "test"}} for account in self.accounts]
+                return 200, _success(rows)
+            case "GET", ["user"]:
+                return 200, _success({"id": "u", "email": "dev@example.com"})
+            case "GET", ["user", "tokens", "verify"]:
+                return 200, _success({"id": "t", "status": "active"})
+            case _, ["accounts", account, "workers", *rest]:
+                self._require(account, "workers")
+                try:
+                    return 200, _success(self.workers.answer(method, rest, query, kind, body))
+                except NotThereError as error:
+                    raise _RefusalError(error.status, error.code, error.message) from error
+            case "GET", ["accounts", account, "storage", "kv", "namespaces"]:
+                self._require(account, "kv")
+                size, page = int(query.get("per_page", "20")), int(query.get("page", "1"))
+                rows = [{"id": namespace, "title": "cache"} for namespace in self.namespaces]
+                return 200, _success(rows[size * (page - 1) : size * page])
             case "GET", ["zones"]:
                 name = query.get("name", "")
                 return 200, _success([{"id": self.zones[name], "name": name}] if name in self.zones else [])
             case "POST", ["graphql"]:
                 return 200, self._analytics(json.loads(body))
             case _, ["accounts", account, "storage", "kv", "namespaces", namespace, *rest]:
-                if account not in self.accounts:
-                    raise _RefusalError(403, 10000, "Authentication error")
-                if namespace != NAMESPACE:
+                self._require(account, "kv")
+                if namespace not in self.namespaces:
                     raise _RefusalError(404, 10013, "namespace not found")
                 return self._kv(method, rest, query, body, fault)
         raise _RefusalError(404, 7003, f"Could not route to {parts.path}")
 
+    def _require(self, account: str, permission: str) -> None:
+        if account not in self.accounts or permission not in self.permissions:
+            raise _RefusalError(403, 10000, "Authentication error")
+
     def _kv(self, method: str, rest: list[str], query: dict[str, str], body: bytes, fault: Fault | None) -> tuple[int, Any]:
         match method, rest:
+            case "PUT", ["bulk"] if self.refuses_values:
+                raise _RefusalError(403, 10000, "Authentication error")
             case "PUT", ["bulk"]:
                 return 200, self._put_bulk(body, fault)
             case "POST", ["bulk", "delete"]:
@@ -253,8 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         fake = self.cloudflare
-        size = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(size)
+        body = self._body()
         with fake.lock:
             fake.requests.append((self.command, self.path, time.monotonic()))
             fake._at_once += 1
@@ -269,6 +314,16 @@ class _Handler(BaseHTTPRequestHandler):
             with fake.lock:
                 fake._at_once -= 1
 
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
     def _answer(self, fake: FakeCloudflare, body: bytes, fault: Fault | None) -> None:
         time.sleep(fake.delay_seconds)
         if fault is not None:
@@ -281,7 +336,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(fault.status, _failure(fault.status, 10001, "made to fail"), fault.retry_after)
                 return
         try:
-            status, document = fake.answer(self.command, self.path, self.headers.get("Authorization"), body, fault)
+            status, document = fake.answer(
+                self.command, self.path, self.headers.get("Authorization"), self.headers.get("Content-Type", ""), body, fault
+            )
         except _RefusalError as refusal:
             status, document = refusal.status, _failure(refusal.status, refusal.code, refusal.message)
         if fault is not None and fault.cut == "after":
@@ -289,7 +346,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(status, document, None)
 
-    do_GET = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - the base class's names
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - the base class's names
 
     def _send(self, status: int, document: Any, retry_after: str | None) -> None:
         data = document if isinstance(document, bytes) else json.dumps(document).encode()

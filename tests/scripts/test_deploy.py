@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fakes.deployments import FakeDeployment
 
+from vinext_worker.cloudflare.login import Login
+from vinext_worker.cloudflare.wrangler import Finished, ProgramRunner
 from vinext_worker.deploy import command
 from vinext_worker.deploy.steps import Step, run_steps
-from vinext_worker.deploy.wrangler import Finished, ProgramRunner
 from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class FakePrograms:
         self.commands.append(command)
         self.variables.append(variables)
         if self.failing in " ".join(command):
-            return Finished(1, "wrangler said\nAuthentication error [code: 10000]\n\n")
+            return Finished(1, "wrangler said\n✘ [ERROR] Authentication error [code: 10000]\n\nLogs were written to x\n")
         log = variables["WRANGLER_OUTPUT_FILE_PATH"]
         assert log is not None
         rows = [{"type": "wrangler-session"}, {"type": "deploy", "targets": list(self.targets)}]
@@ -57,6 +58,7 @@ class FakePrograms:
 def programs(monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
     fake = FakePrograms()
     monkeypatch.setattr(command, "ProgramRunner", lambda _on_line: fake)
+    monkeypatch.setattr(command, "log_in", lambda *_: Login("a" * 32, "User API Token"))
     return fake
 
 
@@ -64,7 +66,8 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
 def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     deployment = FakeDeployment.of_pages(tmp_path, {"/": b"<p>", "/a": b"<p>"})
     server = tmp_path / "site" / "dist" / "server"
-    (server / "wrangler.json").write_text('{"name": "pages"}')
+    (server / "wrangler.json").write_text('{"name": "pages", "compatibility_date": "2026-10-01"}')
+    deployment.configure('[[services]]\nbinding = "PAGES"\nservice = "pages"')
     built: list[SiteBuild] = []
 
     def site_of(_folder: Path, *_more: object) -> SiteBuild:
@@ -92,6 +95,7 @@ def test_entries_are_there_before_anything_goes_live(
     said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config, "--no-check", "--json")
     assert said.status == 0, said.err
     assert states(said.document) == {
+        "preflight": "done",
         "build": "done",
         "copy": "done",
         "populate": "done",
@@ -130,7 +134,10 @@ def test_a_build_as_it_is_and_kv_left_alone(
 def test_an_environment_is_handed_on(
     deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, programs: FakePrograms
 ) -> None:
-    deployment.config.write_text(deployment.config.read_text() + "[env.staging]\nvars = {}\n")
+    deployment.config.write_text(
+        deployment.config.read_text()
+        + '[env.staging]\nvars = {}\n[[env.staging.services]]\nbinding = "PAGES"\nservice = "pages"\n'
+    )
     # The command sets it for the build; this takes it away again.
     command_line.set({"CLOUDFLARE_ENV": ""})
     site = deployment.folder / "site"
@@ -225,4 +232,4 @@ def test_programs_run_for_real(tmp_path: Path) -> None:
     lines: list[str] = []
     runner = ProgramRunner(lines.append)
     finished = runner.run(["sh", "-c", "echo $GIVEN-$HOME; echo oops >&2; exit 3"], tmp_path, {"GIVEN": "a", "HOME": None})
-    assert (finished.status, lines) == (3, ["a-", "oops"])
+    assert (finished.status, sorted(lines), finished.answer) == (3, ["a-", "oops"], "a-\n")

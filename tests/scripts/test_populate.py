@@ -236,7 +236,7 @@ def test_a_server_that_stays_down_ends_it_and_the_next_run_goes_on(
 
 REFUSED = {
     "wrong token": ({"CLOUDFLARE_API_TOKEN": "another-token-that-is-secret"}, "status 401"),
-    "no token": ({"CLOUDFLARE_API_TOKEN": ""}, "CLOUDFLARE_API_TOKEN is not set"),
+    "no token": ({"CLOUDFLARE_API_TOKEN": "", "XDG_CONFIG_HOME": "/nowhere"}, "nobody is logged in at Cloudflare"),
     "token with a line in it": ({"CLOUDFLARE_API_TOKEN": "another-token\nthat-is-secret"}, "is no token"),
     "wrong account": ({"CLOUDFLARE_ACCOUNT_ID": "f" * 32}, "status 403"),
 }

@@ -37,6 +37,11 @@ def namespace_id(config: WranglerConfig) -> str:
     return namespace
 
 
+def namespace_name(namespace: str, account: str) -> str:
+    """Return a namespace's name for people, and for the journal of what was written to it."""
+    return f"namespace {namespace} of account {account}"
+
+
 class RemoteNamespace:
     """A namespace of Workers KV, through the REST interface.
 
@@ -46,7 +51,7 @@ class RemoteNamespace:
     def __init__(self, cloudflare: Cloudflare, account: str, namespace: str) -> None:
         self._cloudflare = cloudflare
         self._path = f"/accounts/{quote(account, safe='')}/storage/kv/namespaces/{quote(namespace, safe='')}"
-        self.name = f"namespace {namespace} of account {account}"
+        self.name = namespace_name(namespace, account)
 
     async def put_bulk(self, pairs: Sequence[bytes]) -> list[str]:
         """Write at most 10,000 pairs, each as JSON; return the keys that were not written, to be sent again."""

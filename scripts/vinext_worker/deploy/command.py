@@ -9,18 +9,29 @@ import click
 from rich.text import Text
 
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.cloudflare.wrangler import ProgramRunner, Wrangler, WranglerError
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.copy.static_folders import assets_advice
+from vinext_worker.deploy.preflight import (
+    app_name,
+    asset_faults,
+    configuration_faults,
+    log_in,
+    package_faults,
+    require_all,
+    service_faults,
+)
 from vinext_worker.deploy.steps import Step, run_steps
-from vinext_worker.deploy.wrangler import ProgramRunner, Wrangler
 from vinext_worker.errors import UserError
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import build_vinext_site, find_build
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
+    from vinext_worker.cloudflare.login import Login
+    from vinext_worker.cloudflare.wrangler import Runner
     from vinext_worker.deploy.steps import StepResult
-    from vinext_worker.deploy.wrangler import Runner
     from vinext_worker.sites.site_build import SiteBuild
 
 _STYLES = {"done": "green", "skipped": "dim", "failed": "red", "not done": "yellow"}
@@ -37,6 +48,7 @@ class DeployOptions:
     check: bool = True
     sample: int = 100
     url: str | None = None
+    verbose: bool = False
 
 
 @click.command
@@ -51,6 +63,7 @@ class DeployOptions:
 @click.option("--no-check", is_flag=True, help="Do not check the deployed app's pages.")
 @click.option("--sample", type=click.IntRange(1), default=100, show_default=True, help="The number of pages to check.")
 @click.option("--url", help="The URL to check.  [default: the first of the routes, else the one that wrangler prints]")
+@click.option("--verbose", is_flag=True, help="Also show all that wrangler prints.")
 @json_option
 def deploy(  # noqa: PLR0913 - the command line
     *,
@@ -64,6 +77,7 @@ def deploy(  # noqa: PLR0913 - the command line
     no_check: bool,
     sample: int,
     url: str | None,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Build SITE, put its pages into the cache, deploy its page handler and the Worker in front, and check them.
@@ -84,13 +98,13 @@ def deploy(  # noqa: PLR0913 - the command line
     python_project = PythonProject.find(site.resolve())
     path = config_path or (python_project.config.path if python_project else None)
     deployment = Deployment.read(path, environment)
-    options = DeployOptions(dry_run, skip_build, not no_populate_kv, with_tpr, not no_check, sample, url)
-    runner = ProgramRunner(lambda line: output.line(f"  {line}", "dim"))
+    options = DeployOptions(dry_run, skip_build, not no_populate_kv, with_tpr, not no_check, sample, url, verbose)
+    runner = ProgramRunner(lambda line: output.line(f"  {line}", "dim") if verbose else None)
     results = Deploy(site, python_project, deployment, options, output, runner).run()
     output.document({"dryRun": dry_run, "complete": all(result.state != "failed" for result in results), "steps": _rows(results)})
     failed = next((result for result in results if result.state == "failed"), None)
     if failed is not None:
-        raise UserError(_what_now(failed, results))
+        raise UserError(_what_now(failed, results, dry_run=dry_run))
 
 
 class Deploy:
@@ -112,7 +126,8 @@ class Deploy:
         self._output = output
         # The documents of the single steps are no part of this command's document.
         self._quiet = Output(as_json=False, console=output.console) if not output.as_json else _silent(output)
-        self._wrangler = Wrangler(deployment.checkout, runner, dry_run=options.dry_run)
+        self._wrangler = Wrangler(deployment.checkout, runner, deployment.config.folder)
+        self._login: Login | None = None
         self._urls: list[str] = []
 
     def run(self) -> list[StepResult]:
@@ -129,6 +144,7 @@ class Deploy:
         no_tpr = "a dry run renders nothing" if options.tpr and options.dry_run else no_tpr or no_kv
         no_check = "" if options.check else "--no-check"
         return [
+            Step("preflight", self._preflight),
             Step("build", self._build, "--skip-build" if options.skip_build else ""),
             Step("copy", self._copy),
             Step("populate", self._populate, no_kv),
@@ -137,6 +153,20 @@ class Deploy:
             Step("deploy the Worker", self._deploy_worker, is_live=True),
             Step("check", self._check, "a dry run deploys nothing" if options.dry_run else no_check),
         ]
+
+    def _preflight(self) -> str:
+        config = self._deployment.config
+        is_python = self._python_project is not None
+        app = None if is_python else app_name(self._site, config.environment)
+        faults = [*configuration_faults(self._deployment), *service_faults(self._deployment, app)]
+        if not is_python or self._options.skip_build:
+            faults += package_faults(config)
+        require_all(faults)
+        if self._options.dry_run:
+            return "the configuration is complete; a dry run does not ask Cloudflare"
+        self._login = log_in(self._wrangler, self._deployment)
+        self._wrangler = self._wrangler.of_account(self._login.account)
+        return f"account {self._login.account}, by {self._login.kind}"
 
     def _build(self) -> str:
         if self._python_project is None:
@@ -157,9 +187,17 @@ class Deploy:
 
     def _copy(self) -> str:
         report = copy_build(self._site_build(), self._deployment.assets_directory)
-        for advice in assets_advice(self._deployment.config, report.static_folders):
+        faults, notes = asset_faults(self._deployment.assets_directory)
+        require_all([*faults, *self._late_faults()])
+        for advice in (*assets_advice(self._deployment.config, report.static_folders), *notes):
             self._quiet.line(advice, "yellow")
         return f"build {report.build_id}: {report.routes} pages, {report.skipped_routes} not served from the build"
+
+    def _late_faults(self) -> list[str]:
+        """Return what only the build shows."""
+        if self._python_project is not None:
+            return package_faults(self._deployment.config)
+        return service_faults(self._deployment, WranglerConfig.read(self._site_build().server_config).name)
 
     def _populate(self) -> str:
         from vinext_worker.populate.command import PopulateOptions, count_entries, populate_build  # noqa: PLC0415 - see below
@@ -168,7 +206,11 @@ class Deploy:
         if self._options.dry_run:
             entries, skipped = count_entries(self._deployment, folder)
             return f"{entries} entries would be written, {skipped} pages skipped"
-        report = populate_build(self._deployment, folder, PopulateOptions(), self._quiet)
+        try:
+            report = populate_build(self._deployment, folder, PopulateOptions(), self._quiet)
+        except WranglerError as error:
+            # Each page is seeded from the assets on its first request.
+            return f"nothing written ({error}); pages come from the build on their first request"
         if not report.is_complete:
             raise UserError(f"{report.failed.count} of {report.entries} entries were not written; deploy again to continue")
         return f"{report.written} entries written, {report.unchanged} were already there"
@@ -187,12 +229,12 @@ class Deploy:
         return "a Python site renders its pages in the Worker itself" if self._python_project is not None else ""
 
     def _deploy_pages(self) -> str:
-        self._wrangler.deploy(self._site_build().server_config, None)
+        self._wrangler.deploy(self._site_build().server_config, None, dry_run=self._options.dry_run)
         return "a dry run: not deployed" if self._options.dry_run else "live"
 
     def _deploy_worker(self) -> str:
         config = self._deployment.config
-        self._urls = self._wrangler.deploy(config.path, config.environment)
+        self._urls = self._wrangler.deploy(config.path, config.environment, dry_run=self._options.dry_run)
         if self._options.dry_run:
             return "a dry run: not deployed"
         return f"live at {', '.join(self._urls) or 'its routes'}"
@@ -231,9 +273,12 @@ def _rows(results: list[StepResult]) -> list[dict[str, object]]:
     return [result.to_document() for result in results]
 
 
-def _what_now(failed: StepResult, results: list[StepResult]) -> str:
+def _what_now(failed: StepResult, results: list[StepResult], *, dry_run: bool) -> str:
     live = [result.name for result in results if result.state == "done" and result.is_live]
     state = f"already live: {', '.join(live)}" if live else "the live app is unchanged"
+    if dry_run:
+        state = "a dry run deploys nothing"
     undone = [result.name for result in results if result.state == "not done"]
     rest = f"; not done: {', '.join(undone)}" if undone else ""
-    return f"{failed.name} failed: {failed.said}; {state}{rest}"
+    advice = "" if dry_run else "; fix it, then deploy again"
+    return f"{failed.name} failed: {failed.said}; {state}{rest}{advice}"

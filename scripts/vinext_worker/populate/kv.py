@@ -1,11 +1,14 @@
-"""Populating Workers KV, through Cloudflare's REST interface."""
+"""Populating Workers KV: through Cloudflare's REST interface with a token, else through wrangler with its login."""
 
 from __future__ import annotations
 
 import asyncio
 import binascii
 import json
+import os
+import tempfile
 from json.encoder import encode_basestring
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from cache.keys import kv_key
@@ -16,8 +19,11 @@ from cache.tags import TagFilter
 from core.errors import CorruptValueError, InvalidArgumentError, ValueTooLargeError
 from core.javascript import json_text
 from core.log import SILENT_LOG
-from vinext_worker.cloudflare.client import Cloudflare, find_account
-from vinext_worker.cloudflare.kv_namespace import MAX_BULK_BYTES, MAX_BULK_KEYS, RemoteNamespace, namespace_id
+from vinext_worker.cloudflare.client import TOKEN_VARIABLE, Cloudflare, find_account
+from vinext_worker.cloudflare.kv_namespace import MAX_BULK_BYTES, MAX_BULK_KEYS, RemoteNamespace, namespace_id, namespace_name
+from vinext_worker.cloudflare.login import account_of
+from vinext_worker.cloudflare.wrangler import ProgramRunner, Wrangler, WranglerError
+from vinext_worker.errors import UserError
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
 
 if TYPE_CHECKING:
@@ -29,6 +35,9 @@ if TYPE_CHECKING:
 
 # Cloudflare allows 1,200 requests in five minutes, so batches are large. Several of them must fit into memory.
 _BATCH_BYTES = 16 * 1024 * 1024
+# Each batch starts wrangler anew, which takes a second or two.
+_LOGIN_BATCH_BYTES = 48 * 1024 * 1024
+_AUTHENTICATION = 10000
 _READS = 3
 _READ_AGAIN_SECONDS = 1.0
 
@@ -115,6 +124,54 @@ class KVPopulator:
     def _namespace(self) -> RemoteNamespace:
         assert self._remote is not None  # noqa: S101 - `__aenter__` has set it
         return self._remote
+
+
+class LoginKVPopulator:
+    """Writes to the same namespace with `wrangler kv bulk put`, which has the login of `wrangler login`."""
+
+    limits = Limits(MAX_BULK_KEYS, MAX_BULK_BYTES, _LOGIN_BATCH_BYTES, in_flight=1)
+
+    def __init__(self, destination: Destination) -> None:
+        self._config = destination.config
+        self._namespace_id = namespace_id(destination.config)
+        self._encoder = EntryEncoder(destination)
+        self._wrangler = Wrangler(destination.checkout, ProgramRunner(lambda _: None), destination.config.folder)
+        self.target = f"namespace {self._namespace_id}"
+
+    async def __aenter__(self) -> Self:
+        login = await asyncio.to_thread(account_of, self._wrangler, self._config)
+        self._wrangler = self._wrangler.of_account(login.account)
+        self.target = namespace_name(self._namespace_id, login.account)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        pass
+
+    def encode(self, seed: SeedEntry) -> Sequence[Parcel]:
+        return [_parcel(key, record) for key, record in self._encoder.encode(seed)]
+
+    async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
+        return await asyncio.to_thread(self._put, parcels)
+
+    async def verify(self, parcel: Parcel) -> str | None:
+        raise UserError(f"--verify reads through Cloudflare's REST interface; set {TOKEN_VARIABLE}, or leave it out")
+
+    def _put(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
+        with tempfile.TemporaryDirectory(prefix="vinext-populate-") as folder:
+            file = Path(folder) / "entries.json"
+            file.write_bytes(b"[" + b",".join(parcel.payload for parcel in parcels) + b"]")
+            try:
+                self._wrangler.act("kv", "bulk", "put", str(file), "--namespace-id", self._namespace_id, "--remote")
+            except WranglerError as error:
+                if error.code == _AUTHENTICATION:
+                    raise
+                return dict.fromkeys((parcel.key for parcel in parcels), error.reason)
+        return {}
+
+
+def kv_populator(destination: Destination) -> KVPopulator | LoginKVPopulator:
+    """Return the populator for what this machine has: a token, or wrangler's login."""
+    return KVPopulator(destination) if os.environ.get(TOKEN_VARIABLE, "").strip() else LoginKVPopulator(destination)
 
 
 def _parcel(key: str, record: KVRecord) -> Parcel:

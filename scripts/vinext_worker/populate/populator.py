@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "vinext_worker.populators"
 # Imported when chosen: the local one needs the local runtime.
 _OWN_POPULATORS = {
-    "kv": "vinext_worker.populate.kv:KVPopulator",
+    "kv": "vinext_worker.populate.kv:kv_populator",
     "worker": "vinext_worker.populate.worker:WorkerPopulator",
     "local": "vinext_worker.populate.local:LocalPopulator",
 }

@@ -1,0 +1,169 @@
+"""What would stop a deploy half-way, looked at before anything is built or written."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING, namespace_id
+from vinext_worker.cloudflare.login import account_of
+from vinext_worker.cloudflare.wrangler import WranglerError
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.deploy.whole_packages import missing_files, missing_packages
+from vinext_worker.errors import ConfigurationError, UserError
+from vinext_worker.sites.python_project import CONFIGURATION_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from vinext_worker.cloudflare.deployment import Deployment
+    from vinext_worker.cloudflare.login import Login
+    from vinext_worker.cloudflare.wrangler import Wrangler
+
+# From here on, Python Workers run Python 3.14, which this Worker is made for.
+# Source: https://developers.cloudflare.com/workers/languages/python/
+FIRST_DATE = date(2026, 9, 8)
+PYTHON_FLAG = "python_workers"
+# Source: https://developers.cloudflare.com/workers/static-assets/billing-and-limitations/
+FREE_ASSETS = 20_000
+PAID_ASSETS = 100_000
+NO_SUCH_WORKER = 10007
+_SHOWN = 3
+
+
+def require_all(faults: Iterable[str]) -> None:
+    """Raise UserError if there are faults; the message has all of them."""
+    texts = list(faults)
+    if texts:
+        raise UserError("; ".join(texts))
+
+
+def configuration_faults(deployment: Deployment, today: date | None = None) -> list[str]:
+    """Return what is wrong with the Worker's own configuration."""
+    config = deployment.config
+    faults: list[str] = []
+    try:
+        deployment.assets_directory  # noqa: B018 - it raises
+        if CACHE_BINDING in config.kv_namespaces:
+            namespace_id(config)
+    except ConfigurationError as error:
+        faults.append(str(error))
+    return faults + _date_faults(config, today or datetime.now(UTC).date())
+
+
+def _date_faults(config: WranglerConfig, today: date) -> list[str]:
+    if config.main is None or config.main.suffix != ".py":
+        return []
+    faults = (
+        [] if PYTHON_FLAG in config.compatibility_flags else [f'{config.path}: compatibility_flags lacks "{PYTHON_FLAG}"; add it']
+    )
+    try:
+        given = date.fromisoformat(config.compatibility_date)
+    except ValueError:
+        return [*faults, f"{config.path}: compatibility_date {config.compatibility_date!r} is no date; write it as {FIRST_DATE}"]
+    if given > today:
+        faults.append(f"{config.path}: compatibility_date {given} is in the future, which Cloudflare refuses; write {today}")
+    elif given < FIRST_DATE:
+        faults.append(
+            f"{config.path}: compatibility_date {given} is before {FIRST_DATE}, so Python is too old; write {FIRST_DATE}"
+        )
+    return faults
+
+
+def service_faults(deployment: Deployment, app: str | None) -> list[str]:
+    """Return what is wrong with the binding to the app's Worker; `app` is that Worker's name, None if it is not known yet."""
+    config, handler = deployment.config, deployment.settings.page_handler
+    if handler.kind != "service":
+        return []
+    service = config.services.get(handler.attribute)
+    if service is None:
+        wanted = f', service = "{app}"' if app else ""
+        return [f'{config.path} has no [[services]] with binding = "{handler.attribute}"{wanted}; add it']
+    if app is None or service == app:
+        return []
+    return [
+        f'{config.path}: [[services]] {handler.attribute} is {service!r}, but the app\'s Worker is {app!r}; write service = "{app}"'
+    ]
+
+
+def app_name(site: Path, environment: str | None) -> str | None:
+    """Return the name of an app's Worker by the app's own configuration; None if it has none that tells."""
+    for path in (site / name for name in CONFIGURATION_NAMES):
+        if not path.is_file():
+            continue
+        for wanted in (environment, None):
+            try:
+                return WranglerConfig.read(path, wanted).name
+            except ConfigurationError:
+                continue
+    return None
+
+
+def package_faults(config: WranglerConfig) -> list[str]:
+    """Return what the Worker's `python_modules` lacks; without it wrangler uploads a Worker that cannot start, and says nothing."""
+    if config.main is None or config.main.suffix != ".py" or not config.main.is_file():
+        return []
+    folder = config.folder / "python_modules"
+    lacking = missing_packages(config.main.parent, folder)
+    if lacking:
+        return [f"{folder} lacks {_some(lacking)}, which the Worker imports; install its packages"]
+    lost = missing_files(folder)
+    return [f"{folder} lacks {_some(lost)}; delete the folder, and install the Worker's packages again"] if lost else []
+
+
+def asset_faults(folder: Path) -> tuple[list[str], list[str]]:
+    """Return what is wrong with the number of assets, and what is to be known about it."""
+    count = sum(1 for path in folder.rglob("*") if path.is_file())
+    cure = "pre-render fewer pages, or populate with --from the build and do not copy them (docs/populating.md)"
+    if count > PAID_ASSETS:
+        return [f"{folder} has {count:,} files, and Cloudflare takes {PAID_ASSETS:,}; {cure}"], []
+    if count > FREE_ASSETS:
+        return [], [f"{folder} has {count:,} files: the free plan takes {FREE_ASSETS:,}, a paid one {PAID_ASSETS:,}"]
+    return [], []
+
+
+def log_in(wrangler: Wrangler, deployment: Deployment) -> Login:
+    """Return the account to deploy to; raise UserError if nobody is logged in, or may not do what a deploy needs."""
+    login = account_of(wrangler, deployment.config)
+    config, wrangler = deployment.config, wrangler.of_account(login.account)
+    with ThreadPoolExecutor(2) as pool:
+        kv = pool.submit(_namespace_faults, wrangler, deployment, login)
+        workers = pool.submit(_worker_faults, wrangler, config.name)
+        faults = [*login.missing_permissions(), *kv.result(), *workers.result()]
+    require_all(faults)
+    return login
+
+
+def _namespace_faults(wrangler: Wrangler, deployment: Deployment, login: Login) -> list[str]:
+    config = deployment.config
+    if CACHE_BINDING not in config.kv_namespaces:
+        return []
+    wanted = namespace_id(config)
+    try:
+        found = {row["id"] for row in wrangler.ask("kv", "namespace", "list")}
+    except WranglerError as error:
+        return [f"Workers KV is refused ({error.reason}); the {login.kind} needs Workers KV Storage: Edit"]
+    if wanted in found:
+        return []
+    return [
+        (
+            f"{config.path}: the account {login.account} has no KV namespace {wanted}; "
+            f"create one with `npx wrangler kv namespace create {CACHE_BINDING}` and put its id there"
+        )
+    ]
+
+
+def _worker_faults(wrangler: Wrangler, name: str) -> list[str]:
+    try:
+        wrangler.ask("deployments", "list", "--json", "--name", name)
+    except WranglerError as error:
+        if error.code != NO_SUCH_WORKER:
+            return [f"the Workers of the account are refused ({error.reason}); the token or login needs Workers Scripts: Edit"]
+    return []
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
