@@ -151,7 +151,7 @@ class FakeCloudflare:
             self._connections += more
             self._nobody_is_connected.notify_all()
 
-    def answer(  # noqa: PLR0913, PLR0917 - the parts of a request
+    def answer(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0917 - the parts of a request, and a case for each path
         self, method: str, target: str, authorization: str | None, kind: str, body: bytes, fault: Fault | None
     ) -> tuple[int, Any]:
         # Assets are uploaded with a token of their own.
@@ -168,8 +168,8 @@ class FakeCloudflare:
                 rows = [{"id": account, "name": "test"} for account in self.accounts[: int(query.get("per_page", "20"))]]
                 return 200, _success(rows)
             case "GET", ["memberships"]:
-                rows = [{"id": f"m-{account}", "account": {"id": account, "name": "test"}} for account in self.accounts]
-                return 200, _success(rows)
+                members = [{"id": f"m-{account}", "account": {"id": account, "name": "test"}} for account in self.accounts]
+                return 200, _success(members)
             case "GET", ["user"]:
                 return 200, _success({"id": "u", "email": "dev@example.com"})
             case "GET", ["user", "tokens", "verify"]:
@@ -201,7 +201,9 @@ class FakeCloudflare:
         if account not in self.accounts or permission not in self.permissions:
             raise _RefusalError(403, 10000, "Authentication error")
 
-    def _kv(self, method: str, rest: list[str], query: dict[str, str], body: bytes, fault: Fault | None) -> tuple[int, Any]:
+    def _kv(  # noqa: C901 - a case for each path
+        self, method: str, rest: list[str], query: dict[str, str], body: bytes, fault: Fault | None
+    ) -> tuple[int, Any]:
         match method, rest:
             case "PUT", ["bulk"] if self.refuses_values:
                 raise _RefusalError(403, 10000, "Authentication error")

@@ -98,7 +98,9 @@ class ScriptsAPI:
         """Return the current deployment of a Worker."""
         return self.scripts[name].deployments[0]
 
-    def answer(self, method: str, path: list[str], query: dict[str, str], kind: str, body: bytes) -> Any:
+    def answer(  # noqa: C901, PLR0911, PLR0912 - a case for each path
+        self, method: str, path: list[str], query: dict[str, str], kind: str, body: bytes
+    ) -> Any:
         match method, path:
             case "GET", ["subdomain"]:
                 return {"subdomain": SUBDOMAIN}
@@ -183,10 +185,9 @@ class ScriptsAPI:
     def _upload(self, name: str, kind: str, body: bytes) -> Version:
         if self.refused:
             raise NotThereError(400, 10021, self.refused)
-        parts = BytesParser().parsebytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body).get_payload()
-        assert isinstance(parts, list)
-        named = {part.get_param("name", header="content-disposition"): part for part in parts}
-        metadata = json.loads(named.pop("metadata").get_payload(decode=True))
+        form = BytesParser().parsebytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
+        named = {str(part.get_param("name", header="content-disposition")): part for part in form.walk() if part is not form}
+        metadata = json.loads(str(named.pop("metadata").get_payload()))
         token = (metadata.get("assets") or {}).get("jwt", "")
         script = self.scripts.setdefault(name, Script(name))
         number = len(script.versions) + 1

@@ -84,7 +84,7 @@ def test_a_packages_own_populator_is_found_by_its_name(registered: None, tmp_pat
 
 def test_names_are_known_and_ours_come_first(registered: None) -> None:
     assert populator.populator_names() == ["kv", "worker", "local", "broken", "list"]
-    assert populator.find_populator("kv").__name__ == "KVPopulator"
+    assert populator.find_populator("kv").__name__ == "kv_populator"
 
 
 @pytest.mark.parametrize(

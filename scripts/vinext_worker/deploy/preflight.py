@@ -83,9 +83,8 @@ def service_faults(deployment: Deployment, app: str | None) -> list[str]:
         return [f'{config.path} has no [[services]] with binding = "{handler.attribute}"{wanted}; add it']
     if app is None or service == app:
         return []
-    return [
-        f'{config.path}: [[services]] {handler.attribute} is {service!r}, but the app\'s Worker is {app!r}; write service = "{app}"'
-    ]
+    where = f"{config.path}: [[services]] {handler.attribute}"
+    return [f'{where} is {service!r}, but the app\'s Worker is {app!r}; write service = "{app}"']
 
 
 def app_name(site: Path, environment: str | None) -> str | None:
@@ -102,7 +101,7 @@ def app_name(site: Path, environment: str | None) -> str | None:
 
 
 def package_faults(config: WranglerConfig) -> list[str]:
-    """Return what the Worker's `python_modules` lacks; without it wrangler uploads a Worker that cannot start, and says nothing."""
+    """Return what `python_modules` lacks. wrangler would upload a Worker that cannot start, without a word."""
     if config.main is None or config.main.suffix != ".py" or not config.main.is_file():
         return []
     folder = config.folder / "python_modules"

@@ -153,7 +153,7 @@ class LoginKVPopulator:
     async def send(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
         return await asyncio.to_thread(self._put, parcels)
 
-    async def verify(self, parcel: Parcel) -> str | None:
+    async def verify(self, parcel: Parcel) -> str | None:  # noqa: ARG002 - the protocol's
         raise UserError(f"--verify reads through Cloudflare's REST interface; set {TOKEN_VARIABLE}, or leave it out")
 
     def _put(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
