@@ -12,6 +12,7 @@ from workers import WorkerEntrypoint
 from cache.handler import get_cache_handler
 from core.log import QuietLog
 from core.paths import is_admin
+from core.recent import MAX_BYTES, Budget, Recent
 from core.runtime import Runtime
 from edge.bindings.assets import AssetsBinding, NoAssets
 from edge.bindings.images import ImagesBinding, RuntimeImages
@@ -109,7 +110,9 @@ class Application:
             files=assets,
         )
         # By prefix. Each has memory of its own, so that no request can reach another's pages.
-        self._sites: dict[str | None, SiteServer] = {}
+        tenants = self._settings.tenants
+        self._sites: Recent[str | None, SiteServer] = Recent(tenants.shares, lambda *_: 0, Budget(MAX_BYTES))
+        self._counts_uses = bool(tenants.patterns)
 
     async def answer(self, raw_request: Any) -> Any:
         """Answer the runtime's raw request by a raw response."""
@@ -130,6 +133,8 @@ class Application:
         site = self._sites.get(prefix) or await self._site(prefix)
         if site is None:
             return js_response(await self._pass_through.answer(request))
+        if self._counts_uses:
+            self._sites[prefix] = site
         if site.enter_data is not None:
             site.enter_data()
         if site.files is not None and request.path.startswith(site.files.folders):

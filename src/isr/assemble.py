@@ -156,7 +156,7 @@ def _images(parts: SharedParts, build: ServedBuild, entries: EntryCache, runtime
 def _default_cache(parts: SharedParts, build: ServedBuild, prefix: str, runtime: Runtime) -> EntryCache:
     """Return KV with memory in front; only one of them if there is no namespace, or no memory."""
     settings = parts.settings
-    memory_bytes = settings.memory_bytes // max(1, len(settings.tenants))
+    memory_bytes = settings.memory_bytes // settings.tenants.shares
     memory = MemoryCacheHandler(memory_bytes, runtime.clock, log=runtime.log, make_body=parts.make_body)
     if parts.namespace is None:
         return memory

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from cache.keys import KeySchema, keeps_apart
+from cache.keys import KeySchema
 from cache.kv_record import TTLPolicy
 from cache.stored import Layout
 from core.body import MAX_BODY_BYTES
 from core.errors import VinextWorkerError
+from isr.tenants import Tenants, read_tenants, required_prefix
 from isr.variants import VariantRules
 from pages.images.request import ImageRules, read_hosts
 from pages.selection import HandlerName
@@ -35,6 +36,8 @@ _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 MAX_CLOCK_SKEW_MS = 30_000
 
 _IMAGE_RULES = ImageRules()
+
+_NO_TENANTS = Tenants()
 
 _PAGES_SERVICE = HandlerName("service", "", "PAGES")
 
@@ -60,7 +63,7 @@ class Settings:
     """The settings. Each field is the variable of its name, in capitals, after `VINEXT_`.
 
     `max_page_bytes` None takes the layout's own (`page_limit_bytes`).
-    `build_id` None takes the build's, `key_schema` None likewise. `tenants` maps hosts to prefixes. With `direct_await` off
+    `build_id` None takes the build's, `key_schema` None likewise. `tenants` are the sites of the Worker. With `direct_await` off
     every step goes through Pyodide's event loop. `variants` is how many of a page are kept, and `languages` are the site's
     (`isr.variants`). `prerender` is on while pages are rendered for a build. With `admin_token`
     None the endpoints below `/__vinext/` do not exist.
@@ -78,7 +81,7 @@ class Settings:
     page_handler: HandlerName = _PAGES_SERVICE
     page_timeout_ms: int = 60_000
     body_timeout_ms: int = 15_000
-    tenants: Mapping[str, str] = field(default_factory=dict)
+    tenants: Tenants = _NO_TENANTS
     server_timing: bool = False
     prerender: bool = False
     direct_await: bool = True
@@ -105,14 +108,14 @@ class Settings:
 
     def prefix_for(self, request: PageRequest) -> str | None:
         """Return the prefix of the keys for a request, None if its host is not among the tenants."""
-        return self.tenants.get(request.host) if self.tenants else self.app_prefix
+        return self.tenants.prefix_of(request.host) if self.tenants else self.app_prefix
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
     """Read the settings; a variable that is not set has its default. Raise SettingError for a value that is not allowed."""
     default = Settings()
     return Settings(
-        app_prefix=_read(variables, "VINEXT_APP_PREFIX", default.app_prefix, _app_prefix),
+        app_prefix=_read(variables, "VINEXT_APP_PREFIX", default.app_prefix, required_prefix),
         build_id=variables.get("VINEXT_BUILD_ID") or None,
         key_schema=_read(variables, "VINEXT_KEY_SCHEMA", None, _key_schema),
         kv_layout=_read(variables, "VINEXT_KV_LAYOUT", default.kv_layout, _one_of(Layout)),
@@ -124,7 +127,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         page_handler=_read(variables, "VINEXT_PAGE_HANDLER", default.page_handler, HandlerName.parse),
         page_timeout_ms=_read(variables, "VINEXT_PAGE_TIMEOUT_MS", default.page_timeout_ms, _count),
         body_timeout_ms=_read(variables, "VINEXT_BODY_TIMEOUT_MS", default.body_timeout_ms, _count),
-        tenants=_read(variables, "VINEXT_TENANTS", default.tenants, _tenants),
+        tenants=_read(variables, "VINEXT_TENANTS", default.tenants, read_tenants),
         server_timing=_read(variables, "VINEXT_SERVER_TIMING", default.server_timing, _switch),
         prerender=_read(variables, "VINEXT_PRERENDER", default.prerender, _switch),
         direct_await=_read(variables, "VINEXT_DIRECT_AWAIT", default.direct_await, _switch),
@@ -150,14 +153,6 @@ def _read(variables: Mapping[str, str], name: str, default: T, parse: Callable[[
     except ValueError as error:
         message = f"{name} is {text!r}, allowed: {error}"
         raise SettingError(message) from error
-
-
-def _app_prefix(text: str) -> str:
-    if not keeps_apart(text):
-        raise ValueError(
-            "a prefix without cache or __… between its colons; a and a:cache, for example, would have keys in common"
-        )
-    return text
 
 
 def _key_schema(text: str) -> KeySchema | None:
@@ -198,17 +193,6 @@ def _switch(text: str) -> bool:
     if text not in {"on", "off"}:
         raise ValueError("on, off")
     return text == "on"
-
-
-def _tenants(text: str) -> Mapping[str, str]:
-    tenants: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, _, prefix = (piece.strip() for piece in part.partition("="))
-        host = name.lower()
-        if not host or not prefix or ":" in prefix or host in tenants:
-            raise ValueError("HOST=PREFIX pairs with commas between them, each host once, no prefix with a colon")
-        tenants[host] = _app_prefix(prefix)
-    return tenants
 
 
 def _languages(text: str) -> tuple[str, ...]:

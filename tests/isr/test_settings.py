@@ -12,6 +12,7 @@ from cache.keys import KeySchema
 from cache.kv_record import TTLPolicy
 from cache.stored import Layout
 from isr.settings import SettingError, Settings, read_settings
+from isr.tenants import TenantPattern, Tenants
 
 
 def test_without_variables_everything_has_its_default() -> None:
@@ -21,7 +22,11 @@ def test_without_variables_everything_has_its_default() -> None:
 PREFIX = "a prefix without cache or __… between its colons; a and a:cache, for example, would have keys in common"
 
 LANGUAGES = "at most 100 language tags, such as en and pt-BR, with commas between, the default first"
-PAIRS = "HOST=PREFIX pairs with commas between them, each host once, no prefix with a colon"
+PAIRS = (
+    "HOST=PREFIX pairs with commas between them, each host once, no prefix with a colon; "
+    "*.HOST takes {label} in its prefix once, which is what stands for the asterisk"
+)
+CLASH = "patterns of which no two make the same prefix of two labels, such as {label} and shop-{label} do"
 
 
 @pytest.mark.parametrize(
@@ -51,8 +56,17 @@ PAIRS = "HOST=PREFIX pairs with commas between them, each host once, no prefix w
         ("VINEXT_MAX_PAGE_BYTES", "1000", 1000),
         ("VINEXT_ADMIN_TOKEN", "", None),
         ("VINEXT_ADMIN_TOKEN", "secret", "secret"),
-        ("VINEXT_TENANTS", "", {}),
-        ("VINEXT_TENANTS", "a.example=shop-a, B.example = shop-b,", {"a.example": "shop-a", "b.example": "shop-b"}),
+        ("VINEXT_TENANTS", "", Tenants()),
+        (
+            "VINEXT_TENANTS",
+            "a.example=shop-a, B.example = shop-b,",
+            Tenants({"a.example": "shop-a", "b.example": "shop-b"}),
+        ),
+        (
+            "VINEXT_TENANTS",
+            "*.Example.com=shop-{label}, a.example=a",
+            Tenants({"a.example": "a"}, (TenantPattern("example.com", "shop-", ""),)),
+        ),
         ("VINEXT_SERVER_TIMING", "on", True),
         ("VINEXT_SERVER_TIMING", "off", False),
         ("VINEXT_VARIANTS", "0", 0),
@@ -100,6 +114,18 @@ def test_a_variable_sets_the_setting_of_its_name(variable: str, text: str, expec
         ("VINEXT_TENANTS", "=shop", PAIRS),
         ("VINEXT_TENANTS", "a.example=cache", PREFIX),
         ("VINEXT_TENANTS", "a.example=x,A.example=y", PAIRS),
+        ("VINEXT_TENANTS", "*.example.com=shop", PAIRS),
+        ("VINEXT_TENANTS", "*.example.com={label}{label}", PAIRS),
+        ("VINEXT_TENANTS", "*.example.com={host}", PAIRS),
+        ("VINEXT_TENANTS", "*.*.example.com={label}", PAIRS),
+        ("VINEXT_TENANTS", "*.com={label}", PAIRS),
+        ("VINEXT_TENANTS", "a*.example.com=a", PAIRS),
+        ("VINEXT_TENANTS", "a.example.com={label}", PAIRS),
+        ("VINEXT_TENANTS", "*.example.com={label},*.EXAMPLE.com=b-{label}", PAIRS),
+        ("VINEXT_TENANTS", "*.example.com=a:{label}", PAIRS),
+        ("VINEXT_TENANTS", "*.example.com=__{label}", PREFIX),
+        ("VINEXT_TENANTS", "*.a.example={label},*.b.example=shop-{label}", CLASH),
+        ("VINEXT_TENANTS", "*.a.example={label}-x,*.b.example=shop-{label}", CLASH),
         ("VINEXT_VARIANTS", "101", "a whole number from 0 to 100"),
         ("VINEXT_LANGUAGES", "en,,de", LANGUAGES),
         ("VINEXT_LANGUAGES", "en;q=1", LANGUAGES),

@@ -133,3 +133,17 @@ def test_an_older_build_whose_pages_were_made_again_since_stays_until_one_proves
     store(cloudflare, "remade", BUILT_AT_MS + 5, 5)
     said = command_line.run("prune", "--config", deployment.config, "--keep", "1", "--json").document
     assert "remade" in {row["buildId"] for row in said["kept"]}
+
+
+def test_old_builds_of_tenants_go_where_the_prefix_is_surely_theirs(
+    tmp_path: Path, command_line: CommandLine, cloudflare: FakeCloudflare
+) -> None:
+    for prefix in ("named", "site-a", "site-b", "alone", "site-"):
+        store(cloudflare, "older", BUILT_AT_MS - 1000, 2, prefix=prefix)
+        store(cloudflare, CURRENT, BUILT_AT_MS, 1, prefix=prefix)
+    tenants = "named.example=named,*.sites.example=site-{label}"
+    deployment = FakeDeployment.of_pages(tmp_path, {"/": b"<p>"}, build_id=CURRENT, variables=f'VINEXT_TENANTS = "{tenants}"')
+    said = command_line.run("prune", "--config", deployment.config, "--keep", "1", "--json").document
+    assert said["removed"] == [{"buildId": "older", "entries": 6}]
+    left = sorted(key.partition(":")[0] for key in cloudflare.stored if ":older:" in key)
+    assert left == ["alone", "alone", "site-", "site-"]

@@ -15,6 +15,7 @@ from tests.workerd.patience import eventually
 from tests.workerd.stubs import FIXTURES
 from tests.workerd.visitor import Visitor
 
+from isr.tenants import MAX_REMEMBERED
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions, ScriptService
 
@@ -318,7 +319,7 @@ def test_thousands_of_paths_without_a_page_write_nothing(attacked: Attacked) -> 
     assert {name.rsplit(":", 1)[0] for name in added} == {attacked.stored("/plain/fence-of-junk")[0].rsplit(":", 1)[0]}
 
 
-TENANTS = "a.example=a, b.example=b"
+TENANTS = "a.example=a, b.example=b, *.sites.example=site-{label}"
 TOKEN = "token-of-the-test"
 
 
@@ -345,6 +346,16 @@ def test_each_tenant_gets_its_own_pages(tenants: Attacked) -> None:
             assert answer.text.lower().startswith(f"page of /host/own at {host.lower().partition(':')[0]}")
     prefixes = {name.partition(":")[0] for name in tenants.runtime.kv().names()}
     assert prefixes == {"a", "b"}
+
+
+def test_each_label_of_a_pattern_is_a_tenant(tenants: Attacked) -> None:
+    """They are more than an isolate remembers."""
+    hosts = [f"s{number}.sites.example" for number in range(MAX_REMEMBERED + 8)]
+    for _ in range(2):
+        assert [at(tenants, host, "/host/labels").text for host in hosts] == [f"page of /host/labels at {host}" for host in hosts]
+    wanted = {f"site-{host.partition('.')[0]}" for host in hosts}
+    eventually(lambda: wanted <= {name.partition(":")[0] for name in tenants.runtime.kv().names()})
+    assert {at(tenants, host, "/host/labels").state for host in hosts} == {"HIT"}
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,8 @@ async def populate_items(  # noqa: PLR0913, PLR0917 - the parts of a run
             if report.is_complete and not options.run.dry_run:
                 journal.drop_other_builds()
     _show(report, options, output)
+    if deployment.settings.tenants.patterns:
+        output.line("hosts that match a pattern of VINEXT_TENANTS get the build's pages from the assets, as they are asked for")
     return report
 
 

@@ -49,8 +49,8 @@ class EntryEncoder:
         settings = destination.settings
         self.codec = Codec(settings.kv_layout, destination.schema)
         self._ttl = settings.kv_ttl
-        # With tenants, each host has its own keys, and all are served the same build.
-        self._prefixes = tuple(sorted(set(settings.tenants.values()))) or (settings.app_prefix,)
+        # With tenants, each host has its own keys, and all are served the same build. Those of a pattern are not known.
+        self._prefixes = tuple(sorted(settings.tenants.prefixes)) if settings.tenants else (settings.app_prefix,)
         self._stamper = Stamper(lambda: 0, TagFilter(SILENT_LOG, destination.schema), lambda _: None)
 
     def encode(self, seed: SeedEntry) -> list[tuple[str, KVRecord]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from cache.keys import kv_entry_prefix
+from cache.keys import ENTRY_PREFIX, kv_entry_prefix
 from cache.stored import Codec
 from core.errors import CorruptValueError
 from seed.from_directory import open_directory
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from isr.settings import Settings
     from seed.build import Build
     from vinext_worker.cloudflare.kv_namespace import RemoteNamespace
     from vinext_worker.prune.plan import Plan
@@ -71,19 +72,18 @@ async def _prune(deployment: Deployment, keep: int, *, dry_run: bool) -> Plan:
     namespace = namespace_id(deployment.config)
     async with Cloudflare.from_environment() as cloudflare:
         remote = RemoteNamespace(cloudflare, await find_account(cloudflare, deployment.config), namespace)
-        prefixes = sorted(set(deployment.settings.tenants.values())) or [deployment.settings.app_prefix]
-        builds = await _stored_builds(remote, deployment, build, prefixes)
+        builds = await _stored_builds(remote, deployment, build)
         plan = plan_prune(builds, deployment.build_id_of(build), build.built_at_ms, keep)
         if not dry_run and plan.removed:
-            await _remove(remote, prefixes, {stored.build_id for stored in plan.removed})
+            await _remove(remote, deployment.settings, {stored.build_id for stored in plan.removed})
         return plan
 
 
-async def _stored_builds(remote: RemoteNamespace, deployment: Deployment, build: Build, prefixes: list[str]) -> list[StoredBuild]:
+async def _stored_builds(remote: RemoteNamespace, deployment: Deployment, build: Build) -> list[StoredBuild]:
     codec = Codec(deployment.settings.kv_layout, deployment.schema_of(build))
     counts: Counter[str] = Counter()
     samples: dict[str, list[str]] = {}
-    async for name, build_id in _named(remote, prefixes):
+    async for name, build_id in _named(remote, deployment.settings):
         counts[build_id] += 1
         sample = samples.setdefault(build_id, [])
         if len(sample) < _LOOKED_AT:
@@ -116,20 +116,29 @@ async def _oldest_ms(remote: RemoteNamespace, codec: Codec, names: list[str], cu
     return oldest
 
 
-async def _named(remote: RemoteNamespace, prefixes: list[str]) -> AsyncIterator[tuple[str, str]]:
+async def _named(remote: RemoteNamespace, settings: Settings) -> AsyncIterator[tuple[str, str]]:
     """Yield every key that names a build, and the build."""
-    for prefix in map(kv_entry_prefix, prefixes):
+    tenants = settings.tenants
+    for prefix in map(kv_entry_prefix, sorted(tenants.prefixes) if tenants else [settings.app_prefix]):
         async for name in remote.names(prefix):
             build_id = key_build(name.removeprefix(prefix))
             if build_id is not None:
                 yield name, build_id
+    # A prefix that is nothing but a label may be another app's; such entries are left to expire.
+    heads = {pattern.head for pattern in tenants.patterns if pattern.head}
+    for head in heads - {head for head in heads for other in heads if head != other and head.startswith(other)}:
+        async for name in remote.names(head):
+            tenant, colon, rest = name.partition(":")
+            build_id = key_build(rest.removeprefix(ENTRY_PREFIX)) if colon and rest.startswith(ENTRY_PREFIX) else None
+            if build_id is not None and tenants.makes(tenant):
+                yield name, build_id
 
 
-async def _remove(remote: RemoteNamespace, prefixes: list[str], build_ids: set[str]) -> None:
+async def _remove(remote: RemoteNamespace, settings: Settings, build_ids: set[str]) -> None:
     from vinext_worker.cloudflare.kv_namespace import MAX_BULK_KEYS  # noqa: PLC0415 - see above
 
     batch: list[str] = []
-    async for name, build_id in _named(remote, prefixes):
+    async for name, build_id in _named(remote, settings):
         if build_id in build_ids:
             batch.append(name)
         if len(batch) == MAX_BULK_KEYS:
