@@ -37,6 +37,14 @@ def build_library(output: Path) -> Path:
     return build_wheel(output, table, files, package="vinext")
 
 
+def current_library(output: Path) -> Path:
+    """Return the Worker library's wheel in a folder, built if it is not there or older than what it is built from."""
+    wheel = output / f"vinext_worker-{project()['version']}-py3-none-any.whl"
+    inputs = [ROOT / "pyproject.toml", ROOT / "LICENSE", SOURCES, *SOURCES.rglob("*"), *_TEXTS.iterdir()]
+    newest = max(path.stat().st_mtime_ns for path in inputs if "__pycache__" not in path.parts)
+    return wheel if wheel.is_file() and wheel.stat().st_mtime_ns > newest else build_library(output)
+
+
 def build_wheel(output: Path, table: Mapping[str, Any], files: Mapping[str, bytes], *, package: str) -> Path:
     """Build a wheel of the files below `package`, with the metadata of the table `project`, and this repository's licence."""
     with TemporaryDirectory() as name:

@@ -51,6 +51,12 @@ class Checkout:
             raise ToolError(f"the npm tools are not installed in {folder}; run ./scripts/setup")
         return folder
 
+    def library(self) -> Path:
+        """Return the Worker library's wheel, built from the sources as they are now."""
+        from build_packages.wheels import current_library  # noqa: PLC0415 - it is there in a checkout alone
+
+        return current_library(self.root / "dist")
+
     @cached_property
     def node(self) -> Path:
         """A Node.js that is new enough for miniflare: the one that package.json pins, else the system's. Raises ToolError."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 import httpx2 as httpx
 import pytest
+from rich.console import Console
 from tests.fakes.python_worker import PROJECT
 from tests.workerd.patience import eventually
 
@@ -19,6 +18,7 @@ from build_packages.wheels import build_wheel
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 from vinext_worker.prerender.run import PrerenderRun
+from vinext_worker.sites.python_packages import install_python_packages
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import python_build
 
@@ -38,14 +38,17 @@ def package(output: Path, name: str) -> Path:
 
 @pytest.fixture(scope="module")
 def site(library: Path, tmp_path_factory: pytest.TempPathFactory) -> PythonProject:
-    folder = tmp_path_factory.mktemp("site with blanks") / "the site"
+    folder = tmp_path_factory.mktemp("folder with blanks") / "the site"
     shutil.copytree(FIXTURE, folder)
-    wheels = [library, *(package(tmp_path_factory.mktemp("wheels"), name) for name in REQUIRED)]
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", folder / "python_modules", *wheels]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    wheels = folder / "wheels"
+    for name in REQUIRED:
+        package(wheels, name)
+    shutil.copy(library, wheels)
+    pyproject = folder / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("LIBRARY", library.name))
     site = PythonProject.find(folder)
     assert site is not None
+    install_python_packages(site, PROJECT, Console(stderr=True))
     return site
 
 

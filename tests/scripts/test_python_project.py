@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from importlib.metadata import distributions
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +10,7 @@ from rich.console import Console
 
 from vinext_worker.checkout import Checkout
 from vinext_worker.errors import ConfigurationError, UserError
-from vinext_worker.sites.python_packages import install_python_packages, worker_names
+from vinext_worker.sites.python_packages import install_python_packages
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import find_build
 
@@ -60,114 +59,135 @@ def test_a_wrong_main_is_named(folder: Path, main: str, message: str) -> None:
         PythonProject.find(folder)
 
 
-def test_a_module_with_a_name_of_the_workers_is_refused(folder: Path) -> None:
-    names = worker_names(PROJECT)
-    assert {path.name for path in (PROJECT.root / "src").iterdir() if path.is_dir() and path.name != "__pycache__"} <= names
-    assert {"workers", "asgi"} <= names
-    assert not {name for name in names if "." in name or "-" in name or name == "entry"}
-    found(folder).require_own_names(names)
-    (folder / "src" / "pages").mkdir()
-    with pytest.raises(UserError, match="is hidden by the Worker's own package pages"):
-        found(folder).require_own_names(names)
+def require(folder: Path, *names: str) -> None:
+    """Let the site depend on packages of its folder `wheels`, and of no registry."""
+    (folder / "wheels").mkdir(exist_ok=True)
+    (folder / "pyproject.toml").write_text(
+        f"[project]\nname = 'a-site'\nversion = '1.0'\ndependencies = {list(names)}\n"
+        "[tool.uv.pip]\nno-index = true\nfind-links = ['wheels']\n"
+    )
+    for name in ("pyodide_http", "workers_runtime_sdk"):
+        wheel(folder, name, "workers/__init__.py" if name.startswith("w") else f"{name}/__init__.py", version="9.0")
 
 
-def test_the_workers_packages_are_installed_and_kept_up_to_date(folder: Path) -> None:
-    site = found(folder)
-    install_python_packages(site, PROJECT, QUIET)
-    packages = folder / "python_modules"
-    assert (packages / "cache" / "keys.py").read_bytes() == (PROJECT.root / "src" / "cache" / "keys.py").read_bytes()
-    assert (packages / "workers" / "__init__.py").is_file()
-    assert (packages / "isr" / "settings.py").is_file()
-    assert not (packages / "entry.py").exists()
-    (packages / "cache" / "keys.py").write_text("changed")
-    (packages / "left_over.py").write_text("")
-    install_python_packages(site, PROJECT, QUIET)
-    assert (packages / "cache" / "keys.py").read_bytes() == (PROJECT.root / "src" / "cache" / "keys.py").read_bytes()
-    assert not (packages / "left_over.py").exists()
-
-
-def wheel(folder: Path, name: str, *files: str, version: str = "1.0") -> None:
+def wheel(folder: Path, name: str, *files: str, version: str = "1.0", tag: str = "py3-none-any") -> None:
     """Write a wheel that has these files and nothing in them."""
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+    with zipfile.ZipFile(folder / "wheels" / f"{name}-{version}-{tag}.whl", "w") as archive:
         for file in files:
             archive.writestr(file, "")
         metadata = f"{name}-{version}.dist-info"
         archive.writestr(f"{metadata}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        archive.writestr(f"{metadata}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{metadata}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
         archive.writestr(f"{metadata}/RECORD", "")
 
 
-def require(folder: Path, wheels: Path, *names: str) -> None:
-    (folder / "requirements.txt").write_text("\n".join(("--no-index", f"--find-links {wheels}", *names)))
+def library_module(name: str) -> bytes:
+    with zipfile.ZipFile(PROJECT.library()) as archive:
+        return archive.read(name)
 
 
-@pytest.mark.parametrize(
-    ("file", "name"),
-    [
-        pytest.param("cache/__init__.py", "cache", id="a folder"),
-        pytest.param("cache/deep/module.py", "cache", id="a folder without __init__"),
-        pytest.param("cache.py", "cache", id="a single module"),
-        pytest.param("cache.cpython-311-x86_64-linux-gnu.so", "cache", id="a native module"),
-        pytest.param("seed/__init__.py", "seed", id="another folder"),
-        pytest.param("vinext/extra.py", "vinext", id="a part of what sites import"),
-        pytest.param("workers/extra.py", "workers", id="the SDK"),
-        pytest.param("asgi.py", "asgi", id="a single module of the SDK"),
-    ],
-)
-def test_a_package_with_a_name_of_the_workers_is_refused(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory, file: str, name: str
-) -> None:
-    wheels = tmp_path_factory.mktemp("wheels")
-    wheel(wheels, "harmless", "harmless/__init__.py", "bin/cache", "tests/cache.py")
-    wheel(wheels, "tiny_store", "tiny_store/cache.py", file)
-    require(folder, wheels, "harmless", "tiny-store")
-    for _ in range(2):
-        with pytest.raises(UserError) as failure:
-            install_python_packages(found(folder), PROJECT, QUIET)
-        assert str(failure.value) == (
-            f"{folder / 'requirements.txt'}: the package tiny_store has `{name}` at its top level, and so has the Worker "
-            "itself; remove the package from that file, or replace it with one that uses other names"
-        )
+def test_the_library_is_installed_and_kept_up_to_date(folder: Path) -> None:
+    require(folder, "vinext-worker")
+    site = found(folder)
+    install_python_packages(site, PROJECT, QUIET)
+    packages = folder / "python_modules"
+    assert (packages / "vinext" / "cache" / "keys.py").read_bytes() == library_module("vinext/cache/keys.py")
+    assert (packages / "workers" / "__init__.py").is_file()
+    (packages / "vinext" / "cache" / "keys.py").write_text("changed")
+    (packages / "left_over.py").write_text("")
+    install_python_packages(site, PROJECT, QUIET)
+    assert (packages / "vinext" / "cache" / "keys.py").read_bytes() == library_module("vinext/cache/keys.py")
+    assert not (packages / "left_over.py").exists()
+
+
+def test_the_packages_follow_the_dependencies(folder: Path) -> None:
+    require(folder, "vinext-worker", "tiny")
+    wheel(folder, "tiny", "tiny.py", "bin/tiny", "tests/tiny.py")
+    wheel(folder, "other", "other.py")
+    packages = folder / "python_modules"
+    install_python_packages(found(folder), PROJECT, QUIET)
+    assert (packages / "tiny.py").is_file()
+    assert not (packages / "bin").exists()
+    assert not (packages / "tests").exists()
+    require(folder, "vinext-worker", "other")
+    install_python_packages(found(folder), PROJECT, QUIET)
+    assert (packages / "other.py").is_file()
+    assert not (packages / "tiny.py").exists()
+
+
+def test_a_wheel_for_pyodide_is_taken_and_none_for_this_machine(folder: Path) -> None:
+    require(folder, "vinext-worker", "tiny")
+    wheel(folder, "tiny", "here.so", version="2.0", tag="cp314-cp314-manylinux_2_17_x86_64")
+    wheel(folder, "tiny", "tiny.so", tag="cp314-cp314-pyemscripten_2026_0_wasm32")
+    install_python_packages(found(folder), PROJECT, QUIET)
+    assert (folder / "python_modules" / "tiny.so").is_file()
+
+
+def test_releases_of_the_lock_file_stay(folder: Path) -> None:
+    require(folder, "vinext-worker", "tiny")
+    wheel(folder, "tiny", "old.py")
+    install_python_packages(found(folder), PROJECT, QUIET)
+    locked = (folder / ".vinext" / "pylock.toml").read_text()
+    (folder / "pylock.toml").write_text(locked)
+    wheel(folder, "tiny", "new.py", version="2.0")
+    install_python_packages(found(folder), PROJECT, QUIET)
+    assert (folder / "python_modules" / "old.py").is_file()
+    assert (folder / "pylock.toml").read_text() == locked
+    (folder / "pylock.toml").unlink()
+    install_python_packages(found(folder), PROJECT, QUIET)
+    assert (folder / "python_modules" / "new.py").is_file()
+
+
+def test_nobody_elses_package_of_the_librarys_name_is_taken(folder: Path) -> None:
+    require(folder, "vinext-worker")
+    wheel(folder, "vinext_worker", "evil.py", version="99.0")
+    install_python_packages(found(folder), PROJECT, QUIET)
+    assert not (folder / "python_modules" / "evil.py").exists()
+    require(folder, "vinext-worker==99.0")
+    with pytest.raises(UserError, match="cannot be installed for a Python Worker"):
+        install_python_packages(found(folder), PROJECT, QUIET)
+
+
+@pytest.mark.parametrize("file", ["cache.py", "cache/__init__.py", "cache/deep/module.py"])
+def test_a_site_may_have_a_module_of_a_folder_of_the_librarys(folder: Path, file: str) -> None:
+    require(folder, "vinext-worker")
+    (folder / "src" / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / "src" / file).write_text("")
+    install_python_packages(found(folder), PROJECT, QUIET)
+    assert (folder / "python_modules" / "vinext").is_dir()
+
+
+@pytest.mark.parametrize(("file", "name"), [("vinext.py", "vinext"), ("workers/__init__.py", "workers"), ("tiny.py", "tiny")])
+def test_a_module_that_a_package_hides_is_refused(folder: Path, file: str, name: str) -> None:
+    require(folder, "vinext-worker", "tiny")
+    wheel(folder, "tiny", "tiny/__init__.py")
+    (folder / "src" / file).parent.mkdir(exist_ok=True)
+    (folder / "src" / file).write_text("")
+    with pytest.raises(UserError, match=f"is hidden by the package {name} in python_modules"):
+        install_python_packages(found(folder), PROJECT, QUIET)
     assert not (folder / "python_modules").exists()
 
 
-def test_a_package_may_have_such_names_below_its_own(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    wheels = tmp_path_factory.mktemp("wheels")
-    wheel(wheels, "tiny", "tiny/cache.py", "tiny/workers/__init__.py", "bin/cache", "tests/cache.py", "cache-stubs/__init__.pyi")
-    require(folder, wheels, "tiny")
-    install_python_packages(found(folder), PROJECT, QUIET)
-    assert (folder / "python_modules" / "tiny" / "cache.py").is_file()
-
-
-@pytest.mark.parametrize("is_same", [True, False], ids=["the same release", "another release"])
-def test_the_workers_own_packages_may_be_required_in_the_same_release(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory, *, is_same: bool
-) -> None:
-    [own] = distributions(name="pyodide-http", path=[str(PROJECT.root / "python_modules")])
-    wheels = tmp_path_factory.mktemp("wheels")
-    wheel(wheels, "pyodide_http", "pyodide_http/__init__.py", version=own.version if is_same else "0.0.1")
-    require(folder, wheels, "pyodide-http")
-    if is_same:
+def test_dependencies_without_the_library_are_refused(folder: Path) -> None:
+    require(folder, "tiny")
+    wheel(folder, "tiny", "tiny.py")
+    with pytest.raises(UserError, match="the dependencies lack vinext-worker"):
         install_python_packages(found(folder), PROJECT, QUIET)
-    else:
-        with pytest.raises(UserError, match="the package pyodide_http has `pyodide_http` at its top level"):
-            install_python_packages(found(folder), PROJECT, QUIET)
+    assert not (folder / "python_modules").exists()
 
 
-def test_native_code_of_this_machine_is_left_out(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    wheels = tmp_path_factory.mktemp("wheels")
-    wheel(wheels, "tiny", "tiny.py", "tiny_native.so")
-    require(folder, wheels, "tiny")
-    install_python_packages(found(folder), PROJECT, QUIET)
-    assert (folder / "python_modules" / "tiny.py").is_file()
-    assert not (folder / "python_modules" / "tiny_native.so").exists()
-
-
-def test_pip_that_fails_is_told_with_its_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "requirements.txt").write_text("./no-such-folder-here\n")
-    with pytest.raises(UserError, match="pip failed for"):
+def test_what_uv_cannot_install_is_told_with_its_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    require(folder, "vinext-worker", "no-such-package-here")
+    with pytest.raises(UserError, match=r"pyproject\.toml cannot be installed for a Python Worker"):
         install_python_packages(found(folder), PROJECT, Console())
-    assert "no-such-folder-here" in capsys.readouterr().out
+    assert "no-such-package-here" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("file", "advice"), [("requirements.txt", "put those of"), ("other.txt", "vinext-worker among them")])
+def test_a_site_without_a_pyproject_is_told_what_goes_there(folder: Path, file: str, advice: str) -> None:
+    (folder / file).write_text("")
+    with pytest.raises(ConfigurationError, match=rf"pyproject\.toml does not exist.*{advice}"):
+        install_python_packages(found(folder), PROJECT, QUIET)
 
 
 def test_a_site_that_is_not_pre_rendered_says_so(folder: Path) -> None:

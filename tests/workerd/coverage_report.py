@@ -9,7 +9,7 @@ from pathlib import Path
 from coverage import Coverage
 
 SOURCE = Path(__file__).parents[2] / "src"
-_VENDORED = "python_modules/"  # where a site's own Worker has the packages of this one
+_LIBRARY = "python_modules/vinext/"  # where a site's own Worker has the packages of this one
 
 
 def lines_that_ran(folder: Path) -> dict[str, set[int]]:
@@ -18,7 +18,9 @@ def lines_that_ran(folder: Path) -> dict[str, set[int]]:
     lines: dict[str, set[int]] = {str(module): set() for module in modules}
     for file in folder.glob("*.json"):
         for name, ran in json.loads(file.read_text()).items():
-            lines.get(str(SOURCE / name.removeprefix(_VENDORED)), set()).update(ran)
+            module = name.removeprefix(_LIBRARY)
+            for folder in (SOURCE, SOURCE / "vinext"):
+                lines.get(str(folder / module), set()).update(ran)
     return lines
 
 

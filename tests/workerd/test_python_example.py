@@ -30,6 +30,8 @@ EXAMPLE = PROJECT.root / "examples" / "starlette"
 def site(tmp_path_factory: pytest.TempPathFactory) -> PythonProject:
     folder = tmp_path_factory.mktemp("starlette") / "site"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("dist", "state", "assets", "python_modules"))
+    pyproject = folder / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("../../dist", f"{PROJECT.root}/dist"))
     site = PythonProject.find(folder)
     assert site is not None
     prepare_python_site(site, PROJECT, Console(quiet=True))
@@ -90,12 +92,8 @@ def test_its_upload_has_the_app_the_worker_and_the_packages(site: PythonProject,
     done = subprocess.run(command, cwd=site.root, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     uploaded = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")}
-    assert {"entry.py", "app.py", "templates/home.html", "python_modules/vinext/worker.py"} <= uploaded
-    assert {
-        "python_modules/isr/settings.py",
-        "python_modules/starlette/routing.py",
-        "python_modules/jinja2/__init__.py",
-    } <= uploaded
+    assert {"entry.py", "app.py", "layout.html", "python_modules/vinext/worker.py"} <= uploaded
+    assert {"python_modules/vinext/isr/settings.py", "python_modules/starlette/routing.py"} <= uploaded
 
 
 def test_a_site_without_assets_names_the_missing_setting(site: PythonProject, tmp_path: Path) -> None:

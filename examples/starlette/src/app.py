@@ -1,20 +1,16 @@
 """A small site: static, revalidated, tagged, dynamic and streamed pages."""
 
 import asyncio
-from datetime import UTC, datetime
-from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
+from markup import html, now, page
 from posts import all_posts
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
-from starlette.templating import Jinja2Templates
 
 from vinext import no_store, revalidate
-
-templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 
 
 def image(path, width):
@@ -22,23 +18,23 @@ def image(path, width):
     return f"/_vinext/image?{urlencode({'url': path, 'w': width, 'q': 75})}"
 
 
-templates.env.globals["image"] = image
-
-
-def now():
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 @revalidate(False)
 async def home(request):
     """Never stale: made at build time, and again with the next deploy."""
-    return templates.TemplateResponse(request, "home.html", {"made": now()})
+    small, large = (image("/images/picture.jpg", width) for width in (384, 640))
+    return page(t"""
+<h1>Pages of Python, from the cache</h1>
+<p>This page was made when the site was built.</p>
+<img src="{large}" srcset="{small} 384w, {large} 640w" sizes="(max-width: 42rem) 100vw, 42rem"
+  width="640" height="320" alt="A circle on a gradient">
+""")
 
 
 @revalidate(60, tags=["posts"])
 async def post_list(request):
     """Made again at most once a minute, while everybody gets the page before."""
-    return templates.TemplateResponse(request, "posts.html", {"posts": await all_posts(), "made": now()})
+    items = [html(t'<li><a href="/posts/{quote(slug)}">{post["title"]}</a></li>') for slug, post in (await all_posts()).items()]
+    return page(t"<h1>Posts</h1><ul>{items}</ul>", "Posts")
 
 
 @revalidate(3600, tags=["posts"])
@@ -46,13 +42,13 @@ async def post(request):
     found = (await all_posts()).get(request.path_params["slug"])
     if found is None:
         raise HTTPException(404)
-    return templates.TemplateResponse(request, "post.html", {"post": found, "made": now()})
+    return page(t"<h1>{found['title']}</h1><p>{found['text']}</p>", found["title"])
 
 
 async def hello(request):
     """No period: made for each request."""
     name = request.query_params.get("name") or request.headers.get("cf-ipcountry") or "visitor"
-    return templates.TemplateResponse(request, "hello.html", {"name": name, "made": now()})
+    return page(t"<h1>Hello, {name}</h1>")
 
 
 def current_user(request):
@@ -62,7 +58,7 @@ def current_user(request):
 
 @revalidate(60)
 async def account(request):
-    return templates.TemplateResponse(request, "hello.html", {"name": current_user(request), "made": now()})
+    return page(t"<h1>Hello, {current_user(request)}</h1>")
 
 
 @revalidate(60)
@@ -70,7 +66,7 @@ async def stream(request):
     """Sent part by part while it is made; the cache keeps the whole."""
 
     async def parts():
-        yield templates.get_template("stream_head.html").render()
+        yield html(t"<!doctype html><html lang=en><title>A streamed page</title><main><h1>Part by part</h1><ol>")
         for number in range(1, 6):
             await asyncio.sleep(0.3)
             yield f"<li>part {number}, made at {now()}</li>\n"
@@ -85,7 +81,7 @@ async def time(request):
 
 
 async def not_found(request, error):
-    return HTMLResponse(templates.get_template("not_found.html").render(), status_code=404)
+    return page(t"<h1>There is no such page</h1>", "Not found", status=404)
 
 
 app = Starlette(

@@ -1,6 +1,7 @@
-"""The packages of a Python site, in its folder `python_modules`: the Worker, its SDK, and the site's requirements.
+"""The packages of a Python site, in its folder `python_modules`: the dependencies in its pyproject.toml, this library among them.
 
-The folder is uploaded as it is, and the local runtime runs from it, so both run the same code.
+uv resolves and installs them for Pyodide, as it does for Cloudflare's pywrangler. The folder is uploaded as it is, and the local
+runtime runs from it, so both run the same code.
 """
 
 from __future__ import annotations
@@ -8,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-import sys
-from importlib.metadata import distributions
+import tomllib
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+from uv import find_uv_bin
 
-from vinext_worker.errors import UserError
+from vinext_worker.errors import ConfigurationError, UserError
 from vinext_worker.sites.files import remove_others
+from vinext_worker.sites.pyodide_python import pyodide_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from importlib.metadata import Distribution
     from pathlib import Path
 
     from rich.console import Console
@@ -27,41 +28,99 @@ if TYPE_CHECKING:
     from vinext_worker.checkout import Checkout
     from vinext_worker.sites.python_project import PythonProject
 
-_ENTRY = "entry.py"
-_LEFT_OUT = frozenset({"__pycache__", "bin", "tests"})
+LIBRARY = "vinext-worker"
+"""The package of the Worker, as a site's dependencies name it."""
+
+_LEFT_OUT = frozenset({".lock", "__pycache__", "bin", "tests"})
 _METADATA_SUFFIXES = (".dist-info", ".data")
-_NATIVE_SUFFIXES = (".so", ".pyd", ".dylib")
 _SHOWN_LINES = 20
+# Some packages are there for Pyodide alone. Without need it is not asked: pywrangler fails where it cannot be reached.
+_PYODIDE_INDEX = "https://index.pyodide.org/314.0.7"
 
 
 def install_python_packages(project: PythonProject, checkout: Checkout, console: Console) -> None:
     """Fill the site's `python_modules`; quick if nothing has changed.
 
-    Raises UserError if pip fails, and if the site or one of its packages has a top-level name that the Worker uses itself. In
-    that case `python_modules` is left as it was.
+    Raises UserError if the packages cannot be installed, if this library is not among them, and if one of them hides a module of
+    the site. In these cases `python_modules` is left as it was.
     """
-    names = worker_names(checkout)
-    project.require_own_names(names)
-    required = _install_required(project, console)
-    _require_no_clash(project, required, checkout, names)
-    wanted: dict[str, Path] = {}
-    for folder in (required, *_worker_folders(checkout)):
-        for relative, path in _files(folder):
-            if folder.name != "src" or relative.as_posix() != _ENTRY:
-                wanted[relative.as_posix()] = path
+    packages = _installed(project, checkout, console)
+    names = (_top_level_name(path.name) for path in packages.iterdir())
+    project.require_own_names(frozenset(name for name in names if name is not None))
+    wanted = {relative.as_posix(): path for relative, path in _files(packages)}
     for name, source in wanted.items():
         _mirror(source, project.packages / name)
     remove_others(project.packages, wanted.__contains__)
 
 
-def worker_names(checkout: Checkout) -> frozenset[str]:
-    """Return the top-level names of the Worker's own code and of its SDK."""
-    items = (path.name for folder in _worker_folders(checkout) for path in folder.iterdir())
-    return frozenset(name for item in items if item != _ENTRY and (name := _top_level_name(item)) is not None)
+def _installed(project: PythonProject, checkout: Checkout, console: Console) -> Path:
+    """Return a folder with the packages, which lies apart from `python_modules` because uv makes it anew for each change."""
+    folder, stamp = project.local / "packages", project.local / "packages.stamp"
+    library = checkout.library()
+    python = pyodide_python(checkout.node, checkout.node_modules / "pyodide", checkout.local / "cache" / "python")
+    inputs = (project.pyproject, project.lock, library, python)
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() if path.is_file() else b"" for path in inputs)).hexdigest()
+    if folder.is_dir() and stamp.is_file() and stamp.read_text() == digest:
+        return folder
+    project.local.mkdir(exist_ok=True)
+    stamp.unlink(missing_ok=True)
+    with console.status(f"installing the Python packages of {project.root} …"):
+        lock = _resolve(project, library, python, console)
+        shutil.rmtree(folder, ignore_errors=True)
+        command = ["install", "--quiet", "--target", str(folder), "--preview-features", "pylock", "-r", str(lock)]
+        _require(_uv(project, python, *command), project, console)
+    if not (folder / "vinext" / "worker.py").is_file():
+        raise UserError(f"{project.pyproject}: the dependencies lack {LIBRARY}, without which there is no Worker; add it")
+    stamp.write_text(digest)
+    return folder
 
 
-def _worker_folders(checkout: Checkout) -> tuple[Path, Path]:
-    return checkout.root / "python_modules", checkout.root / "src"
+def _resolve(project: PythonProject, library: Path, python: Path, console: Console) -> Path:
+    """Write down which release of each dependency is installed. Those that the site's pylock.toml has stay.
+
+    The site's own file is left to pywrangler and uv.
+    """
+    lock, own_library = project.local / "pylock.toml", project.local / "library.txt"
+    is_pinned = project.lock.is_file()
+    if is_pinned:
+        shutil.copyfile(project.lock, lock)
+    else:
+        lock.unlink(missing_ok=True)
+    # Whoever registered that name elsewhere must not get into the Worker.
+    own_library.write_text("" if _has_own_source(project) else f"{LIBRARY} @ {library.as_uri()}\n")
+    arguments = ["compile", "--quiet", "--no-header", "-o", str(lock), "-c", str(own_library), str(project.pyproject)]
+    wheels, index = ["--no-build"], ["--extra-index-url", _PYODIDE_INDEX, "--index-strategy", "unsafe-best-match"]
+    if is_pinned and _PYODIDE_INDEX.rpartition("/")[0].encode() in lock.read_bytes():
+        _require(_uv(project, python, *arguments, *wheels, *index), project, console)
+        return lock
+    done = _uv(project, python, *arguments, *wheels)
+    # A package that is compiled where that is possible runs without that in a Worker: Pyodide builds it, without a compiler.
+    if done.returncode != 0 and all(_uv(project, python, *arguments, *others).returncode for others in ([*wheels, *index], [])):
+        _require(done, project, console)
+    return lock
+
+
+def _has_own_source(project: PythonProject) -> bool:
+    """Whether the site says itself where this library comes from, such as a wheel in its own folder."""
+    try:
+        table = tomllib.loads(project.pyproject.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{project.pyproject} cannot be read ({error})") from error
+    return LIBRARY in table.get("tool", {}).get("uv", {}).get("sources", {})
+
+
+def _uv(project: PythonProject, python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [find_uv_bin(), "pip", arguments[0], "--python", str(python), *arguments[1:]]
+    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+
+
+def _require(done: subprocess.CompletedProcess[str], project: PythonProject, console: Console) -> None:
+    if done.returncode != 0:
+        console.print(Text("\n".join(done.stderr.rstrip().splitlines()[-_SHOWN_LINES:])))
+        raise UserError(
+            f"the dependencies in {project.pyproject} cannot be installed for a Python Worker (see above); fix that, "
+            "then run this again"
+        )
 
 
 def _top_level_name(item: str) -> str | None:
@@ -69,61 +128,6 @@ def _top_level_name(item: str) -> str | None:
     if item in _LEFT_OUT or item.endswith(_METADATA_SUFFIXES):
         return None
     return item.partition(".")[0] or None
-
-
-def _require_no_clash(project: PythonProject, required: Path, checkout: Checkout, names: frozenset[str]) -> None:
-    """Raise UserError if a required package has a name of the Worker's: both would end up in one folder, mixed."""
-    for distribution in sorted(distributions(path=[str(required)]), key=lambda distribution: distribution.name):
-        clashes = sorted(_top_level_names(distribution) & names)
-        if clashes and not _is_workers_own(distribution, checkout):
-            named = " and ".join(f"`{name}`" for name in clashes)
-            raise UserError(
-                f"{project.requirements}: the package {distribution.name} has {named} at its top level, and so has the Worker "
-                "itself; remove the package from that file, or replace it with one that uses other names"
-            )
-
-
-def _top_level_names(distribution: Distribution) -> frozenset[str]:
-    """Return the names that a distribution takes. Native modules count, although they are not uploaded."""
-    items = (file.parts[0] for file in distribution.files or ())
-    return frozenset(name for item in items if (name := _top_level_name(item)) is not None)
-
-
-def _is_workers_own(distribution: Distribution, checkout: Checkout) -> bool:
-    """Return whether the Worker has the same release of the distribution, so that every file is the same."""
-    own = distributions(name=distribution.name, path=[str(checkout.root / "python_modules")])
-    return any(one.version == distribution.version for one in own)
-
-
-def _install_required(project: PythonProject, console: Console) -> Path:
-    """Let pip install the requirements into a folder of their own, so that changes of the Worker do not need pip again."""
-    folder = project.root / ".vinext" / "packages"
-    stamp = project.root / ".vinext" / "packages.stamp"
-    text = project.requirements.read_bytes() if project.requirements.is_file() else b""
-    digest = hashlib.sha256(text).hexdigest()
-    if folder.is_dir() and stamp.is_file() and stamp.read_text() == digest:
-        return folder
-    stamp.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    if text:
-        _run_pip(project, folder, console)
-        for relative, path in _files(folder):
-            if relative.suffix in _NATIVE_SUFFIXES:
-                # Built for this machine. A package that has such a file as an accelerator runs without it.
-                path.unlink()
-    stamp.write_text(digest)
-    return folder
-
-
-def _run_pip(project: PythonProject, folder: Path, console: Console) -> None:
-    arguments = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]
-    command = [sys.executable, "-m", "pip", *arguments, "--target", str(folder), "-r", str(project.requirements)]
-    with console.status(f"installing the Python packages of {project.root} …"):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        console.print(Text("\n".join((done.stdout + done.stderr).rstrip().splitlines()[-_SHOWN_LINES:])))
-        raise UserError(f"pip failed for {project.requirements} (see above); fix that, then run this again")
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, Path]]:

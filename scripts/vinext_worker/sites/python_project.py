@@ -9,7 +9,6 @@ from vinext_worker.errors import ConfigurationError, UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-REQUIREMENTS = "requirements.txt"
 CONFIGURATION_NAMES = ("wrangler.toml", "wrangler.jsonc", "wrangler.json")
 
 
@@ -47,9 +46,25 @@ class PythonProject:
         return self.root / "python_modules"
 
     @property
-    def requirements(self) -> Path:
-        """The list of packages that the site needs besides the Worker itself."""
-        return self.root / REQUIREMENTS
+    def pyproject(self) -> Path:
+        """The file with the site's packages, this library among them; raises ConfigurationError if it is missing."""
+        path = self.root / "pyproject.toml"
+        if not path.is_file():
+            raise ConfigurationError(
+                f"{path} does not exist; the site's packages are its [project] dependencies, vinext-worker among them"
+                + (f"; put those of {old} there" if (old := self.root / "requirements.txt").is_file() else "")
+            )
+        return path
+
+    @property
+    def lock(self) -> Path:
+        """The lock file of the packages, which pywrangler writes."""
+        return self.root / "pylock.toml"
+
+    @property
+    def local(self) -> Path:
+        """The folder for files that the commands write for themselves; git ignores it."""
+        return self.root / ".vinext"
 
     @property
     def build_directory(self) -> Path:
@@ -61,9 +76,9 @@ class PythonProject:
         """The folder of files that are served as they are."""
         return self.root / "public"
 
-    def require_own_names(self, worker_names: frozenset[str]) -> None:
-        """Raise UserError if a module of the site has a name of the Worker's: the Worker's module would be imported instead."""
+    def require_own_names(self, packages: frozenset[str]) -> None:
+        """Raise UserError if a package has the name of a module of the site: the package would be imported instead."""
         for path in sorted(self.sources.iterdir()):
             name = path.stem if path.suffix == ".py" else path.name
-            if name in worker_names:
-                raise UserError(f"{path} is hidden by the Worker's own package {name}; rename it")
+            if name in packages and (path.suffix == ".py" or any(path.rglob("*.py"))):
+                raise UserError(f"{path} is hidden by the package {name} in {self.packages.name}; rename it")
