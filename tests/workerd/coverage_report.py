@@ -19,8 +19,8 @@ def lines_that_ran(folder: Path) -> dict[str, set[int]]:
     for file in folder.glob("*.json"):
         for name, ran in json.loads(file.read_text()).items():
             module = name.removeprefix(_LIBRARY)
-            for folder in (SOURCE, SOURCE / "vinext"):
-                lines.get(str(folder / module), set()).update(ran)
+            for sources in (SOURCE, SOURCE / "vinext"):
+                lines.get(str(sources / module), set()).update(ran)
     return lines
 
 
