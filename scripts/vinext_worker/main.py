@@ -9,6 +9,7 @@ from vinext_worker.check.command import check
 from vinext_worker.copy.command import copy
 from vinext_worker.deploy.command import deploy
 from vinext_worker.dev.command import dev
+from vinext_worker.init.command import init
 from vinext_worker.populate.command import populate
 from vinext_worker.prerender.command import prerender
 from vinext_worker.prune.command import prune
@@ -22,7 +23,7 @@ def cli() -> None:
     """Serve pages from cache on Cloudflare's Python Workers, as Next.js does."""
 
 
-for command in (dev, prerender, copy, populate, prune, tpr, deploy, check, revalidate):
+for command in (init, dev, prerender, copy, populate, prune, tpr, deploy, check, revalidate):
     cli.add_command(command)
 
 
