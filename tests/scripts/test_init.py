@@ -184,7 +184,12 @@ def test_routes_of_the_app_are_named(command_line: CommandLine, tmp_path: Path) 
 
 
 def test_an_entry_of_the_apps_own_is_wrapped(command_line: CommandLine, tmp_path: Path) -> None:
-    entry = 'import app from "vinext/server/fetch-handler";\n\nexport default {\n  fetch: (request) => app.fetch(request), // own\n};\n'
+    entry = """import app from "vinext/server/fetch-handler";
+
+export default {
+  fetch: (request) => app.fetch(request), // own
+};
+"""
     typed = {
         "cloudflare.config.ts": VINEXT_APP["cloudflare.config.ts"].replace("vinext/server/fetch-handler", "./worker/index.ts")
     }
