@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from vinext_worker.errors import UserError
-from vinext_worker.sites.files import remove_others, write_atomically
+from vinext_worker.sites.files import locked, remove_others, write_atomically
 from vinext_worker.sites.npm_build import install_npm_packages
 from vinext_worker.sites.site_build import build_vinext_site
 from vinext_worker.sites.vinext_project import VinextProject
@@ -61,7 +61,8 @@ def build_twice(project: Checkout, app: str) -> BuiltTwice:
     output = StringIO()
     console = Console(file=output)
     try:
-        install_npm_packages(VinextProject.read(example), project.node, console)
+        with locked(example):
+            install_npm_packages(VinextProject.read(example), project.node, console)
         return BuiltTwice(
             *(
                 build_vinext_site(_written(project, app, example / "node_modules", with_adapter=with_adapter), project, console)

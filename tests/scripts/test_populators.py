@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import pytest
+from rich.console import Console
 from tests.fakes.deployments import FakeDeployment
 
 from vinext_worker.checkout import Checkout
@@ -14,6 +15,7 @@ from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 from vinext_worker.populate import populator
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
+from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,9 +149,7 @@ class Default(WorkerEntrypoint):
 
 def test_copy_says_what_it_did(tmp_path: Path, command_line: CommandLine) -> None:
     project = Checkout.find()
-    example = project.root / "examples" / "vinext"
-    if not (example / "dist").is_dir():
-        pytest.skip("the example is not built")
+    example = build_vinext_site(project.root / "examples" / "vinext", project, Console(quiet=True)).root
     said = command_line.run("copy", example, "--to", tmp_path / "assets", "--json")
     assert said.status == 0
     assert said.document["routes"] > 10

@@ -18,6 +18,7 @@ from tests.workerd.patience import eventually
 
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import BuildService
+from vinext_worker.sites.files import locked
 from vinext_worker.sites.npm_build import install_npm_packages
 from vinext_worker.sites.vinext_project import VinextProject
 
@@ -35,7 +36,8 @@ SITE = PROJECT.root / "tests" / "fixtures" / "sites" / "vinext-1.4.0"
 @pytest.fixture(scope="module")
 def vinext(tmp_path_factory: pytest.TempPathFactory) -> BuildService:
     """The bundle of tests/fixtures/python/vinext_data.js with the packages of vinext."""
-    install_npm_packages(VinextProject.read(SITE), PROJECT.node, Console(stderr=True))
+    with locked(SITE):
+        install_npm_packages(VinextProject.read(SITE), PROJECT.node, Console(stderr=True))
     folder = tmp_path_factory.mktemp("vinext")
     source = SITE / "node_modules" / ".vinext_data.js"
     shutil.copyfile(FIXTURE / "vinext_data.js", source)

@@ -16,7 +16,7 @@ from rich.text import Text
 from uv import find_uv_bin
 
 from vinext_worker.errors import ConfigurationError, UserError
-from vinext_worker.sites.files import remove_others
+from vinext_worker.sites.files import locked, remove_others
 from vinext_worker.sites.pyodide_python import pyodide_python
 
 if TYPE_CHECKING:
@@ -39,18 +39,19 @@ _PYODIDE_INDEX = "https://index.pyodide.org/314.0.7"
 
 
 def install_python_packages(project: PythonProject, checkout: Checkout, console: Console) -> None:
-    """Fill the site's `python_modules`; quick if nothing has changed.
+    """Fill the site's `python_modules`; quick if nothing has changed. Processes that do so for the same site wait for each other.
 
     Raises UserError if the packages cannot be installed, if this library is not among them, and if one of them hides a module of
     the site. In these cases `python_modules` is left as it was.
     """
-    packages = _installed(project, checkout, console)
-    names = (_top_level_name(path.name) for path in packages.iterdir())
-    project.require_own_names(frozenset(name for name in names if name is not None))
-    wanted = {relative.as_posix(): path for relative, path in _files(packages)}
-    for name, source in wanted.items():
-        _mirror(source, project.packages / name)
-    remove_others(project.packages, wanted.__contains__)
+    with locked(project.root):
+        packages = _installed(project, checkout, console)
+        names = (_top_level_name(path.name) for path in packages.iterdir())
+        project.require_own_names(frozenset(name for name in names if name is not None))
+        wanted = {relative.as_posix(): path for relative, path in _files(packages)}
+        for name, source in wanted.items():
+            _mirror(source, project.packages / name)
+        remove_others(project.packages, wanted.__contains__)
 
 
 def _installed(project: PythonProject, checkout: Checkout, console: Console) -> Path:

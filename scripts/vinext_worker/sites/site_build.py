@@ -1,20 +1,17 @@
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from seed.build import ARTIFACTS_FOLDER, MANIFEST_NAME
 from vinext_worker.errors import UserError
+from vinext_worker.sites.files import locked
 from vinext_worker.sites.npm_build import install_npm_packages, run_npm_build
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.vinext_project import VinextProject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from rich.console import Console
@@ -50,7 +47,7 @@ def build_vinext_site(folder: Path, toolchain: NodeToolchain, console: Console) 
     pre-rendered pages or no Worker.
     """
     project = VinextProject.read(folder.resolve())
-    with _locked(project.root):
+    with locked(project.root):
         install_npm_packages(project, toolchain.node, console)
         run_npm_build(project, toolchain.node, console)
         return _vinext_build(project)
@@ -74,17 +71,6 @@ def python_build(project: PythonProject) -> SiteBuild:
     if not manifest.is_file():
         raise UserError(f"{root} has no {manifest.relative_to(root)}; run `vinext-worker prerender {root}` first")
     return SiteBuild(root, NO_VINEXT, project.config.path, project.static_files, manifest, manifest.parent / ARTIFACTS_FOLDER)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a lock on the folder itself, so that no lock file is left behind."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _vinext_build(project: VinextProject) -> SiteBuild:
