@@ -6,6 +6,9 @@ import { isShared, SHARED_POLICY } from "./policy.js";
 import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, replayOf, resourceOf } from "./resources.js";
 import { WatchedBody } from "./stalls.js";
 
+/** The version of what the app and vinext-worker tell each other about a request. */
+export const STAGES = 1;
+
 /**
  * What vinext-worker has under a path: an entry, or, without a `status`, none.
  *

@@ -9,6 +9,8 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
+import { STAGES } from "./exchange.js";
+
 /** The file, beside the build's manifest. */
 export const ROUTING_FILE = "vinext-worker-routing.json";
 const MANIFEST = "vinext-prerender.json";
@@ -16,8 +18,6 @@ const PAGES_FOLDER = "prerendered-routes";
 /** What vinext writes for its client into the HTML of a page that has read its request. */
 const DYNAMIC_MARK = '{"initialCacheKind":"dynamic"}';
 const VERSION = 1;
-/** The version of what `worker.js` and vinext-worker tell each other about a request. */
-const STAGES = 1;
 const MIDDLEWARE_NAMES = ["proxy", "middleware"];
 const EXTENSIONS = ["ts", "tsx", "mts", "js", "jsx", "mjs"];
 const EVERYTHING = { path: "/", prefix: true };
@@ -203,6 +203,8 @@ export async function writeRouting({ root, clientOutDir }) {
   if (rules.length > 0) await skipDynamicPages(server, manifest);
   const periods = await periodsOf(process.env.VINEXT_WORKER_PERIODS);
   const routers = routersOf(root);
-  const document = { version: VERSION, buildId: manifest.buildId, stages: STAGES, routers, i18n, periods, rules, headers };
+  const { version: adapter } = JSON.parse(await readFile(new URL("./package.json", import.meta.url), "utf8"));
+  const build = { version: VERSION, buildId: manifest.buildId, stages: STAGES, adapter };
+  const document = { ...build, routers, i18n, periods, rules, headers };
   await writeFile(join(server, ROUTING_FILE), `${JSON.stringify(document, null, 1)}\n`);
 }

@@ -9,7 +9,7 @@ interface FetchHandler {
 interface VinextWorkerConstructor {
   new (ctx: ExecutionContext, env: unknown): WorkerEntrypoint & {
     fetch(request: Request): Promise<Response>;
-    serve(request: Request, offer: string): Promise<Answer>;
+    serve(request: Request, offer: string, stages?: number): Promise<Answer>;
     render(request: Request, isStored?: boolean, idleMs?: number): Promise<Kept>;
     replay(replay: string, idleMs?: number): Promise<Kept>;
   };

@@ -5,7 +5,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import vinext, { respond } from "vinext/server/fetch-handler";
 
-import { discard, Exchange, withoutBody } from "./exchange.js";
+import { discard, Exchange, STAGES, withoutBody } from "./exchange.js";
 import { replayed } from "./resources.js";
 import { formatPages, formatTags, visiting } from "./visit.js";
 
@@ -48,9 +48,11 @@ export function withVinextWorker(worker) {
      *
      * @param {Request} request
      * @param {string} offer JSON of an `Offer`, "" if vinext-worker has nothing that it may be for
+     * @param {number} [stages] the version of the exchange that vinext-worker speaks; by another nothing is kept
      * @returns {Promise<import("./exchange.js").Answer>}
      */
-    serve(request, offer) {
+    serve(request, offer, stages = STAGES) {
+      if (stages !== STAGES) return this.#apart(request, stages);
       const exchange = this.#exchange(offer === "" ? null : JSON.parse(offer));
       return exchange.answer(this.#visit(request, exchange));
     }
@@ -83,6 +85,11 @@ export function withVinextWorker(worker) {
       const exchange = this.#exchange(null);
       const render = () => exchange.regenerate(() => respond(request, props, options, this.env, this.ctx), idleMs);
       return await visiting(render, exchange, { isForCache: true });
+    }
+
+    async #apart(request, stages) {
+      const unknown = `version ${stages} of the exchange with vinext-worker; this adapter speaks version ${STAGES}`;
+      return { about: JSON.stringify({ unknown }), response: await this.#visit(request) };
     }
 
     #exchange(offer) {

@@ -10,7 +10,7 @@ from core.http import Period
 from core.paths import normalize_path
 from seed.build import ManifestError
 from seed.i18n import I18n
-from seed.rules import Rule, touching_rule
+from seed.rules import STAGES_VERSION, Rule, touching_rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Routing:
 
     `header_sets` have names in lower case; `header_set_numbers` says by the path in the manifest which of them a page has.
     `stages`, `routers` and `i18n` are as in `seed.build.Build`; no `routers` means that the build does not tell.
-    `periods` are those of the pages of the Pages Router, by their keys without a build ID.
+    `periods` are those of the pages of the Pages Router, by their keys without a build ID. `adapter` is the adapter's version.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -36,6 +36,7 @@ class Routing:
     routers: tuple[str, ...] = ()
     i18n: I18n | None = None
     periods: Mapping[str, Period] = field(default_factory=dict)
+    adapter: str = ""
 
     @classmethod
     def from_json(cls, text: bytes, build_id: str, where: str) -> Routing:
@@ -53,7 +54,8 @@ class Routing:
             periods = {
                 str(key).replace(f":{build_id}:", ":", 1): _period(given) for key, given in document.get("periods", {}).items()
             }
-            return cls(lower, tuple(sets), numbers, int(document.get("stages", 0)), routers, i18n, periods)
+            stages, adapter = int(document.get("stages", 0)), str(document.get("adapter", ""))
+            return cls(lower, tuple(sets), numbers, stages, routers, i18n, periods, adapter)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise ManifestError(f"{where} cannot be read ({error!r}); build the site again") from error
 
@@ -87,12 +89,18 @@ UNKNOWN_ROUTING = Routing((Rule("/", is_prefix=True, name="the build does not te
 def read_routing(folder: Path, build_id: str) -> Routing | None:
     """Read the file of the build in a folder, None if its adapter has written none.
 
-    Raises ManifestError for a file that cannot be read, or is of another build.
+    Raises ManifestError for a file that cannot be read, is of another build, or is by an adapter that this Worker does not know.
     """
     file = folder / ROUTING_NAME
     try:
-        return Routing.from_json(file.read_bytes(), build_id, str(file))
+        routing = Routing.from_json(file.read_bytes(), build_id, str(file))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ManifestError(f"{file} cannot be read ({error.strerror})") from error
+    if routing.stages not in {0, STAGES_VERSION}:
+        raise ManifestError(
+            f"{file} is by vinext-worker-adapter {routing.adapter}, which speaks version {routing.stages} of the exchange with "
+            f"vinext-worker, and this is version {STAGES_VERSION}; install both in one version, and build again"
+        )
+    return routing

@@ -80,7 +80,9 @@ test("middleware that does not parse may touch every path", async (context) => {
 });
 
 test("an app without rules has none", async (context) => {
-  const expected = { version: 1, stages: 1, buildId: "b1", routers: [], i18n: null, periods: {}, rules: [], headers: { sets: [], paths: {} } };
+  const { version: adapter } = JSON.parse(await readFile(new URL("../../adapters/vinext/package.json", import.meta.url), "utf8"));
+  const build = { version: 1, stages: 1, adapter, buildId: "b1" };
+  const expected = { ...build, routers: [], i18n: null, periods: {}, rules: [], headers: { sets: [], paths: {} } };
   assert.deepEqual(await routingOf(context, {}), expected);
 });
 

@@ -124,6 +124,15 @@ test("an offer that does not parse fails the call, not the app", () => {
   assert.throws(() => worker(assert.fail).serve(request(), "{"), SyntaxError);
 });
 
+test("a vinext-worker of another version gets the app's own response, which it may not keep", async () => {
+  const fetch = staged(() => new Response("page", { headers: POLICY }));
+  const { about, response, ...others } = await worker(fetch).serve(request(), "what it offers", 2);
+  assert.deepEqual(JSON.parse(about), {
+    unknown: "version 2 of the exchange with vinext-worker; this adapter speaks version 1",
+  });
+  assert.deepEqual([await response.text(), others], ["page", {}]);
+});
+
 test("what a page invalidates while it is rendered is in no entry", async () => {
   const fetch = staged(() => (addRevalidations(["a"]), new Response("page", { headers: POLICY })));
   const answer = await worker(fetch).serve(request(), '{"path": "/a", "part": "html", "isUnruled": true}');

@@ -15,7 +15,7 @@ from seed.build import Artifact, ManifestError
 from seed.manifest import parse_route
 from seed.routes import record_of
 from seed.routing import ROUTING_NAME, Routing, read_routing
-from seed.rules import Rule, touching_rule
+from seed.rules import STAGES_VERSION, Rule, touching_rule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,15 @@ DOCUMENT: dict[str, Any] = {
 
 def routing(**changed: Any) -> Routing:
     return Routing.from_json(json.dumps(DOCUMENT | changed).encode(), "b1", "routing.json")
+
+
+def test_an_adapter_that_the_worker_does_not_understand_is_named(tmp_path: Path) -> None:
+    for stages in (0, STAGES_VERSION):
+        (tmp_path / ROUTING_NAME).write_text(json.dumps(DOCUMENT | {"stages": stages}))
+        assert read_routing(tmp_path, "b1") == routing(stages=stages)
+    (tmp_path / ROUTING_NAME).write_text(json.dumps(DOCUMENT | {"stages": STAGES_VERSION + 1, "adapter": "9.0.0"}))
+    with pytest.raises(ManifestError, match=r"vinext-worker-adapter 9\.0\.0, which speaks version 2 .* and this is version 1"):
+        read_routing(tmp_path, "b1")
 
 
 @pytest.mark.parametrize(

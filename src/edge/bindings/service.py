@@ -13,6 +13,7 @@ from edge.http import RequestsToKeep, ServiceResponse
 from edge.promises import Deadline, bind, bind_remote, dispose, result_of
 from pages.handler import PageError, WholeResponse
 from pages.stages import Question, Resource, StagedAnswer
+from seed.rules import STAGES_VERSION
 
 if TYPE_CHECKING:
     from pages.handler import PageResponse
@@ -69,7 +70,7 @@ class StagedServicePages(ServicePages):
             raw = Request.new(raw)
             for name in _NOT_FOR_PAGES:
                 raw.headers.delete(name)
-        return await self._step(bind_remote(self._binding.serve, raw, offer), request.path)
+        return await self._step(bind_remote(self._binding.serve, raw, offer, STAGES_VERSION), request.path)
 
     async def render(self, request: RenderRequest) -> PageResponse:
         if request.replay is None:
