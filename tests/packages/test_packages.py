@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -77,6 +78,15 @@ def test_the_readmes_link_to_nothing_outside_their_package(
 def test_the_same_sources_give_the_same_bytes(library: Path, adapter: Path, tmp_path: Path) -> None:
     assert build_library(tmp_path).read_bytes() == library.read_bytes()
     assert build_adapter(tmp_path).read_bytes() == adapter.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "file", ["examples/starlette/pyproject.toml", "docs/python-page-handlers.md", "adapters/vinext/README.md"]
+)
+def test_files_that_name_a_package_name_this_version(file: str) -> None:
+    names = re.findall(r"vinext[_-]worker[\w-]*?-(\d+\.\d+\.\d+)", (ROOT / file).read_text())
+    assert names
+    assert set(names) == {project()["version"]}
 
 
 def test_pip_builds_the_library_from_this_repository(library: Path, tmp_path: Path) -> None:
