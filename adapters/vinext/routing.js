@@ -191,11 +191,13 @@ export async function writeRouting({ root, clientOutDir }) {
   const rules = await middlewareRules(root);
   let headers = { sets: [], paths: {} };
   let i18n = null;
+  let images = null;
   try {
     const { loadNextConfig, resolveNextConfig } = await fromApp(root, "vinext", "./internal/config/next-config");
     const config = await resolveNextConfig(await loadNextConfig(root, "phase-production-build"), root);
     rules.push(...configRules(config));
     i18n = localesOf(config);
+    images = config.images ?? null;
     headers = await pageHeaders(root, config, manifest);
   } catch (error) {
     rules.push({ ...EVERYTHING, name: `next.config, which cannot be read (${error.message})` });
@@ -205,6 +207,6 @@ export async function writeRouting({ root, clientOutDir }) {
   const routers = routersOf(root);
   const { version: adapter } = JSON.parse(await readFile(new URL("./package.json", import.meta.url), "utf8"));
   const build = { version: VERSION, buildId: manifest.buildId, stages: STAGES, adapter };
-  const document = { ...build, routers, i18n, periods, rules, headers };
+  const document = { ...build, routers, i18n, images, periods, rules, headers };
   await writeFile(join(server, ROUTING_FILE), `${JSON.stringify(document, null, 1)}\n`);
 }

@@ -100,6 +100,13 @@ def shared_period(given: dict[str, str], max_age: str) -> Period | None:
     return Period(seconds, None if window is None else seconds + window)
 
 
+def max_age_seconds(cache_control: str | None) -> int | None:
+    """Return the seconds for which a Cache-Control field calls an answer fresh for a shared cache, None if it does not say."""
+    given = directives(cache_control or "")
+    shared = _seconds(given.get("s-maxage"))
+    return _seconds(given.get("max-age")) if shared is None else shared
+
+
 def _seconds(value: str | None) -> int | None:
     if value is None or not value.isascii() or not value.isdigit() or len(value) > _MAX_DIGITS:
         return None

@@ -24,6 +24,7 @@ from isr.store import PageStore
 from isr.variant_pages import VariantPages
 from isr.writer import PageWriter
 from pages.images.endpoint import Images
+from pages.images.rules import ImageRules, rules_of_app
 from pages.selection import chosen_pages
 from seed.rules import STAGES_VERSION
 from seed.seeder import Seeder
@@ -108,7 +109,7 @@ def assemble(
     staged = None if staged_pages is None else StagedCache(store, writer, revalidator, misses, staged_pages, runtime)
     variant_pages = None if variants is None else VariantPages(store, variants, runtime.clock)
     page_cache = PageCache(store, writer, revalidator, misses, parts.page_handler, staged, variant_pages, runtime)
-    images = _images(parts, build, entries, runtime) if _has_images(parts) else None
+    images = _images(parts, source, build, entries, runtime) if _has_images(parts) else None
     data_cache = DataCache(entries, runtime, build.schema)
     enter_data = partial(enter_data_cache, data_cache) if has_python_pages(settings) else None
     return SiteServer(page_cache, entries, store, revalidator, images, enter_data, _files(parts, source, runtime))
@@ -141,9 +142,14 @@ def _has_images(parts: SharedParts) -> bool:
     return parts.image_transformer is not None or has_python_pages(settings)
 
 
-def _images(parts: SharedParts, build: ServedBuild, entries: EntryCache, runtime: Runtime) -> Images:
+def _images(parts: SharedParts, source: Source | None, build: ServedBuild, entries: EntryCache, runtime: Runtime) -> Images:
+    try:
+        of_app = rules_of_app({} if source is None else source.build.images)
+    except ValueError as error:
+        runtime.log.event("error", "images.rules_wrong", error=str(error))
+        of_app = ImageRules()
     return Images(
-        rules=parts.settings.image_rules,
+        rules=parts.settings.image_rules(of_app),
         sources=parts.image_sources,
         transformer=parts.image_transformer,
         build_id=build.build_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,13 +14,14 @@ from core.body import MAX_BODY_BYTES
 from core.errors import VinextWorkerError
 from isr.tenants import Tenants, read_tenants, required_prefix
 from isr.variants import VariantRules
-from pages.images.request import ImageRules, read_hosts
+from pages.images.rules import MAX_REDIRECTS, read_formats, read_hosts, read_local_patterns, read_remote_patterns
 from pages.selection import HandlerName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from enum import Enum
 
+    from pages.images.rules import ImageRules
     from pages.request import PageRequest
 
 _MAX_DIGITS = 15
@@ -34,8 +35,6 @@ _MAX_VARIANTS = 100
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 
 MAX_CLOCK_SKEW_MS = 30_000
-
-_IMAGE_RULES = ImageRules()
 
 _NO_TENANTS = Tenants()
 
@@ -86,7 +85,7 @@ class Settings:
     prerender: bool = False
     direct_await: bool = True
     images: ImagesSwitch = ImagesSwitch.AUTO
-    image_rules: ImageRules = _IMAGE_RULES
+    image_settings: Mapping[str, object] = field(default_factory=dict)
     variants: int = 8
     languages: tuple[str, ...] = ()
     admin_token: str | None = None
@@ -105,6 +104,10 @@ class Settings:
     def variant_rules(self) -> VariantRules:
         """How many variants of a page are kept, and by which languages."""
         return VariantRules(self.variants, self.languages)
+
+    def image_rules(self, of_app: ImageRules) -> ImageRules:
+        """Return the rules of images: those of the app, but for what is set."""
+        return replace(of_app, **self.image_settings)  # type: ignore[arg-type]
 
     def prefix_for(self, request: PageRequest) -> str | None:
         """Return the prefix of the keys for a request, None if its host is not among the tenants."""
@@ -132,12 +135,11 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         prerender=_read(variables, "VINEXT_PRERENDER", default.prerender, _switch),
         direct_await=_read(variables, "VINEXT_DIRECT_AWAIT", default.direct_await, _switch),
         images=_read(variables, "VINEXT_IMAGES", default.images, _one_of(ImagesSwitch)),
-        image_rules=ImageRules(
-            widths=_read(variables, "VINEXT_IMAGE_WIDTHS", _IMAGE_RULES.widths, _numbers(10_000)),
-            qualities=_read(variables, "VINEXT_IMAGE_QUALITIES", _IMAGE_RULES.qualities, _numbers(100)),
-            hosts=_read(variables, "VINEXT_IMAGE_HOSTS", _IMAGE_RULES.hosts, _image_hosts),
-            allows_svg=_read(variables, "VINEXT_IMAGE_SVG", _IMAGE_RULES.allows_svg, _switch),
-        ),
+        image_settings={
+            name: _read(variables, variable, None, parse)
+            for name, (variable, parse) in _IMAGE_SETTINGS.items()
+            if variable in variables
+        },
         variants=_read(variables, "VINEXT_VARIANTS", default.variants, _number_up_to(_MAX_VARIANTS)),
         languages=_read(variables, "VINEXT_LANGUAGES", default.languages, _languages),
         admin_token=variables.get("VINEXT_ADMIN_TOKEN") or None,
@@ -202,10 +204,6 @@ def _languages(text: str) -> tuple[str, ...]:
     return languages
 
 
-def _image_hosts(text: str) -> tuple[str, ...]:
-    return read_hosts(text)
-
-
 def _numbers(maximum: int) -> Callable[[str], tuple[int, ...]]:
     def parse(text: str) -> tuple[int, ...]:
         parts = [part.strip() for part in text.split(",")]
@@ -215,3 +213,17 @@ def _numbers(maximum: int) -> Callable[[str], tuple[int, ...]]:
         return numbers
 
     return parse
+
+
+_IMAGE_SETTINGS: Mapping[str, tuple[str, Callable[[str], object]]] = {
+    "widths": ("VINEXT_IMAGE_WIDTHS", _numbers(10_000)),
+    "qualities": ("VINEXT_IMAGE_QUALITIES", _numbers(100)),
+    "hosts": ("VINEXT_IMAGE_HOSTS", read_hosts),
+    "remote_patterns": ("VINEXT_IMAGE_REMOTE_PATTERNS", read_remote_patterns),
+    "local_patterns": ("VINEXT_IMAGE_LOCAL_PATTERNS", read_local_patterns),
+    "formats": ("VINEXT_IMAGE_FORMATS", read_formats),
+    "period_seconds": ("VINEXT_IMAGE_TTL", _number_up_to(31_536_000)),
+    "max_redirects": ("VINEXT_IMAGE_REDIRECTS", _number_up_to(MAX_REDIRECTS)),
+    "allows_svg": ("VINEXT_IMAGE_SVG", _switch),
+}
+"""Fields of ImageRules to their variables."""

@@ -14,7 +14,7 @@ import json
 import re
 from binascii import crc32
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
@@ -106,7 +106,8 @@ class Build:
     MAX_DYNAMIC_PATHS of the pages that the build left out as dynamic; they are here and not in the shards, because a shard is
     read only for pages that are not in the cache. `draft_digest` is the SHA-256 of the secret in the cookie of draft mode, in
     hexadecimal digits, "" if it is not known.
-    `routers` are those that the app has pages of: "app", "pages" or both. `i18n` is that of the Pages Router.
+    `routers` are those that the app has pages of: "app", "pages" or both. `i18n` is that of the Pages Router. `images` are those
+    of next.config, as they stand there.
     """
 
     build_id: str
@@ -125,6 +126,7 @@ class Build:
     draft_digest: str = ""
     routers: tuple[str, ...] = ("app",)
     i18n: I18n | None = None
+    images: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         document = {
@@ -145,6 +147,7 @@ class Build:
             "draftDigest": self.draft_digest,
             "routers": list(self.routers),
             "i18n": None if self.i18n is None else self.i18n.to_document(),
+            "images": dict(self.images),
         }
         return json.dumps(document, ensure_ascii=False, indent=1)
 
@@ -173,6 +176,7 @@ class Build:
                 draft_digest=document["draftDigest"],
                 routers=tuple(document.get("routers", ("app",))),
                 i18n=I18n.from_document(document.get("i18n")),
+                images=document.get("images", {}),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ManifestError(f"{where}: a field is missing or wrong ({error!r}); copy the build again") from error

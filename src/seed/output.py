@@ -58,6 +58,7 @@ class OutputSource:
             header_sets=self._routing.header_sets,
             routers=routers_of(self._routing, (route for route in self._manifest.routes() if not isinstance(route, Skipped))),
             i18n=self._routing.i18n,
+            images=self._routing.images,
         )
 
     async def record(self, path: str) -> RouteRecord | None:

@@ -27,6 +27,7 @@ class Routing:
     `header_sets` have names in lower case; `header_set_numbers` says by the path in the manifest which of them a page has.
     `stages`, `routers` and `i18n` are as in `seed.build.Build`; no `routers` means that the build does not tell.
     `periods` are those of the pages of the Pages Router, by their keys without a build ID. `adapter` is the adapter's version.
+    `images` are those of next.config.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -37,6 +38,7 @@ class Routing:
     i18n: I18n | None = None
     periods: Mapping[str, Period] = field(default_factory=dict)
     adapter: str = ""
+    images: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, text: bytes, build_id: str, where: str) -> Routing:
@@ -55,7 +57,8 @@ class Routing:
                 str(key).replace(f":{build_id}:", ":", 1): _period(given) for key, given in document.get("periods", {}).items()
             }
             stages, adapter = int(document.get("stages", 0)), str(document.get("adapter", ""))
-            return cls(lower, tuple(sets), numbers, stages, routers, i18n, periods, adapter)
+            images = dict(document.get("images") or {})
+            return cls(lower, tuple(sets), numbers, stages, routers, i18n, periods, adapter, images)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise ManifestError(f"{where} cannot be read ({error!r}); build the site again") from error
 

@@ -229,6 +229,7 @@ class PlainSource:
             dynamic_paths=tuple(normalize_path(route.path) for route in manifest.routes if is_dynamic(route))[:MAX_DYNAMIC_PATHS],
             routers=routers_of(routing, manifest.routes),
             i18n=routing.i18n,
+            images=routing.images,
         )
         self._assets = assets
         self._records = _records(manifest, routing)

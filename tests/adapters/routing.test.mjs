@@ -82,7 +82,7 @@ test("middleware that does not parse may touch every path", async (context) => {
 test("an app without rules has none", async (context) => {
   const { version: adapter } = JSON.parse(await readFile(new URL("../../adapters/vinext/package.json", import.meta.url), "utf8"));
   const build = { version: 1, stages: 1, adapter, buildId: "b1" };
-  const expected = { ...build, routers: [], i18n: null, periods: {}, rules: [], headers: { sets: [], paths: {} } };
+  const expected = { ...build, routers: [], i18n: null, images: null, periods: {}, rules: [], headers: { sets: [], paths: {} } };
   assert.deepEqual(await routingOf(context, {}), expected);
 });
 
@@ -93,6 +93,13 @@ test("the routers are told by their folders, and the languages by next.config", 
   assert.deepEqual(routers, ["app", "pages"]);
   const domains = [{ domain: "exemple.fr", defaultLocale: "fr" }];
   assert.deepEqual(i18n, { locales: ["en", "fr"], defaultLocale: "en", domains, localeDetection: true });
+});
+
+test("the images of next.config are written down", async (context) => {
+  const config = 'export default { images: { qualities: [50], remotePatterns: [new URL("https://a.example/x/**")] } };';
+  const { images } = await routingOf(context, { "next.config.mjs": config });
+  assert.deepEqual(images.qualities, [50]);
+  assert.deepEqual(images.remotePatterns, [{ protocol: "https", hostname: "a.example", port: "", pathname: "/x/**", search: "" }]);
 });
 
 test("redirects, rewrites and conditional headers of next.config", async (context) => {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +13,7 @@ from tests.fakes.kv import InMemoryKV
 from tests.fakes.no_op import NoOpCacheHandler
 from tests.fakes.pages import FakePages
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
-from tests.fakes.worker import NoImages, digest
+from tests.fakes.worker import BUILD, NoImages, copied_build, digest
 
 from cache.entry import CacheEntry
 from cache.kv import KVCacheHandler
@@ -24,6 +24,7 @@ from core.runtime import Runtime
 from datacache.context import current_data_cache
 from isr.assemble import SharedParts, assemble
 from isr.settings import Settings, read_settings
+from pages.images.rules import ImageRules
 from pages.selection import use_function, use_pages
 from seed.sources import BuildOpener
 
@@ -48,10 +49,12 @@ class Bindings:
     has_kv: bool = True
     has_images: bool = False
     settings: Settings = field(default_factory=Settings)
+    images_of_app: dict[str, Any] | None = None
+    log: FakeLog = field(default_factory=FakeLog)
 
     async def assemble(self, handler: CacheHandler | None = None, prefix: str = "") -> SiteServer:
         clock = FakeClock()
-        runtime = Runtime(FakeFlight(), FakeBackground(), clock, FakeLog())
+        runtime = Runtime(FakeFlight(), FakeBackground(), clock, self.log)
         transformer: Any = object() if self.has_images else None
         parts = SharedParts(
             settings=self.settings,
@@ -62,7 +65,8 @@ class Bindings:
             digest=digest,
             make_body=BytesBody,
         )
-        source = await BuildOpener(FakeAssets(), runtime).open()
+        build = None if self.images_of_app is None else replace(BUILD, images=self.images_of_app)
+        source = await BuildOpener(FakeAssets() if build is None else FakeAssets(copied_build(build)), runtime).open()
         return assemble(parts, source, prefix, runtime, handler)
 
 
@@ -119,6 +123,21 @@ async def test_an_invalidation_is_noticed_after_the_time_of_the_setting(layout: 
 async def test_there_is_an_image_endpoint(variables: dict[str, str], *, has_images: bool, expected: bool) -> None:
     site = await Bindings(has_images=has_images, settings=read_settings(variables)).assemble()
     assert (site.images is not None) is expected
+
+
+async def test_the_images_of_a_vinext_app_are_those_of_its_build_but_for_the_settings() -> None:
+    settings = read_settings({"VINEXT_IMAGES": "on", "VINEXT_IMAGE_TTL": "60"})
+    site = await Bindings(settings=settings, images_of_app={"qualities": [50], "minimumCacheTTL": 10}).assemble()
+    assert site.images is not None
+    assert (site.images.rules.qualities, site.images.rules.period_seconds) == ((50,), 60)
+
+
+async def test_images_of_a_build_that_make_no_sense_are_a_log_line() -> None:
+    bindings = Bindings(settings=read_settings({"VINEXT_IMAGES": "on"}), images_of_app={"qualities": "x"})
+    site = await bindings.assemble()
+    assert site.images is not None
+    assert site.images.rules == ImageRules()
+    assert bindings.log.names() == ["images.rules_wrong"]
 
 
 @pytest.mark.parametrize("chosen_in_code", [True, False])

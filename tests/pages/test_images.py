@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -20,9 +21,10 @@ from cache.memory import MemoryCacheHandler
 from core.body import BytesBody
 from core.runtime import Runtime
 from isr.settings import ImagesSwitch, SettingError, read_settings
-from pages.images.endpoint import PERIOD_SECONDS, Images, ImageSourceError, ImageTransformError
+from pages.images.endpoint import ImageRedirect, Images, ImageSourceError, ImageTransformError, RemoteImage
 from pages.images.formats import ImageFormat, is_animated, negotiate, sniff
-from pages.images.request import ImageRefusedError, ImageRequest, ImageRules, parse_image_request, read_hosts
+from pages.images.request import ImageRefusedError, ImageRequest, parse_image_request
+from pages.images.rules import NEGOTIATED, ImageRules, LocalPattern, RemotePattern, read_hosts, rules_of_app
 from pages.request import PageRequest
 
 if TYPE_CHECKING:
@@ -58,7 +60,6 @@ ATTACKS = [
     "/a%00.png",
     "/a%0d%0aX-Header: 1",
     "/a\n.png",
-    "/ a.png",
     "/%25252525252525252f",
     "/%ff%fe.png",
     "/__prerender/index.html",
@@ -106,6 +107,9 @@ ATTACKS = [
     "https://",
     "https:///a.png",
     "/" + "a" * 3072,
+    "https://images.example/a/../b.png",
+    "https://images.example/a/%2e%2E/b.png",
+    "https://[::1/a.png",
 ]
 
 
@@ -147,6 +151,9 @@ def test_a_malformed_query_is_refused(text: str) -> None:
         ("/a.png?v=1#x", ("/a.png", None)),
         ("/%C3%BC/a b.png".replace(" ", "%20"), ("/%C3%BC/a%20b.png", None)),
         ("/ü.png", ("/%C3%BC.png", None)),
+        ("/with space.png", ("/with%20space.png", None)),
+        ("/a+b&c=d'e(f),g;h@i:j!.png", ("/a%2Bb%26c%3Dd'e(f)%2Cg%3Bh%40i%3Aj!.png", None)),
+        ("https://images.example/with space ü.png", (None, "https://images.example/with%20space%20%C3%BC.png")),
         ("/100%25.png", ("/100%25.png", None)),
         ("/_next/static/media/a.png", ("/_next/static/media/a.png", None)),
         ("https://images.example/a b.png".replace(" ", "%20"), (None, "https://images.example/a%20b.png")),
@@ -174,13 +181,116 @@ def test_settings_are_read() -> None:
         "VINEXT_IMAGE_QUALITIES": "75,90",
     }
     settings = read_settings({**variables, "VINEXT_IMAGE_SVG": "on", "VINEXT_IMAGES": "off"})
-    assert settings.image_rules == ImageRules((100, 200), (75, 90), ("a.example", "*.b.example"), allows_svg=True)
+    expected = ImageRules((100, 200), (75, 90), ("a.example", "*.b.example"), allows_svg=True)
+    assert settings.image_rules(ImageRules()) == expected
     assert settings.images is ImagesSwitch.OFF
     assert read_hosts("https://a.example:8443") == ("https://a.example:8443",)
 
 
+PATTERNS = [
+    # pattern, URL, whether it matches
+    ({"hostname": "a.example"}, "https://a.example/x", True),
+    ({"hostname": "a.example"}, "http://a.example/x", True),
+    ({"hostname": "a.example", "protocol": "https"}, "http://a.example/x", False),
+    ({"hostname": "a.example", "protocol": "https:"}, "https://a.example/x", True),
+    ({"hostname": "*.a.example"}, "https://b.a.example/x", True),
+    ({"hostname": "*.a.example"}, "https://c.b.a.example/x", False),
+    ({"hostname": "*.a.example"}, "https://a.example/x", False),
+    ({"hostname": "**.a.example"}, "https://c.b.a.example/x", True),
+    ({"hostname": "**.a.example"}, "https://a.example/x", False),
+    ({"hostname": "**"}, "https://any.example/x", True),
+    ({"hostname": "**"}, "https://127.0.0.1/x", False),
+    ({"hostname": "127.0.0.1", "port": "8080"}, "http://127.0.0.1:8080/x", True),
+    ({"hostname": "a.example", "port": ""}, "https://a.example:8443/x", False),
+    ({"hostname": "a.example", "port": ""}, "https://a.example:443/x", True),
+    ({"hostname": "a.example", "port": "8443"}, "https://a.example:8443/x", True),
+    ({"hostname": "a.example"}, "https://a.example:8443/x", True),
+    ({"hostname": "a.example", "pathname": "/account/**"}, "https://a.example/account/1/x.png", True),
+    ({"hostname": "a.example", "pathname": "/account/**"}, "https://a.example/account", True),
+    ({"hostname": "a.example", "pathname": "/account/**"}, "https://a.example/accounts/x", False),
+    ({"hostname": "a.example", "pathname": "/account/*"}, "https://a.example/account/1/x.png", False),
+    ({"hostname": "a.example", "pathname": "/account/*.png"}, "https://a.example/account/x.png", True),
+    ({"hostname": "a.example", "search": ""}, "https://a.example/x?v=1", False),
+    ({"hostname": "a.example", "search": "?v=1"}, "https://a.example/x?v=1", True),
+    ({"hostname": "a.example"}, "https://a.example/x?v=1", True),
+    ({"hostname": "a.example"}, "https://a-example/x", False),
+]
+
+
+@pytest.mark.parametrize(("pattern", "url", "matches"), PATTERNS)
+def test_remote_patterns_are_those_of_next(pattern: dict[str, str], url: str, matches: bool) -> None:  # noqa: FBT001
+    settings = read_settings({"VINEXT_IMAGE_REMOTE_PATTERNS": json.dumps([pattern])})
+    assert settings.image_rules(ImageRules()).allows_remote(url) is matches
+
+
 @pytest.mark.parametrize(
-    ("name", "text"), [("WIDTHS", "0"), ("WIDTHS", ""), ("WIDTHS", "a"), ("QUALITIES", "101"), ("SVG", "yes")]
+    ("patterns", "url", "matches"),
+    [
+        ([{"pathname": "/assets/**"}], "/assets/a.png", True),
+        ([{"pathname": "/assets/**"}], "/other/a.png", False),
+        ([{"pathname": "/assets/**"}], "/assets/%2e%2e/other/a.png", False),
+        ([{"pathname": "/a b/*"}], "/a b/c.png", False),
+        ([{"pathname": "/a%20b/*"}], "/a b/c.png", True),
+        ([{"search": ""}], "/a.png?v=1", False),
+        ([{"search": "?v=1"}], "/a.png?v=1", True),
+        ([], "/a.png", False),
+    ],
+)
+def test_local_patterns_are_those_of_next(patterns: list[dict[str, str]], url: str, matches: bool) -> None:  # noqa: FBT001
+    rules = read_settings({"VINEXT_IMAGE_LOCAL_PATTERNS": json.dumps(patterns)}).image_rules(ImageRules())
+    if matches:
+        assert parse_image_request(query(url), rules).path
+    else:
+        with pytest.raises(ImageRefusedError):
+            parse_image_request(query(url), rules)
+
+
+def test_the_rules_of_an_app_hold_where_no_setting_says_otherwise() -> None:
+    images = {
+        "deviceSizes": [640],
+        "imageSizes": [32],
+        "qualities": [50],
+        "domains": ["a.example"],
+        "remotePatterns": [{"hostname": "b.example", "port": "", "pathname": "/x/**", "search": ""}],
+        "localPatterns": [{"pathname": "/assets/**", "search": ""}],
+        "formats": ["image/webp"],
+        "minimumCacheTTL": 60,
+        "maximumRedirects": 0,
+        "dangerouslyAllowSVG": True,
+        "unoptimized": False,
+        "loader": "default",
+    }
+    expected = ImageRules(
+        widths=(32, 640),
+        qualities=(50,),
+        hosts=("a.example",),
+        remote_patterns=(RemotePattern("b.example", None, "", "/x/**", ""),),
+        local_patterns=(LocalPattern("/assets/**", ""),),
+        formats=(ImageFormat.WEBP,),
+        period_seconds=60,
+        max_redirects=0,
+        allows_svg=True,
+    )
+    assert rules_of_app(images) == expected
+    assert rules_of_app({}) == ImageRules()
+    assert read_settings({"VINEXT_IMAGE_TTL": "5"}).image_rules(expected) == replace(expected, period_seconds=5)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [{"qualities": "x"}, {"domains": ["a/b"]}, {"remotePatterns": [{}]}, {"formats": ["image/gif"]}, {"deviceSizes": 1}],
+)
+def test_rules_of_an_app_that_make_no_sense_are_an_error(images: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - each has words of its own
+        rules_of_app(images)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("WIDTHS", "0"), ("WIDTHS", ""), ("WIDTHS", "a"), ("QUALITIES", "101"), ("SVG", "yes")]
+    + [("FORMATS", "gif"), ("FORMATS", "webp,webp"), ("TTL", "-1"), ("REDIRECTS", "21"), ("LOCAL_PATTERNS", "{}")]
+    + [("REMOTE_PATTERNS", text) for text in ("", "[{}]", '["a"]', '[{"hostname": "a b"}]', '[{"hostname": "a", "x": "y"}]')]
+    + [("REMOTE_PATTERNS", json.dumps([{"hostname": "a.example", "pathname": path}])) for path in ("/[a]", "/{a,b}", "/!(a)")],
 )
 def test_wrong_settings_are_named(name: str, text: str) -> None:
     with pytest.raises(SettingError, match=f"VINEXT_IMAGE_{name}"):
@@ -247,7 +357,7 @@ def test_more_kinds_of_files(head: bytes, kind: ImageFormat | None, moves: bool)
     ],
 )
 def test_the_browser_chooses_the_format(accept: str | None, source: ImageFormat, wanted: ImageFormat) -> None:
-    assert negotiate(accept, source) is wanted
+    assert negotiate(accept, source, NEGOTIATED) is wanted
 
 
 class Headers(dict[str, str]):
@@ -258,6 +368,7 @@ class Headers(dict[str, str]):
 class World:
     rules: ImageRules = RULES
     transforms: bool = True
+    elsewhere: dict[str, RemoteImage | ImageRedirect] = field(default_factory=dict)
     handler: CacheHandler | None = None
     clock: FakeClock = field(default_factory=FakeClock)
     background: FakeBackground = field(default_factory=FakeBackground)
@@ -281,9 +392,11 @@ class World:
             raise ImageSourceError("missing", 400)
         return BytesBody(self.files[path])
 
-    async def remote(self, url: str) -> Buffer:
+    async def remote(self, url: str) -> RemoteImage | ImageRedirect:
         self.asked.append(url)
-        raise ImageSourceError("unreachable", 502)
+        if url not in self.elsewhere:
+            raise ImageSourceError("unreachable", 502)
+        return self.elsewhere[url]
 
     async def transform(self, source: Body, kind: ImageFormat, width: int, quality: int) -> Body:
         if self.breaks:
@@ -346,7 +459,7 @@ async def test_head_has_no_body_and_post_is_not_allowed() -> None:
 async def test_a_stale_image_is_served_while_it_is_made_again() -> None:
     world = World()
     await world.get()
-    world.clock.pass_seconds(PERIOD_SECONDS + 1)
+    world.clock.pass_seconds(RULES.period_seconds + 1)
     stale = await asyncio.gather(world.get(), world.get())
     assert [answer.header("x-vinext-cache") for answer in stale] == ["STALE", "STALE"]
     assert (await world.get()).header("x-vinext-cache") == "HIT"
@@ -356,7 +469,7 @@ async def test_a_stale_image_is_served_while_it_is_made_again() -> None:
 async def test_an_image_whose_request_is_ended_while_it_is_made_is_made_half_a_minute_later() -> None:
     world = World()
     await world.get()
-    world.clock.pass_seconds(PERIOD_SECONDS + 1)
+    world.clock.pass_seconds(RULES.period_seconds + 1)
     # The source of another visitor's never comes, and the platform has ended its request.
     claim = world.flight.claim(f"refresh {world.images._key(parse_image_request(query('/a.png'), RULES), None)}")
     assert claim is not None
@@ -412,6 +525,41 @@ async def test_what_cannot_be_got_is_told_and_not_kept() -> None:
     assert (await world.get("https://evil.example/a.png")).status == 400
     assert world.asked == ["/missing.png", "https://images.example/a.png"]
     assert world.log.names() == ["image.failed"]
+
+
+async def test_redirects_are_followed_as_far_as_each_is_allowed() -> None:
+    end = RemoteImage(BytesBody(PNG))
+    chain = {f"https://images.example/{number}": ImageRedirect(f"/{number + 1}") for number in range(4)}
+    world = World(elsewhere={**chain, "https://images.example/4": end, "https://a.cdn.example/x": end})
+    assert (await world.get("https://images.example/1")).status == 200
+    assert (await world.get("https://images.example/0")).status == 502
+    world.elsewhere["https://images.example/other"] = ImageRedirect("//a.cdn.example/x")
+    assert (await world.get("https://images.example/other")).status == 200
+    for location in (
+        "https://evil.example/x",
+        "http://169.254.169.254/",
+        "//evil.example/x",
+        "file:///x",
+        "\\\\evil",
+        "https://[::1/",
+    ):
+        asked = len(world.asked)
+        world.elsewhere["https://images.example/bad"] = ImageRedirect(location)
+        assert (await world.get("https://images.example/bad")).status == 502
+        assert world.asked[asked:] == ["https://images.example/bad"]
+
+
+@pytest.mark.parametrize(("max_age", "seconds"), [(None, 14_400), (60, 14_400), (86_400, 86_400)])
+async def test_a_remote_image_is_fresh_for_as_long_as_its_server_says_and_for_the_setting_at_least(
+    max_age: float | None, seconds: int
+) -> None:
+    url = "https://images.example/a.png"
+    world = World(elsewhere={url: RemoteImage(BytesBody(PNG), max_age)})
+    assert dict((await world.get(url)).headers)["cache-control"] == f"public, max-age={seconds}, must-revalidate"
+    world.clock.pass_seconds(seconds - 1)
+    assert dict((await world.get(url)).headers)["x-vinext-cache"] == "HIT"
+    world.clock.pass_seconds(2)
+    assert dict((await world.get(url)).headers)["x-vinext-cache"] == "STALE"
 
 
 async def test_too_large_a_source_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,10 +113,26 @@ def test_a_remote_image_comes_without_anything_of_the_visitor(runtime: LocalRunt
     assert "Authorization" not in request.headers
 
 
-def test_a_redirect_is_not_followed(runtime: LocalRuntime, httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/moved.png").respond_with_response(Response(status=302, headers={"Location": "/remote.png"}))
-    assert image(runtime, httpserver.url_for("/moved.png")).status_code == 502
-    assert [request.path for request, _ in httpserver.log] == ["/moved.png"]
+def test_a_redirect_is_followed_where_its_target_is_allowed(runtime: LocalRuntime, httpserver: HTTPServer) -> None:
+    data = (FILES / "picture.png").read_bytes()
+    httpserver.expect_request("/target.png").respond_with_data(data, headers={"Cache-Control": "max-age=90000"})
+    for name, location in (("moved", "/target.png"), ("away", "https://example.com/a.png")):
+        response = Response(status=302, headers={"Location": location})
+        httpserver.expect_request(f"/{name}.png").respond_with_response(response)
+    answer = image(runtime, httpserver.url_for("/moved.png"))
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "public, max-age=90000, must-revalidate")
+    assert image(runtime, httpserver.url_for("/away.png")).status_code == 502
+    assert [request.path for request, _ in httpserver.log] == ["/moved.png", "/target.png", "/away.png"]
+
+
+@pytest.mark.parametrize(("status", "answered"), [(404, 404), (410, 410), (403, 403), (500, 502), (304, 502)])
+def test_the_fault_of_the_request_is_passed_on(runtime: LocalRuntime, httpserver: HTTPServer, status: int, answered: int) -> None:
+    httpserver.expect_request(f"/{status}.png").respond_with_data("", status=status)
+    assert image(runtime, httpserver.url_for(f"/{status}.png")).status_code == answered
+
+
+def test_a_file_with_a_space_in_its_name(runtime: LocalRuntime) -> None:
+    assert image(runtime, "/images/with space.png").status_code == 200
 
 
 def test_without_the_binding_the_original_is_served() -> None:

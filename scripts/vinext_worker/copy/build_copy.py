@@ -146,6 +146,7 @@ class _Copy:
             draft_digest=self._draft_digest,
             routers=self._routing.routers or tuple(sorted(self._routers)) or ("app",),
             i18n=self._routing.i18n,
+            images=self._routing.images,
         )
         self._write(BUILD_FILE, build.to_json().encode())
         removed = remove_others(self._folder, self._kept.__contains__)

@@ -10,9 +10,10 @@ from js import AbortSignal, Object, Response
 from pyodide.ffi import JsException, to_js
 
 from core.body import MAX_BODY_BYTES
+from core.http import REDIRECTS, max_age_seconds
 from edge.bodies import JsBuffer, StreamCopy, body_to_js
 from pages.handler import PageError
-from pages.images.endpoint import ImageSourceError, ImageTransformError
+from pages.images.endpoint import ImageRedirect, ImageSourceError, ImageTransformError, RemoteImage
 from seed.build import AssetsError
 
 if TYPE_CHECKING:
@@ -40,20 +41,29 @@ class RuntimeImages:
             raise ImageSourceError(_INVALID, HTTPStatus.BAD_REQUEST)
         return image
 
-    async def remote(self, url: str) -> Buffer:
+    async def remote(self, url: str) -> RemoteImage | ImageRedirect:
         try:
             signal = AbortSignal.timeout(_TIMEOUT_MS)
             response = await js.fetch(url, redirect="manual", headers=_object({"Accept": "image/*"}), signal=signal)
             if response.status != HTTPStatus.OK:
                 if response.body:
                     await response.body.cancel()
-                raise ImageSourceError(f"{url} answered {response.status}", HTTPStatus.BAD_GATEWAY)
+                location = response.headers.get("location")
+                if response.status in REDIRECTS and location:
+                    return ImageRedirect(location)
+                raise ImageSourceError(f"{url} answered {response.status}", _status_for(response.status))
             body = await StreamCopy(response.body).read(MAX_BODY_BYTES)
         except (JsException, PageError) as error:
             raise ImageSourceError(f"{url} did not answer: {error}", HTTPStatus.BAD_GATEWAY) from error
         if not isinstance(body, JsBuffer):
             raise ImageSourceError(f"{url} has more than {MAX_BODY_BYTES} bytes", HTTPStatus.BAD_REQUEST)
-        return body
+        return RemoteImage(body, max_age_seconds(response.headers.get("cache-control")))
+
+
+def _status_for(status: int) -> int:
+    """Return the status with which a remote image is answered that is not there: the client's fault is passed on."""
+    is_for_client = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return status if is_for_client else HTTPStatus.BAD_GATEWAY
 
 
 class ImagesBinding:

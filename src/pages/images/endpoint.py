@@ -14,7 +14,7 @@ from core.http import matches_etag
 from core.javascript import json_text, to_utf8
 from pages.handler import WholeResponse
 from pages.images.formats import SNIFFED_BYTES, UNTOUCHED, ImageFormat, is_animated, negotiate, sniff
-from pages.images.request import IMAGE_PATHS, ImageRefusedError, parse_image_request
+from pages.images.request import IMAGE_PATHS, ImageRefusedError, parse_image_request, redirected_url
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from cache.handler import EntryCache
     from core.body import Body, Buffer
     from core.runtime import Runtime
-    from pages.images.request import ImageRequest, ImageRules
+    from pages.images.request import ImageRequest
+    from pages.images.rules import ImageRules
     from pages.request import HeaderItems, PageRequest
 
 
@@ -38,14 +39,29 @@ class ImageTransformError(VinextWorkerError):
     """An image could not be transformed."""
 
 
+@dataclass(frozen=True)
+class RemoteImage:
+    """A file from elsewhere, and the seconds for which its server calls it fresh, None if it does not say."""
+
+    body: Buffer
+    max_age_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class ImageRedirect:
+    """The server of a file says that it is elsewhere; `location` is as the server writes it."""
+
+    location: str
+
+
 class ImageSources(Protocol):
     """Where images come from."""
 
     async def local(self, path: str) -> Buffer:
         """Return a file of this site. Raise ImageSourceError if there is none."""
 
-    async def remote(self, url: str) -> Buffer:
-        """Return a file of at most MAX_BODY_BYTES without following redirects. Raise ImageSourceError if there is none."""
+    async def remote(self, url: str) -> RemoteImage | ImageRedirect:
+        """Return a file of at most MAX_BODY_BYTES, or where it is. Raise ImageSourceError if there is none."""
 
 
 class ImageTransformer(Protocol):
@@ -54,9 +70,6 @@ class ImageTransformer(Protocol):
     async def transform(self, source: Body, kind: ImageFormat, width: int, quality: int) -> Body:
         """Return the image in that format, no wider than it was. Raise ImageTransformError if it cannot be transformed."""
 
-
-# Next.js's `minimumCacheTTL`.
-PERIOD_SECONDS = 14_400
 
 TAG = "images"
 
@@ -114,7 +127,7 @@ class Images:
 
     def _key(self, wanted: ImageRequest, accept: str | None) -> str:
         # Only the formats that the browser takes are part of the key: the source's own format is not known yet.
-        formats = negotiate(accept, ImageFormat.JPEG).extension
+        formats = negotiate(accept, ImageFormat.JPEG, self.rules.formats).extension
         asked = [wanted.source, wanted.width, wanted.quality, formats, self.transformer is not None]
         digest = hashlib.sha256(to_utf8(json_text(asked))).hexdigest()[:_KEY_CHARACTERS]
         build = f"{self.build_id}:" if self.build_id and wanted.path else ""
@@ -137,14 +150,30 @@ class Images:
     async def _make(self, key: str, wanted: ImageRequest, accept: str | None) -> ImageValue:
         """Transform an image and store it. Raise ImageSourceError if its source cannot be read."""
         started_at_ms = self.runtime.clock()
-        source = await (self.sources.local(wanted.path) if wanted.path else self.sources.remote(wanted.url or ""))
+        source, period_seconds = await self._source(wanted)
         if source.size_bytes > MAX_BODY_BYTES:
             raise ImageSourceError(f"The image has more than {MAX_BODY_BYTES} bytes", HTTPStatus.BAD_REQUEST)
         body, kind = await self._transformed(source, wanted, accept)
-        value = ImageValue(etag=f'"{await self.digest(body)}"', buffer=body, extension=kind.extension, revalidate=PERIOD_SECONDS)
-        entry = CacheEntry.make(value, (TAG,), started_at_ms, PERIOD_SECONDS)
+        value = ImageValue(etag=f'"{await self.digest(body)}"', buffer=body, extension=kind.extension, revalidate=period_seconds)
+        entry = CacheEntry.make(value, (TAG,), started_at_ms, period_seconds)
         self.runtime.background.run(self.entries.write(key, entry), f"keeping the image {wanted.source}")
         return value
+
+    async def _source(self, wanted: ImageRequest) -> tuple[Buffer, float]:
+        """Return the source of an image, and the seconds for which the image is fresh."""
+        period_seconds = float(self.rules.period_seconds)
+        if wanted.path:
+            return await self.sources.local(wanted.path), period_seconds
+        url = wanted.url or ""
+        for _ in range(self.rules.max_redirects + 1):
+            found = await self.sources.remote(url)
+            if isinstance(found, RemoteImage):
+                return found.body, max(period_seconds, found.max_age_seconds or 0)
+            try:
+                url = redirected_url(found.location, url, self.rules)
+            except ImageRefusedError as error:
+                raise ImageSourceError(f"{wanted.url} redirects: {error}", HTTPStatus.BAD_GATEWAY) from error
+        raise ImageSourceError(f"{wanted.url} redirects more than {self.rules.max_redirects} times", HTTPStatus.BAD_GATEWAY)
 
     async def _transformed(self, source: Buffer, wanted: ImageRequest, accept: str | None) -> tuple[Body, ImageFormat]:
         head = source.head(SNIFFED_BYTES)
@@ -153,7 +182,7 @@ class Images:
             raise ImageSourceError("The requested resource is not an allowed image type", HTTPStatus.BAD_REQUEST)
         if self.transformer is None or kind in UNTOUCHED or is_animated(kind, head):
             return source, kind
-        target = negotiate(accept, kind)
+        target = negotiate(accept, kind, self.rules.formats)
         try:
             return await self.transformer.transform(source, target, wanted.width, wanted.quality), target
         except ImageTransformError as error:
@@ -163,8 +192,9 @@ class Images:
 
 def _image(request: PageRequest, wanted: ImageRequest, value: ImageValue, state: str) -> WholeResponse:
     is_hashed = wanted.path is not None and wanted.path.startswith(_HASHED_FOLDER)
+    seconds = int(value.revalidate or 0)
     headers: HeaderItems = (
-        ("cache-control", _IMMUTABLE if is_hashed else f"public, max-age={PERIOD_SECONDS}, must-revalidate"),
+        ("cache-control", _IMMUTABLE if is_hashed else f"public, max-age={seconds}, must-revalidate"),
         ("vary", "Accept"),
         ("etag", value.etag),
         ("content-security-policy", _CONTENT_SECURITY_POLICY),

@@ -75,10 +75,10 @@ def is_animated(kind: ImageFormat, head: bytes) -> bool:
     return kind is ImageFormat.AVIF and head[8:12] == b"avis"
 
 
-def negotiate(accept: str | None, source: ImageFormat) -> ImageFormat:
-    """Return the format to answer in: AVIF, else WebP, if the browser accepts it (RFC 9110, 12.5.1), else the file's own."""
+def negotiate(accept: str | None, source: ImageFormat, formats: tuple[ImageFormat, ...]) -> ImageFormat:
+    """Return the format to answer in: the first of `formats` that the browser accepts (RFC 9110, 12.5.1), else the file's own."""
     taken = {name for name, quality in _media_types(accept or "") if quality > 0}
-    for wanted in (ImageFormat.AVIF, ImageFormat.WEBP):
+    for wanted in formats:
         if wanted.value in taken:
             return wanted
     if source in WRITABLE and source not in {ImageFormat.AVIF, ImageFormat.WEBP}:

@@ -1,59 +1,17 @@
-"""Requests to the image endpoint, and the rules that they must keep. Pure functions: no I/O.
-
-The defaults are those of Next.js (https://nextjs.org/docs/app/api-reference/components/image#configuration-options).
-"""
+"""Requests to the image endpoint, and the URLs that they name. Pure functions: no I/O."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, unquote, urljoin
 
 from core.errors import VinextWorkerError
 from core.javascript import encode_uri_component
 from core.paths import PRIVATE_FOLDERS, is_file_path
 
-DEFAULT_WIDTHS = (32, 48, 64, 96, 128, 256, 384, 640, 750, 828, 1080, 1200, 1920, 2048, 3840)
-
-DEFAULT_QUALITIES = (75,)
-
-
-@dataclass(frozen=True)
-class ImageRules:
-    """The images that may be asked for.
-
-    `hosts` are remote hosts from which images may come: `a.example`, `*.a.example` (hosts below it), or an origin.
-    """
-
-    widths: tuple[int, ...] = DEFAULT_WIDTHS
-    qualities: tuple[int, ...] = DEFAULT_QUALITIES
-    hosts: tuple[str, ...] = ()
-    allows_svg: bool = False
-
-
-_HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
-
-_ORIGIN = re.compile(r"https?://[a-z0-9.:\[\]-]+")
-
-_ADDRESS = re.compile(r"[0-9.]+|0x[0-9a-f.x]+|\[.*\]|.*:.*")
-
-
-def read_hosts(text: str) -> tuple[str, ...]:
-    """Read a list of hosts. Raise ValueError that says what is allowed."""
-    hosts = tuple(part.strip().lower() for part in text.split(",") if part.strip())
-    if not all((_HOST.fullmatch(host) and not _ADDRESS.fullmatch(host)) or _ORIGIN.fullmatch(host) for host in hosts):
-        raise ValueError("hosts with commas between them: a.example, *.a.example, or an origin such as https://a.example:8443")
-    return hosts
-
-
-def is_allowed_origin(scheme: str, authority: str, hosts: tuple[str, ...]) -> bool:
-    """Return whether images may come from an origin. A host means https on its usual port, and is never an IP address."""
-    if f"{scheme}://{authority}" in hosts:
-        return True
-    if scheme != "https" or _ADDRESS.fullmatch(authority):
-        return False
-    return any(authority == host or (host.startswith("*.") and authority.endswith(host[1:])) for host in hosts)
-
+if TYPE_CHECKING:
+    from pages.images.rules import ImageRules
 
 IMAGE_PATHS = frozenset({"/_next/image", "/_next/image/", "/_vinext/image", "/_vinext/image/"})
 
@@ -65,7 +23,10 @@ _MAX_QUERY_CHARACTERS = 16_384
 
 _MAX_DECODINGS = 5
 
-_CONTROL = frozenset(map(chr, (*range(0x21), 0x7F)))
+_CONTROL = frozenset(map(chr, (*range(0x20), 0x7F)))
+
+# What a URL holds unencoded: all that is visible in ASCII.
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 
 _ENDPOINT_FOLDERS = frozenset({"_next", "_vinext"})
 
@@ -103,10 +64,21 @@ def parse_image_request(query: str, rules: ImageRules) -> ImageRequest:
     if not source or len(source) > _MAX_URL_CHARACTERS:
         raise ImageRefusedError(f"url has 1 to {_MAX_URL_CHARACTERS} characters")
     if "\\" in source or not _CONTROL.isdisjoint(source):
-        raise ImageRefusedError("url has a backslash, a space or a control character")
+        raise ImageRefusedError("url has a backslash or a control character")
     if source.startswith("/"):
-        return ImageRequest(_local_path(source), None, width, quality)
-    return ImageRequest(None, _remote_url(source, rules), width, quality)
+        return ImageRequest(_local_path(source, rules), None, width, quality)
+    return ImageRequest(None, remote_url(source, rules), width, quality)
+
+
+def redirected_url(location: str, base: str, rules: ImageRules) -> str:
+    """Return the URL to which a remote image redirects. Raise ImageRefusedError if no image may come from there."""
+    if "\\" in location or not _CONTROL.isdisjoint(location):
+        raise ImageRefusedError("the redirect has a backslash or a control character")
+    try:
+        target = urljoin(base, location)
+    except ValueError as error:
+        raise ImageRefusedError(f"the redirect is no URL ({error})") from error
+    return remote_url(target, rules)
 
 
 def _number(name: str, text: str, allowed: tuple[int, ...]) -> int:
@@ -116,8 +88,8 @@ def _number(name: str, text: str, allowed: tuple[int, ...]) -> int:
     return number
 
 
-def _local_path(source: str) -> str:
-    path = source.partition("#")[0].partition("?")[0]
+def _local_path(source: str, rules: ImageRules) -> str:
+    path, mark, query = source.partition("#")[0].partition("?")
     decoded = unquote(path)
     # A file server may decode once more, and the path that it then reads must be allowed too.
     checked = decoded
@@ -125,14 +97,17 @@ def _local_path(source: str) -> str:
         _require_file_path(checked)
         again = unquote(checked)
         if again == checked:
-            return "/".join(map(encode_uri_component, decoded.split("/")))
+            encoded = "/".join(map(encode_uri_component, decoded.split("/")))
+            if not rules.allows_local(encoded, mark + query if query else ""):
+                raise ImageRefusedError(f"no images may be made of {encoded}")
+            return encoded
         checked = again
     raise ImageRefusedError("url is encoded too often")
 
 
 def _require_file_path(path: str) -> None:
     segments = path.split("/")[1:]
-    if not _CONTROL.difference(" ").isdisjoint(path) or "\\" in path or "\ufffd" in path:
+    if not _CONTROL.isdisjoint(path) or "\\" in path or "\ufffd" in path:
         raise ImageRefusedError("url hides a backslash or a control character, or is not UTF-8")
     if not is_file_path(path[1:]):
         raise ImageRefusedError("url has an empty or dot segment")
@@ -142,7 +117,8 @@ def _require_file_path(path: str) -> None:
         raise ImageRefusedError("url is the image endpoint itself")
 
 
-def _remote_url(source: str, rules: ImageRules) -> str:
+def remote_url(source: str, rules: ImageRules) -> str:
+    """Return the URL of a remote image, encoded as it is fetched. Raise ImageRefusedError if no image may come from there."""
     scheme, separator, rest = source.partition("://")
     if not separator or scheme not in {"http", "https"}:
         raise ImageRefusedError("url is neither a path nor an https URL")
@@ -150,9 +126,13 @@ def _remote_url(source: str, rules: ImageRules) -> str:
     authority = rest[: min(ends, default=len(rest))]
     if not authority.isascii() or "@" in authority or "%" in authority:
         raise ImageRefusedError("url has credentials, or a host in another spelling")
-    if not is_allowed_origin(scheme, authority.lower(), rules.hosts):
-        raise ImageRefusedError(f"no images may come from {authority}")
-    return f"{scheme}://{authority.lower()}{rest[len(authority) :].partition('#')[0]}"
+    place = quote(rest[len(authority) :].partition("#")[0], safe=_VISIBLE)
+    if not {".", ".."}.isdisjoint(unquote(place.partition("?")[0]).split("/")):
+        raise ImageRefusedError("url has a dot segment")
+    url = f"{scheme}://{authority.lower()}{place}"
+    if not rules.allows_remote(url):
+        raise ImageRefusedError(f"no images may come from {url}")
+    return url
 
 
 def _is_utf8(query: str) -> bool:
