@@ -19,8 +19,8 @@ from benchmarks.contender import our_options, ours, vinext
 from benchmarks.load import LoadGenerator
 from benchmarks.report import document, import_table, series_table, target_rows, target_table
 from benchmarks.rounds import Bench
-from vinext_worker.checkout import Checkout
 from vinext_worker.copy.build_copy import copy_build
+from vinext_worker.project import Project
 
 if TYPE_CHECKING:
     from benchmarks.contender import Store
@@ -45,7 +45,7 @@ def main(  # noqa: PLR0913 - one for each option
     """Measure processor time, throughput, latency and memory of this Worker and of vinext's own, side by side."""
     console = Console(stderr=True)
     start = time.monotonic()
-    project = Checkout.find()
+    project = Project.find()
     rounds = rounds or (3 if quick else 9)
     cases = [case for case in CASES if (case.is_quick or not quick) and only in case.name]
     if quick:

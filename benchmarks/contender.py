@@ -14,13 +14,14 @@ from benchmarks.process import Meter
 from cache.keys import kv_last_invalidation_key
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions
+from vinext_worker.tools import Tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from vinext_worker.checkout import Checkout
     from vinext_worker.local_runtime import Service
+    from vinext_worker.project import Project
     from vinext_worker.sites.site_build import SiteBuild
 
 _SERVE = Path(__file__).with_name("serve.mjs")
@@ -49,12 +50,12 @@ class Contender:
     start: Callable[[], AbstractContextManager[Running]] = field(repr=False)
 
 
-def vinext(built: SiteBuild, project: Checkout) -> Contender:
+def vinext(built: SiteBuild, project: Project) -> Contender:
     """vinext's own Worker with its own cache in KV."""
 
     @contextmanager
     def start() -> Iterator[Running]:
-        command = [project.node, _SERVE, project.root / "package.json", built.server_config]
+        command = [project.tools.node, _SERVE, project.tools.node_modules, built.server_config]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101 - both are pipes
             url = json.loads(process.stdout.readline())["url"]
@@ -84,7 +85,7 @@ def our_options(checkout: Path, built: SiteBuild | None, assets: Path | None) ->
     if built is not None:
         services["PAGES"] = BuildService(built.server_config)
     config = WranglerConfig.read(checkout / "wrangler.toml")
-    return RuntimeOptions(config=config, services=services, assets_directory=assets)
+    return RuntimeOptions(config, Tools(checkout), services=services, assets_directory=assets)
 
 
 def _with_store(store: Store, options: RuntimeOptions) -> RuntimeOptions:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 MIB = 1024 * 1024
 
@@ -88,7 +88,7 @@ class MeasuredWorker:
 
 @contextmanager
 def measured_worker(
-    project: Checkout, folder: Path, store: Store, variables: Mapping[str, str] | None = None
+    project: Project, folder: Path, store: Store, variables: Mapping[str, str] | None = None
 ) -> Iterator[MeasuredWorker]:
     """Start the Worker in front of PAGES; its code is copied to `folder`."""
     shutil.copytree(project.root / "src", folder / "src")

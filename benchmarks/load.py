@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 CONNECTIONS = 4
 
@@ -67,8 +67,8 @@ class Load:
 class LoadGenerator:
     """A Node.js process that asks; a context manager."""
 
-    def __init__(self, project: Checkout) -> None:
-        self._command = [project.node, _SCRIPT]
+    def __init__(self, project: Project) -> None:
+        self._command = [project.tools.node, _SCRIPT]
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

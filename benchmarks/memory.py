@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.heap import MIB, measured_worker
 from benchmarks.load import LoadGenerator, Request
-from vinext_worker.checkout import Checkout
+from vinext_worker.project import Project
 
 if TYPE_CHECKING:
     from benchmarks.heap import Store
@@ -83,7 +83,7 @@ PATTERNS = (
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every figure to this file.")
 def main(stores: tuple[Store, ...], only: str, json_file: Path | None) -> None:
     """Ask a fresh Worker with the default settings in each of several patterns, and say how large its heap has become."""
-    project, out = Checkout.find(), Console(width=130)
+    project, out = Project.find(), Console(width=130)
     measured: list[Measured] = []
     with LoadGenerator(project) as generator:
         for store in stores:
@@ -102,7 +102,7 @@ def main(stores: tuple[Store, ...], only: str, json_file: Path | None) -> None:
         raise SystemExit("too large: " + "; ".join(f"{row.store}, {row.pattern}" for row in too_large))
 
 
-def measure(project: Checkout, generator: LoadGenerator, store: Store, pattern: Pattern) -> Measured:
+def measure(project: Project, generator: LoadGenerator, store: Store, pattern: Pattern) -> Measured:
     """Measure one pattern."""
     requests = [Request(path) for path in pattern.paths]
     with tempfile.TemporaryDirectory(prefix="heap-") as folder, measured_worker(project, Path(folder), store) as worker:

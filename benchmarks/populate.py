@@ -21,7 +21,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from vinext_worker.checkout import Checkout
+from vinext_worker.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMESPACE = "b" * 32
@@ -126,9 +126,10 @@ def wrangler(folder: Path, environment: dict[str, str], routes: int, runs: int) 
     pairs = [{"key": f"cache:app:v2:build:/p/{number}:html", "value": page(number)} for number in range(_WRANGLER_BATCH)]
     file = folder / "bulk.json"
     file.write_text(json.dumps(pairs))
+    tools = Project.find().tools
     command = [
-        str(Checkout.find().node),
-        str(ROOT / "node_modules" / "wrangler" / "bin" / "wrangler.js"),
+        str(tools.node),
+        str(tools.wrangler),
         "kv",
         "bulk",
         "put",

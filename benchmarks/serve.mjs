@@ -1,14 +1,14 @@
 // Serves a built Worker from a workerd of its own, with the namespaces of its configuration in memory, on the Worker's own socket: no
 // development proxy and no assets in front. Prints its address as one line of JSON and runs until its standard input ends.
 //
-// node serve.mjs <package.json beside node_modules with miniflare> <wrangler.json of the build>
+// node serve.mjs <node_modules with miniflare> <wrangler.json of the build>
 
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
-const [packageFile, configFile] = process.argv.slice(2);
-const { Miniflare } = createRequire(packageFile)("miniflare");
+const [nodeModules, configFile] = process.argv.slice(2);
+const { Miniflare } = createRequire(`${nodeModules}/`)("miniflare");
 
 const config = JSON.parse(readFileSync(configFile, "utf8"));
 const root = path.dirname(configFile);

@@ -11,7 +11,7 @@ from vinext_worker.sites.site_build import build_vinext_site
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
     from vinext_worker.sites.site_build import SiteBuild
 
 VINEXT_0 = "0.0.38"
@@ -27,7 +27,7 @@ MIX_PAGES = 5000
 _SOURCES = Path(__file__).with_name("sites")
 
 
-def build(version: str, project: Checkout, console: Console) -> SiteBuild:
+def build(version: str, project: Project, console: Console) -> SiteBuild:
     """Put the site together, install it from npm and build it, each where that is needed. Raises UserError."""
     folder = project.local / "benchmarks" / version
     (folder / "app").mkdir(parents=True, exist_ok=True)
@@ -35,4 +35,4 @@ def build(version: str, project: Checkout, console: Console) -> SiteBuild:
     shutil.copytree(_SOURCES / "app", folder / "app", dirs_exist_ok=True)
     for source in (_SOURCES / version).iterdir():
         shutil.copy2(source, folder / "app" / source.name if source.name == "measured.js" else folder / source.name)
-    return build_vinext_site(folder, project, console)
+    return build_vinext_site(folder, project.tools, console)

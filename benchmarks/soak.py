@@ -19,8 +19,8 @@ from rich.table import Table
 
 from benchmarks.contender import our_options, ours
 from benchmarks.load import LoadGenerator, Request
-from vinext_worker.checkout import Checkout
 from vinext_worker.local_runtime import ScriptService
+from vinext_worker.project import Project
 
 _PARTS = 10
 _WARM_UP_PARTS = 2
@@ -87,7 +87,7 @@ class Part:
 @click.option("--json", "json_file", type=click.Path(path_type=Path))
 def main(requests: int, paths: int, store: str, json_file: Path | None) -> None:
     """Ask for distinct paths at random, part by part, and say whether anything grew."""
-    project = Checkout.find()
+    project = Project.find()
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
         parts = _run(project, folder, requests, paths, store)
@@ -105,7 +105,7 @@ def main(requests: int, paths: int, store: str, json_file: Path | None) -> None:
         raise SystemExit("grew: " + "; ".join(failures))
 
 
-def _run(project: Checkout, folder: Path, requests: int, paths: int, store: str) -> list[Part]:
+def _run(project: Project, folder: Path, requests: int, paths: int, store: str) -> list[Part]:
     shutil.copytree(project.root / "src", folder / "src")
     (folder / "src" / "entry.py").write_text(_ENTRY)
     shutil.copy2(project.configuration, folder / "wrangler.toml")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vinext_worker.checkout import Checkout
+from vinext_worker.project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROJECT = Checkout.find()
+PROJECT = Project.find()
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +21,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The files of a dry run, which needs neither network nor account."""
     folder = tmp_path_factory.mktemp("bundle")
     (folder / "assets").mkdir()
-    wrangler = PROJECT.node_modules / "wrangler" / "bin" / "wrangler.js"
+    wrangler = PROJECT.tools.node_modules / "wrangler" / "bin" / "wrangler.js"
     command: list[str | Path] = [
-        PROJECT.node,
+        PROJECT.tools.node,
         wrangler,
         "deploy",
         "--dry-run",

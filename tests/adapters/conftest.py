@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from rich.console import Console
 
-from vinext_worker.checkout import Checkout
+from vinext_worker.project import Project
 from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
@@ -101,18 +101,18 @@ class Staged:
 
 
 @pytest.fixture(scope="session")
-def project() -> Checkout:
-    return Checkout.find()
+def project() -> Project:
+    return Project.find()
 
 
 @pytest.fixture(scope="session")
-def example(project: Checkout) -> SiteBuild:
-    return build_vinext_site(project.root / "examples" / "vinext", project, Console(stderr=True))
+def example(project: Project) -> SiteBuild:
+    return build_vinext_site(project.root / "examples" / "vinext", project.tools, Console(stderr=True))
 
 
 @pytest.fixture(scope="session")
-def pages(project: Checkout, example: SiteBuild) -> Iterator[PagesWorker]:
-    command = [project.node, SERVE, project.node_modules, example.server_config]
+def pages(project: Project, example: SiteBuild) -> Iterator[PagesWorker]:
+    command = [project.tools.node, SERVE, project.tools.node_modules, example.server_config]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         addresses = json.loads(process.stdout.readline())

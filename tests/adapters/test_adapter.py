@@ -12,7 +12,7 @@ import pytest
 from cache.keys import KeySchema, kv_last_invalidation_key, kv_tag_key, page_key
 
 if TYPE_CHECKING:
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
     from vinext_worker.sites.site_build import SiteBuild
 
 HERE = Path(__file__).parent
@@ -21,19 +21,19 @@ PREFIXES = ["", "shop", "s" * 200, "s" * 489, "s" * 490, "ü" * 300]
 
 
 @pytest.mark.parametrize("name", ["adapter", "resources", "exchange", "worker"])
-def test_the_adapter_by_itself(project: Checkout, example: SiteBuild, name: str) -> None:
+def test_the_adapter_by_itself(project: Project, example: SiteBuild, name: str) -> None:
     finished = node(project, "--test", "--test-reporter=tap", str(HERE / f"{name}.test.mjs"), app=example.root)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "# pass 0" not in finished.stdout
 
 
-def test_pages_of_the_pages_router_by_themselves(project: Checkout) -> None:
+def test_pages_of_the_pages_router_by_themselves(project: Project) -> None:
     finished = node(project, "--test", "--test-reporter=tap", str(HERE / "pages_router.test.mjs"))
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "# pass 0" not in finished.stdout
 
 
-def test_what_it_writes_has_the_keys_that_the_worker_reads(project: Checkout) -> None:
+def test_what_it_writes_has_the_keys_that_the_worker_reads(project: Project) -> None:
     cases = [(tag, prefix) for tag in TAGS for prefix in PREFIXES]
     module = (project.root / "adapters" / "vinext" / "keys.js").as_uri()
     script = f"""
@@ -47,7 +47,7 @@ def test_what_it_writes_has_the_keys_that_the_worker_reads(project: Checkout) ->
 
 
 @pytest.mark.parametrize("path", ["/", "/a", "/blog/héllo", "/a b", "/" + "long/" * 60 + "end"])
-def test_the_keys_of_variants_are_vinext_s_own(project: Checkout, example: SiteBuild, path: str) -> None:
+def test_the_keys_of_variants_are_vinext_s_own(project: Project, example: SiteBuild, path: str) -> None:
     module = example.root / "node_modules" / "vinext" / "dist" / "server" / "isr-cache.js"
     script = f"""
         import {{ appIsrRouteKey, appIsrRscKey }} from {json.dumps(module.as_uri())};
@@ -63,6 +63,6 @@ def test_the_keys_of_variants_are_vinext_s_own(project: Checkout, example: SiteB
     assert [page_key(KeySchema.V2, None, path, part[1]) for part in parts if part is not None] == keys
 
 
-def node(project: Checkout, *arguments: str, app: Path | None = None) -> subprocess.CompletedProcess[str]:
+def node(project: Project, *arguments: str, app: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = os.environ if app is None else {**os.environ, "VINEXT_APP": str(app)}
-    return subprocess.run([project.node, *arguments], capture_output=True, text=True, check=False, env=environment)
+    return subprocess.run([project.tools.node, *arguments], capture_output=True, text=True, check=False, env=environment)

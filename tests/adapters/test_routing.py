@@ -10,15 +10,15 @@ from seed.routing import ROUTING_NAME, read_routing
 from seed.rules import STAGES_VERSION
 
 if TYPE_CHECKING:
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
     from vinext_worker.sites.site_build import SiteBuild
 
 TESTS = Path(__file__).with_name("routing.test.mjs")
 
 
-def test_the_rules_of_an_app_are_written_down(project: Checkout, example: SiteBuild) -> None:
+def test_the_rules_of_an_app_are_written_down(project: Project, example: SiteBuild) -> None:
     """With vinext's own reader of next.config, and Vite's own parser."""
-    command = [str(project.node), "--test", "--test-reporter=tap", str(TESTS)]
+    command = [str(project.tools.node), "--test", "--test-reporter=tap", str(TESTS)]
     environment = {**os.environ, "VINEXT_APP": str(example.root)}
     finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert finished.returncode == 0, finished.stdout + finished.stderr

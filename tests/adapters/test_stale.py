@@ -9,16 +9,16 @@ from tests.adapters.test_adapter import PREFIXES, TAGS, node
 from cache.keys import kv_last_stale_key, kv_stale_key
 
 if TYPE_CHECKING:
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 
-def test_stale_invalidations_and_stale_data_in_the_adapter(project: Checkout) -> None:
+def test_stale_invalidations_and_stale_data_in_the_adapter(project: Project) -> None:
     finished = node(project, "--test", "--test-reporter=tap", str(Path(__file__).with_name("stale.test.mjs")))
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "# pass 0" not in finished.stdout
 
 
-def test_the_markers_of_stale_invalidations_have_the_keys_that_the_worker_reads(project: Checkout) -> None:
+def test_the_markers_of_stale_invalidations_have_the_keys_that_the_worker_reads(project: Project) -> None:
     cases = [(tag, prefix) for tag in TAGS for prefix in PREFIXES]
     module = (project.root / "adapters" / "vinext" / "keys.js").as_uri()
     script = f"""

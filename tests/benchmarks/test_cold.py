@@ -7,14 +7,14 @@ from benchmarks.cold import FROM_SNAPSHOT, WITHOUT_SNAPSHOT, imports
 from benchmarks.contender import our_options
 from benchmarks.report import import_table
 
-from vinext_worker.checkout import Checkout
+from vinext_worker.project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_imports_are_measured_in_each_way_to_start(tmp_path: Path) -> None:
-    options = replace(our_options(Checkout.find().root, None, None), without=frozenset({"ASSETS"}))
+    options = replace(our_options(Project.find().root, None, None), without=frozenset({"ASSETS"}))
     measured = imports(options, tmp_path / "site", 2)
     assert [one.way for one in measured] == [WITHOUT_SNAPSHOT, FROM_SNAPSHOT]
     for one in measured:

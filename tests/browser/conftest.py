@@ -11,7 +11,7 @@ from rich.console import Console
 from tests.browser.tab import Tab
 from tests.workerd.example import ServedExample
 
-from vinext_worker.checkout import Checkout
+from vinext_worker.project import Project
 from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def example(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedExample]:
     """The example, built just now, behind the Worker with KV."""
-    project = Checkout.find()
-    built = build_vinext_site(project.root / "examples" / "vinext", project, Console(stderr=True))
+    project = Project.find()
+    built = build_vinext_site(project.root / "examples" / "vinext", project.tools, Console(stderr=True))
     with ServedExample.start(project, built, tmp_path_factory.mktemp("browser"), frozenset()) as served:
         yield served
 
@@ -78,7 +78,7 @@ def tab(request: pytest.FixtureRequest, browser: Browser, example: ServedExample
         yield tab
         if request.node.stash.get(_failed, False):
             name = re.sub(r"[^\w.-]+", "-", request.node.name)
-            picture = Checkout.find().local / "browser" / f"{name}.png"
+            picture = Project.find().local / "browser" / f"{name}.png"
             tab.page.screenshot(path=picture, full_page=True)
             print(f"{tab.page.url} looked like {picture}; it had asked for:", *tab.requests, sep="\n  ")  # noqa: T201 - for whoever reads the failure
             return

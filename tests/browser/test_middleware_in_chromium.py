@@ -12,9 +12,9 @@ from tests.workerd.builds import copy_as_built_now
 from tests.workerd.patience import eventually
 from tests.workerd.visitor import Visitor
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions
+from vinext_worker.project import Project
 from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
@@ -41,16 +41,16 @@ NOT_OF_THE_APP = shutil.ignore_patterns("node_modules", "dist", ".vinext", ".wra
 def url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The example with the middleware, behind the Worker with KV."""
     del browser
-    project = Checkout.find()
+    project = Project.find()
     example, site = project.root / "examples" / "vinext", project.local / "behind-middleware"
     shutil.copytree(example, site, ignore=NOT_OF_THE_APP, dirs_exist_ok=True)
     (site / "proxy.ts").write_text(PROXY)
     if not (site / "node_modules").is_symlink():
         (site / "node_modules").symlink_to(example / "node_modules")
-    built = build_vinext_site(site, project, Console(stderr=True))
+    built = build_vinext_site(site, project.tools, Console(stderr=True))
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": BuildService(built.server_config)},
         assets_directory=copy_as_built_now(built, tmp_path_factory.mktemp("behind-middleware")),
     )

@@ -15,7 +15,7 @@ from tests.differential.data_server import DataServer
 from tests.differential.report import app_names, run_app
 from tests.differential.sides import ALONE
 
-from vinext_worker.checkout import Checkout
+from vinext_worker.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.argument("apps", nargs=-1, type=click.Choice(app_names()))
 def main(apps: tuple[str, ...], *, accepted: bool) -> None:
     """Ask APPS (by default all) the same alone and behind this Worker, and print what differs."""
-    project = Checkout.find()
+    project = Project.find()
     with DataServer().started() as data:
         for app in apps or app_names():
             start = time.monotonic()

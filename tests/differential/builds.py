@@ -18,7 +18,7 @@ from vinext_worker.sites.site_build import build_vinext_site
 from vinext_worker.sites.vinext_project import VinextProject
 
 if TYPE_CHECKING:
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
     from vinext_worker.sites.site_build import SiteBuild
 
 APPS = Path(__file__).with_name("apps")
@@ -55,17 +55,19 @@ class BuiltTwice:
     behind_us: SiteBuild
 
 
-def build_twice(project: Checkout, app: str) -> BuiltTwice:
+def build_twice(project: Project, app: str) -> BuiltTwice:
     """Build an app both ways, unless that was done; the packages are those of the example. Raises UserError."""
     example = project.root / "examples" / "vinext"
     output = StringIO()
     console = Console(file=output)
     try:
         with locked(example):
-            install_npm_packages(VinextProject.read(example), project.node, console)
+            install_npm_packages(VinextProject.read(example), project.tools.node, console)
         return BuiltTwice(
             *(
-                build_vinext_site(_written(project, app, example / "node_modules", with_adapter=with_adapter), project, console)
+                build_vinext_site(
+                    _written(project, app, example / "node_modules", with_adapter=with_adapter), project.tools, console
+                )
                 for with_adapter in (False, True)
             )
         )
@@ -73,7 +75,7 @@ def build_twice(project: Checkout, app: str) -> BuiltTwice:
         raise UserError(f"{error}\n{output.getvalue()}") from error
 
 
-def _written(project: Checkout, app: str, packages: Path, *, with_adapter: bool) -> Path:
+def _written(project: Project, app: str, packages: Path, *, with_adapter: bool) -> Path:
     """Write the app's sources and its configuration to a folder that git ignores; what is there already keeps its time."""
     folder = project.local / "differential" / f"{app}-{'behind-us' if with_adapter else 'alone'}"
     sources = project.root / _ELSEWHERE[app] if app in _ELSEWHERE else APPS / app
@@ -100,7 +102,7 @@ def _sources(folder: Path) -> dict[str, bytes]:
     return files
 
 
-def _configuration(project: Checkout, app: str, *, with_adapter: bool) -> dict[str, bytes]:
+def _configuration(project: Project, app: str, *, with_adapter: bool) -> dict[str, bytes]:
     adapter = {"vinext-worker-adapter": f"file:{project.root / 'adapters' / 'vinext'}"} if with_adapter else {}
     package = {
         "name": app.replace("_", "-"),

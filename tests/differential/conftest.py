@@ -8,7 +8,7 @@ import pytest
 from tests.differential.data_server import DataServer
 from tests.differential.report import run_app
 
-from vinext_worker.checkout import Checkout
+from vinext_worker.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ class Runs:
 
 @pytest.fixture(scope="session")
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    project = Checkout.find()
+    project = Project.find()
     tmp_path_factory.getbasetemp()  # makes the folder, before two threads would
     items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == _TESTS]
     wanted: dict[str, None] = dict.fromkeys(str(item.callspec.params["app"]) for item in items if hasattr(item, "callspec"))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.differential.observe import Observation
     from tests.differential.script import Script
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 
 def app_names() -> list[str]:
@@ -65,7 +65,7 @@ class AppReport:
         return any(each.is_late for visits in self.seen.values() for visit in visits.values() for each in visit)
 
 
-def run_app(project: Checkout, app: str, data: DataServer, folder: Path) -> AppReport:
+def run_app(project: Project, app: str, data: DataServer, folder: Path) -> AppReport:
     """Build an app both ways, ask all sides the same, and compare."""
     script = script_of(app)
     deployment = Deployment(project, app, build_twice(project, app), script.variables, data, folder)

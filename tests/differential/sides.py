@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.differential.builds import BuiltTwice
     from tests.differential.data_server import DataServer
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 _ALONE = Path(__file__).with_name("alone.mjs")
 ALONE = "alone"
@@ -49,7 +49,7 @@ class Side:
 class Deployment:
     """An app with its settings, ready to be started on each side."""
 
-    project: Checkout
+    project: Project
     app: str
     builds: BuiltTwice
     variables: Mapping[str, str]
@@ -70,7 +70,7 @@ class Deployment:
         config = WranglerConfig.read(self.builds.alone.server_config)
         assert config.assets is not None
         wire = BuildService(config.path, self._variables(ALONE)).to_wire(assets_to_wire(config.assets))
-        command = [self.project.node, _ALONE, self.project.node_modules]
+        command = [self.project.tools.node, _ALONE, self.project.tools.node_modules]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
             assert process.stdout is not None
@@ -87,7 +87,7 @@ class Deployment:
         build = self.builds.behind_us
         options = RuntimeOptions(
             config=WranglerConfig.read(self.project.configuration),
-            checkout=self.project,
+            tools=self.project.tools,
             services={"PAGES": BuildService(build.server_config, self._variables(store))},
             assets_directory=copy_as_built_now(build, self.folder / store),
             without=STORES[store],

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
+from vinext_worker.project import Project
 from vinext_worker.sites.python_packages import install_python_packages
 from vinext_worker.sites.python_project import PythonProject
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "python"
-PROJECT = Checkout.find()
+PROJECT = Project.find()
 
 
 def fixture_packages() -> Path:
     """The fixture's packages, installed where they are not yet."""
     site = PythonProject.find(FIXTURE)
     assert site is not None
-    install_python_packages(site, PROJECT, Console(quiet=True))
+    install_python_packages(site, PROJECT.tools, Console(quiet=True))
     return site.packages
 
 
@@ -34,7 +34,7 @@ def python_worker(variables: Mapping[str, str] | None = None, **options: Any) ->
     return LocalRuntime(
         RuntimeOptions(
             config=WranglerConfig.read(options.pop("folder", FIXTURE) / "wrangler.toml"),
-            checkout=PROJECT,
+            tools=PROJECT.tools,
             assets_directory=options.pop("assets_directory", FIXTURE / "assets"),
             vendored=fixture_packages(),
             variables=variables or {},

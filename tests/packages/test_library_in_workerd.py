@@ -48,12 +48,12 @@ def site(library: Path, tmp_path_factory: pytest.TempPathFactory) -> PythonProje
     pyproject.write_text(pyproject.read_text().replace("LIBRARY", library.name))
     site = PythonProject.find(folder)
     assert site is not None
-    install_python_packages(site, PROJECT, Console(stderr=True))
+    install_python_packages(site, PROJECT.tools, Console(stderr=True))
     return site
 
 
 def options(site: PythonProject, **others: str) -> RuntimeOptions:
-    return RuntimeOptions(config=site.config, checkout=PROJECT, vendored=site.packages, variables=others)
+    return RuntimeOptions(config=site.config, tools=PROJECT.tools, vendored=site.packages, variables=others)
 
 
 @pytest.fixture(scope="module")

@@ -53,11 +53,11 @@ def modules() -> Path:
 @pytest.fixture(scope="module")
 def pywrangler(modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Pywrangler:
     pythons = tmp_path_factory.mktemp("pythons")
-    pyodide_python(PROJECT.node, PROJECT.node_modules / "pyodide", pythons / INTERPRETER)
+    pyodide_python(PROJECT.tools.node, PROJECT.tools.node_modules / "pyodide", pythons / INTERPRETER)
     program = PROGRAM.format(index=tmp_path_factory.mktemp("index").as_uri())
     environment = {
         **os.environ,
-        "PATH": os.pathsep.join((str(PROJECT.node.parent), os.path.dirname(sys.executable), os.environ["PATH"])),  # noqa: PTH120
+        "PATH": os.pathsep.join((str(PROJECT.tools.node.parent), os.path.dirname(sys.executable), os.environ["PATH"])),  # noqa: PTH120
         "PYTHONPATH": str(modules),
         "UV_PYTHON_INSTALL_DIR": str(pythons),
         "WRANGLER_SEND_METRICS": "false",
@@ -96,7 +96,7 @@ def site(pywrangler: Pywrangler, library: Path, tmp_path_factory: pytest.TempPat
     shutil.copy(library, folder)
     (folder / "pyproject.toml").write_text((EXAMPLE / "pyproject.toml").read_text().replace("../../dist/", ""))
     (folder / ".vinext" / "assets").mkdir(parents=True)
-    (folder / "node_modules").symlink_to(PROJECT.node_modules)
+    (folder / "node_modules").symlink_to(PROJECT.tools.node_modules)
     pywrangler(folder, "sync")
     site = PythonProject.find(folder)
     assert site is not None
@@ -111,7 +111,7 @@ def test_sync_installs_the_whole_library(site: PythonProject, library: Path) -> 
 
 
 def test_the_synced_site_serves_its_pages_from_the_cache(site: PythonProject) -> None:
-    with LocalRuntime(RuntimeOptions(config=site.config, checkout=PROJECT, vendored=site.packages)) as runtime:
+    with LocalRuntime(RuntimeOptions(config=site.config, tools=PROJECT.tools, vendored=site.packages)) as runtime:
         states = [httpx.get(f"{runtime.url}/posts", trust_env=False).headers["X-Vinext-Cache"] for _ in range(2)]
     assert states == ["MISS", "HIT"]
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 import subprocess
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonc
 import pytest
 from tests.fakes.projects import DJANGO, FASTAPI, FLASK, PYTHON_WORKER, STARLETTE, VINEXT_APP, VITE, write_project
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.init import command
 from vinext_worker.init.artifacts import Artifacts
 from vinext_worker.local_runtime.dates import newest_date
+from vinext_worker.tools import Tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tests.fakes.deployments import CommandLine, Said
 
-NEWEST = newest_date(Checkout.find().node_modules)
+NEWEST = newest_date(Tools(Path(__file__).parent).node_modules)
 LIBRARY, ADAPTER = "vinext_worker-0.1.0-py3-none-any.whl", "vinext-worker-adapter-0.1.0.tgz"
 
 

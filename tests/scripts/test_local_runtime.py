@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ConfigurationError, ToolError
+from vinext_worker.installation import Installation
 from vinext_worker.local_runtime import BuildService, RuntimeOptions, ScriptService
+from vinext_worker.tools import Tools
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
 
@@ -40,7 +41,7 @@ def build(tmp_path: Path) -> Path:
 
 
 def options(**changes: object) -> RuntimeOptions:
-    return replace(RuntimeOptions(config=WranglerConfig.read(FIXTURE / "wrangler.toml")), **changes)  # type: ignore[arg-type]
+    return replace(RuntimeOptions(WranglerConfig.read(FIXTURE / "wrangler.toml"), Tools(FIXTURE)), **changes)  # type: ignore[arg-type]
 
 
 def test_a_build_gives_its_modules_and_bindings(build: Path) -> None:
@@ -98,7 +99,7 @@ def test_a_missing_main_module_is_named() -> None:
 
 
 def test_missing_packages_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match=r"packages are not installed in .*; run \./scripts/setup"):
+    with pytest.raises(ToolError, match=r"packages are not installed in .*; run `vinext-worker dev`"):
         options(vendored=tmp_path).to_wire("token")
     with pytest.raises(ToolError, match=r"packages are not installed"):
-        options(checkout=Checkout(tmp_path)).to_wire("token")
+        options(tools=Tools(tmp_path, Installation(tmp_path, tmp_path))).to_wire("token")

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from vinext_worker import main
-from vinext_worker.checkout import Checkout
 from vinext_worker.dev import command as dev
 from vinext_worker.errors import UserError
+from vinext_worker.project import Project
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
+SITE = ("--site", str(Path(__file__).parents[2] / "examples" / "vinext"))
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -55,7 +56,7 @@ def test_an_error_is_one_line_and_no_traceback(monkeypatch: pytest.MonkeyPatch, 
         raise UserError("what was wrong; what to do")
 
     monkeypatch.setattr(dev, "prepare_vinext_site", fail)
-    assert run(monkeypatch, "dev") == 1
+    assert run(monkeypatch, "dev", *SITE) == 1
     assert capsys.readouterr().err == "vinext-worker: what was wrong; what to do\n"
 
 
@@ -66,24 +67,26 @@ def test_a_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert run(monkeypatch, "dev", "--port", str(port)) == 1
+        assert run(monkeypatch, "dev", *SITE, "--port", str(port)) == 1
     error = capsys.readouterr().err
     assert re.fullmatch(rf"vinext-worker: port {port} on 127\.0\.0\.1 cannot be used \(.*\); .* --port\n", error)
 
 
-def test_a_second_one_in_the_same_checkout_is_refused_before_it_touches_anything(
+def test_a_second_one_in_the_same_project_is_refused_before_it_touches_anything(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def second(*_: object) -> Path:
         monkeypatch.setattr(dev, "prepare_vinext_site", lambda *_: pytest.fail("it was prepared"))
-        assert run(monkeypatch, "dev", "--port", "0") == 1
+        assert run(monkeypatch, "dev", *SITE, "--port", "0") == 1
         raise UserError("enough")
 
     monkeypatch.setattr(dev, "prepare_vinext_site", second)
-    assert run(monkeypatch, "dev") == 1
+    assert run(monkeypatch, "dev", *SITE) == 1
     first_line, _ = capsys.readouterr().err.splitlines()
-    folder = re.escape(str(Checkout.find().local))
-    assert re.fullmatch(rf"vinext-worker: another \./scripts/dev \(process {os.getpid()}\) serves from {folder}, .*", first_line)
+    folder = re.escape(str(Project.find().local))
+    assert re.fullmatch(
+        rf"vinext-worker: `vinext-worker dev` \(process {os.getpid()}\) is using {folder}; stop it, .*", first_line
+    )
 
 
 def test_wrangler_gets_both_configurations(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,9 +95,9 @@ def test_wrangler_gets_both_configurations(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(os, "execv", become)
     monkeypatch.setattr(dev, "prepare_vinext_site", lambda *_: FIXTURE / "wrangler.toml")
-    monkeypatch.setattr(sys, "argv", ["vinext-worker", "dev", "--runtime", "wrangler", "--", "--log-level", "debug"])
+    monkeypatch.setattr(sys, "argv", ["vinext-worker", "dev", *SITE, "--runtime", "wrangler", "--", "--log-level", "debug"])
     with pytest.raises(SystemExit) as ended:
         main.main()
-    root = Checkout.find().root
+    root = Project.find().root
     assert f"wrangler.js dev -c {root}/wrangler.toml -c {FIXTURE}/wrangler.toml --port 8787" in str(ended.value.code)
     assert str(ended.value.code).endswith("--log-level debug")

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 from tests.fakes.deployments import FakeDeployment
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 from vinext_worker.populate import populator
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
+from vinext_worker.project import Project
 from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ def test_help_has_examples_and_every_command_speaks_to_programs(command: str, co
 
 
 def test_the_local_runtimes_store_is_filled(tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = Checkout.find()
-    monkeypatch.setattr(Checkout, "local", property(lambda _self: tmp_path / "local"))
+    project = Project.find()
+    monkeypatch.setattr(Project, "local", property(lambda _self: tmp_path / "local"))
     pages = {f"/{number}": b"<p>page</p>" for number in range(5)}
     deployment = FakeDeployment.of_pages(tmp_path, pages, namespace="local")
     (tmp_path / "src").mkdir()
@@ -132,7 +132,7 @@ def test_the_local_runtimes_store_is_filled(tmp_path: Path, command_line: Comman
     said = command_line.run("populate", "--config", deployment.config, "--into", "local", "--verify", "5", "--json")
     assert (said.status, said.document["written"], said.document["wrong"]["count"]) == (0, 5, 0)
     config = WranglerConfig.read(deployment.config)
-    with LocalRuntime(RuntimeOptions(config=config, checkout=project, state=tmp_path / "local" / "state")) as runtime:
+    with LocalRuntime(RuntimeOptions(config=config, tools=project.tools, state=tmp_path / "local" / "state")) as runtime:
         assert len(runtime.kv().names("cache:app:v2:b1:/")) == 5
         assert runtime.kv().metadata("cache:app:v2:b1:/0:html")["tags"][0] == "/0"
 
@@ -148,8 +148,8 @@ class Default(WorkerEntrypoint):
 
 
 def test_copy_says_what_it_did(tmp_path: Path, command_line: CommandLine) -> None:
-    project = Checkout.find()
-    example = build_vinext_site(project.root / "examples" / "vinext", project, Console(quiet=True)).root
+    project = Project.find()
+    example = build_vinext_site(project.root / "examples" / "vinext", project.tools, Console(quiet=True)).root
     said = command_line.run("copy", example, "--to", tmp_path / "assets", "--json")
     assert said.status == 0
     assert said.document["routes"] > 10

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.errors import ConfigurationError, UserError
+from vinext_worker.project import Project
 from vinext_worker.sites.python_packages import install_python_packages
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import find_build
@@ -17,7 +17,7 @@ from vinext_worker.sites.site_build import find_build
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROJECT = Checkout.find()
+PROJECT = Project.find()
 QUIET = Console(quiet=True)
 WRANGLER = 'name = "a"\nmain = "src/entry.py"\ncompatibility_date = "2026-10-01"\ncompatibility_flags = ["python_workers"]\n'
 
@@ -82,20 +82,20 @@ def wheel(folder: Path, name: str, *files: str, version: str = "1.0", tag: str =
 
 
 def library_module(name: str) -> bytes:
-    with zipfile.ZipFile(PROJECT.library()) as archive:
+    with zipfile.ZipFile(PROJECT.tools.installation.library()) as archive:
         return archive.read(name)
 
 
 def test_the_library_is_installed_and_kept_up_to_date(folder: Path) -> None:
     require(folder, "vinext-worker")
     site = found(folder)
-    install_python_packages(site, PROJECT, QUIET)
+    install_python_packages(site, PROJECT.tools, QUIET)
     packages = folder / "python_modules"
     assert (packages / "vinext" / "cache" / "keys.py").read_bytes() == library_module("vinext/cache/keys.py")
     assert (packages / "workers" / "__init__.py").is_file()
     (packages / "vinext" / "cache" / "keys.py").write_text("changed")
     (packages / "left_over.py").write_text("")
-    install_python_packages(site, PROJECT, QUIET)
+    install_python_packages(site, PROJECT.tools, QUIET)
     assert (packages / "vinext" / "cache" / "keys.py").read_bytes() == library_module("vinext/cache/keys.py")
     assert not (packages / "left_over.py").exists()
 
@@ -105,12 +105,12 @@ def test_the_packages_follow_the_dependencies(folder: Path) -> None:
     wheel(folder, "tiny", "tiny.py", "bin/tiny", "tests/tiny.py")
     wheel(folder, "other", "other.py")
     packages = folder / "python_modules"
-    install_python_packages(found(folder), PROJECT, QUIET)
+    install_python_packages(found(folder), PROJECT.tools, QUIET)
     assert (packages / "tiny.py").is_file()
     assert not (packages / "bin").exists()
     assert not (packages / "tests").exists()
     require(folder, "vinext-worker", "other")
-    install_python_packages(found(folder), PROJECT, QUIET)
+    install_python_packages(found(folder), PROJECT.tools, QUIET)
     assert (packages / "other.py").is_file()
     assert not (packages / "tiny.py").exists()
 
@@ -119,33 +119,33 @@ def test_a_wheel_for_pyodide_is_taken_and_none_for_this_machine(folder: Path) ->
     require(folder, "vinext-worker", "tiny")
     wheel(folder, "tiny", "here.so", version="2.0", tag="cp314-cp314-manylinux_2_17_x86_64")
     wheel(folder, "tiny", "tiny.so", tag="cp314-cp314-pyemscripten_2026_0_wasm32")
-    install_python_packages(found(folder), PROJECT, QUIET)
+    install_python_packages(found(folder), PROJECT.tools, QUIET)
     assert (folder / "python_modules" / "tiny.so").is_file()
 
 
 def test_releases_of_the_lock_file_stay(folder: Path) -> None:
     require(folder, "vinext-worker", "tiny")
     wheel(folder, "tiny", "old.py")
-    install_python_packages(found(folder), PROJECT, QUIET)
+    install_python_packages(found(folder), PROJECT.tools, QUIET)
     locked = (folder / ".vinext" / "pylock.toml").read_text()
     (folder / "pylock.toml").write_text(locked)
     wheel(folder, "tiny", "new.py", version="2.0")
-    install_python_packages(found(folder), PROJECT, QUIET)
+    install_python_packages(found(folder), PROJECT.tools, QUIET)
     assert (folder / "python_modules" / "old.py").is_file()
     assert (folder / "pylock.toml").read_text() == locked
     (folder / "pylock.toml").unlink()
-    install_python_packages(found(folder), PROJECT, QUIET)
+    install_python_packages(found(folder), PROJECT.tools, QUIET)
     assert (folder / "python_modules" / "new.py").is_file()
 
 
 def test_nobody_elses_package_of_the_librarys_name_is_taken(folder: Path) -> None:
     require(folder, "vinext-worker")
     wheel(folder, "vinext_worker", "evil.py", version="99.0")
-    install_python_packages(found(folder), PROJECT, QUIET)
+    install_python_packages(found(folder), PROJECT.tools, QUIET)
     assert not (folder / "python_modules" / "evil.py").exists()
     require(folder, "vinext-worker==99.0")
     with pytest.raises(UserError, match="cannot be installed for a Python Worker"):
-        install_python_packages(found(folder), PROJECT, QUIET)
+        install_python_packages(found(folder), PROJECT.tools, QUIET)
 
 
 @pytest.mark.parametrize("file", ["cache.py", "cache/__init__.py", "cache/deep/module.py"])
@@ -153,7 +153,7 @@ def test_a_site_may_have_a_module_of_a_folder_of_the_librarys(folder: Path, file
     require(folder, "vinext-worker")
     (folder / "src" / file).parent.mkdir(parents=True, exist_ok=True)
     (folder / "src" / file).write_text("")
-    install_python_packages(found(folder), PROJECT, QUIET)
+    install_python_packages(found(folder), PROJECT.tools, QUIET)
     assert (folder / "python_modules" / "vinext").is_dir()
 
 
@@ -164,7 +164,7 @@ def test_a_module_that_a_package_hides_is_refused(folder: Path, file: str, name:
     (folder / "src" / file).parent.mkdir(exist_ok=True)
     (folder / "src" / file).write_text("")
     with pytest.raises(UserError, match=f"is hidden by the package {name} in python_modules"):
-        install_python_packages(found(folder), PROJECT, QUIET)
+        install_python_packages(found(folder), PROJECT.tools, QUIET)
     assert not (folder / "python_modules").exists()
 
 
@@ -172,14 +172,14 @@ def test_dependencies_without_the_library_are_refused(folder: Path) -> None:
     require(folder, "tiny")
     wheel(folder, "tiny", "tiny.py")
     with pytest.raises(UserError, match="the dependencies lack vinext-worker"):
-        install_python_packages(found(folder), PROJECT, QUIET)
+        install_python_packages(found(folder), PROJECT.tools, QUIET)
     assert not (folder / "python_modules").exists()
 
 
 def test_what_uv_cannot_install_is_told_with_its_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     require(folder, "vinext-worker", "no-such-package-here")
     with pytest.raises(UserError, match=r"pyproject\.toml cannot be installed for a Python Worker"):
-        install_python_packages(found(folder), PROJECT, Console())
+        install_python_packages(found(folder), PROJECT.tools, Console())
     assert "no-such-package-here" in capsys.readouterr().out
 
 
@@ -187,7 +187,7 @@ def test_what_uv_cannot_install_is_told_with_its_words(folder: Path, capsys: pyt
 def test_a_site_without_a_pyproject_is_told_what_goes_there(folder: Path, file: str, advice: str) -> None:
     (folder / file).write_text("")
     with pytest.raises(ConfigurationError, match=rf"pyproject\.toml does not exist.*{advice}"):
-        install_python_packages(found(folder), PROJECT, QUIET)
+        install_python_packages(found(folder), PROJECT.tools, QUIET)
 
 
 def test_a_site_that_is_not_pre_rendered_says_so(folder: Path) -> None:

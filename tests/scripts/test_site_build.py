@@ -230,7 +230,7 @@ def test_a_folder_that_is_no_vinext_project_is_refused(site: Site, package: str 
 
 @pytest.mark.parametrize("name", ["missing", "package.json"])
 def test_a_path_that_is_no_folder_is_refused(site: Site, name: str) -> None:
-    with pytest.raises(UserError, match=r"is no vinext project: it has no package\.json"):
+    with pytest.raises(UserError, match=r"is no vinext app: it has no package\.json"):
         build_vinext_site(site.root / name, site, quiet())
 
 

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.cloudflare.wrangler_config import AssetsConfig, WranglerConfig
 from vinext_worker.errors import ConfigurationError
 from vinext_worker.local_runtime.services import assets_to_wire
+from vinext_worker.project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,7 +140,7 @@ def test_who_is_asked_first_is_translated_as_wrangler_does(tmp_path: Path, first
 
 
 def test_this_projects_worker_keeps_prerendered_pages_private() -> None:
-    config = WranglerConfig.read(Checkout.find().configuration)
+    config = WranglerConfig.read(Project.find().configuration)
     assert config.compatibility_flags == ("python_workers",)
     assert config.assets is not None
     assert (config.assets.html_handling, config.assets.not_found_handling) == ("none", "none")

@@ -7,7 +7,7 @@ from rich.console import Console
 from tests.workerd.example import ServedExample
 from tests.workerd.worker_pool import WorkerPool
 
-from vinext_worker.checkout import Checkout
+from vinext_worker.project import Project
 from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ STORES = {"memory": frozenset({"VINEXT_CACHE"}), "kv": frozenset[str]()}
 
 
 @pytest.fixture(scope="session")
-def project() -> Checkout:
-    return Checkout.find()
+def project() -> Project:
+    return Project.find()
 
 
 @pytest.fixture(scope="session")
-def example_build(project: Checkout) -> SiteBuild:
-    return build_vinext_site(project.root / "examples" / "vinext", project, Console(stderr=True))
+def example_build(project: Project) -> SiteBuild:
+    return build_vinext_site(project.root / "examples" / "vinext", project.tools, Console(stderr=True))
 
 
 @pytest.fixture(scope="session", params=STORES)
 def example(
-    request: pytest.FixtureRequest, project: Checkout, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, project: Project, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServedExample]:
     """The example, built just now, behind the Worker; its page handler is watched."""
     folder = tmp_path_factory.mktemp(f"example-{request.param}")
@@ -42,7 +42,7 @@ def example(
 
 
 @pytest.fixture(scope="session")
-def kv_pool(project: Checkout) -> Iterator[WorkerPool]:
+def kv_pool(project: Project) -> Iterator[WorkerPool]:
     pool = WorkerPool(project)
     yield pool
     pool.stop()
@@ -55,7 +55,7 @@ def worker(kv_pool: WorkerPool) -> ColdWorker:
 
 
 @pytest.fixture(scope="session")
-def memory_pool(project: Checkout) -> Iterator[WorkerPool]:
+def memory_pool(project: Project) -> Iterator[WorkerPool]:
     pool = WorkerPool(project, without=STORES["memory"], isolates=3)
     yield pool
     pool.stop()

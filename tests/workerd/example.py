@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
     from vinext_worker.sites.site_build import SiteBuild
 
 
@@ -32,10 +32,10 @@ class ServedExample:
 
     @classmethod
     @contextmanager
-    def start(cls, project: Checkout, built: SiteBuild, folder: Path, without: frozenset[str]) -> Iterator[ServedExample]:
+    def start(cls, project: Project, built: SiteBuild, folder: Path, without: frozenset[str]) -> Iterator[ServedExample]:
         options = RuntimeOptions(
             config=WranglerConfig.read(project.configuration),
-            checkout=project,
+            tools=project.tools,
             services={"PAGES": watched_build(built, folder / "pages")},
             assets_directory=copy_as_built_now(built, folder),
             without=without,

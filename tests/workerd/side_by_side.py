@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx2 as httpx
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "side_by_side"
 PACKAGES = ("package.json", "package-lock.json", ".npmrc")
@@ -31,7 +31,7 @@ VINEXT = {"v1": "vinext@0.0.38", "v2": "@vinext/cloudflare@1.0.0-beta.7"}
 _apps = count(1)
 
 
-def install(project: Checkout) -> Path:
+def install(project: Project) -> Path:
     """Install the pinned packages in a folder that git ignores, where that was not done; return the folder."""
     folder = project.local / "side_by_side"
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,15 +48,15 @@ def install(project: Checkout) -> Path:
     return folder
 
 
-def bundle(project: Checkout, schema: str, folder: Path) -> BuildService:
+def bundle(project: Project, schema: str, folder: Path) -> BuildService:
     """Make a Worker of one of vinext's handlers."""
     packages = install(project)
     for source in FIXTURE.glob("*.js"):
         shutil.copyfile(source, packages / source.name)
     main = folder / f"{schema}.js"
-    esbuild = project.node_modules / ".bin" / "esbuild"
+    esbuild = project.tools.node_modules / ".bin" / "esbuild"
     arguments = ("--bundle", "--format=esm", "--conditions=workerd,worker", "--external:node:*", "--log-level=error")
-    environment = os.environ | {"PATH": f"{project.node.parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = os.environ | {"PATH": f"{project.tools.node.parent}{os.pathsep}{os.environ['PATH']}"}
     subprocess.run([esbuild, packages / main.name, *arguments, f"--outfile={main}"], check=True, env=environment)
     ours = tomllib.loads((FIXTURE / "wrangler.toml").read_text())
     config = {
@@ -72,7 +72,7 @@ def bundle(project: Checkout, schema: str, folder: Path) -> BuildService:
 
 
 @contextmanager
-def started(project: Checkout, folder: Path) -> Iterator[LocalRuntime]:
+def started(project: Project, folder: Path) -> Iterator[LocalRuntime]:
     """All of the Workers in one workerd."""
     ours = folder / "ours"
     shutil.copytree(FIXTURE / "src", ours / "src")
@@ -80,7 +80,7 @@ def started(project: Checkout, folder: Path) -> Iterator[LocalRuntime]:
     for package in ("core", "cache", "pages", "edge"):
         shutil.copytree(project.root / "src" / package, ours / "src" / package)
     services = {schema.upper(): bundle(project, schema, folder) for schema in VINEXT}
-    options = RuntimeOptions(config=WranglerConfig.read(ours / "wrangler.toml"), checkout=project, services=services)
+    options = RuntimeOptions(config=WranglerConfig.read(ours / "wrangler.toml"), tools=project.tools, services=services)
     with LocalRuntime(options) as runtime:
         yield runtime
 

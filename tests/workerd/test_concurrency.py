@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.workerd.visitor import Answer
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 TOGETHER = 50
 INVALIDATE = "/invalidate"
@@ -51,12 +51,12 @@ class TwoIsolates:
 
 
 @pytest.fixture(scope="module")
-def isolates(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoIsolates]:
+def isolates(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoIsolates]:
     build = SmallBuild(tmp_path_factory.mktemp("build"))
     build.copy()
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": pages_service()},
         assets_directory=build.folder / "assets",
         variables={"VINEXT_TAG_CACHE_MS": "0"},
@@ -180,10 +180,10 @@ def test_a_stale_page_that_is_asked_for_in_two_isolates_at_once_is_made_at_most_
         isolates.pages.hold()
 
 
-def test_without_leases_stale_pages_are_still_made_again(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_without_leases_stale_pages_are_still_made_again(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": pages_service()},
         assets_directory=tmp_path_factory.mktemp("no-assets"),
         faults=True,

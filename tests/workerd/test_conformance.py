@@ -27,7 +27,7 @@ from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 TESTS = Path(__file__).parents[1]
 SUBJECTS = (
@@ -45,14 +45,14 @@ SUBJECTS = (
 
 
 @pytest.fixture(scope="module")
-def runtime(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
+def runtime(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     folder = tmp_path_factory.mktemp("conformance") / "worker"
     shutil.copytree(TESTS / "fixtures" / "conformance", folder)
     for package in ("core", "cache", "pages", "edge"):
         shutil.copytree(project.root / "src" / package, folder / "src" / package)
     shutil.copytree(TESTS / "conformance", folder / "src" / "conformance")
     with LocalRuntime(
-        RuntimeOptions(config=WranglerConfig.read(folder / "wrangler.toml"), checkout=project, faults=True)
+        RuntimeOptions(config=WranglerConfig.read(folder / "wrangler.toml"), tools=project.tools, faults=True)
     ) as started:
         yield started
 

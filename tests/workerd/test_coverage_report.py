@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 
 def line_of(path: Path, text: str) -> int:
@@ -24,12 +24,12 @@ def line_of(path: Path, text: str) -> int:
 
 
 def test_each_isolate_writes_the_lines_that_ran_in_it(
-    project: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VINEXT_WORKER_COVERAGE", str(tmp_path / "lines"))
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": pages_service()},
         assets_directory=tmp_path,
         isolates=2,
@@ -46,11 +46,11 @@ def test_each_isolate_writes_the_lines_that_ran_in_it(
     assert "src/edge/python/websocket.py" in capsys.readouterr().out
 
 
-def test_nothing_is_written_where_nobody_asks(project: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_where_nobody_asks(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VINEXT_WORKER_COVERAGE", raising=False)
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         without=frozenset({"PAGES", "ASSETS"}),
     )
     with LocalRuntime(options) as runtime:

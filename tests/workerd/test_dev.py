@@ -29,11 +29,12 @@ from rich.console import Console
 from vinext_worker.dev.serve import serve
 from vinext_worker.local_runtime import RuntimeOptions
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.tools import Tools
 
 # As in a terminal: a parent in the background may have ignored the signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 config = WranglerConfig.read(sys.argv[1])
-serve(RuntimeOptions(config=config, log_requests=True), Console(highlight=False, soft_wrap=True))
+serve(RuntimeOptions(config, Tools(config.folder), log_requests=True), Console(highlight=False, soft_wrap=True))
 """
 
 

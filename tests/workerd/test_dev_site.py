@@ -11,32 +11,32 @@ import pytest
 from rich.console import Console
 from tests.workerd.patience import eventually
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.dev.preparation import pages_binding, prepare_vinext_site
 from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions
+from vinext_worker.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHECKOUT = Checkout.find()
+HERE = Project.find()
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     # A root of its own, so that neither the pages nor the entries of whoever develops here are touched.
-    root = tmp_path_factory.mktemp("checkout")
+    root = tmp_path_factory.mktemp("project")
     for name in ("node_modules", "python_modules", "src"):
-        (root / name).symlink_to(CHECKOUT.root / name)
-    shutil.copy(CHECKOUT.configuration, root)
-    project = Checkout(root)
+        (root / name).symlink_to(HERE.root / name)
+    shutil.copy(HERE.configuration, root)
+    project = Project(root / "wrangler.toml")
     config = WranglerConfig.read(project.configuration)
     output = io.StringIO()
-    build = prepare_vinext_site(CHECKOUT.root / "examples" / "vinext", project, config, Console(file=output, width=200))
+    build = prepare_vinext_site(HERE.root / "examples" / "vinext", project.tools, config, Console(file=output, width=200))
     assert "pre-rendered pages of" in output.getvalue()
     assert "rendered on request: " in output.getvalue()
     services = {pages_binding(config, build): BuildService(build)}
-    options = RuntimeOptions(config=config, checkout=project, services=services, state=root / "state", log_requests=True)
+    options = RuntimeOptions(config=config, tools=project.tools, services=services, state=root / "state", log_requests=True)
     with LocalRuntime(options) as runtime:
         yield runtime
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmarks.heap import MeasuredWorker, Store
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 PATHS = 2500
 SPARE_MIB = 1
@@ -24,7 +24,7 @@ SMALL_MEMORY_MIB = 4
 
 
 @pytest.fixture(scope="module")
-def generator(project: Checkout) -> Iterator[LoadGenerator]:
+def generator(project: Project) -> Iterator[LoadGenerator]:
     with LoadGenerator(project) as started:
         yield started
 
@@ -34,7 +34,7 @@ def ask(generator: LoadGenerator, worker: MeasuredWorker, paths: Sequence[str]) 
     return dict(generator.run(worker.url, requests, range(len(requests))).answers)
 
 
-def test_distinct_long_paths_are_remembered_within_a_budget(project: Checkout, generator: LoadGenerator, tmp_path: Path) -> None:
+def test_distinct_long_paths_are_remembered_within_a_budget(project: Project, generator: LoadGenerator, tmp_path: Path) -> None:
     with measured_worker(project, tmp_path, "memory", {"VINEXT_MEMORY_BYTES": str(SMALL_MEMORY_MIB * MIB)}) as worker:
         before = worker.heap_mib()
         assert ask(generator, worker, long_paths(PATHS)) == {"200 none": PATHS}
@@ -44,7 +44,7 @@ def test_distinct_long_paths_are_remembered_within_a_budget(project: Checkout, g
 
 
 @pytest.mark.parametrize("store", ["vinext", "framed"])
-def test_large_pages_never_enter_the_heap(project: Checkout, generator: LoadGenerator, tmp_path: Path, store: Store) -> None:
+def test_large_pages_never_enter_the_heap(project: Project, generator: LoadGenerator, tmp_path: Path, store: Store) -> None:
     large = (
         *pages("kept", 5 * MIB, 5),
         *pages("accented", 8 * MIB, 2),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_httpserver import HTTPServer
     from tests.workerd.worker_pool import ColdWorker
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 KEPT = {"headers": {"Cache-Control": "s-maxage=600", "X-Vinext-Cache-Tags": "shared"}}
 BRIEF = {"headers": {"Cache-Control": "s-maxage=1, stale-while-revalidate=3600"}}
@@ -58,7 +58,7 @@ class Started:
         return [str(event["reason"]) for event in events(self.runtime, "loop.fallback")]
 
 
-def copied_worker(project: Checkout, folder: Path) -> Path:
+def copied_worker(project: Project, folder: Path) -> Path:
     """Copy the Worker's code and the SDK to a folder, where a test may change them."""
     shutil.copy(project.configuration, folder)
     for name in ("src", "python_modules"):
@@ -67,13 +67,13 @@ def copied_worker(project: Checkout, folder: Path) -> Path:
 
 
 @contextmanager
-def started(project: Checkout, folder: Path, **variables: str) -> Iterator[Started]:
+def started(project: Project, folder: Path, **variables: str) -> Iterator[Started]:
     """Run the copy of the Worker's code, with a build of one page."""
     build = SmallBuild(folder)
     build.page("/built")
     options = RuntimeOptions(
         config=WranglerConfig.read(folder / project.configuration.name),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": pages_service(), "ASSETS": assets_service()},
         variables={"VINEXT_TAG_CACHE_MS": "0", **variables},
     )
@@ -83,7 +83,7 @@ def started(project: Checkout, folder: Path, **variables: str) -> Iterator[Start
 
 
 @pytest.fixture(scope="module")
-def off(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+def off(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     """A Worker with the setting off, in which a use of a private name fails."""
     folder = copied_worker(project, tmp_path_factory.mktemp("off"))
     with (folder / "src" / "entry.py").open("a") as entry:
@@ -245,7 +245,7 @@ MISSING = {
 
 @pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
 def test_without_a_private_name_the_answers_are_right_and_the_log_says_so_once(
-    project: Checkout, tmp_path: Path, missing: Change
+    project: Project, tmp_path: Path, missing: Change
 ) -> None:
     folder = copied_worker(project, tmp_path)
     missing.make(folder)

@@ -12,7 +12,7 @@ from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 
 if TYPE_CHECKING:
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 PAGES = 60
 LARGE = 7
@@ -30,11 +30,11 @@ def headers(number: int) -> dict[str, str]:
     return own if number % 3 else {**own, "X-Third": "yes"}
 
 
-def in_memory(project: Checkout, **variables: str) -> LocalRuntime:
+def in_memory(project: Project, **variables: str) -> LocalRuntime:
     return LocalRuntime(
         RuntimeOptions(
             config=WranglerConfig.read(project.configuration),
-            checkout=project,
+            tools=project.tools,
             services={"PAGES": pages_service()},
             without=frozenset({"VINEXT_CACHE", "ASSETS"}),
             variables=variables,
@@ -42,7 +42,7 @@ def in_memory(project: Checkout, **variables: str) -> LocalRuntime:
     )
 
 
-def test_large_pages_are_sent_repeatedly_without_a_change(project: Checkout) -> None:
+def test_large_pages_are_sent_repeatedly_without_a_change(project: Project) -> None:
     """There are more pages, and larger ones, than the Worker keeps ready to send."""
     texts = {f"/{number}": f"<p>größer {number}</p>" * (40_000 if number else 300_000) for number in range(12)}
     with in_memory(project) as runtime:
@@ -58,7 +58,7 @@ def test_large_pages_are_sent_repeatedly_without_a_change(project: Checkout) -> 
         assert [answer.text for answer in together] == [texts["/2"], texts["/3"]] * 4
 
 
-def test_compressed_pages_are_served_unchanged_with_their_own_headers(project: Checkout) -> None:
+def test_compressed_pages_are_served_unchanged_with_their_own_headers(project: Project) -> None:
     with in_memory(project, VINEXT_MEMORY_BYTES=str(MEMORY_BYTES)) as runtime:
         pages, visitor = PagesStub(runtime), Visitor(runtime.url)
         pages.plan_for({f"/{number}": {"headers": headers(number), "body": body(number)} for number in range(PAGES)})

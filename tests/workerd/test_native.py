@@ -14,6 +14,7 @@ import pytest
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ImportFailedError
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
+from vinext_worker.tools import Tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,7 +102,7 @@ def options(folder: Path, given: Sequence[Program]) -> RuntimeOptions:
         (folder / "src" / f"program_{program['name']}.py").write_text(program["module_level"] + "\n")
     (folder / "src" / "entry.py").write_text(ENTRY.format(names=[program["name"] for program in given]))
     config = WranglerConfig.read(folder / "wrangler.toml")
-    return RuntimeOptions(config=config, without=frozenset({"PAGES"}), variables={"VINEXT_X": "1"})
+    return RuntimeOptions(config, Tools(folder), without=frozenset({"PAGES"}), variables={"VINEXT_X": "1"})
 
 
 @pytest.fixture(scope="module")

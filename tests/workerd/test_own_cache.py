@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.workerd.visitor import Answer
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 SITES = ("vinext-1.4.0", "vinext-0.0.38")
 CLIENT_HEADERS = (
@@ -49,12 +49,12 @@ class SharedCache:
 
 
 @pytest.fixture(scope="module", params=SITES)
-def shared(request: pytest.FixtureRequest, project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCache]:
-    built = build_vinext_site(project.root / "tests" / "fixtures" / "sites" / request.param, project, Console(stderr=True))
+def shared(request: pytest.FixtureRequest, project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCache]:
+    built = build_vinext_site(project.root / "tests" / "fixtures" / "sites" / request.param, project.tools, Console(stderr=True))
     folder = tmp_path_factory.mktemp(request.param)
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": watched_build(built, folder / "pages")},
         assets_directory=copy_as_built_now(built, folder),
         variables={"VINEXT_APP_PREFIX": "own", "VINEXT_TAG_CACHE_MS": "0", "VINEXT_ADMIN_TOKEN": TOKEN},

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.workerd.visitor import Answer
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
     from vinext_worker.sites.site_build import SiteBuild
 
 SITES = {"alone": ("pages-router",), "beside-app": ("pages-router", "pages-router-beside-app")}
@@ -46,7 +46,7 @@ class Site:
 
 @pytest.fixture(scope="module", params=SITES)
 def site(
-    request: pytest.FixtureRequest, project: Checkout, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, project: Project, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     del example_build  # whose packages this site uses
     with served(project, f"pages-router-{request.param}", SITES[request.param], tmp_path_factory.mktemp("site")) as site:
@@ -54,24 +54,24 @@ def site(
 
 
 @pytest.fixture(scope="module")
-def in_two_languages(project: Checkout, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def in_two_languages(project: Project, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     del example_build
     with served(project, "pages-router-in-two-languages", LANGUAGES, tmp_path_factory.mktemp("site")) as site:
         yield site
 
 
 @contextmanager
-def served(project: Checkout, name: str, parts: Sequence[str], copy: Path) -> Iterator[Site]:
+def served(project: Project, name: str, parts: Sequence[str], copy: Path) -> Iterator[Site]:
     """A site, put together of its parts, behind the Worker."""
     folder = project.local / name
     shutil.rmtree(folder, ignore_errors=True)
     for part in parts:
         shutil.copytree(project.root / "tests" / "fixtures" / "sites" / part, folder, dirs_exist_ok=True)
     (folder / "node_modules").symlink_to(project.root / "examples" / "vinext" / "node_modules")
-    built = build_vinext_site(folder, project, Console(stderr=True))
+    built = build_vinext_site(folder, project.tools, Console(stderr=True))
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": BuildService(built.server_config)},
         assets_directory=copy_as_built_now(built, copy),
     )

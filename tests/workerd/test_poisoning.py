@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.workerd.visitor import Answer
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 HTML = "text/html; charset=utf-8"
 RSC = {"RSC": "1", "Accept": "text/x-component"}
@@ -50,10 +50,10 @@ class Attacked:
         return [name for name in self.runtime.kv().names() if f":{path}:" in name]
 
 
-def start(project: Checkout, assets: Path, **variables: str) -> LocalRuntime:
+def start(project: Project, assets: Path, **variables: str) -> LocalRuntime:
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": ScriptService((FIXTURES / "pages" / "echo.mjs").read_text())},
         assets_directory=assets,
         variables=variables,
@@ -62,7 +62,7 @@ def start(project: Checkout, assets: Path, **variables: str) -> LocalRuntime:
 
 
 @pytest.fixture(scope="module")
-def attacked(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+def attacked(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     with start(project, tmp_path_factory.mktemp("no-assets")) as runtime:
         yield Attacked(runtime, Visitor(runtime.url))
 
@@ -324,7 +324,7 @@ TOKEN = "token-of-the-test"
 
 
 @pytest.fixture(scope="module")
-def tenants(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+def tenants(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     folder = tmp_path_factory.mktemp("no-assets-of-tenants")
     with start(project, folder, VINEXT_TENANTS=TENANTS, VINEXT_ADMIN_TOKEN=TOKEN, VINEXT_TAG_CACHE_MS="0") as runtime:
         yield Attacked(runtime, Visitor(runtime.url))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
     from vinext_worker.sites.site_build import SiteBuild
 
 TOKEN = "a-token-of-this-test"
@@ -42,7 +42,7 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> FakeDeployment
     return FakeDeployment.of_version(request.param, tmp_path, int(time.time() * 1000))
 
 
-def options(project: Checkout, deployment: FakeDeployment, *, without: frozenset[str] = frozenset()) -> RuntimeOptions:
+def options(project: Project, deployment: FakeDeployment, *, without: frozenset[str] = frozenset()) -> RuntimeOptions:
     """The Worker, which knows the build but cannot read a single page of it from the assets."""
     bare = deployment.folder / "bare"
     (bare / "__prerender").mkdir(parents=True)
@@ -53,7 +53,7 @@ def options(project: Checkout, deployment: FakeDeployment, *, without: frozenset
             (bare / file.target.lstrip("/")).touch()
     return RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": ScriptService(PAGES)},
         assets_directory=bare,
         variables={"VINEXT_ADMIN_TOKEN": TOKEN},
@@ -62,7 +62,7 @@ def options(project: Checkout, deployment: FakeDeployment, *, without: frozenset
 
 
 def test_entries_written_through_the_rest_interface_are_hits(
-    project: Checkout, deployment: FakeDeployment, command_line: CommandLine
+    project: Project, deployment: FakeDeployment, command_line: CommandLine
 ) -> None:
     with FakeCloudflare() as cloudflare, LocalRuntime(options(project, deployment)) as runtime:
         command_line.set(cloudflare.environment())
@@ -83,7 +83,7 @@ def test_entries_written_through_the_rest_interface_are_hits(
 
 
 def test_entries_given_to_the_worker_are_hits_whatever_its_cache(
-    project: Checkout, deployment: FakeDeployment, command_line: CommandLine
+    project: Project, deployment: FakeDeployment, command_line: CommandLine
 ) -> None:
     with LocalRuntime(options(project, deployment, without=frozenset({"VINEXT_CACHE"}))) as runtime:
         command_line.set({"VINEXT_ADMIN_TOKEN": TOKEN})
@@ -98,7 +98,7 @@ def test_entries_given_to_the_worker_are_hits_whatever_its_cache(
 
 
 @pytest.fixture(scope="module")
-def served(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeDeployment, LocalRuntime]]:
+def served(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeDeployment, LocalRuntime]]:
     deployment = FakeDeployment.of_version("1.4.0", tmp_path_factory.mktemp("served"), int(time.time() * 1000))
     made = options(project, deployment)
     shutil.copytree(deployment.assets, made.assets_directory or deployment.folder, dirs_exist_ok=True)
@@ -159,15 +159,15 @@ def test_everything_below_the_endpoints_folder_is_answered_by_the_worker(
 
 
 @pytest.mark.parametrize("name", ["vinext-1.4.0", "vinext-0.0.38"])
-def test_vinexts_own_worker_reads_them_as_hits(name: str, project: Checkout, tmp_path: Path, command_line: CommandLine) -> None:
+def test_vinexts_own_worker_reads_them_as_hits(name: str, project: Project, tmp_path: Path, command_line: CommandLine) -> None:
     """With its own cache handler for KV, from its published packages. 0.0.38 never asks its cache for pages without a period."""
-    built = build_vinext_site(project.root / "tests" / "fixtures" / "sites" / name, project, Console(stderr=True))
+    built = build_vinext_site(project.root / "tests" / "fixtures" / "sites" / name, project.tools, Console(stderr=True))
     deployment = FakeDeployment(tmp_path)
     shutil.copytree(copy_as_built_now(built, tmp_path / "copied"), deployment.assets)
     deployment.configure(variables='VINEXT_APP_PREFIX = "own"')
     started = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": BuildService(built.server_config)},
         assets_directory=deployment.assets,
         variables={"VINEXT_APP_PREFIX": "own"},
@@ -195,7 +195,7 @@ def test_vinexts_own_worker_reads_them_as_hits(name: str, project: Checkout, tmp
 
 
 def test_pages_that_visitors_want_are_rendered_in_the_local_runtime(
-    project: Checkout, example_build: SiteBuild, tmp_path: Path, command_line: CommandLine
+    project: Project, example_build: SiteBuild, tmp_path: Path, command_line: CommandLine
 ) -> None:
     deployment = FakeDeployment(tmp_path)
     shutil.copytree(copy_as_built_now(example_build, tmp_path / "copied"), deployment.assets)
@@ -224,13 +224,13 @@ def test_pages_that_visitors_want_are_rendered_in_the_local_runtime(
 
 
 def test_the_examples_pages_are_as_check_expects(
-    project: Checkout, example_build: SiteBuild, tmp_path: Path, command_line: CommandLine
+    project: Project, example_build: SiteBuild, tmp_path: Path, command_line: CommandLine
 ) -> None:
     """Straight from the assets, redirects and errors among them, with the example's own Worker behind."""
     assets = copy_as_built_now(example_build, tmp_path)
     served = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": BuildService(example_build.server_config)},
         assets_directory=assets,
     )

@@ -37,13 +37,13 @@ SITE = PROJECT.root / "tests" / "fixtures" / "sites" / "vinext-1.4.0"
 def vinext(tmp_path_factory: pytest.TempPathFactory) -> BuildService:
     """The bundle of tests/fixtures/python/vinext_data.js with the packages of vinext."""
     with locked(SITE):
-        install_npm_packages(VinextProject.read(SITE), PROJECT.node, Console(stderr=True))
+        install_npm_packages(VinextProject.read(SITE), PROJECT.tools.node, Console(stderr=True))
     folder = tmp_path_factory.mktemp("vinext")
     source = SITE / "node_modules" / ".vinext_data.js"
     shutil.copyfile(FIXTURE / "vinext_data.js", source)
-    esbuild = PROJECT.node_modules / "esbuild" / "bin" / "esbuild"
+    esbuild = PROJECT.tools.node_modules / "esbuild" / "bin" / "esbuild"
     outside = ["--external:node:*", "--external:cloudflare:*"]
-    command = [PROJECT.node, esbuild, source, "--bundle", "--format=esm", f"--outfile={folder / 'index.js'}", *outside]
+    command = [PROJECT.tools.node, esbuild, source, "--bundle", "--format=esm", f"--outfile={folder / 'index.js'}", *outside]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     source.unlink()
     assert done.returncode == 0, done.stderr

@@ -34,13 +34,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> PythonProject:
     pyproject.write_text(pyproject.read_text().replace("../../dist", f"{PROJECT.root}/dist"))
     site = PythonProject.find(folder)
     assert site is not None
-    prepare_python_site(site, PROJECT, Console(quiet=True))
+    prepare_python_site(site, PROJECT.tools, Console(quiet=True))
     return site
 
 
 @pytest.fixture(scope="module")
 def client(site: PythonProject) -> Iterator[httpx.Client]:
-    options = RuntimeOptions(config=site.config, checkout=PROJECT, vendored=site.packages)
+    options = RuntimeOptions(config=site.config, tools=PROJECT.tools, vendored=site.packages)
     with LocalRuntime(options) as runtime, httpx.Client(base_url=runtime.url, trust_env=False, timeout=20) as connected:
         yield connected
 
@@ -78,17 +78,17 @@ def test_images_static_files_and_missing_pages(client: httpx.Client) -> None:
 
 def test_nothing_is_rebuilt_if_nothing_changed(site: PythonProject) -> None:
     manifest = python_build(site).manifest.read_bytes()
-    prepare_python_site(site, PROJECT, Console(quiet=True))
+    prepare_python_site(site, PROJECT.tools, Console(quiet=True))
     assert python_build(site).manifest.read_bytes() == manifest
     (site.sources / "posts.py").write_text((site.sources / "posts.py").read_text() + "\n")
-    prepare_python_site(site, PROJECT, Console(quiet=True))
+    prepare_python_site(site, PROJECT.tools, Console(quiet=True))
     assert python_build(site).manifest.read_bytes() != manifest
 
 
 def test_its_upload_has_the_app_the_worker_and_the_packages(site: PythonProject, tmp_path: Path) -> None:
-    wrangler = PROJECT.node_modules / "wrangler" / "bin" / "wrangler.js"
+    wrangler = PROJECT.tools.node_modules / "wrangler" / "bin" / "wrangler.js"
     environment = {**os.environ, "WRANGLER_SEND_METRICS": "false", "CI": "1", "WRANGLER_LOG_PATH": str(tmp_path / "logs")}
-    command: list[str | Path] = [PROJECT.node, wrangler, "deploy", "--dry-run", "--outdir", tmp_path / "out"]
+    command: list[str | Path] = [PROJECT.tools.node, wrangler, "deploy", "--dry-run", "--outdir", tmp_path / "out"]
     done = subprocess.run(command, cwd=site.root, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     uploaded = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")}
@@ -104,4 +104,4 @@ def test_a_site_without_assets_names_the_missing_setting(site: PythonProject, tm
     bare = PythonProject.find(tmp_path)
     assert bare is not None
     with pytest.raises(ConfigurationError, match=r"has no \[assets\]"):
-        prepare_python_site(bare, PROJECT, Console(quiet=True))
+        prepare_python_site(bare, PROJECT.tools, Console(quiet=True))

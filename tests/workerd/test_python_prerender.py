@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 from tests.fakes.python_worker import FIXTURE, fixture_packages, python_worker
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.errors import UserError
 from vinext_worker.main import cli
 from vinext_worker.prerender.run import PrerenderRun
+from vinext_worker.project import Project
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import python_build
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from vinext_worker.prerender.run import PrerenderReport
 
-PROJECT = Checkout.find()
+PROJECT = Project.find()
 
 
 def site_in(folder: Path, handler: str = "asgi:asgi_app:app") -> PythonProject:

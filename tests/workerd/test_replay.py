@@ -18,7 +18,7 @@ from vinext_worker.sites.site_build import build_vinext_site
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
     from vinext_worker.sites.site_build import SiteBuild
 
 HTML = "text/html; charset=utf-8"
@@ -218,11 +218,13 @@ V1 = Replay(
 
 
 @pytest.fixture(scope="module")
-def v1_answers(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
-    built = build_vinext_site(project.root / "tests" / "fixtures" / "sites" / "vinext-0.0.38", project, Console(stderr=True))
+def v1_answers(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    built = build_vinext_site(
+        project.root / "tests" / "fixtures" / "sites" / "vinext-0.0.38", project.tools, Console(stderr=True)
+    )
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": BuildService(built.server_config)},
         assets_directory=copy_as_built_now(built, tmp_path_factory.mktemp("replay-v1")),
         variables={"VINEXT_APP_PREFIX": "own", "VINEXT_TAG_CACHE_MS": "0", "VINEXT_CLOCK_SKEW_MS": "0"},
@@ -233,7 +235,7 @@ def v1_answers(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> d
 
 @pytest.fixture(scope="module")
 def v2_answers(
-    project: Checkout, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory
+    project: Project, example_build: SiteBuild, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, object]]:
     with ServedExample.start(project, example_build, tmp_path_factory.mktemp("replay"), frozenset()) as served:
         return V2.run(served.visitor)

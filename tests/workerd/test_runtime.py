@@ -10,10 +10,11 @@ import httpx2 as httpx
 import pytest
 from tests.workerd.patience import eventually
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ImportFailedError, RuntimeStartError
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions, ScriptService
+from vinext_worker.project import Project
+from vinext_worker.tools import Tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ export default {
 
 
 def options(folder: Path = FIXTURE, **changes: object) -> RuntimeOptions:
-    return RuntimeOptions(config=WranglerConfig.read(folder / "wrangler.toml"), **changes)  # type: ignore[arg-type]
+    return RuntimeOptions(WranglerConfig.read(folder / "wrangler.toml"), Tools(folder), **changes)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -288,7 +289,7 @@ def test_the_top_level_may_hold_classes_and_locks_and_the_sources_are_reloaded(t
 def test_a_package_that_the_sdk_lets_through_may_draw_numbers_while_it_is_imported(tmp_path: Path) -> None:
     project = write_project(tmp_path, "import needy\n" + ANSWER.format(text="imported"))
     vendored = project / "python_modules"
-    shutil.copytree(Checkout.find().root / "python_modules", vendored)
+    shutil.copytree(Project.find().root / "python_modules", vendored)
     (vendored / "needy.py").write_text("import os\nKEY = os.urandom(4)")
     with pytest.raises(ImportFailedError, match=r"os\.urandom is not allowed at module level"):
         LocalRuntime(options(project)).start()

@@ -13,10 +13,11 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ImportFailedError
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
+from vinext_worker.project import Project
+from vinext_worker.tools import Tools
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
 
@@ -47,19 +48,19 @@ def fail():
 
 
 @pytest.fixture(scope="module")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout with a snapshot of its own."""
-    root = tmp_path_factory.mktemp("tools")
-    real = Checkout.find()
-    (root / "node_modules").symlink_to(real.node_modules)
-    (root / "python_modules").symlink_to(real.root / "python_modules")
-    return Checkout(root)
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
+    """Tools with a snapshot of their own."""
+    modules = tmp_path_factory.mktemp("tools") / "node_modules"
+    modules.mkdir()
+    for package in Project.find().tools.node_modules.iterdir():
+        (modules / package.name).symlink_to(package)
+    return Tools(modules.parent)
 
 
 class Site:
     """A project whose sources change between starts."""
 
-    def __init__(self, folder: Path, tools: Checkout) -> None:
+    def __init__(self, folder: Path, tools: Tools) -> None:
         shutil.copytree(FIXTURE, folder)
         self.folder = folder
         self.tools = tools
@@ -71,7 +72,7 @@ class Site:
 
     def runtime(self, **changes: object) -> LocalRuntime:
         config = WranglerConfig.read(self.folder / "wrangler.toml")
-        return LocalRuntime(RuntimeOptions(config=config, checkout=self.tools, **changes))  # type: ignore[arg-type]
+        return LocalRuntime(RuntimeOptions(config=config, tools=self.tools, **changes))  # type: ignore[arg-type]
 
     def start_and_stop(self, **changes: object) -> str:
         """Return what a start serves."""
@@ -79,7 +80,7 @@ class Site:
             return answer(runtime)
 
     def snapshots(self) -> list[Path]:
-        return sorted((self.tools.local / "cache").glob("*.snapshot*"))
+        return sorted(self.tools.cache.glob("*.snapshot*"))
 
 
 def answer(runtime: LocalRuntime) -> str:
@@ -87,7 +88,7 @@ def answer(runtime: LocalRuntime) -> str:
 
 
 @pytest.fixture
-def site(tmp_path: Path, tools: Checkout) -> Site:
+def site(tmp_path: Path, tools: Tools) -> Site:
     return Site(tmp_path / "site", tools)
 
 

@@ -18,21 +18,19 @@ from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 
-def options(project: Checkout, **variables: str) -> RuntimeOptions:
+def options(project: Project, **variables: str) -> RuntimeOptions:
     return RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": pages_service(), "ASSETS": assets_service()},
         variables=variables,
     )
 
 
-def test_with_a_wrong_setting_the_page_handler_answers_and_the_log_says_what_is_allowed(
-    project: Checkout, tmp_path: Path
-) -> None:
+def test_with_a_wrong_setting_the_page_handler_answers_and_the_log_says_what_is_allowed(project: Project, tmp_path: Path) -> None:
     build = SmallBuild(tmp_path)
     build.page("/page")
     with LocalRuntime(options(project, VINEXT_KV_LAYOUT="x")) as runtime:
@@ -50,7 +48,7 @@ def test_with_a_wrong_setting_the_page_handler_answers_and_the_log_says_what_is_
 
 
 def test_without_the_page_handler_s_binding_the_build_s_pages_are_served_and_others_say_what_is_missing(
-    project: Checkout, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
     build = SmallBuild(tmp_path)
     build.page("/page")
@@ -67,7 +65,7 @@ def test_without_the_page_handler_s_binding_the_build_s_pages_are_served_and_oth
         assert "wrangler.toml" in event["error"]
 
 
-def test_the_worker_s_code_obeys_the_rules_of_the_top_level(project: Checkout, tmp_path: Path) -> None:
+def test_the_worker_s_code_obeys_the_rules_of_the_top_level(project: Project, tmp_path: Path) -> None:
     copied = tmp_path / "worker"
     copied.mkdir()
     shutil.copy(project.configuration, copied)
@@ -77,4 +75,4 @@ def test_the_worker_s_code_obeys_the_rules_of_the_top_level(project: Checkout, t
     with (copied / "src" / "edge" / "bodies.py").open("a") as module:
         module.write("\nKEPT = js.Headers.new()\n")
     with pytest.raises(ImportFailedError, match=r"src/edge/bodies\.py: KEPT holds a JavaScript object"):
-        LocalRuntime(RuntimeOptions(config=config, checkout=project, without=frozenset({"PAGES", "ASSETS"}))).start()
+        LocalRuntime(RuntimeOptions(config=config, tools=project.tools, without=frozenset({"PAGES", "ASSETS"}))).start()

@@ -22,8 +22,8 @@ from vinext_worker.sites.site_build import build_vinext_site
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from vinext_worker.checkout import Checkout
     from vinext_worker.local_runtime import LocalRuntime
+    from vinext_worker.project import Project
 
 SITES = {"vinext-1.4.0": KeySchema.V2, "vinext-0.0.38": KeySchema.V1}
 PREFIX = "own"
@@ -96,8 +96,8 @@ class SharedData:
 
 
 @pytest.fixture(scope="module", params=SITES)
-def shared(request: pytest.FixtureRequest, project: Checkout) -> Iterator[SharedData]:
-    built = build_vinext_site(project.root / "tests" / "fixtures" / "sites" / request.param, project, Console(stderr=True))
+def shared(request: pytest.FixtureRequest, project: Project) -> Iterator[SharedData]:
+    built = build_vinext_site(project.root / "tests" / "fixtures" / "sites" / request.param, project.tools, Console(stderr=True))
     schema = SITES[request.param]
     variables = {
         "VINEXT_PAGE_HANDLER": "shared_data_app:handler",

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from tests.workerd.side_by_side import Party
 
-    from vinext_worker.checkout import Checkout
     from vinext_worker.local_runtime import LocalRuntime
+    from vinext_worker.project import Project
 
 EXAMPLES = 40
 DAY = 24 * 3600
@@ -35,7 +35,7 @@ SCHEMAS = ("v1", "v2")
 
 
 @pytest.fixture(scope="module")
-def runtime(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
+def runtime(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     with started(project, tmp_path_factory.mktemp("side_by_side")) as runtime:
         yield runtime
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 _numbers = count(1)
 
@@ -44,7 +44,7 @@ class Staged:
 
 
 @pytest.fixture(scope="module")
-def staged(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staged]:
+def staged(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staged]:
     folder = tmp_path_factory.mktemp("staged")
     build = SmallBuild(folder)
     for name in ("built", "fails-later", "throws-later", "stalls-later", "dynamic-later"):
@@ -55,7 +55,7 @@ def staged(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Itera
     build.copy()
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": ScriptService((FIXTURES / "pages" / "stages.mjs").read_text())},
         assets_directory=folder / "assets",
         variables={"VINEXT_PAGE_TIMEOUT_MS": "1000", "VINEXT_BODY_TIMEOUT_MS": "700"},

@@ -15,16 +15,16 @@ from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 IDLE_MS = 300
 
 
 @pytest.fixture(scope="module")
-def runtime(project: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
+def runtime(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": pages_service()},
         assets_directory=tmp_path_factory.mktemp("no-assets"),
         variables={"VINEXT_BODY_TIMEOUT_MS": str(IDLE_MS)},

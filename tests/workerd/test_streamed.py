@@ -20,17 +20,17 @@ from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 LARGE = "".join(f"<p>{number} é" for number in range(100_000))
 KEPT = {"headers": {"Cache-Control": "s-maxage=60", "Content-Type": "text/html"}}
 
 
 @pytest.fixture(scope="module")
-def runtime(project: Checkout) -> Iterator[LocalRuntime]:
+def runtime(project: Project) -> Iterator[LocalRuntime]:
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
-        checkout=project,
+        tools=project.tools,
         services={"PAGES": pages_service(), "ASSETS": assets_service()},
         variables={"VINEXT_KV_LAYOUT": "framed", "VINEXT_MEMORY_BYTES": "0"},
         faults=True,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.project import Project
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class ColdWorker:
 class WorkerPool:
     """Gives isolates that have answered nothing yet. One start makes several: that is cheaper than a start for each."""
 
-    def __init__(self, project: Checkout, *, without: frozenset[str] = frozenset(), isolates: int = 6) -> None:
+    def __init__(self, project: Project, *, without: frozenset[str] = frozenset(), isolates: int = 6) -> None:
         self._options = RuntimeOptions(
             config=WranglerConfig.read(project.configuration),
-            checkout=project,
+            tools=project.tools,
             services={"PAGES": pages_service(), "ASSETS": assets_service()},
             without=without,
             isolates=isolates,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from isr.settings import SettingError, read_settings
-from vinext_worker.checkout import Checkout
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ConfigurationError
+from vinext_worker.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,17 +27,20 @@ F = TypeVar("F", bound="Callable[..., object]")
 class Deployment:
     """A Worker, as its wrangler configuration describes it."""
 
-    checkout: Checkout
+    project: Project
     config: WranglerConfig
     settings: Settings
     """The settings of the deployed Worker, so without .dev.vars, which is for this machine only."""
 
     @classmethod
-    def read(cls, path: Path | None, environment: str | None) -> Deployment:
-        """Read the configuration at `path`, by default the one in this checkout; raise ConfigurationError."""
-        checkout = Checkout.find()
-        config = WranglerConfig.read(path or checkout.configuration, environment)
-        return cls(checkout, config, settings_of(config, config.deployed_variables))
+    def read(cls, path: Path | None, environment: str | None, site: Path | None = None) -> Deployment:
+        """Read the configuration at `path`, by default that of the site's project, or of the current folder's.
+
+        Raises ConfigurationError.
+        """
+        project = Project.choose(path, site)
+        config = WranglerConfig.read(project.configuration, environment)
+        return cls(project, config, settings_of(config, config.deployed_variables))
 
     @property
     def assets_directory(self) -> Path:
@@ -64,13 +67,17 @@ def settings_of(config: WranglerConfig, variables: Mapping[str, object]) -> Sett
         raise ConfigurationError(f"{config.path}: {error}") from error
 
 
+site_argument = click.argument("site", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+"""The folder of a vinext app or a Python site; without it, that of the current project (`sites.site_build.find_site`)."""
+
+
 def configuration_options(command: F) -> F:
     """Add the options `--config` and `--env` to a command."""
     config = click.option(
         "--config",
         "config_path",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="The Worker's wrangler.toml, .json or .jsonc.  [default: the project's]",
+        help="The Worker's wrangler.toml, .json or .jsonc.  [default: the one in this folder or above]",
     )
     environment = click.option(
         "--env", "environment", envvar="CLOUDFLARE_ENV", help="An environment of the configuration, such as staging."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import IO
 
-    from vinext_worker.checkout import Checkout
+    from vinext_worker.tools import Tools
 
 _SECRETS = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -102,15 +102,15 @@ class Wrangler:
     Without an account, wrangler finds it: in a configuration, in the environment, or by the login.
     """
 
-    def __init__(self, checkout: Checkout, runner: Runner, folder: Path, account: str | None = None) -> None:
-        self._checkout = checkout
+    def __init__(self, tools: Tools, runner: Runner, folder: Path, account: str | None = None) -> None:
+        self._tools = tools
         self._runner = runner
         self._folder = folder
         self._account = account
 
     def of_account(self, account: str) -> Wrangler:
         """Return the same for an account."""
-        return Wrangler(self._checkout, self._runner, self._folder, account)
+        return Wrangler(self._tools, self._runner, self._folder, account)
 
     def deploy(self, config: Path, environment: str | None, *, dry_run: bool) -> list[str]:
         """Deploy the Worker of a configuration; return the URLs that wrangler names. Raises WranglerError if it fails."""
@@ -145,11 +145,10 @@ class Wrangler:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
 
     def _finish(self, arguments: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Finished:
-        script = self._checkout.node_modules / "wrangler" / "bin" / "wrangler.js"
         # A configuration that a build wrote has no environments: it was built for one.
         fixed = {"CLOUDFLARE_ENV": None, "WRANGLER_SEND_METRICS": "false", "NO_COLOR": "1", "FORCE_COLOR": None, "CI": "1"}
         account = {"CLOUDFLARE_ACCOUNT_ID": self._account} if self._account else {}
-        command = [str(self._checkout.node), str(script), *arguments]
+        command = [str(self._tools.node), str(self._tools.wrangler), *arguments]
         finished = self._runner.run(command, folder, {**fixed, **account, **variables})
         if finished.status != 0:
             raise WranglerError(_name_of(arguments), finished.status, error_of(finished.output))

@@ -88,7 +88,7 @@ class WranglerConfig:
     def read(cls, path: Path | str, environment: str | None = None) -> WranglerConfig:
         """Read the file for an environment; raise ConfigurationError, which names the file and what is wrong."""
         file = Path(path).resolve()
-        table = _Table(file, _parse(file))
+        table = _Table(file, parse_configuration(file))
         if environment:
             table = _in_environment(table, environment)
         main = table.text("main", None)
@@ -112,7 +112,8 @@ class WranglerConfig:
         )
 
 
-def _parse(file: Path) -> dict[str, Any]:
+def parse_configuration(file: Path) -> dict[str, Any]:
+    """Return the settings of the file as they are written; raise ConfigurationError if there are none."""
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options, site_argument
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.copy.static_folders import assets_advice
-from vinext_worker.sites.site_build import find_build
+from vinext_worker.sites.site_build import find_build, find_site
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.command
-@click.argument("site", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@site_argument
 @configuration_options
 @click.option("--to", "destination", type=click.Path(path_type=Path), help="The folder.  [default: the configuration's assets]")
 @json_option
-def copy(*, site: Path, config_path: Path | None, environment: str | None, destination: Path | None, as_json: bool) -> None:
+def copy(
+    *, site: Path | None, config_path: Path | None, environment: str | None, destination: Path | None, as_json: bool
+) -> None:
     """Copy the pages and static files of SITE's build to the folder that is deployed as assets.
 
     SITE is a vinext app or a Python site that is built. The command writes only files that have changed, and removes files of
@@ -36,12 +38,13 @@ def copy(*, site: Path, config_path: Path | None, environment: str | None, desti
       vinext-worker copy ../shop --to /tmp/assets --json
     """  # noqa: D301 - \b is click's
     output = Output(as_json)
-    if destination is not None:
+    if destination is not None and site is not None:
         show_copy(copy_build(find_build(site), destination), destination, output)
         return
-    deployment = Deployment.read(config_path, environment)
-    report = copy_build(find_build(site), deployment.assets_directory)
-    show_copy(report, deployment.assets_directory, output, assets_advice(deployment.config, report.static_folders))
+    deployment = Deployment.read(config_path, environment, site)
+    target = destination or deployment.assets_directory
+    report = copy_build(find_build(find_site(deployment.project, site)), target)
+    show_copy(report, target, output, assets_advice(deployment.config, report.static_folders))
 
 
 def show_copy(report: CopyReport, target: Path, output: Output, advice: Sequence[str] = ()) -> None:

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
 
-from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options, site_argument
 from vinext_worker.cloudflare.wrangler import ProgramRunner, Wrangler, WranglerError
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.copy.build_copy import copy_build
@@ -25,10 +24,12 @@ from vinext_worker.deploy.preflight import (
 from vinext_worker.deploy.steps import Step, run_steps
 from vinext_worker.errors import UserError
 from vinext_worker.sites.python_project import PythonProject
-from vinext_worker.sites.site_build import build_vinext_site, find_build
+from vinext_worker.sites.site_build import build_vinext_site, find_build, find_site
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vinext_worker.cloudflare.login import Login
     from vinext_worker.cloudflare.wrangler import Runner
     from vinext_worker.deploy.steps import StepResult
@@ -52,7 +53,7 @@ class DeployOptions:
 
 
 @click.command
-@click.argument("site", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@site_argument
 @configuration_options
 @click.option(
     "--dry-run", is_flag=True, help="Build and copy, then run `wrangler deploy --dry-run`; nothing leaves this machine."
@@ -67,7 +68,7 @@ class DeployOptions:
 @json_option
 def deploy(  # noqa: PLR0913 - the command line
     *,
-    site: Path,
+    site: Path | None,
     config_path: Path | None,
     environment: str | None,
     dry_run: bool,
@@ -95,9 +96,9 @@ def deploy(  # noqa: PLR0913 - the command line
         # The app's own build reads the variable.
         os.environ["CLOUDFLARE_ENV"] = environment
     output = Output(as_json)
-    python_project = PythonProject.find(site.resolve())
-    path = config_path or (python_project.config.path if python_project else None)
-    deployment = Deployment.read(path, environment)
+    deployment = Deployment.read(config_path, environment, site)
+    site = find_site(deployment.project, site)
+    python_project = PythonProject.find(site)
     options = DeployOptions(dry_run, skip_build, not no_populate_kv, with_tpr, not no_check, sample, url, verbose)
     runner = ProgramRunner(lambda line: output.line(f"  {line}", "dim") if verbose else None)
     results = Deploy(site, python_project, deployment, options, output, runner).run()
@@ -126,7 +127,7 @@ class Deploy:
         self._output = output
         # The documents of the single steps are no part of this command's document.
         self._quiet = Output(as_json=False, console=output.console) if not output.as_json else _silent(output)
-        self._wrangler = Wrangler(deployment.checkout, runner, deployment.config.folder)
+        self._wrangler = Wrangler(deployment.project.tools, runner, deployment.config.folder)
         self._login: Login | None = None
         self._urls: list[str] = []
 
@@ -170,11 +171,11 @@ class Deploy:
 
     def _build(self) -> str:
         if self._python_project is None:
-            built = build_vinext_site(self._site, self._deployment.checkout, self._output.console)
+            built = build_vinext_site(self._site, self._deployment.project.tools, self._output.console)
             return f"vinext {built.vinext_version} in {built.root}"
         from vinext_worker.prerender.command import run_prerender  # noqa: PLC0415 - brings the local runtime with it
 
-        report = run_prerender(self._python_project, self._deployment.checkout, self._quiet, may_be_empty=True)
+        report = run_prerender(self._python_project, self._deployment.project.tools, self._quiet, may_be_empty=True)
         if report.failed:
             path, reason = report.failed[0]
             raise UserError(

@@ -12,7 +12,7 @@ from vinext_worker.cloudflare.wrangler import WranglerError
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.deploy.whole_packages import missing_files, missing_packages
 from vinext_worker.errors import ConfigurationError, UserError
-from vinext_worker.sites.python_project import CONFIGURATION_NAMES
+from vinext_worker.project import CONFIGURATION_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""One `./scripts/dev` at a time for a folder: it replaces the pages and keeps the key-value store there."""
+"""One `vinext-worker dev` at a time for a project: it replaces the pages and keeps the key-value store there."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         except OSError as error:
             lock.seek(0)
             raise UserError(
-                f"another ./scripts/dev (process {lock.read()}) serves from {folder}, and this one would replace its pages; "
-                "stop it, or use a second checkout (git worktree add)"
+                f"`vinext-worker dev` (process {lock.read()}) is using {folder}; stop it, then run this again"
             ) from error
         os.set_inheritable(lock.fileno(), True)  # noqa: FBT003 - wrangler takes the place of this process
         lock.truncate(0)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 import click
 from rich.console import Console
 
-from vinext_worker.checkout import Checkout
-from vinext_worker.cloudflare.deployment import settings_of
+from vinext_worker.cloudflare.deployment import configuration_options, settings_of
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.dev.alone import alone_in
 from vinext_worker.dev.preparation import pages_binding, prepare_python_site, prepare_vinext_site
 from vinext_worker.dev.serve import serve
 from vinext_worker.local_runtime import BuildService, RuntimeOptions
+from vinext_worker.project import Project
 from vinext_worker.sites.python_project import PythonProject
+from vinext_worker.sites.site_build import find_site
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,9 @@ _CACHE_BINDING = "VINEXT_CACHE"
     "--site",
     "site_directory",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The vinext app or Python site to build and serve.  [default: examples/vinext]",
+    help="The folder of the vinext app or Python site.  [default: the current project's]",
 )
+@configuration_options
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free port.")
 @click.option("--cache", type=click.Choice(["kv", "memory"]), default="kv", show_default=True, help="Where pages are kept.")
 @click.option(
@@ -40,8 +42,11 @@ _CACHE_BINDING = "VINEXT_CACHE"
     help="embedded needs no download at run time; wrangler is `wrangler dev`.",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def dev(
+def dev(  # noqa: PLR0913 - the command line
+    *,
     site_directory: Path | None,
+    config_path: Path | None,
+    environment: str | None,
     port: int,
     cache: Literal["kv", "memory"],
     runtime: Literal["embedded", "wrangler"],
@@ -58,29 +63,28 @@ def dev(
         raise click.UsageError(
             "--cache memory needs the embedded runtime: wrangler dev takes every binding that wrangler.toml names"
         )
-    checkout = Checkout.find()
-    config = WranglerConfig.read(checkout.configuration)
+    project = Project.choose(config_path, site_directory)
+    tools = project.tools
+    config = WranglerConfig.read(project.configuration, environment)
     console = Console(highlight=False, soft_wrap=True)
-    site = (site_directory or checkout.root / "examples" / "vinext").resolve()
+    site = find_site(project, site_directory)
     python_project = PythonProject.find(site)
-    config = python_project.config if python_project else config
     settings_of(config, config.variables)
-    local = checkout.local if python_project is None else site / ".vinext"
-    with alone_in(local):
+    with alone_in(project.local):
         if python_project is not None:
-            prepare_python_site(python_project, checkout, console)
+            prepare_python_site(python_project, tools, console)
             configurations, services = [config.path], {}
         else:
-            server_config = prepare_vinext_site(site, checkout, config, console)
+            server_config = prepare_vinext_site(site, tools, config, console)
             configurations = [config.path, server_config]
             services = {pages_binding(config, server_config): BuildService(server_config)}
         if runtime == "wrangler":
-            run_wrangler(checkout, configurations, port, arguments)
+            run_wrangler(project, configurations, port, arguments)
         options = RuntimeOptions(
             config=config,
-            checkout=checkout,
+            tools=tools,
             port=port,
-            state=local / "state",
+            state=project.local / "state",
             services=services,
             without=frozenset({_CACHE_BINDING}) if cache == "memory" else frozenset(),
             log_requests=True,
@@ -89,23 +93,22 @@ def dev(
         serve(options, console)
 
 
-def run_wrangler(checkout: Checkout, configurations: Sequence[Path], port: int, arguments: Sequence[str]) -> NoReturn:
+def run_wrangler(project: Project, configurations: Sequence[Path], port: int, arguments: Sequence[str]) -> NoReturn:
     """Replace this process with `wrangler dev`, which runs all Workers and serves the one of the first configuration.
 
     At the first start wrangler downloads Pyodide, so it needs the internet.
     """
-    wrangler = checkout.node_modules / "wrangler" / "bin" / "wrangler.js"
-    state = checkout.local / "wrangler"
+    tools = project.tools
     command = [
-        checkout.node,
-        wrangler,
+        tools.node,
+        tools.wrangler,
         "dev",
         *(word for path in configurations for word in ("-c", path)),
         "--port",
         port,
         "--persist-to",
-        state,
+        project.local / "wrangler",
         *arguments,
     ]
     sys.stdout.flush()
-    os.execv(checkout.node, [str(word) for word in command])  # noqa: S606 - so that Ctrl-C and exit codes are wrangler's own
+    os.execv(tools.node, [str(word) for word in command])  # noqa: S606 - so that Ctrl-C and exit codes are wrangler's own

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from vinext_worker.checkout import Checkout
     from vinext_worker.sites.python_project import PythonProject
+    from vinext_worker.tools import Tools
 
 _PAGES_BINDING = "PAGES"
 _SHOWN_SKIPPED = 5
 
 
-def prepare_vinext_site(folder: Path, checkout: Checkout, config: WranglerConfig, console: Console) -> Path:
+def prepare_vinext_site(folder: Path, tools: Tools, config: WranglerConfig, console: Console) -> Path:
     """Build the vinext app and copy its pages to the Worker's assets; return the configuration of the built Worker."""
     assets = _assets_directory(config)
-    build = build_vinext_site(folder, checkout, console)
+    build = build_vinext_site(folder, tools, console)
     report = copy_build(build, assets)
     console.print(f"{report.routes} pre-rendered pages of {folder} are in place (build {report.build_id})")
     for advice in assets_advice(config, report.static_folders):
@@ -41,18 +41,18 @@ def prepare_vinext_site(folder: Path, checkout: Checkout, config: WranglerConfig
     return build.server_config
 
 
-def prepare_python_site(project: PythonProject, checkout: Checkout, console: Console) -> None:
+def prepare_python_site(project: PythonProject, tools: Tools, console: Console) -> None:
     """Install the site's packages, pre-render it if its sources have changed, and copy its pages; raise UserError.
 
     A page that fails is reported, and rendered when a visitor asks for it.
     """
     assets = _assets_directory(project.config)
-    install_python_packages(project, checkout, console)
+    install_python_packages(project, tools, console)
     stamp = project.build_directory.parent / ".vinext-worker-build"
     sources = python_fingerprint(project)
     if not (stamp.is_file() and stamp.read_text() == sources):
         output = Output(console=console)
-        show_prerender(run_prerender(project, checkout, output, may_be_empty=True), output)
+        show_prerender(run_prerender(project, tools, output, may_be_empty=True), output)
         stamp.write_text(sources)
     copy_build(python_build(project), assets)
 

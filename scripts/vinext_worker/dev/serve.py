@@ -77,7 +77,7 @@ class SourceWatch:
 
     def reread(self) -> RuntimeOptions:
         """Return the options with the configuration read again; raise ConfigurationError."""
-        return replace(self.options, config=WranglerConfig.read(self.options.config.path))
+        return replace(self.options, config=WranglerConfig.read(self.options.config.path, self.options.config.environment))
 
     def _changed_configuration(self) -> str | None:
         # These files are next to node_modules and the like, so they are checked one by one instead of watching their folder.

@@ -3,14 +3,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.errors import UserError
 from vinext_worker.init.artifacts import Artifacts
 from vinext_worker.init.editor import Editor
@@ -22,10 +20,11 @@ from vinext_worker.init.python_site import plan_framework, plan_worker
 from vinext_worker.init.setting_up import Setting
 from vinext_worker.init.vinext_app import FRONT_FOLDER, plan_vinext_app
 from vinext_worker.local_runtime.dates import newest_date
+from vinext_worker.tools import Tools
 
 if TYPE_CHECKING:
     from vinext_worker.init.found import Found
-
+    from vinext_worker.installation import Installation
 
 _VINEXT_INIT = "npx vinext@1.4.0 init --platform=cloudflare --legacy-wrangler-cloudflare-init"
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
@@ -73,36 +72,35 @@ def init(  # noqa: PLR0913 - the command line
     console = Console(highlight=False, soft_wrap=True)
     folder = folder.resolve()
     found = _chosen(folder, kind, template, asks=not (yes or dry_run), console=console)
-    with TemporaryDirectory() as name:
-        checkout = Checkout.find()
-        plan = Plan(folder if found is None else found.folder)
-        setting = Setting(
-            Editor(checkout.node, checkout.node_modules),
-            _artifacts(Path(name)),
-            newest_date(checkout.node_modules),
-            tuple(pages.split()),
-            app,
-        )
-        _make(plan, found, setting)
-        if plan.problems:
-            _show_problems(plan)
-        changed = plan.changed
-        for line in plan.diff():
-            # Not by the console, which turns tabs into spaces.
-            click.secho(line, fg=_COLOURS.get(line[:1]))
-        for note in plan.notes if changed else ():
-            console.print(Text(f"note: {note}", style="yellow"))
-        if not changed:
-            console.print("nothing to change: everything is there")
-        elif dry_run:
-            console.print(f"{len(changed)} files would change; nothing was changed")
-            return
-        else:
-            _confirm(plan, yes=yes)
-            plan.apply()
-            console.print(f"{len(changed)} files changed")
+    tools = Tools(folder)
+    plan = Plan(folder if found is None else found.folder)
+    setting = Setting(
+        Editor(tools.node, tools.node_modules),
+        _artifacts(tools.installation),
+        newest_date(tools.node_modules),
+        tuple(pages.split()),
+        app,
+    )
+    _make(plan, found, setting)
+    if plan.problems:
+        _show_problems(plan)
+    changed = plan.changed
+    for line in plan.diff():
+        # Not by the console, which turns tabs into spaces.
+        click.secho(line, fg=_COLOURS.get(line[:1]))
+    for note in plan.notes if changed else ():
+        console.print(Text(f"note: {note}", style="yellow"))
+    if not changed:
+        console.print("nothing to change: everything is there")
+    elif dry_run:
+        console.print(f"{len(changed)} files would change; nothing was changed")
+        return
+    else:
+        _confirm(plan, yes=yes)
+        plan.apply()
+        console.print(f"{len(changed)} files changed")
     if found is not None and found.kind is Kind.VINEXT and install:
-        _install(found.folder, checkout.node, console)
+        _install(found.folder, tools.node, console)
     elif dry_run:
         return
     console.print(f"Now run: {_command('dev', plan.root)}")
@@ -192,11 +190,9 @@ def _install(folder: Path, node: Path, console: Console) -> None:
     console.print("the npm packages are installed")
 
 
-def _artifacts(folder: Path) -> Artifacts:
-    from build_packages.adapter import build_adapter  # noqa: PLC0415 - it is there in a checkout alone
-    from build_packages.wheels import build_library, project  # noqa: PLC0415 - likewise
-
-    return Artifacts(project()["version"], build_library(folder), build_adapter(folder))
+def _artifacts(installation: Installation) -> Artifacts:
+    library = installation.library()
+    return Artifacts(library.name.split("-")[1], library, installation.adapter())
 
 
 def _uncommitted(folder: Path) -> int:

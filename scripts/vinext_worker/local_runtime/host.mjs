@@ -6,8 +6,8 @@ import { createInterface } from "node:readline";
 import { SnapshotFolder } from "./snapshots.mjs";
 import { CONTROL, DIRECT, pythonOptions, serviceNames, toMiniflareOptions, UPLOADER, uploadOptions, workerNames } from "./options.mjs";
 
-// miniflare is in the checkout's node_modules, not next to this file.
-const { Log, LogLevel, Miniflare } = createRequire(process.argv[2])("miniflare");
+// miniflare is in the node_modules of the tools, not next to this file.
+const { Log, LogLevel, Miniflare } = createRequire(`${process.argv[2]}/`)("miniflare");
 
 let miniflare;
 

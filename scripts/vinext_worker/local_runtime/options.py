@@ -4,7 +4,6 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vinext_worker.checkout import Checkout
 from vinext_worker.errors import ConfigurationError, ToolError
 from vinext_worker.local_runtime.services import assets_to_wire
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from vinext_worker.cloudflare.wrangler_config import Variables, WranglerConfig
     from vinext_worker.local_runtime.services import Service
+    from vinext_worker.tools import Tools
 
 # The files that wrangler uploads from the folder of `main`.
 UPLOADED_SUFFIXES = (".py", ".txt", ".bin", ".html", ".sql")
@@ -28,8 +28,7 @@ class RuntimeOptions:
     """The Worker to run. Everything that is not set here follows the wrangler configuration."""
 
     config: WranglerConfig
-    checkout: Checkout = field(default_factory=Checkout.find)
-    """The checkout with the npm tools and python_modules."""
+    tools: Tools
     host: str = "127.0.0.1"
     port: int = 0
     """0 means any free port."""
@@ -52,7 +51,7 @@ class RuntimeOptions:
     snapshot: bool = True
     """Whether the upload starts from a snapshot of Python without the project's code; False is for measuring."""
     vendored: Path | None = None
-    """The folder of vendored packages; None means `python_modules` next to the configuration, else the checkout's."""
+    """The folder of vendored packages; None means `python_modules` next to the configuration, else that of this checkout."""
 
     @property
     def source_root(self) -> Path:
@@ -68,11 +67,16 @@ class RuntimeOptions:
 
     @property
     def _vendored(self) -> Path:
-        candidates = [self.vendored] if self.vendored else [self.config.folder / _VENDORED, self.checkout.root / _VENDORED]
+        candidates = [self.vendored or self.config.folder / _VENDORED]
+        checkout = self.tools.installation.checkout
+        if self.vendored is None and checkout is not None:
+            candidates.append(checkout / _VENDORED)
         for folder in candidates:
             if (folder / "workers").is_dir():
                 return folder
-        raise ToolError(f"the Worker's packages are not installed in {candidates[0]}; run ./scripts/setup")
+        raise ToolError(
+            f"the Worker's packages are not installed in {candidates[0]}; run `vinext-worker dev`, which installs them"
+        )
 
     def to_wire(self, token: str) -> dict[str, Any]:
         """Return the configuration for `host.mjs`. Files are read each time, so that a reload sees changes."""
@@ -82,8 +86,8 @@ class RuntimeOptions:
             "host": self.host,
             "port": self.port,
             "state": None if self.state is None else str(self.state),
-            "cache": str(self.checkout.local / "cache"),
-            "pyodide": str(self.checkout.node_modules / "pyodide"),
+            "cache": str(self.tools.cache),
+            "pyodide": str(self.tools.node_modules / "pyodide"),
             "token": token,
             "isolates": self.isolates,
             "faults": self.faults,

@@ -73,10 +73,10 @@ class LocalRuntime:
         code does not import.
         """
         _require_free(self.options.host, self.options.port)
-        checkout = self.options.checkout
+        tools = self.options.tools
         wire = self.options.to_wire(self._token)
         self._process = subprocess.Popen(
-            [checkout.node, _HOST, checkout.root / "package.json"],
+            [tools.node, _HOST, tools.node_modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -85,7 +85,7 @@ class LocalRuntime:
             # Ctrl-C is for this process. The host ends when its stdin is closed, and workerd ends with it.
             start_new_session=True,
             # Node.js keeps compiled code there, because miniflare is large.
-            env={**os.environ, "NODE_COMPILE_CACHE": str(checkout.local / "cache" / "node")},
+            env={**os.environ, "NODE_COMPILE_CACHE": str(tools.cache / "node")},
         )
         self._reader = Thread(target=self._read, args=[self._process], daemon=True, name="vinext-runtime")
         self._reader.start()

@@ -136,7 +136,7 @@ async def populate_items(  # noqa: PLR0913, PLR0917 - the parts of a run
 ) -> PopulateReport:
     """Populate with a build's entries from any source, and show the result; raise UserError."""
     destination = Destination(
-        deployment.checkout,
+        deployment.project,
         deployment.config,
         deployment.settings,
         deployment.schema_of(build),

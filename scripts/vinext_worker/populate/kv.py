@@ -135,7 +135,7 @@ class LoginKVPopulator:
         self._config = destination.config
         self._namespace_id = namespace_id(destination.config)
         self._encoder = EntryEncoder(destination)
-        self._wrangler = Wrangler(destination.checkout, ProgramRunner(lambda _: None), destination.config.folder)
+        self._wrangler = Wrangler(destination.project.tools, ProgramRunner(lambda _: None), destination.config.folder)
         self.target = f"namespace {self._namespace_id}"
 
     async def __aenter__(self) -> Self:

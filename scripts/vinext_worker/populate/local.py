@@ -30,10 +30,10 @@ class LocalPopulator:
     limits = Limits(max_parcels=500, max_bytes=64 * 1024 * 1024, batch_bytes=8 * 1024 * 1024, in_flight=1)
 
     def __init__(self, destination: Destination) -> None:
-        checkout, config = destination.checkout, destination.config
-        state = checkout.local / "state"
+        project, config = destination.project, destination.config
+        state = project.local / "state"
         services = {binding: ScriptService(_NO_PAGES) for binding in config.services}
-        self._runtime = LocalRuntime(RuntimeOptions(config=config, checkout=checkout, state=state, services=services))
+        self._runtime = LocalRuntime(RuntimeOptions(config=config, tools=project.tools, state=state, services=services))
         self._encoder = EntryEncoder(destination)
         self.target = f"the local runtime's state in {state}"
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cache.keys import KeySchema
     from isr.settings import Settings
     from seed.entries import SeedEntry
-    from vinext_worker.checkout import Checkout
     from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+    from vinext_worker.project import Project
 
     PopulatorFactory: TypeAlias = Callable[["Destination"], "Populator"]
 
@@ -66,7 +66,7 @@ class Limits:
 class Destination:
     """The Worker's configuration and settings, and the options of the command line: a populator is made from these."""
 
-    checkout: Checkout
+    project: Project
     config: WranglerConfig
     settings: Settings
     schema: KeySchema

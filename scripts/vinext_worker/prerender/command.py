@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vinext_worker.checkout import Checkout
+from vinext_worker.cloudflare.deployment import site_argument
 from vinext_worker.errors import UserError
 from vinext_worker.prerender.run import prerender_site
+from vinext_worker.project import Project
 from vinext_worker.sites.python_packages import install_python_packages
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.terminal.output import Output, json_option
+from vinext_worker.tools import Tools
 
 if TYPE_CHECKING:
     from vinext_worker.prerender.run import PrerenderReport
@@ -19,7 +21,7 @@ CONCURRENCY = 8
 
 
 @click.command
-@click.argument("site", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@site_argument
 @click.option(
     "--paths",
     "paths_file",
@@ -30,7 +32,7 @@ CONCURRENCY = 8
     "--concurrency", type=click.IntRange(1, 64), default=CONCURRENCY, show_default=True, help="Pages rendered at a time."
 )
 @json_option
-def prerender(*, site: Path, paths_file: Path | None, concurrency: int, as_json: bool) -> None:
+def prerender(*, site: Path | None, paths_file: Path | None, concurrency: int, as_json: bool) -> None:
     """Render the pages of a Python site in the local runtime, and write them as a build.
 
     SITE has a wrangler.toml whose `main` is a Python module. The command writes the build to SITE's folder dist, where copy,
@@ -43,8 +45,8 @@ def prerender(*, site: Path, paths_file: Path | None, concurrency: int, as_json:
       vinext-worker prerender . --paths paths.txt --json
     """  # noqa: D301 - \b is click's
     output = Output(as_json)
-    python_project = require_python_project(site)
-    report = run_prerender(python_project, Checkout.find(), output, paths_file, concurrency)
+    python_project = require_python_project(site or Project.find().root)
+    report = run_prerender(python_project, Tools(python_project.root), output, paths_file, concurrency)
     show_prerender(report, output)
     if report.failed:
         raise SystemExit(1)
@@ -60,7 +62,7 @@ def require_python_project(folder: Path) -> PythonProject:
 
 def run_prerender(  # noqa: PLR0913 - the parameters of a run
     project: PythonProject,
-    checkout: Checkout,
+    tools: Tools,
     output: Output,
     paths_file: Path | None = None,
     concurrency: int = CONCURRENCY,
@@ -68,13 +70,13 @@ def run_prerender(  # noqa: PLR0913 - the parameters of a run
     may_be_empty: bool = False,
 ) -> PrerenderReport:
     """Install the site's packages, render its pages, and show progress."""
-    install_python_packages(project, checkout, output.console)
+    install_python_packages(project, tools, output.console)
     paths = None if paths_file is None else _read_paths(paths_file)
     with output.progress("pages") as progress:
         task = progress.add_task("pre-rendering", total=None if paths is None else len(paths), rate=0)
         return prerender_site(
             project,
-            checkout,
+            tools,
             paths=paths,
             concurrency=concurrency,
             on_page=lambda _path: progress.advance(task),

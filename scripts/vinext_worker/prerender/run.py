@@ -24,9 +24,9 @@ from vinext_worker.sites.files import remove_others, write_atomically
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vinext_worker.checkout import Checkout
     from vinext_worker.local_runtime.runtime import OnLog
     from vinext_worker.sites.python_project import PythonProject
+    from vinext_worker.tools import Tools
 
 _PAGE_SECONDS = 120
 _ROUTERS = {Artifact.HTML.value: "app", Artifact.ROUTE.value: "metadata"}
@@ -44,7 +44,7 @@ class PrerenderReport:
 
 def prerender_site(  # noqa: PLR0913 - the parameters of a run, each by its name
     project: PythonProject,
-    checkout: Checkout,
+    tools: Tools,
     *,
     paths: Sequence[str] | None,
     concurrency: int,
@@ -61,7 +61,7 @@ def prerender_site(  # noqa: PLR0913 - the parameters of a run, each by its name
         project.config.assets.directory.mkdir(parents=True, exist_ok=True)
     options = RuntimeOptions(
         config=project.config,
-        checkout=checkout,
+        tools=tools,
         variables={"VINEXT_PRERENDER": "on"},
         vendored=project.packages,
         # No state is kept from one run to the next, or shared with the site that is being served.

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from vinext_worker.checkout import Checkout
     from vinext_worker.sites.python_project import PythonProject
+    from vinext_worker.tools import Tools
 
 LIBRARY = "vinext-worker"
 """The package of the Worker, as a site's dependencies name it."""
@@ -38,14 +38,14 @@ _SHOWN_LINES = 20
 _PYODIDE_INDEX = "https://index.pyodide.org/314.0.7"
 
 
-def install_python_packages(project: PythonProject, checkout: Checkout, console: Console) -> None:
+def install_python_packages(project: PythonProject, tools: Tools, console: Console) -> None:
     """Fill the site's `python_modules`; quick if nothing has changed. Processes that do so for the same site wait for each other.
 
     Raises UserError if the packages cannot be installed, if this library is not among them, and if one of them hides a module of
     the site. In these cases `python_modules` is left as it was.
     """
     with locked(project.root):
-        packages = _installed(project, checkout, console)
+        packages = _installed(project, tools, console)
         names = (_top_level_name(path.name) for path in packages.iterdir())
         project.require_own_names(frozenset(name for name in names if name is not None))
         wanted = {relative.as_posix(): path for relative, path in _files(packages)}
@@ -54,11 +54,11 @@ def install_python_packages(project: PythonProject, checkout: Checkout, console:
         remove_others(project.packages, wanted.__contains__)
 
 
-def _installed(project: PythonProject, checkout: Checkout, console: Console) -> Path:
+def _installed(project: PythonProject, tools: Tools, console: Console) -> Path:
     """Return a folder with the packages, which lies apart from `python_modules` because uv makes it anew for each change."""
     folder, stamp = project.local / "packages", project.local / "packages.stamp"
-    library = checkout.library()
-    python = pyodide_python(checkout.node, checkout.node_modules / "pyodide", checkout.local / "cache" / "python")
+    library = tools.installation.library()
+    python = pyodide_python(tools.node, tools.node_modules / "pyodide", tools.cache / "python")
     inputs = (project.pyproject, project.lock, library, python)
     digest = hashlib.sha256(b"\0".join(path.read_bytes() if path.is_file() else b"" for path in inputs)).hexdigest()
     if folder.is_dir() and stamp.is_file() and stamp.read_text() == digest:

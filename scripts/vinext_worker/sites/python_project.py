@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING
 
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ConfigurationError, UserError
+from vinext_worker.project import CONFIGURATION_NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONFIGURATION_NAMES = ("wrangler.toml", "wrangler.jsonc", "wrangler.json")
-
 
 @dataclass(frozen=True)
 class PythonProject:
-    """A site whose pages Python renders in the same Worker: its wrangler configuration has a Python module as `main`."""
+    """A site whose pages Python renders in the same Worker: its wrangler configuration has a Python module as `main`.
+
+    A Worker in front of an app has one too, and is none: its page handler is a service of its configuration.
+    """
 
     root: Path
     config: WranglerConfig
@@ -26,7 +28,7 @@ class PythonProject:
         if path is None:
             return None
         config = WranglerConfig.read(path)
-        if config.main is None or config.main.suffix != ".py":
+        if config.main is None or config.main.suffix != ".py" or _is_in_front(config):
             return None
         if not config.main.is_file():
             raise ConfigurationError(f"{path}: main ({config.main}) does not exist; name the site's entry module")
@@ -82,3 +84,8 @@ class PythonProject:
             name = path.stem if path.suffix == ".py" else path.name
             if name in packages and (path.suffix == ".py" or any(path.rglob("*.py"))):
                 raise UserError(f"{path} is hidden by the package {name} in {self.packages.name}; rename it")
+
+
+def _is_in_front(config: WranglerConfig) -> bool:
+    kind, _, binding = str(config.variables.get("VINEXT_PAGE_HANDLER", "service:PAGES")).partition(":")
+    return kind == "service" and binding in config.services

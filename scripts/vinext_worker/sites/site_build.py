@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from seed.build import ARTIFACTS_FOLDER, MANIFEST_NAME
 from vinext_worker.errors import UserError
+from vinext_worker.project import names_vinext
 from vinext_worker.sites.files import locked
 from vinext_worker.sites.npm_build import install_npm_packages, run_npm_build
 from vinext_worker.sites.python_project import PythonProject
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from vinext_worker.project import Project
     from vinext_worker.sites.npm_build import NodeToolchain
 
 NO_VINEXT = "none"
@@ -51,6 +53,24 @@ def build_vinext_site(folder: Path, toolchain: NodeToolchain, console: Console) 
         install_npm_packages(project, toolchain.node, console)
         run_npm_build(project, toolchain.node, console)
         return _vinext_build(project)
+
+
+def find_site(project: Project, given: Path | None) -> Path:
+    """Return the folder of the site that a project serves: `given`, else the project itself, else the vinext app around it.
+
+    Raises UserError if there is none.
+    """
+    if given is not None:
+        return given.resolve()
+    if PythonProject.find(project.root) is not None:
+        return project.root
+    app = next((folder for folder in (project.root, *project.root.parents) if names_vinext(folder)), None)
+    if app is None:
+        raise UserError(
+            f"{project.configuration} is for a Worker in front of an app, and no vinext app is in {project.root} or above it; "
+            "name the folder of the app"
+        )
+    return app
 
 
 def find_build(folder: Path) -> SiteBuild:

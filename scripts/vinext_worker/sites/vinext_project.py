@@ -10,6 +10,7 @@ from vinext_worker.errors import UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
+_ADVICE = "name the folder of a vinext app or of a Python site"
 _BUILDS = re.compile(r"\b(?:vinext|vite)\s+build\b")
 _FOREIGN_LOCKS = {"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lock": "bun", "bun.lockb": "bun"}
 
@@ -32,11 +33,11 @@ class VinextProject:
             dependencies = {**package.get("devDependencies", {}), **package.get("dependencies", {})}
             scripts = {str(name): str(command) for name, command in package.get("scripts", {}).items()}
         except (FileNotFoundError, NotADirectoryError):
-            raise UserError(f"{root} is no vinext project: it has no package.json; name a vinext app with --site") from None
+            raise UserError(f"{root} is no vinext app: it has no package.json; {_ADVICE}") from None
         except (OSError, ValueError, AttributeError, TypeError) as error:
             raise UserError(f"{path} cannot be read as a package.json ({error}); fix it") from error
         if "vinext" not in dependencies:
-            raise UserError(f"{root} is no vinext project: its package.json does not name vinext; name a vinext app with --site")
+            raise UserError(f"{root} is no vinext app: its package.json does not name vinext; {_ADVICE}")
         linked = (str(version).removeprefix("file:") for version in dependencies.values() if str(version).startswith("file:"))
         return cls(root, scripts, tuple(sorted(path for folder in linked if (path := (root / folder).resolve()).is_dir())))
 

@@ -85,7 +85,7 @@ def tpr(  # noqa: PLR0913 - the command line
     """  # noqa: D301 - \b is click's
     if (site is None) == (from_url is None):
         raise click.UsageError("name either SITE, which is built, or a server with --from")
-    deployment = Deployment.read(config_path, environment)
+    deployment = Deployment.read(config_path, environment, site)
     run = RunOptions(dry_run=dry_run)
     options = TprOptions(host, hours, coverage / _PERCENT, limit, from_url, PopulateOptions(into, url, run=run))
     report = run_tpr(deployment, site, options, Output(as_json))
@@ -147,8 +147,6 @@ def _server(deployment: Deployment, site: Path | None, from_url: str | None) -> 
     if from_url is not None or site is None:
         yield from_url or ""
         return
-    from vinext_worker.checkout import Checkout  # noqa: PLC0415 - likewise
-    from vinext_worker.cloudflare.wrangler_config import WranglerConfig  # noqa: PLC0415 - likewise
     from vinext_worker.local_runtime import (  # noqa: PLC0415 - only where it is needed
         BuildService,
         LocalRuntime,
@@ -160,14 +158,13 @@ def _server(deployment: Deployment, site: Path | None, from_url: str | None) -> 
 
     if PythonProject.find(site.resolve()) is not None:
         raise UserError(f"{site} is a Python site: run it, such as with `vinext-worker dev`, and name its address with --from")
-    checkout = Checkout.find()
     built = find_build(site)
     source = asyncio.run(open_directory(deployment.assets_directory))
     services: dict[str, Service] = {"PAGES": BuildService(built.server_config)}
     if source.build.stages == STAGES_VERSION:
         services[_RENDERER] = ScriptService(Path(__file__).with_name("render.mjs").read_text(), services=("PAGES",))
-    config = WranglerConfig.read(checkout.configuration)
-    with LocalRuntime(RuntimeOptions(config=config, checkout=checkout, services=services)) as runtime:
+    tools = deployment.project.tools
+    with LocalRuntime(RuntimeOptions(config=deployment.config, tools=tools, services=services)) as runtime:
         yield runtime.service_urls[_RENDERER if _RENDERER in services else "PAGES"]
 
 

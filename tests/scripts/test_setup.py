@@ -1,4 +1,4 @@
-"""What is missing on a machine is said in one line, by the scripts and by the commands."""
+"""What is missing on a machine is said in one line by scripts/setup."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from vinext_worker import checkout as checkout_module
-from vinext_worker.checkout import Checkout
-from vinext_worker.errors import ToolError
 
 ROOT = Path(__file__).parents[2]
 SYSTEM_TOOLS = ("bash", "env", "cat", "cksum", "dirname", "mkdir", "mv", "rm")
@@ -108,40 +104,6 @@ def test_lock_files_name_no_index_of_a_machine() -> None:
         requirements = (ROOT / "requirements" / name).read_text()
         assert "--hash=sha256:" in requirements
         assert not [line for line in requirements.splitlines() if line.startswith(("--index", "--extra-index", "--find-links"))]
-
-
-def test_missing_npm_tools_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match=r"the npm tools are not installed in .*; run \./scripts/setup"):
-        _ = Checkout(tmp_path).node
-
-
-@pytest.mark.parametrize(
-    ("system", "message"),
-    [
-        pytest.param(None, "Node.js was not found; install Node.js 22 or newer", id="none"),
-        pytest.param("echo v20.1.0", "is Node.js 20, but 22 or newer is needed", id="old"),
-        pytest.param("exit 3", "does not run", id="broken"),
-    ],
-)
-def test_a_machine_without_a_pinned_node_needs_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str | None, message: str
-) -> None:
-    (tmp_path / "node_modules" / "miniflare").mkdir(parents=True)
-    (tmp_path / "node_modules" / "miniflare" / "package.json").write_text("{}")
-    monkeypatch.setattr(checkout_module, "_NODE_PACKAGES", {})
-    node = tmp_path / "bin" / "node"
-    node.parent.mkdir()
-    if system is not None:
-        node.write_text(f"#!/bin/sh\n{system}\n")
-        node.chmod(0o755)
-    monkeypatch.setenv("PATH", str(node.parent))
-    with pytest.raises(ToolError, match=message):
-        _ = Checkout(tmp_path).node
-
-
-def test_the_pinned_node_is_new_enough() -> None:
-    version = subprocess.run([Checkout.find().node, "--version"], capture_output=True, text=True, check=True).stdout
-    assert version.startswith("v22.")
 
 
 def test_this_python_is_one_that_setup_takes() -> None:
