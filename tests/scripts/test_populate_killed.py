@@ -16,10 +16,10 @@ from tests.fakes.deployments import FakeDeployment
 if TYPE_CHECKING:
     from pathlib import Path
 
-ENTRIES = 6_000
+ENTRIES = 3_000
 BATCH = 100
 IN_FLIGHT = 4
-KILLS = 8
+KILLS = 4
 
 
 def test_killed_at_some_points_and_run_again(tmp_path: Path) -> None:
