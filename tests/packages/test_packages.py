@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 import pytest
+from tests.fakes.python_worker import PROJECT
 
 from build_packages.adapter import build_adapter
 from build_packages.wheels import ROOT, SOURCES, build_library, project
@@ -64,6 +65,30 @@ def test_the_adapter_has_its_entrypoints_types_readme_and_licence(adapter_files:
     assert {"README.md", "LICENSE", *named} <= adapter_files.keys()
     assert {name for name in named if name.endswith(".d.ts")} == {"index.d.ts", "runtime.d.ts", "worker.d.ts"}
     assert manifest["version"] == project()["version"]
+
+
+def test_node_finds_the_adapter_by_its_name(adapter: Path, tmp_path: Path) -> None:
+    """And everything that a build is told to bundle with the app is in the package."""
+    with tarfile.open(adapter) as archive:
+        archive.extractall(tmp_path / "node_modules", filter="data")
+    (tmp_path / "node_modules" / "package").rename(tmp_path / "node_modules" / "vinext-worker-adapter")
+    (tmp_path / "app.mjs").write_text(
+        'import { vinextWorkerCache } from "vinext-worker-adapter";\n'
+        'import { readFileSync } from "node:fs";\n'
+        "const { adapter, output } = vinextWorkerCache();\n"
+        'for (const file of [adapter, output.entry]) readFileSync(file, "utf8");\n'
+        'console.log(import.meta.resolve("vinext-worker-adapter/worker"));\n'
+    )
+    done = subprocess.run([PROJECT.node, tmp_path / "app.mjs"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == (tmp_path / "node_modules" / "vinext-worker-adapter" / "worker.js").as_uri()
+
+
+def test_every_file_of_the_adapter_imports_files_of_the_package(adapter_files: Mapping[str, bytes]) -> None:
+    for name, source in adapter_files.items():
+        if name.endswith(".js"):
+            imported = re.findall(r'(?:from|import) "\./([^"]+)"', source.decode())
+            assert set(imported) <= adapter_files.keys(), name
 
 
 def test_the_readmes_link_to_nothing_outside_their_package(
