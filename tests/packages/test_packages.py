@@ -79,7 +79,7 @@ def test_node_finds_the_adapter_by_its_name(adapter: Path, tmp_path: Path) -> No
         'for (const file of [adapter, output.entry]) readFileSync(file, "utf8");\n'
         'console.log(import.meta.resolve("vinext-worker-adapter/worker"));\n'
     )
-    done = subprocess.run([PROJECT.node, tmp_path / "app.mjs"], capture_output=True, text=True, check=False)
+    done = subprocess.run([PROJECT.tools.node, tmp_path / "app.mjs"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == (tmp_path / "node_modules" / "vinext-worker-adapter" / "worker.js").as_uri()
 
