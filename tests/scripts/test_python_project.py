@@ -10,6 +10,7 @@ from rich.console import Console
 
 from vinext_worker.errors import ConfigurationError, UserError
 from vinext_worker.project import Project
+from vinext_worker.sites import python_packages
 from vinext_worker.sites.python_packages import install_python_packages
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import find_build
@@ -95,9 +96,11 @@ def test_the_library_is_installed_and_kept_up_to_date(folder: Path) -> None:
     assert (packages / "workers" / "__init__.py").is_file()
     (packages / "vinext" / "cache" / "keys.py").write_text("changed")
     (packages / "left_over.py").write_text("")
+    (packages / ".synced").write_text("by pywrangler")
     install_python_packages(site, PROJECT.tools, QUIET)
     assert (packages / "vinext" / "cache" / "keys.py").read_bytes() == library_module("vinext/cache/keys.py")
     assert not (packages / "left_over.py").exists()
+    assert (packages / ".synced").is_file()
 
 
 def test_the_packages_follow_the_dependencies(folder: Path) -> None:
@@ -181,6 +184,20 @@ def test_what_uv_cannot_install_is_told_with_its_words(folder: Path, capsys: pyt
     with pytest.raises(UserError, match=r"pyproject\.toml cannot be installed for a Python Worker"):
         install_python_packages(found(folder), PROJECT.tools, Console())
     assert "no-such-package-here" in capsys.readouterr().out
+
+
+def test_a_registry_that_cannot_be_reached_is_asked_no_other_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "pyproject.toml").write_text(
+        "[project]\nname = 'a-site'\nversion = '1.0'\ndependencies = ['vinext-worker', 'tiny']\n"
+    )
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setattr(python_packages, "_PYODIDE_INDEX", "no address, so that uv would say so")
+    with pytest.raises(UserError, match="cannot be installed for a Python Worker"):
+        install_python_packages(found(folder), PROJECT.tools, Console())
+    assert "127.0.0.1:9/simple/tiny" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("file", "advice"), [("requirements.txt", "put those of"), ("other.txt", "vinext-worker among them")])

@@ -7,6 +7,7 @@ runtime runs from it, so both run the same code.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import tomllib
@@ -32,8 +33,13 @@ LIBRARY = "vinext-worker"
 """The package of the Worker, as a site's dependencies name it."""
 
 _LEFT_OUT = frozenset({".lock", "__pycache__", "bin", "tests"})
+# By these pywrangler knows that it has filled the folder. It does so again once pyproject.toml or pylock.toml is newer.
+_PYWRANGLERS = frozenset({".synced", "pyvenv.cfg"})
 _METADATA_SUFFIXES = (".dist-info", ".data")
 _SHOWN_LINES = 20
+_NOT_REACHED = "error sending request"
+# uv's own number takes twice as long to tell that there is no network.
+_UV_ENVIRONMENT = {"UV_HTTP_RETRIES": "2"}
 # Some packages are there for Pyodide alone. Without need it is not asked: pywrangler fails where it cannot be reached.
 _PYODIDE_INDEX = "https://index.pyodide.org/314.0.7"
 
@@ -51,7 +57,7 @@ def install_python_packages(project: PythonProject, tools: Tools, console: Conso
         wanted = {relative.as_posix(): path for relative, path in _files(packages)}
         for name, source in wanted.items():
             _mirror(source, project.packages / name)
-        remove_others(project.packages, wanted.__contains__)
+        remove_others(project.packages, (wanted.keys() | _PYWRANGLERS).__contains__)
 
 
 def _installed(project: PythonProject, tools: Tools, console: Console) -> Path:
@@ -95,9 +101,11 @@ def _resolve(project: PythonProject, library: Path, python: Path, console: Conso
         _require(_uv(project, python, *arguments, *wheels, *index), project, console)
         return lock
     done = _uv(project, python, *arguments, *wheels)
-    # A package that is compiled where that is possible runs without that in a Worker: Pyodide builds it, without a compiler.
-    if done.returncode != 0 and all(_uv(project, python, *arguments, *others).returncode for others in ([*wheels, *index], [])):
-        _require(done, project, console)
+    if done.returncode != 0 and _NOT_REACHED not in done.stderr:
+        # A package whose native code is an accelerator runs without it: Pyodide builds it, without a compiler.
+        others = (_uv(project, python, *arguments, *more) for more in ([*wheels, *index], []))
+        done = next((other for other in others if other.returncode == 0), done)
+    _require(done, project, console)
     return lock
 
 
@@ -112,7 +120,8 @@ def _has_own_source(project: PythonProject) -> bool:
 
 def _uv(project: PythonProject, python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [find_uv_bin(), "pip", arguments[0], "--python", str(python), *arguments[1:]]
-    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    environment = {**_UV_ENVIRONMENT, **os.environ}
+    return subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, check=False)
 
 
 def _require(done: subprocess.CompletedProcess[str], project: PythonProject, console: Console) -> None:
