@@ -15,6 +15,7 @@ from vinext_worker.prerender.command import prerender
 from vinext_worker.prune.command import prune
 from vinext_worker.revalidate.command import revalidate
 from vinext_worker.tpr.command import tpr
+from vinext_worker.versions.command import rollback, versions
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,7 +24,7 @@ def cli() -> None:
     """Serve pages from cache on Cloudflare's Python Workers, as Next.js does."""
 
 
-for command in (init, dev, prerender, copy, populate, prune, tpr, deploy, check, revalidate):
+for command in (init, dev, prerender, copy, populate, prune, tpr, deploy, versions, rollback, check, revalidate):
     cli.add_command(command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from typing import TYPE_CHECKING
@@ -132,6 +133,15 @@ class OutputSource:
         return clues
 
 
+def _deployment_id(server: Path) -> str | None:
+    """Return the `deploymentId` of next.config, which vinext's server names in its RSC payloads; None if there is none."""
+    try:
+        found = json.loads((server / "vinext-prerender-paths.json").read_bytes())["deploymentId"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
 class BuildClues:
     """Facts about the whole build, learnt from one page after the other."""
 
@@ -161,6 +171,8 @@ class BuildClues:
         headers = {}
         if self._compatibility_id is not None:
             headers["X-Vinext-RSC-Compatibility-Id"] = self._compatibility_id
+        if (deployment := _deployment_id(server)) is not None:
+            headers["X-Nextjs-Deployment-Id"] = deployment
         build_id = server / "RSC_BUILD_ID"
         if build_id.is_file():
             headers["X-Vinext-RSC-Build-Id"] = build_id.read_text(encoding="utf-8").strip()

@@ -90,8 +90,8 @@ async def test_what_changed_only_is_written_and_what_is_gone_is_removed(tmp_path
     unchanged = {name for name in before if after.get(name) == before[name]}
     # The bodies of / and of /about's payload.
     assert len(unchanged) == report.unchanged_files == 3
-    # The new body, the one shard of the index, and build.json.
-    assert report.written_files == 3
+    # The new body, the one shard of the index, build.json, and the note of its static files.
+    assert report.written_files == 4
     assert report.removed_files == len(before.keys() - after.keys()) == 3
     served = await worker(destination)
     assert (await served.get("/about")).text == "about, again"
@@ -200,7 +200,7 @@ def test_a_manifest_that_is_missing_is_one_line(tmp_path: Path) -> None:
 
 async def test_a_build_without_pages_is_copied_as_one(tmp_path: Path) -> None:
     report = copy_build(written_build(tmp_path, manifest(), {}), tmp_path / "assets")
-    assert report == CopyReport("b1", 0, 1, 0, 0, ())
+    assert report == CopyReport("b1", 0, 2, 0, 0, ())
     assert build_of(tmp_path / "assets").shards == 0
     served = await worker(tmp_path / "assets")
     assert served.site.build_id == "b1"
@@ -237,7 +237,7 @@ def test_a_run_that_is_cut_off_leaves_the_build_that_was_there(
     monkeypatch.undo()
     copy_build(built, destination)
     assert build_of(destination).build_id == "b2"
-    assert not before.keys() - {"__prerender/build.json"} & snapshot(destination).keys()
+    assert not before.keys() - {"__prerender/build.json", "__prerender/static-files.json"} & snapshot(destination).keys()
 
 
 async def test_the_index_finds_every_route_in_one_shard(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +12,10 @@ from tests.fakes.deployments import FakeDeployment
 
 from vinext_worker.deploy import command
 from vinext_worker.deploy.preflight import asset_faults
+from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.fakes.cloudflare import FakeCloudflare
@@ -240,3 +243,85 @@ def test_an_account_that_is_not_named(shop: FakeDeployment, command_line: Comman
     command_line.set({"CLOUDFLARE_ACCOUNT_ID": "f" * 32})
     said = deploy(shop, command_line)
     assert f"the account {'f' * 32} is none of this" in said.err
+
+
+OLD = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
+
+
+@dataclass
+class FakeCheck:
+    """Stands for the check of the deployed app; is red from a number of checks on."""
+
+    red_from: int = 1_000_000
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+    def __call__(self, headers: Mapping[str, str]) -> None:
+        self.asked.append(dict(headers))
+        if len(self.asked) > self.red_from:
+            raise UserError("https://shop.example: 3 of 10 answers are wrong")
+
+
+@pytest.fixture
+def check(monkeypatch: pytest.MonkeyPatch) -> FakeCheck:
+    fake = FakeCheck()
+    monkeypatch.setattr(command.Deploy, "_check_all", staticmethod(fake))
+    monkeypatch.setattr(command, "_PAUSES_SECONDS", ())
+    return fake
+
+
+def roll_out(shop: FakeDeployment, command_line: CommandLine) -> Said:
+    options = ("--gradual", "--steps", "50", "--step-seconds", "0", "--no-populate-kv", "--json")
+    return command_line.run("deploy", shop.folder / "site", "--config", shop.config, *options)
+
+
+def test_new_versions_come_in_steps_and_go_back_by_one_command(
+    shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, check: FakeCheck
+) -> None:
+    workers = cloudflare.workers
+    for name, version in zip(("pages", "front"), OLD, strict=True):
+        workers.add(name, version)
+    said = roll_out(shop, command_line)
+    assert said.status == 0, said.err
+    pages, front = (workers.scripts[name].versions[-1].id for name in ("pages", "front"))
+    assert workers.log == [
+        ("pages", {OLD[0]: 100, pages: 0}),
+        ("front", {OLD[1]: 100, front: 0}),
+        ("pages", {OLD[0]: 50, pages: 50}),
+        ("pages", {pages: 100}),
+        ("front", {OLD[1]: 50, front: 50}),
+        ("front", {front: 100}),
+    ]
+    header = {"Cloudflare-Workers-Version-Overrides": f'pages="{pages}", front="{front}"'}
+    assert check.asked == [header] * 5
+
+    shown = command_line.run("versions", "--config", shop.config, "--json").document["workers"]
+    newest = shown[0]["deployments"][0]["versions"]
+    assert (shown[0]["name"], newest) == ("front", [{"id": front, "percentage": 100, "message": "build b1"}])
+    said = command_line.run("rollback", "--config", shop.config, "--json")
+    assert said.document["workers"] == [
+        {"name": "front", "from": front, "to": OLD[1]},
+        {"name": "pages", "from": pages, "to": OLD[0]},
+    ]
+    assert workers.log[-2:] == [("front", {OLD[1]: 100}), ("pages", {OLD[0]: 100})]
+
+
+def test_a_red_check_takes_the_versions_back(
+    shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, check: FakeCheck
+) -> None:
+    workers = cloudflare.workers
+    workers.add("pages", OLD[0])
+    workers.add("front", OLD[1])
+    check.red_from = 1
+    said = roll_out(shop, command_line)
+    assert said.status == 1
+    assert "3 of 10 answers are wrong; all visitors have the versions from before again; the live app is unchanged" in said.err
+    assert (workers.share("front"), workers.share("pages")) == ({OLD[1]: 100}, {OLD[0]: 100})
+
+
+def test_workers_that_are_new_are_live_at_once(
+    shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, check: FakeCheck
+) -> None:
+    said = roll_out(shop, command_line)
+    assert said.status == 0, said.err
+    assert said_of(said)["upload the versions"] == "pages is new, so it is live at once, front is new, so it is live at once"
+    assert len(check.asked) == 1

@@ -30,7 +30,7 @@ from vinext_worker.check.page_files import file_faults, files_of
 from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from seed.build import Build
     from seed.sources import Source
@@ -55,12 +55,13 @@ Progress = Literal["pages", "again", "files", "compared"]
 class CheckOptions:
     """`patience_seconds` is for stale pages to be made again, 0 asks for none twice.
 
-    `against` is the URL of the app itself, None to compare nothing.
+    `against` is the URL of the app itself, None to compare nothing. `headers` go with every request to the deployed app.
     """
 
     patience_seconds: float = 60
     against: str | None = None
     comparison: Comparison = field(default_factory=Comparison)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def page_url(path: str, build: Build) -> str:
@@ -114,7 +115,8 @@ async def check_all(
     on_done: Callable[[Progress], None] = lambda _: None,
 ) -> CheckResult:
     """Check the pages, then the files that they need, several at a time. Raise UserError if a server cannot be reached."""
-    async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, follow_redirects=False) as client:
+    headers = dict(options.headers)
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=False) as client:
         await _reach(client, url)
         check = _Check(client, url, build, options, on_done)
         if options.against is None:

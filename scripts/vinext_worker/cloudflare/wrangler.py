@@ -120,6 +120,11 @@ class Wrangler:
         targets = [target for row in rows if row.get("type") == "deploy" for target in row.get("targets") or ()]
         return [target if "://" in target else f"https://{target}" for target in targets if isinstance(target, str)]
 
+    def upload_version(self, config: Path, environment: str | None, message: str) -> Mapping[str, Any]:
+        """Upload a version that serves nobody yet; return wrangler's row about it. Raises WranglerError if it fails."""
+        rows = self._rows(["versions", "upload", *_of(config, environment), "--message", message], config.parent)
+        return next(row for row in rows if row.get("type") == "version-upload")
+
     def ask(self, *arguments: str) -> Any:
         """Run a command that answers in JSON, and return that. Raises WranglerError if it fails."""
         answer = self.act(*arguments)

@@ -32,6 +32,7 @@ from seed.routes import artifact_files, record_of, rule_reason
 from seed.routing import Routing, read_routing
 from seed.rules import STAGES_VERSION
 from vinext_worker.copy.draft_secret import draft_digest
+from vinext_worker.copy.earlier_builds import KEPT_BUILDS, STATIC_FILES, EarlierBuilds
 from vinext_worker.copy.shard_store import ShardStore
 from vinext_worker.copy.static_folders import static_folders
 from vinext_worker.errors import UserError
@@ -57,7 +58,7 @@ class CopyReport:
 
     `skipped` has the first thousand paths that are not served from the build, with the reasons; `skipped_routes` counts all.
     `rules` names the app's rules that come before the cache; `has_stages` says whether the app's request stage applies them.
-    `static_folders` is as in `seed.build.Build`.
+    `static_folders` is as in `seed.build.Build`. `kept_files` are static files of earlier builds, which stay.
     """
 
     build_id: str
@@ -70,18 +71,22 @@ class CopyReport:
     rules: tuple[str, ...] = ()
     has_stages: bool = False
     static_folders: tuple[str, ...] = ()
+    kept_files: int = 0
 
 
-def copy_build(built: SiteBuild, destination: Path) -> CopyReport:
+def copy_build(built: SiteBuild, destination: Path, kept_builds: int = KEPT_BUILDS) -> CopyReport:
     """Copy a build: write only files that have changed, and remove files of earlier builds.
+
+    The static files of so many earlier builds stay (`copy.earlier_builds`).
 
     The copy takes one route at a time, so memory grows only by the names of the files. Raises UserError if the manifest cannot
     be read or the destination cannot be written.
     """
     try:
         manifest = ManifestFile(built.manifest)
+        earlier = EarlierBuilds.read(destination)
         report = _Copy(built, manifest, destination / PRERENDER_FOLDER).run()
-        return _with_static_files(report, built.client_directory, destination)
+        return _with_static_files(report, built.client_directory, destination, earlier, kept_builds)
     except ManifestError as error:
         raise UserError(str(error)) from error
     except OSError as error:
@@ -106,7 +111,7 @@ class _Copy:
         self._dynamic_paths: list[str] = []
         self._written = 0
         self._unchanged = 0
-        self._kept: set[str] = set()
+        self._kept: set[str] = {STATIC_FILES}
         self._routers: set[str] = set()
 
     def run(self) -> CopyReport:
@@ -225,13 +230,18 @@ def _draft_digest(built: SiteBuild) -> str:
     return draft_digest((built.server_config.parent, built.manifest.parent))
 
 
-def _with_static_files(report: CopyReport, client: Path, destination: Path) -> CopyReport:
+def _with_static_files(
+    report: CopyReport, client: Path, destination: Path, earlier: EarlierBuilds, kept_builds: int
+) -> CopyReport:
     """Copy the static files next to the pages, so that they are served without any Worker."""
     written = unchanged = 0
     files = {path.relative_to(client).as_posix() for path in client.rglob("*") if path.is_file()}
     files = {name for name in files if name.partition("/")[0] != PRERENDER_FOLDER}
+    folders = tuple(folder.removeprefix("/") for folder in report.static_folders)
+    builds = earlier.followed_by(report.build_id, (name for name in files if name.startswith(folders)), kept_builds)
+    kept = builds.names() - files
     # Remove first: an old file may be where a new folder has to be.
-    removed = remove_others(destination, (files | {PRERENDER_FOLDER}).__contains__)
+    removed = remove_others(destination, (files | kept | {PRERENDER_FOLDER}).__contains__)
     for name in files:
         source, target = client / name, destination / name
         if target.is_dir():
@@ -244,8 +254,13 @@ def _with_static_files(report: CopyReport, client: Path, destination: Path) -> C
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
         written += 1
+    if builds.write(destination):
+        written += 1
+    else:
+        unchanged += 1
     return replace(
         report,
+        kept_files=sum((destination / name).is_file() for name in kept),
         written_files=report.written_files + written,
         unchanged_files=report.unchanged_files + unchanged,
         removed_files=report.removed_files + removed,

@@ -8,6 +8,7 @@ import click
 
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options, site_argument
 from vinext_worker.copy.build_copy import copy_build
+from vinext_worker.copy.earlier_builds import KEPT_BUILDS
 from vinext_worker.copy.static_folders import assets_advice
 from vinext_worker.sites.site_build import find_build, find_site
 from vinext_worker.terminal.output import Output, json_option
@@ -18,13 +19,31 @@ if TYPE_CHECKING:
     from vinext_worker.copy.build_copy import CopyReport
 
 
+kept_builds_option = click.option(
+    "--keep-static",
+    "kept_builds",
+    type=click.IntRange(0),
+    default=KEPT_BUILDS,
+    show_default=True,
+    metavar="N",
+    help="Keep the static files of N earlier builds, for the pages in open tabs.",
+)
+
+
 @click.command
 @site_argument
 @configuration_options
 @click.option("--to", "destination", type=click.Path(path_type=Path), help="The folder.  [default: the configuration's assets]")
+@kept_builds_option
 @json_option
-def copy(
-    *, site: Path | None, config_path: Path | None, environment: str | None, destination: Path | None, as_json: bool
+def copy(  # noqa: PLR0913 - the command line
+    *,
+    site: Path | None,
+    config_path: Path | None,
+    environment: str | None,
+    destination: Path | None,
+    kept_builds: int,
+    as_json: bool,
 ) -> None:
     """Copy the pages and static files of SITE's build to the folder that is deployed as assets.
 
@@ -39,11 +58,11 @@ def copy(
     """  # noqa: D301 - \b is click's
     output = Output(as_json)
     if destination is not None and site is not None:
-        show_copy(copy_build(find_build(site), destination), destination, output)
+        show_copy(copy_build(find_build(site), destination, kept_builds), destination, output)
         return
     deployment = Deployment.read(config_path, environment, site)
     target = destination or deployment.assets_directory
-    report = copy_build(find_build(find_site(deployment.project, site)), target)
+    report = copy_build(find_build(find_site(deployment.project, site)), target, kept_builds)
     show_copy(report, target, output, assets_advice(deployment.config, report.static_folders))
 
 
@@ -55,6 +74,8 @@ def show_copy(report: CopyReport, target: Path, output: Output, advice: Sequence
         f"build {report.build_id}: {report.routes} pages in {target} "
         f"({report.written_files} files written, {report.unchanged_files} unchanged, {report.removed_files} removed)"
     )
+    if report.kept_files:
+        output.line(f"{report.kept_files} static files of earlier builds stay, for the pages in open tabs")
     for text in advice:
         output.line(text, "yellow")
     consequence = "asked before the cache" if report.has_stages else "pages that it may touch are not cached"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,9 +9,12 @@ import click
 from rich.text import Text
 
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options, site_argument
+from vinext_worker.cloudflare.versions import Versions, overrides
 from vinext_worker.cloudflare.wrangler import ProgramRunner, Wrangler, WranglerError
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.copy.build_copy import copy_build
+from vinext_worker.copy.command import kept_builds_option
+from vinext_worker.copy.earlier_builds import KEPT_BUILDS, EarlierBuilds
 from vinext_worker.copy.static_folders import assets_advice
 from vinext_worker.deploy.preflight import (
     app_name,
@@ -21,6 +25,7 @@ from vinext_worker.deploy.preflight import (
     require_all,
     service_faults,
 )
+from vinext_worker.deploy.rollout import Change, Rollout
 from vinext_worker.deploy.steps import Step, run_steps
 from vinext_worker.errors import UserError
 from vinext_worker.sites.python_project import PythonProject
@@ -28,6 +33,7 @@ from vinext_worker.sites.site_build import build_vinext_site, find_build, find_s
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from vinext_worker.cloudflare.login import Login
@@ -35,6 +41,8 @@ if TYPE_CHECKING:
     from vinext_worker.deploy.steps import StepResult
     from vinext_worker.sites.site_build import SiteBuild
 
+# Source: https://developers.cloudflare.com/workers/versions-and-deployments/version-overrides/ ("a couple of seconds").
+_PAUSES_SECONDS = (2.0, 5.0, 10.0)
 _STYLES = {"done": "green", "skipped": "dim", "failed": "red", "not done": "yellow"}
 
 
@@ -50,6 +58,10 @@ class DeployOptions:
     sample: int = 100
     url: str | None = None
     verbose: bool = False
+    gradual: bool = False
+    steps: tuple[int, ...] = (10, 50)
+    step_seconds: float = 60
+    kept_builds: int = KEPT_BUILDS
 
 
 @click.command
@@ -64,6 +76,18 @@ class DeployOptions:
 @click.option("--no-check", is_flag=True, help="Do not check the deployed app's pages.")
 @click.option("--sample", type=click.IntRange(1), default=100, show_default=True, help="The number of pages to check.")
 @click.option("--url", help="The URL to check.  [default: the first of the routes, else the one that wrangler prints]")
+@click.option(
+    "--gradual", is_flag=True, help="Let the new versions reach visitors in steps, and take them back if a check is red."
+)
+@click.option(
+    "--steps",
+    callback=lambda _context, _option, text: _percentages(text),
+    default="10,50",
+    show_default=True,
+    help="For --gradual: the percentages of visitors before all of them.",
+)
+@click.option("--step-seconds", type=click.FloatRange(0), default=60, show_default=True, help="How long each step takes.")
+@kept_builds_option
 @click.option("--verbose", is_flag=True, help="Also show all that wrangler prints.")
 @json_option
 def deploy(  # noqa: PLR0913 - the command line
@@ -78,6 +102,10 @@ def deploy(  # noqa: PLR0913 - the command line
     no_check: bool,
     sample: int,
     url: str | None,
+    gradual: bool,
+    steps: tuple[int, ...],
+    step_seconds: float,
+    kept_builds: int,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -91,7 +119,10 @@ def deploy(  # noqa: PLR0913 - the command line
       vinext-worker deploy examples/vinext --dry-run
       vinext-worker deploy examples/vinext --env production --tpr
       vinext-worker deploy ../shop --skip-build --no-populate-kv
+      vinext-worker deploy ../shop --gradual --steps 5,25,50 --step-seconds 300
     """  # noqa: D301 - \b is click's
+    if gradual and no_check:
+        raise click.UsageError("--gradual decides by the check, so it does not go with --no-check")
     if environment:
         # The app's own build reads the variable.
         os.environ["CLOUDFLARE_ENV"] = environment
@@ -99,7 +130,20 @@ def deploy(  # noqa: PLR0913 - the command line
     deployment = Deployment.read(config_path, environment, site)
     site = find_site(deployment.project, site)
     python_project = PythonProject.find(site)
-    options = DeployOptions(dry_run, skip_build, not no_populate_kv, with_tpr, not no_check, sample, url, verbose)
+    options = DeployOptions(
+        dry_run=dry_run,
+        skip_build=skip_build,
+        populate_kv=not no_populate_kv,
+        tpr=with_tpr,
+        check=not no_check,
+        sample=sample,
+        url=url,
+        verbose=verbose,
+        gradual=gradual,
+        steps=steps,
+        step_seconds=step_seconds,
+        kept_builds=kept_builds,
+    )
     runner = ProgramRunner(lambda line: output.line(f"  {line}", "dim") if verbose else None)
     results = Deploy(site, python_project, deployment, options, output, runner).run()
     output.document({"dryRun": dry_run, "complete": all(result.state != "failed" for result in results), "steps": _rows(results)})
@@ -128,8 +172,10 @@ class Deploy:
         # The documents of the single steps are no part of this command's document.
         self._quiet = Output(as_json=False, console=output.console) if not output.as_json else _silent(output)
         self._wrangler = Wrangler(deployment.project.tools, runner, deployment.config.folder)
+        self._build_id = ""
         self._login: Login | None = None
         self._urls: list[str] = []
+        self._changes: list[Change] = []
 
     def run(self) -> list[StepResult]:
         """Run the steps, until one fails."""
@@ -144,15 +190,21 @@ class Deploy:
         no_tpr = "" if options.tpr else "no --tpr"
         no_tpr = "a dry run renders nothing" if options.tpr and options.dry_run else no_tpr or no_kv
         no_check = "" if options.check else "--no-check"
+        if options.gradual and not options.dry_run:
+            last = [Step("upload the versions", self._upload), Step("roll out", self._roll_out, is_live=True)]
+        else:
+            last = [
+                Step("deploy the page handler", self._deploy_pages, self._no_pages(), is_live=True),
+                Step("deploy the Worker", self._deploy_worker, is_live=True),
+                Step("check", self._check, "a dry run deploys nothing" if options.dry_run else no_check),
+            ]
         return [
             Step("preflight", self._preflight),
             Step("build", self._build, "--skip-build" if options.skip_build else ""),
             Step("copy", self._copy),
             Step("populate", self._populate, no_kv),
             Step("tpr", self._tpr, no_tpr),
-            Step("deploy the page handler", self._deploy_pages, self._no_pages(), is_live=True),
-            Step("deploy the Worker", self._deploy_worker, is_live=True),
-            Step("check", self._check, "a dry run deploys nothing" if options.dry_run else no_check),
+            *last,
         ]
 
     def _preflight(self) -> str:
@@ -187,7 +239,8 @@ class Deploy:
         return find_build(self._site)
 
     def _copy(self) -> str:
-        report = copy_build(self._site_build(), self._deployment.assets_directory)
+        report = copy_build(self._site_build(), self._deployment.assets_directory, self._options.kept_builds)
+        self._build_id = report.build_id
         faults, notes = asset_faults(self._deployment.assets_directory)
         require_all([*faults, *self._late_faults()])
         for advice in (*assets_advice(self._deployment.config, report.static_folders), *notes):
@@ -238,21 +291,83 @@ class Deploy:
         self._urls = self._wrangler.deploy(config.path, config.environment, dry_run=self._options.dry_run)
         if self._options.dry_run:
             return "a dry run: not deployed"
+        self._note_deployed()
         return f"live at {', '.join(self._urls) or 'its routes'}"
 
-    def _check(self) -> str:
+    def _upload(self) -> str:
+        """Upload a version of each Worker, the page handler's first."""
+        versions, config = Versions(self._wrangler), self._deployment.config
+        paths: list[tuple[str, Path, str | None]] = [(config.name, config.path, config.environment)]
+        if self._python_project is None:
+            built = self._site_build().server_config
+            paths.insert(0, (WranglerConfig.read(built).name, built, None))
+        said: list[str] = []
+        for worker, path, environment in paths:
+            served = versions.served(worker)
+            if not served:
+                self._urls = self._wrangler.deploy(path, environment, dry_run=False)
+                said.append(f"{worker} is new, so it is live at once")
+                continue
+            uploaded = versions.upload(path, environment, f"build {self._build_id}")
+            self._changes.append(Change(worker, served[0].main, uploaded.id))
+            self._urls = [uploaded.live_url] if uploaded.live_url else []
+            said.append(f"{worker} {uploaded.id}")
+        return ", ".join(said)
+
+    def _roll_out(self) -> str:
+        options = self._options
+        new = {change.worker: change.new for change in self._changes}
+        Rollout(
+            self._changes,
+            options.steps,
+            Versions(self._wrangler),
+            check=lambda: self._check_patiently(overrides(new)),
+            wait=lambda: time.sleep(options.step_seconds),
+            say=lambda text: self._output.line(f"  {text}", "dim"),
+        ).run()
+        self._note_deployed()
+        return ", ".join(f"{change.worker} serves {change.new} to all visitors" for change in self._changes) or "nothing to do"
+
+    def _note_deployed(self) -> None:
+        folder = self._deployment.assets_directory
+        EarlierBuilds.read(folder).deployed().write(folder)
+
+    def _check_patiently(self, headers: Mapping[str, str]) -> None:
+        """Check, and believe a red result only after the time that a deployment takes to be known everywhere."""
+        for pause in _PAUSES_SECONDS:
+            try:
+                self._check_all(headers)
+            except UserError:
+                time.sleep(pause)
+            else:
+                return
+        self._check_all(headers)
+
+    def _check_all(self, headers: Mapping[str, str]) -> None:
+        from vinext_worker.check.page_handler import require_page_handler  # noqa: PLC0415 - brings an HTTP client with it
+
+        require_page_handler(self._url(), headers)
+        self._check(headers)
+
+    def _check(self, headers: Mapping[str, str] | None = None) -> str:
         from vinext_worker.check.command import run_check  # noqa: PLC0415 - brings an HTTP client with it
         from vinext_worker.check.report import summary_of  # noqa: PLC0415 - see above
         from vinext_worker.check.run import CheckOptions  # noqa: PLC0415 - see above
 
+        url = self._url()
+        result = run_check(
+            url, self._deployment.assets_directory, self._quiet, CheckOptions(headers=headers or {}), self._options.sample
+        )
+        if result.wrong:
+            raise UserError(f"{url}: {summary_of(result)}; see `vinext-worker check {url}`")
+        return f"{url}: {summary_of(result)}"
+
+    def _url(self) -> str:
         domain = next(iter(self._deployment.config.domains), None)
         url = self._options.url or (f"https://{domain}" if domain else next(iter(self._urls), None))
         if url is None:
             raise UserError("the Worker's URL is not known; name it with --url, or skip the check with --no-check")
-        result = run_check(url, self._deployment.assets_directory, self._quiet, CheckOptions(), self._options.sample)
-        if result.wrong:
-            raise UserError(f"{url}: {summary_of(result)}; see `vinext-worker check {url}`")
-        return f"{url}: {summary_of(result)}"
+        return url.rstrip("/")
 
     def _show(self, result: StepResult) -> None:
         text = Text.assemble(
@@ -262,6 +377,13 @@ class Deploy:
             text.append(f" ({result.seconds:.1f} s)", style="dim")
         if not self._output.as_json:
             self._output.console.print(text)
+
+
+def _percentages(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no list of percentages; write it as 10,50") from error
 
 
 def _silent(output: Output) -> Output:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING, namespace_id
 from vinext_worker.cloudflare.login import account_of
+from vinext_worker.cloudflare.versions import Versions
 from vinext_worker.cloudflare.wrangler import WranglerError
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.deploy.whole_packages import missing_files, missing_packages
@@ -29,7 +30,6 @@ PYTHON_FLAG = "python_workers"
 # Source: https://developers.cloudflare.com/workers/static-assets/billing-and-limitations/
 FREE_ASSETS = 20_000
 PAID_ASSETS = 100_000
-NO_SUCH_WORKER = 10007
 _SHOWN = 3
 
 
@@ -156,10 +156,9 @@ def _namespace_faults(wrangler: Wrangler, deployment: Deployment, login: Login) 
 
 def _worker_faults(wrangler: Wrangler, name: str) -> list[str]:
     try:
-        wrangler.ask("deployments", "list", "--json", "--name", name)
+        Versions(wrangler).served(name)
     except WranglerError as error:
-        if error.code != NO_SUCH_WORKER:
-            return [f"the Workers of the account are refused ({error.reason}); the token or login needs Workers Scripts: Edit"]
+        return [f"the Workers of the account are refused ({error.reason}); the token or login needs Workers Scripts: Edit"]
     return []
 
 

@@ -1,0 +1,81 @@
+"""Bringing new versions to the visitors in steps, with a check after each; a red one takes them back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from core.errors import VinextWorkerError
+from vinext_worker.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_WHOLE = 100
+
+
+@dataclass(frozen=True)
+class Change:
+    """A Worker goes from one version to another."""
+
+    worker: str
+    old: str
+    new: str
+
+    def shares(self, percent: int) -> dict[str, float]:
+        """Return the deployment in which the new version serves some of the visitors."""
+        return {self.new: _WHOLE} if percent == _WHOLE else {self.old: _WHOLE - percent, self.new: percent}
+
+
+class Serving(Protocol):
+    """Decides which versions serve visitors; see `cloudflare.versions.Versions`."""
+
+    def serve(self, worker: str, shares: Mapping[str, float], message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Changes, in the order in which they reach visitors.
+
+    The page handler goes first and comes back last. So the Worker in front never asks a page handler that is older than itself:
+    it may not know the Worker's protocol, and its pages would be kept as those of the new build.
+    """
+
+    changes: Sequence[Change]
+    steps: Sequence[int]
+    serving: Serving
+    check: Callable[[], None]
+    """Raises UserError if the new versions are not as they should be."""
+    wait: Callable[[], None]
+    """Waits until enough visitors have seen a step."""
+    say: Callable[[str], None]
+
+    def run(self) -> None:
+        """Go through the steps. If one fails or is interrupted, take everything back, and raise the error again."""
+        try:
+            for change in self.changes:
+                self.serving.serve(change.worker, change.shares(0), "for the check, before any visitor")
+            self.check()
+            self.say("the new versions are right; no visitor has seen them yet")
+            for change in self.changes:
+                for percent in self._percentages():
+                    self.serving.serve(change.worker, change.shares(percent), f"{percent} % of the visitors")
+                    self.say(f"{change.worker}: {percent} % of the visitors have the new version")
+                    self.wait()
+                    self.check()
+        except (VinextWorkerError, KeyboardInterrupt) as error:
+            kept = self._take_back()
+            reason = "it was interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+            raise UserError(f"{reason}; {kept}") from error
+
+    def _percentages(self) -> list[int]:
+        return [*(step for step in sorted(set(self.steps)) if 0 < step < _WHOLE), _WHOLE]
+
+    def _take_back(self) -> str:
+        left: list[str] = []
+        for change in reversed(self.changes):
+            try:
+                self.serving.serve(change.worker, {change.old: _WHOLE}, "taken back")
+            except VinextWorkerError as error:
+                left.append(f"{change.worker} could not be taken back ({error}); run `npx wrangler rollback {change.old}`")
+        return "; ".join(left) or "all visitors have the versions from before again"

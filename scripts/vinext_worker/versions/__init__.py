@@ -1,0 +1,1 @@
+"""What serves the visitors, and going back to what has served them before."""

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+
+from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.errors import UserError
+from vinext_worker.terminal.output import Output, json_option
+from vinext_worker.versions.pair import Pair, open_versions, way_back
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from vinext_worker.cloudflare.versions import Served, Versions
+
+_COLUMNS = ("worker", "since", "visitors", "version", "what it is")
+
+
+@click.command
+@configuration_options
+@json_option
+def versions(*, config_path: Path | None, environment: str | None, as_json: bool) -> None:
+    """Show which versions of the Worker and of its page handler serve the visitors, and which have done so before.
+
+    \b
+    Examples:
+      vinext-worker versions
+      vinext-worker versions --env staging --json
+    """  # noqa: D301 - \b is click's
+    deployment = Deployment.read(config_path, environment)
+    output = Output(as_json)
+    pair = Pair.of(deployment)
+    found = open_versions(deployment)
+    served = _served(found, pair.names)
+    messages = {worker: found.messages(worker) if served[worker] else {} for worker in pair.names}
+    output.document(
+        {
+            "workers": [
+                {
+                    "name": worker,
+                    "deployments": [
+                        {
+                            "createdOn": one.created_on,
+                            "versions": [
+                                {"id": version, "percentage": share, "message": messages[worker].get(version) or None}
+                                for version, share in one.shares.items()
+                            ],
+                        }
+                        for one in served[worker]
+                    ],
+                }
+                for worker in pair.names
+            ]
+        }
+    )
+    rows = [
+        (worker, one.created_on[:16].replace("T", " "), f"{share:g} %", version, messages[worker].get(version, ""))
+        for worker in pair.names
+        for one in served[worker]
+        for version, share in one.shares.items()
+    ]
+    output.table(_COLUMNS, ([Text(cell) for cell in row] for row in rows))
+    for worker in pair.names:
+        if not served[worker]:
+            output.line(f"{worker} has never been deployed", "yellow")
+
+
+@click.command
+@click.argument("version", required=False)
+@configuration_options
+@click.option("--dry-run", is_flag=True, help="Only show what would go back.")
+@json_option
+def rollback(*, version: str | None, config_path: Path | None, environment: str | None, dry_run: bool, as_json: bool) -> None:
+    """Let the versions from before serve all visitors again, of the Worker and of its page handler.
+
+    VERSION is one of the Worker in front, by default the last one that has served all visitors. The page handler goes back to the
+    version that served with it. What is in Workers KV stays: each build has its own entries there.
+
+    \b
+    Examples:
+      vinext-worker rollback --dry-run
+      vinext-worker rollback
+      vinext-worker rollback dc8dcd28-271b-4367-9840-6c244f84cb40 --env production
+    """  # noqa: D301 - \b is click's
+    deployment = Deployment.read(config_path, environment)
+    output = Output(as_json)
+    pair = Pair.of(deployment)
+    found = open_versions(deployment)
+    backs = way_back(pair, _served(found, pair.names), version)
+    done: list[str] = []
+    for back in backs:
+        if not dry_run:
+            try:
+                found.serve(back.worker, {back.then: 100}, "rollback")
+            except UserError as error:
+                rest = f"; already back: {', '.join(done)}" if done else "; nothing has changed"
+                raise UserError(f"{error}{rest}") from error
+            done.append(back.worker)
+        would = "would serve" if dry_run else "serves"
+        output.line(f"{back.worker}: {back.then} {would} all visitors in the place of {back.now}")
+    if not backs:
+        output.line("all visitors have these versions already")
+    output.document({"dryRun": dry_run, "workers": [{"name": one.worker, "from": one.now, "to": one.then} for one in backs]})
+
+
+def _served(found: Versions, workers: Sequence[str]) -> dict[str, list[Served]]:
+    with ThreadPoolExecutor(len(workers)) as pool:
+        return dict(zip(workers, pool.map(found.served, workers), strict=True))

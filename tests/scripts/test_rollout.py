@@ -1,0 +1,144 @@
+"""Steps to new versions, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vinext_worker.cloudflare.versions import Served, Uploaded, overrides
+from vinext_worker.deploy.rollout import Change, Rollout
+from vinext_worker.errors import UserError
+from vinext_worker.versions.pair import Back, Pair, way_back
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+CHANGES = (Change("pages", "p1", "p2"), Change("front", "f1", "f2"))
+
+
+@dataclass
+class FakeServing:
+    """Keeps what is asked, and refuses for the Workers in `refuses`."""
+
+    refuses: set[str] = field(default_factory=set)
+    asked: list[tuple[str, dict[str, float]]] = field(default_factory=list)
+
+    def serve(self, worker: str, shares: Mapping[str, float], message: str) -> None:
+        assert len(message) <= 100
+        assert sum(shares.values()) == 100
+        if worker in self.refuses:
+            raise UserError("refused")
+        self.asked.append((worker, dict(shares)))
+
+    def now(self) -> dict[str, dict[str, float]]:
+        return dict(self.asked)
+
+
+def rollout(serving: FakeServing, check: Callable[[], None], wait: Callable[[], None] = lambda: None) -> Rollout:
+    return Rollout(CHANGES, (50, 10), serving, check, wait, lambda _: None)
+
+
+def test_the_page_handler_reaches_all_visitors_before_the_worker_reaches_one() -> None:
+    serving = FakeServing()
+    seen: list[dict[str, dict[str, float]]] = []
+    rollout(serving, lambda: seen.append(serving.now())).run()
+    assert serving.asked == [
+        ("pages", {"p1": 100, "p2": 0}),
+        ("front", {"f1": 100, "f2": 0}),
+        ("pages", {"p1": 90, "p2": 10}),
+        ("pages", {"p1": 50, "p2": 50}),
+        ("pages", {"p2": 100}),
+        ("front", {"f1": 90, "f2": 10}),
+        ("front", {"f1": 50, "f2": 50}),
+        ("front", {"f2": 100}),
+    ]
+    # Before any visitor, and after each step; a new Worker never meets an old page handler.
+    assert len(seen) == 7
+    assert all(now["pages"] == {"p2": 100} for now in seen if now["front"].get("f2"))
+
+
+@pytest.mark.parametrize("good", range(7))
+def test_a_red_check_takes_everything_back_the_worker_first(good: int) -> None:
+    serving = FakeServing()
+    checks = iter([True] * good)
+
+    def check() -> None:
+        if not next(checks, False):
+            raise UserError("3 of 10 pages are wrong")
+
+    with pytest.raises(UserError, match=r"^3 of 10 pages are wrong; all visitors have the versions from before again$"):
+        rollout(serving, check).run()
+    assert serving.asked[-2:] == [("front", {"f1": 100}), ("pages", {"p1": 100})]
+
+
+def test_an_interruption_takes_everything_back() -> None:
+    serving = FakeServing()
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(UserError, match="it was interrupted; all visitors have the versions from before again"):
+        rollout(serving, lambda: None, interrupted).run()
+    assert serving.now() == {"front": {"f1": 100}, "pages": {"p1": 100}}
+
+
+def test_what_could_not_be_taken_back_is_said() -> None:
+    serving = FakeServing()
+
+    def check() -> None:
+        serving.refuses.add("front")
+        raise UserError("wrong")
+
+    with pytest.raises(UserError, match=r"wrong; front could not be taken back \(refused\); run `npx wrangler rollback f1`"):
+        rollout(serving, check).run()
+    assert serving.now()["pages"] == {"p1": 100}
+
+
+def test_the_header_names_each_workers_version() -> None:
+    assert overrides({"front": "f2", "pages": "p2"}) == {"Cloudflare-Workers-Version-Overrides": 'front="f2", pages="p2"'}
+
+
+def test_a_versions_address_tells_the_workers() -> None:
+    assert Uploaded("x", "https://0a1b2c3d-front.example.workers.dev").live_url == "https://front.example.workers.dev"
+    assert Uploaded("x").live_url is None
+
+
+def served(*deployments: tuple[int, Mapping[str, float]]) -> list[Served]:
+    """Deployments by their minute, the newest first."""
+    return [Served(f"2026-11-28T10:{minute:02}:00Z", shares) for minute, shares in deployments]
+
+
+# Three deploys, of which the last was in steps; each brings the page handler first.
+FRONT = served((32, {"f3": 100}), (31, {"f2": 50, "f3": 50}), (21, {"f2": 100}), (11, {"f1": 100}))
+PAGES = served((30, {"p3": 100}), (29, {"p2": 50, "p3": 50}), (20, {"p2": 100}), (10, {"p1": 100}))
+
+WAYS: dict[str, tuple[list[Served], list[Served], str | None, list[tuple[str, str, str]]]] = {
+    "to the one before": (FRONT, PAGES, None, [("front", "f3", "f2"), ("pages", "p3", "p2")]),
+    "to a named one": (FRONT, PAGES, "f1", [("front", "f3", "f1"), ("pages", "p3", "p1")]),
+    "in the midst of a rollout": (FRONT[1:], PAGES[1:], "f2", [("front", "f2", "f2"), ("pages", "p2", "p2")]),
+    "of the Worker alone": (FRONT, PAGES[2:], None, [("front", "f3", "f2")]),
+}
+
+
+@pytest.mark.parametrize(("front", "pages", "version", "expected"), WAYS.values(), ids=WAYS)
+def test_the_way_back(
+    front: list[Served], pages: list[Served], version: str | None, expected: list[tuple[str, str, str]]
+) -> None:
+    backs = way_back(Pair("front", "pages"), {"front": front, "pages": pages}, version)
+    assert backs == [Back(*row) for row in expected]
+
+
+NO_WAYS: dict[str, tuple[list[Served], list[Served], str | None, str]] = {
+    "never deployed": ([], PAGES, None, "front has never been deployed"),
+    "deployed once": (FRONT[-1:], PAGES, None, "has no earlier version that has served all visitors"),
+    "an unknown one": (FRONT, PAGES, "f9", "the version f9 of front has not served all visitors"),
+    "an older page handler": (FRONT, PAGES[:2], "f1", "the version of pages that served with f1"),
+}
+
+
+@pytest.mark.parametrize(("front", "pages", "version", "message"), NO_WAYS.values(), ids=NO_WAYS)
+def test_no_way_back(front: list[Served], pages: list[Served], version: str | None, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        way_back(Pair("front", "pages"), {"front": front, "pages": pages}, version)
