@@ -236,7 +236,7 @@ def test_a_server_that_stays_down_ends_it_and_the_next_run_goes_on(
 
 REFUSED = {
     "wrong token": ({"CLOUDFLARE_API_TOKEN": "another-token-that-is-secret"}, "status 401"),
-    "no token": ({"CLOUDFLARE_API_TOKEN": "", "XDG_CONFIG_HOME": "/nowhere"}, "nobody is logged in at Cloudflare"),
+    "no token": ({"CLOUDFLARE_API_TOKEN": ""}, "nobody is logged in at Cloudflare"),
     "token with a line in it": ({"CLOUDFLARE_API_TOKEN": "another-token\nthat-is-secret"}, "is no token"),
     "wrong account": ({"CLOUDFLARE_ACCOUNT_ID": "f" * 32}, "status 403"),
 }
@@ -247,7 +247,8 @@ def test_what_is_refused_is_one_line_without_the_token(
     variables: dict[str, str], message: str, tmp_path: Path, command_line: CommandLine, cloudflare: FakeCloudflare
 ) -> None:
     deployment = FakeDeployment.of_pages(tmp_path, PAGES)
-    command_line.set(variables)
+    # Nobody's login is there.
+    command_line.set({"XDG_CONFIG_HOME": str(tmp_path / "home"), **variables})
     said = command_line.run("populate", "--config", deployment.config)
     assert said.status == 1
     assert message in said.err
