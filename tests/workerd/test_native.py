@@ -105,10 +105,26 @@ def options(folder: Path, given: Sequence[Program]) -> RuntimeOptions:
     return RuntimeOptions(config, Tools(folder), without=frozenset({"PAGES"}), variables={"VINEXT_X": "1"})
 
 
+CLOCKS = """
+import email.utils, importlib, logging, time
+from datetime import date
+from time import time_ns as nanoseconds
+A = nanoseconds()
+B = email.utils.localtime()
+C = [date.today() for _ in range(3)]
+D = time.localtime(5)
+E = time.monotonic()
+importlib.reload(logging)
+def in_a_request():
+    return time.time()
+"""
+
+
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     """One upload of every program that the native runtime accepts, and of those that raise when they are imported."""
-    with LocalRuntime(options(tmp_path_factory.mktemp("accepted"), [*ACCEPTED, *RAISING, *IN_REQUESTS])) as started:
+    clocks = Program(name="clocks", module_level=CLOCKS, in_a_request="in_a_request() > 1_000_000_000", native="True")
+    with LocalRuntime(options(tmp_path_factory.mktemp("accepted"), [*ACCEPTED, *RAISING, *IN_REQUESTS, clocks])) as started:
         yield started
 
 
@@ -149,6 +165,22 @@ def test_what_raises_natively_raises_here(program: Program, results: dict[str, s
 def test_what_is_lost_behind_the_snapshot_is_warned_of(runtime: LocalRuntime, what: str) -> None:
     line = runtime.wait_for_log(f"{what} at module level, and is lost behind the snapshot: do it in a request")
     assert line.level == "warn"
+
+
+def test_a_clock_that_is_read_at_module_level_is_warned_of_once(runtime: LocalRuntime) -> None:
+    warning = re.compile(r"src/program_(\w+)\.py, line (\d+): ([\w.]+)\(\) at module level, where it is 1970 in production")
+    runtime.wait_for_log("globalThis.myThing was set")  # it comes after them
+    lines = [(line.level, found.groups()) for line in runtime.logs if (found := warning.search(line.message))]
+    assert sorted(lines) == [
+        ("warn", place)
+        for place in (
+            ("clocks", "5", "time.time_ns"),
+            ("clocks", "6", "datetime.now"),
+            ("clocks", "7", "date.today"),
+            ("datetime", "2", "datetime.now"),
+            ("time", "2", "time.time"),
+        )
+    ]
 
 
 @pytest.fixture(scope="module")

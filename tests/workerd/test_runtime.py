@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx2 as httpx
 import pytest
+from tests.fakes.compiled import SUFFIX, compiled_module
 from tests.workerd.patience import eventually
 
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
@@ -298,6 +299,29 @@ def test_a_package_that_the_sdk_lets_through_may_draw_numbers_while_it_is_import
     (vendored / "needy_patch.py").write_text(NEEDY_PATCH)
     with LocalRuntime(options(project)) as runtime:
         assert httpx.get(runtime.url, trust_env=False).text == "imported"
+
+
+COMPILED = """
+import time
+import tiny
+from workers import Response, WorkerEntrypoint
+
+IMPORTED_AT = time.time()
+
+class Default(WorkerEntrypoint):
+    def fetch(self, request):
+        return Response(f"{tiny.__name__} {tiny.__file__.rpartition('/')[2]} {IMPORTED_AT > 1_000_000_000}")
+"""
+
+
+def test_a_compiled_package_is_imported_in_each_isolate(tmp_path: Path) -> None:
+    project = write_project(tmp_path, COMPILED)
+    vendored = project / "python_modules"
+    shutil.copytree(Checkout.find().root / "python_modules", vendored)
+    (vendored / f"tiny{SUFFIX}").write_bytes(compiled_module("tiny"))
+    with LocalRuntime(options(project, isolates=2)) as runtime:
+        texts = [httpx.get(url, trust_env=False).text for url in runtime.urls]
+    assert texts == [f"tiny tiny{SUFFIX} True"] * 2
 
 
 def test_a_taken_port_is_named(tmp_path: Path, runtime: LocalRuntime) -> None:

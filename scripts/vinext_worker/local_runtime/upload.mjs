@@ -4,6 +4,7 @@
 
 import { env } from "cloudflare:workers";
 import baseSnapshot from "./base.bin";
+import clocksSource from "./clocks.py";
 import filesContents from "./files.bin";
 import filesIndex from "./files.mjs";
 import wasm from "./pyodide.wasm.bin";
@@ -68,12 +69,15 @@ async function upload() {
   const host = pyodide.pyimport("_vinext_host");
   host.prepare_import_path(CODE, VENDORED);
   const before = outside(pyodide);
+  const clocks = ownModule(pyodide, "clocks", clocksSource);
+  clocks.get("watch")(CODE);
   try {
     await host.import_main.callPromising(settings.mainModule);
   } catch (error) {
     return { error: host.describe_import_error() };
   }
-  for (const warning of warnings(before, outside(pyodide))) console.warn(warning);
+  for (const warning of [...clocks.get("end")(), ...warnings(before, outside(pyodide))]) console.warn(warning);
+  clocks.destroy();
   freeSlotsAreNull(pyodide._module);
   pyodide._api.config._makeSnapshot = true; // not from the start: Pyodide would put proxies of its own in the place of ours
   const snapshot = pyodide.makeMemorySnapshot({ serializer });
@@ -93,9 +97,14 @@ function freeSlotsAreNull(module) {
 }
 
 function describe(pyodide, lost) {
-  const references = pyodide.toPy({ __name__: "_vinext_references" });
-  pyodide.runPython(referencesSource, { globals: references, filename: "references.py" });
-  return references.get("describe")(lost, CODE);
+  return ownModule(pyodide, "references", referencesSource).get("describe")(lost, CODE);
+}
+
+/** Run one of this folder's Python modules, and return its names. */
+function ownModule(pyodide, name, source) {
+  const names = pyodide.toPy({ __name__: `_vinext_${name}` });
+  pyodide.runPython(source, { globals: names, filename: `${name}.py` });
+  return names;
 }
 
 /** What is no part of the heap. */

@@ -7,7 +7,7 @@ import filesIndex from "./files.mjs";
 
 /** The code of the loaded Worker, in this folder. */
 const SCRIPTS = ["upload.mjs", "python.mjs", "surroundings.mjs"];
-const TEXTS = ["entropy.py", "host.py", "references.py"];
+const TEXTS = ["entropy.py", "host.py", "references.py", "clocks.py"];
 const PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs"];
 
 async function read(folder, name) {
