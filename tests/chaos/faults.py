@@ -25,16 +25,23 @@ class Kind(StrEnum):
 
 @dataclass
 class Faults:
-    """`rates` are the share of operations with each fault, by the name of the operation; none strike while it is calm."""
+    """`rates` are the share of operations with each fault, by the name of the operation; none strike while it is calm.
+
+    During an `outage`, it strikes every operation of KV.
+    """
 
     source: random.Random
     rates: dict[str, dict[Kind, float]]
     is_calm: bool = False
+    outage: Kind | None = None
     struck: Counter[tuple[str, Kind]] = field(default_factory=Counter)
 
     def draw(self, operation: str) -> Kind | None:
         if self.is_calm:
             return None
+        if self.outage is not None and operation.startswith("kv "):
+            self.struck[operation, self.outage] += 1
+            return self.outage
         drawn = self.source.random()
         for kind, rate in self.rates.get(operation, {}).items():
             drawn -= rate
@@ -50,6 +57,7 @@ class Faults:
 RATES: dict[str, dict[Kind, float]] = {
     "kv get": {Kind.RAISES: 0.02, Kind.HANGS: 0.003, Kind.DELAYS: 0.05, Kind.CORRUPTS: 0.02},
     "kv put": {Kind.RAISES: 0.03, Kind.HANGS: 0.005, Kind.DELAYS: 0.05},
+    "kv list": {Kind.RAISES: 0.1, Kind.HANGS: 0.02, Kind.DELAYS: 0.2},
     "assets": {Kind.RAISES: 0.1, Kind.HANGS: 0.02, Kind.DELAYS: 0.2, Kind.CORRUPTS: 0.1},
     "page": {
         Kind.RAISES: 0.02,

@@ -11,7 +11,7 @@ import selectors
 import types
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -159,15 +159,18 @@ class IsolateClock:
 
 @dataclass
 class CountingLog:
-    """Counts events, and keeps the last of each kind."""
+    """Counts events, and keeps the last of each kind. `lost` are the keys of invalidations that nobody goes on writing."""
 
     counts: dict[str, int] = field(default_factory=dict)
     last: dict[str, dict[str, object]] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
 
     def event(self, level: Level, event: str, **fields: object) -> None:
         name = f"{level} {event}"
         self.counts[name] = self.counts.get(name, 0) + 1
         self.last[name] = fields
+        if event == "cache.invalidation_lost":
+            self.lost += cast("list[str]", fields["keys"])
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

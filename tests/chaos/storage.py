@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from tests.chaos.faults import Kind
-from tests.chaos.runtime import now
-from tests.fakes.kv import KVError
+from tests.fakes.kv import Colo, KVError
 
 from cache.kv_namespace import KVWhole
 from core.body import BytesBody
@@ -33,27 +32,22 @@ LAG_SECONDS = 60
 """How long a location may go on showing what it has read."""
 
 
-@dataclass
-class Location:
-    """A namespace seen from one place (the protocol of `cache.kv_namespace`).
+class Location(Colo):
+    """A namespace seen from one place, with faults. What was read here is shown again for up to a minute."""
 
-    What was read here is shown again for up to a minute, whatever was written elsewhere. A key takes one write a second.
-    """
-
-    shared: InMemoryKV
-    faults: Faults
-    _seen: dict[str, tuple[float, KVWhole | None]] = field(default_factory=dict)
+    def __init__(self, shared: InMemoryKV, faults: Faults) -> None:
+        super().__init__(shared, lambda: faults.source.uniform(0, LAG_SECONDS * 1000))
+        self._faults = faults
 
     async def get(self, key: str, *, streamed: bool = False) -> KVWhole | None:
-        del streamed
         kind = await self._strike("kv get", READ_SECONDS)
-        value = await self._read(key)
+        value = await super().get(key, streamed=streamed)
         return self._corrupted(value) if kind is Kind.CORRUPTS else value
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         await self._strike("kv get", READ_SECONDS)
-        values = {key: await self._read(key) for key in keys}
-        return {key: None if value is None else (await value.whole()).to_bytes().decode() for key, value in values.items()}
+        values = {key: await super(Location, self).get(key) for key in keys}
+        return {key: None if value is None else value.buffer.to_bytes().decode() for key, value in values.items()}
 
     async def put(
         self,
@@ -64,43 +58,32 @@ class Location:
         metadata: str | None = None,
     ) -> None:
         await self._strike("kv put", WRITE_SECONDS)
-        self.shared.count_write("PUT", key)
-        await self.shared.put(key, value, expiration_ttl=expiration_ttl, metadata=metadata)
-        self._seen.pop(key, None)
+        await super().put(key, value, expiration_ttl=expiration_ttl, metadata=metadata)
 
     async def delete(self, key: str) -> None:
         await self._strike("kv put", WRITE_SECONDS)
-        self.shared.count_write("DELETE", key)
-        await self.shared.delete(key)
-        self._seen.pop(key, None)
+        await super().delete(key)
 
     async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
-        await self._strike("kv get", READ_SECONDS)
-        return await self.shared.list(prefix, cursor)
+        await self._strike("kv list", READ_SECONDS)
+        return await super().list(prefix, cursor)
 
     async def _strike(self, operation: str, limit_seconds: float) -> Kind | None:
         await asyncio.sleep(0.001)
-        kind = self.faults.draw(operation)
+        self.namespace.operations.clear()
+        kind = self._faults.draw(operation)
         if kind is Kind.RAISES:
             raise KVError(f"{operation} failed: 500 as planned")
         if kind is Kind.HANGS:
             await asyncio.sleep(limit_seconds)
             raise TimeoutError(f"{operation} did not answer")
         if kind is Kind.DELAYS:
-            await self.faults.delay(limit_seconds / 4)
+            await self._faults.delay(limit_seconds / 4)
         return kind
 
-    async def _read(self, key: str) -> KVWhole | None:
-        until, value = self._seen.get(key, (0, None))
-        if now() >= until:
-            value = await self.shared.get(key)
-            self.shared.operations.clear()
-            self._seen[key] = now() + self.faults.source.uniform(0, LAG_SECONDS), value
-        return value
-
     def _corrupted(self, value: KVWhole | None) -> KVWhole | None:
-        source = self.faults.source
-        others = list(self.shared.stored)
+        source = self._faults.source
+        others = list(self.namespace.stored)
         content = b"" if value is None else value.buffer.to_bytes()
         match source.randrange(5):
             case 0:
@@ -108,7 +91,7 @@ class Location:
             case 1:
                 content = source.randbytes(len(content) // 2 + 1)  # of the same size, nobody could tell
             case 2 if others:
-                other = self.shared.stored[source.choice(others)]
+                other = self.namespace.stored[source.choice(others)]
                 return KVWhole(None if other.metadata is None else json_text(other.metadata), BytesBody(other.value))
             case 3:
                 return None if value is None else KVWhole(None, value.buffer)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tests.chaos.faults import RATES, Faults, Kind
-from tests.chaos.judge import ASKED_EACH_SECONDS, Judge, Received
+from tests.chaos.judge import ASKED_EACH_SECONDS, LONGEST_ANSWER_SECONDS, Judge, Received
 from tests.chaos.runtime import BACKGROUND_SECONDS, START_MS, Background, CountingLog, IsolateClock, RequestContext, now
 from tests.chaos.site import Invalidated, PageKind, Renderer, Site, StagedPages, WholePages
 from tests.chaos.storage import Assets, Location
@@ -18,6 +18,7 @@ from tests.fakes.pages import FakeResponse
 from tests.fakes.requests import request
 from tests.fakes.worker import BUILD, NoImages, copied_build, digest, record
 
+from cache.keys import kv_tag_key
 from cache.kv_record import TTLPolicy
 from cache.stored import Layout
 from core.body import BytesBody
@@ -29,7 +30,7 @@ from seed.rules import STAGES_VERSION
 from seed.sources import BuildOpener
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from tests.chaos.judge import Seen
     from tests.chaos.site import Page
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 TENANTS = ("a", "b")
 PAGES_OF_A_KIND = 4
 REQUESTS_A_SECOND = 60
+BETWEEN_OUTAGES_SECONDS = (200, 600)
+OUTAGE_SECONDS = (60, 300)
+LISTED_AT_ONCE = 20
+LAST_WRITES_SECONDS = 60
+"""After the last fault: as long as an isolate may wait to say that an invalidation is lost."""
 CALM_SECONDS = 75
 """After the last fault: as long as locations may show what is old, and markers may be remembered."""
 ASKED_AGAIN_SECONDS = 75
@@ -89,11 +95,14 @@ class World:
 
     setup: Setup
     seed: int
+    requests_a_second: float = REQUESTS_A_SECOND
+    between_outages_seconds: tuple[float, float] = BETWEEN_OUTAGES_SECONDS
     judge: Judge = field(init=False)
     log: CountingLog = field(default_factory=CountingLog)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - it is to be repeated
+        self._outages = random.Random(self.seed + 2)  # noqa: S311
         self.faults = Faults(random.Random(self.seed + 1), RATES)  # noqa: S311
         self.sites = {tenant: Site.of(tenant, PAGES_OF_A_KIND) for tenant in TENANTS}
         self.judge = Judge(self.sites, self.setup)
@@ -103,12 +112,16 @@ class World:
     async def play(self, requests: int) -> None:
         """Send requests under faults, then let everything settle without any, and ask for each page until it is as it must be."""
         await self._open()
-        editing = asyncio.ensure_future(self._edit())
+        working = [asyncio.ensure_future(work) for work in (self._edit(), self._break_kv(), self._read_log())]
         for _ in range(requests):
-            await asyncio.sleep(self._random.expovariate(REQUESTS_A_SECOND))
+            await asyncio.sleep(self._random.expovariate(self.requests_a_second))
             self._begin(self._any_request())
+        editing, breaking, reading = working
         editing.cancel()
+        breaking.cancel()
         self.faults.is_calm = True
+        await self._settle()
+        reading.cancel()
         await asyncio.sleep(CALM_SECONDS)
         for second in range(0, ASKED_AGAIN_SECONDS, ASKED_EACH_SECONDS):
             await asyncio.sleep(ASKED_EACH_SECONDS)
@@ -122,7 +135,7 @@ class World:
 
     async def _open(self) -> None:
         clock = IsolateClock()
-        shared = InMemoryKV(clock)
+        shared = InMemoryKV(clock, one_write_a_second=True, page_size=LISTED_AT_ONCE)
         for number in range(self.setup.isolates):
             clock = IsolateClock(int(self.setup.skew_ms * number / max(1, self.setup.isolates - 1)))
             namespace = Location(shared, self.faults) if self.setup.has_kv else None
@@ -186,7 +199,7 @@ class World:
         method = "HEAD" if chance() < 0.03 else "GET"
         return Visit(isolate, tenant, path, is_rsc=is_rsc, headers=headers, method=method)
 
-    def _begin(self, visit: Visit) -> None:
+    def _begin(self, visit: Visit) -> Seen:
         context = RequestContext()
         if self.faults.draw("request") is Kind.ENDS:
             asyncio.get_running_loop().call_later(self._random.uniform(0, 3), context.end)
@@ -195,6 +208,7 @@ class World:
         seen.is_last, seen.is_rsc, seen.visitor = visit.is_last, visit.is_rsc, visit.headers.get("Cookie")
         seen.has_body = visit.method == "GET"
         self._keep(context.start(self._visit(visit, seen, context)))
+        return seen
 
     def _keep(self, task: asyncio.Task[Any]) -> None:
         self._running.add(task)
@@ -221,24 +235,72 @@ class World:
             for _ in range(20 if is_busy else 1):
                 page.versions.append(now())
                 isolate = self._random.choice(self._isolates)
-                if self._random.random() < 0.3:
-                    self._begin(Visit(isolate, site.tenant, page.path, method="POST"))
-                else:
-                    self._keep(asyncio.ensure_future(self._invalidate(site, isolate, page)))
+                drawn = self._random.random()
+                how = self._post if drawn < 0.3 else self._invalidate_below if drawn < 0.4 else self._invalidate
+                self._keep(asyncio.ensure_future(how(site, isolate, page)))
                 await asyncio.sleep(0.1)
 
+    async def _post(self, site: Site, isolate: Isolate, page: Page) -> None:
+        """Have the app invalidate a page, and again if it does not answer."""
+        seen = self._begin(Visit(isolate, site.tenant, page.path, method="POST"))
+        await asyncio.sleep(LONGEST_ANSWER_SECONDS)
+        if not self.judge.has_answer(seen):
+            await self._post(site, isolate, page)
+
     async def _invalidate(self, site: Site, isolate: Isolate, page: Page) -> None:
-        server = isolate.servers[site.tenant]
         version = page.version
-        for _ in range(40):
+        await self._confirmed(lambda: isolate.servers[site.tenant].store.revalidate_tags((page.tag,)))
+        page.invalidations.append(Invalidated(isolate.number, now(), version))
+
+    async def _invalidate_below(self, site: Site, isolate: Isolate, page: Page) -> None:
+        folder = page.path.rpartition("/")[0]
+        below = [(each, each.version) for each in site.pages.values() if each.path.startswith(f"{folder}/")]
+        await self._confirmed(lambda: isolate.servers[site.tenant].store.revalidate_path_prefix(folder))
+        for each, version in below:
+            each.invalidations.append(Invalidated(isolate.number, now(), version))
+
+    async def _confirmed(self, invalidate: Callable[[], Awaitable[tuple[str, ...]]]) -> None:
+        """Invalidate until that has succeeded, and KV has taken it."""
+        pause = 2
+        while True:
             try:
-                await server.store.revalidate_tags((page.tag,))
+                unwritten = await invalidate()
             except Exception:  # noqa: BLE001 - whoever invalidates is told, and tries again
                 self.judge.counts["invalidations that failed and were said to"] += 1
-                await asyncio.sleep(1)
             else:
-                page.invalidations.append(Invalidated(isolate.number, now(), version))
-                return
+                if not unwritten:
+                    return
+                self.judge.counts["invalidations that were said to be unwritten"] += 1
+            await asyncio.sleep(pause)
+            pause = min(60, 2 * pause)
+
+    async def _break_kv(self) -> None:
+        """Let KV fail altogether for minutes, now and then."""
+        while self.setup.has_kv:
+            await asyncio.sleep(self._outages.uniform(*self.between_outages_seconds))
+            self.faults.outage = self._outages.choice((Kind.RAISES, Kind.HANGS))
+            self.judge.counts["outages of KV"] += 1
+            await asyncio.sleep(self._outages.uniform(*OUTAGE_SECONDS))
+            self.faults.outage = None
+
+    async def _read_log(self) -> None:
+        """Invalidate again what the log calls lost, as it advises."""
+        while True:
+            await asyncio.sleep(5)
+            keys, self.log.lost = set(self.log.lost), []
+            for key in sorted(keys):
+                site = self.sites[key.partition(":")[0]]
+                # A key that is no tag's is written with any tag.
+                pages = [page for page in site.pages.values() if key == kv_tag_key(page.tag, site.tenant)] or [site.pages["/p/0"]]
+                self._keep(asyncio.ensure_future(self._invalidate(site, self._isolates[0], pages[0])))
+
+    async def _settle(self) -> None:
+        """Let the last writes end. Of one whose request was ended, an isolate learns with its next invalidation."""
+        for _ in range(2):
+            await asyncio.sleep(LAST_WRITES_SECONDS)
+            for isolate in self._isolates:
+                for site in self.sites.values():
+                    await self._invalidate(site, isolate, site.pages["/p/0"])
 
 
 @dataclass(frozen=True)

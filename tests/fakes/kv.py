@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -94,12 +95,12 @@ class InMemoryKV:
         if len(data) > _MAX_VALUE_BYTES:
             raise KVError(f"KV PUT failed: 413 Value length of {len(data)} exceeds limit of {_MAX_VALUE_BYTES}.")
         if self.one_write_a_second:
-            self.count_write("PUT", key)
+            self._count_write("PUT", key)
         expiration = None if expiration_ttl is None else self.clock() // 1000 + expiration_ttl
         self.stored[key] = Stored(data, expiration, None if metadata is None else json.loads(metadata))
 
-    def count_write(self, method: str, key: str) -> None:
-        """Refuse a write within a second of the last one that was counted for the key."""
+    def _count_write(self, method: str, key: str) -> None:
+        """Refuse a write within a second of the last one."""
         now_ms = self.clock()
         if now_ms - self.written_ms.get(key, 0) < _WRITE_EVERY_MS:
             raise KVError(f"KV {method} failed: 429 Too Many Requests")
@@ -108,6 +109,8 @@ class InMemoryKV:
     async def delete(self, key: str) -> None:
         await self._begin("delete", key)
         _check_key("DELETE", key)
+        if self.one_write_a_second:
+            self._count_write("DELETE", key)
         self.stored.pop(key, None)
 
     async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
@@ -139,17 +142,18 @@ class InMemoryKV:
 
 @dataclass
 class Colo:
-    """A namespace as one location sees it: a value that was read there, or its absence, is kept for a minute."""
+    """A namespace as one location sees it: a value that was read there, or its absence, is kept for a minute, or `keep_ms`."""
 
     namespace: InMemoryKV
-    kept: dict[str, tuple[int, KVWhole | None]] = field(default_factory=dict)
+    keep_ms: Callable[[], float] = lambda: _COLO_KEEPS_MS
+    kept: dict[str, tuple[float, KVWhole | None]] = field(default_factory=dict)
 
     async def get(self, key: str, *, streamed: bool = False) -> KVWhole | None:
         now_ms = self.namespace.clock()
-        asked_ms, value = self.kept.get(key, (-_COLO_KEEPS_MS, None))
-        if asked_ms + _COLO_KEEPS_MS <= now_ms:
+        until_ms, value = self.kept.get(key, (-math.inf, None))
+        if now_ms >= until_ms:
             value = await self.namespace.get(key, streamed=streamed)
-            self.kept[key] = (now_ms, value)
+            self.kept[key] = (now_ms + self.keep_ms(), value)
         return value
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:

@@ -317,7 +317,7 @@ class Default(WorkerEntrypoint):
 def test_a_compiled_package_is_imported_in_each_isolate(tmp_path: Path) -> None:
     project = write_project(tmp_path, COMPILED)
     vendored = project / "python_modules"
-    shutil.copytree(Checkout.find().root / "python_modules", vendored)
+    shutil.copytree(Project.find().root / "python_modules", vendored)
     (vendored / f"tiny{SUFFIX}").write_bytes(compiled_module("tiny"))
     with LocalRuntime(options(project, isolates=2)) as runtime:
         texts = [httpx.get(url, trust_env=False).text for url in runtime.urls]
