@@ -16,7 +16,7 @@ __all__ = ["Default"]
 '''
 
 _PAGES = """
-# Pages that are the same for everybody: rendered when you build, and regenerated once a minute. A page that is not listed is
+# Pages that are the same for everybody: rendered when you build, and regenerated once an hour. A page that is not listed is
 # cached if it says so itself, for example by `@revalidate(60)`.
 PAGES = [{pages}]
 """
@@ -34,7 +34,7 @@ __all__ = ["Default"]
 
 async def site(scope, receive, send):
     if scope["type"] == "http" and scope["path"] in PAGES:
-        cache_life("minutes")
+        cache_life("hours")
     await {name}(scope, receive, send)
 
 
@@ -71,7 +71,7 @@ __all__ = ["Default"]
 class Site(WorkerEntrypoint):
     async def fetch(self, request):
         if urlsplit(request.url).path in PAGES:
-            cache_life("minutes")
+            cache_life("hours")
         return await wsgi.fetch({name}, request, self.env)
 
 
@@ -94,7 +94,7 @@ __all__ = [{exports}]
 class Site(Worker):
     def fetch(self, request):
         if urlsplit(request.url).path in PAGES:
-            cache_life("minutes")
+            cache_life("hours")
         return super().fetch(request)
 
 
