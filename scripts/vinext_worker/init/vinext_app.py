@@ -42,6 +42,8 @@ _PLUGIN = "@cloudflare/vite-plugin"
 _VERSIONS = {"vite": "^8.3.0", "@vitejs/plugin-react": "^6.1.0", _PLUGIN: "^1.64.0", "wrangler": "^4.151.0"}
 _APP_ROUTER_VERSIONS = {"@vitejs/plugin-rsc": "^0.5.38"}
 _DEPLOY_OF_BETA = "vinext-cloudflare deploy"
+_NODEJS_DATE = "2026-08-04"
+"""From this compatibility date on, Node.js's modules are there without a flag."""
 _TYPED = "cloudflare.config.ts"
 _NOTHING_YET = """\
 import vinext from "vinext";
@@ -151,7 +153,8 @@ def _finish_app_configuration(plan: Plan, file: WranglerFile, folder: Path, sett
     file.set(("name",), name)
     if not values.get("compatibility_date"):
         file.set(("compatibility_date",), setting.newest_date)
-    file.require_flag("nodejs_compat")
+    if str(values["compatibility_date"]) < _NODEJS_DATE:
+        file.require_flag("nodejs_compat")
     for switch in ("workers_dev", "preview_urls"):
         # Only vinext-worker calls this Worker, through its service binding.
         if switch not in values:
@@ -188,7 +191,6 @@ def _new_app_configuration(name: str, date: str) -> str:
         "name": name,
         "main": _ENTRY,
         "compatibility_date": date,
-        "compatibility_flags": ["nodejs_compat"],
         "workers_dev": False,
         "preview_urls": False,
         "assets": _ASSETS,
