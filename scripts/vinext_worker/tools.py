@@ -70,6 +70,12 @@ class Tools:
         return _wrangler_in(self._carried)
 
     @cached_property
+    def parser(self) -> Path:
+        """The folder with the parser of JavaScript, by which `init` edits configurations."""
+        folders = (folder for folder in self._own_folders() if self._has(folder, ("@babel/parser",)))
+        return next(folders, None) or self._carried
+
+    @cached_property
     def node(self) -> Path:
         """A Node.js that is new enough: one from npm in the project, else the system's, else our own."""
         for folder in self._own_folders():

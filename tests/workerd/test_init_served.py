@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from vinext_worker.project import Project
     from vinext_worker.sites.site_build import SiteBuild
-    from vinext_worker.tools import Tools
 
 _SECONDS = 300
 
@@ -55,7 +55,7 @@ def served(folder: Path) -> Iterator[str]:
         process.wait(30)
 
 
-def test_an_app_that_vinext_init_has_made(tmp_path: Path, tools: Tools, example_build: SiteBuild) -> None:
+def test_an_app_that_vinext_init_has_made(tmp_path: Path, project: Project, example_build: SiteBuild) -> None:
     folder = write_project(
         tmp_path / "an app",
         {
@@ -64,8 +64,8 @@ def test_an_app_that_vinext_init_has_made(tmp_path: Path, tools: Tools, example_
         },
     )
     modules = example_build.root / "node_modules"
-    answers = ("--platform=cloudflare", "--cdn-cache=none", "--image-optimization=none", "--no-install", "--skip-check")
-    command = [tools.node, modules / "vinext" / "dist" / "cli.js", "init", *answers]
+    choices = ("--platform=cloudflare", "--cdn-cache=none", "--image-optimization=none", "--no-install", "--skip-check")
+    command = [project.tools.node, modules / "vinext" / "dist" / "cli.js", "init", *choices]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=_SECONDS)
     assert (folder / "cloudflare.config.ts").is_file()
     vinext_worker(folder, "init", "--yes", "--no-install")
@@ -103,7 +103,9 @@ def test_a_python_site(tmp_path: Path, files: Mapping[str, str], text: str) -> N
 def test_a_new_site(tmp_path: Path) -> None:
     vinext_worker(tmp_path, "init", "my site", "--template", "python", "--yes")
     with served(tmp_path / "my site") as url:
-        answers = {path: httpx.get(f"{url}{path}", trust_env=False) for path in ("/", "/time", "/greeting?name=<you>", "/robots.txt")}
+        answers = {
+            path: httpx.get(f"{url}{path}", trust_env=False) for path in ("/", "/time", "/greeting?name=<you>", "/robots.txt")
+        }
     assert [answers[path].headers.get("X-Vinext-Cache") for path in ("/", "/greeting?name=<you>")] == ["HIT", None]
     assert answers["/time"].headers["X-Vinext-Cache"] in {"HIT", "STALE"}  # its period is a minute
     assert "Hello, &lt;you>." in answers["/greeting?name=<you>"].text

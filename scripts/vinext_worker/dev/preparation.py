@@ -8,6 +8,8 @@ from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.copy.static_folders import assets_advice
 from vinext_worker.errors import ConfigurationError
+from vinext_worker.init.wrangler_file import find_wrangler_file
+from vinext_worker.local_runtime.dates import newest_date, require_known_date
 from vinext_worker.prerender.command import run_prerender, show_prerender
 from vinext_worker.sites.fingerprint import python_fingerprint
 from vinext_worker.sites.python_packages import install_python_packages
@@ -29,7 +31,10 @@ _SHOWN_SKIPPED = 5
 def prepare_vinext_site(folder: Path, tools: Tools, config: WranglerConfig, console: Console) -> Path:
     """Build the vinext app and copy its pages to the Worker's assets; return the configuration of the built Worker."""
     assets = _assets_directory(config)
+    newest = newest_date(tools.node_modules)
+    require_known_date(config, newest)
     build = build_vinext_site(folder, tools, console)
+    require_known_date(WranglerConfig.read(build.server_config), newest, find_wrangler_file(folder))
     report = copy_build(build, assets)
     console.print(f"{report.routes} pre-rendered pages of {folder} are in place (build {report.build_id})")
     for advice in assets_advice(config, report.static_folders):
@@ -47,6 +52,7 @@ def prepare_python_site(project: PythonProject, tools: Tools, console: Console) 
     A page that fails is reported, and rendered when a visitor asks for it.
     """
     assets = _assets_directory(project.config)
+    require_known_date(project.config, newest_date(tools.node_modules))
     install_python_packages(project, tools, console)
     stamp = project.build_directory.parent / ".vinext-worker-build"
     sources = python_fingerprint(project)

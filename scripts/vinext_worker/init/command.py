@@ -18,7 +18,7 @@ from vinext_worker.init.new_site import TEMPLATES, plan_new_site
 from vinext_worker.init.plan import Plan
 from vinext_worker.init.python_site import plan_framework, plan_worker
 from vinext_worker.init.setting_up import Setting
-from vinext_worker.init.vinext_app import FRONT_FOLDER, plan_vinext_app
+from vinext_worker.init.vinext_app import FRONT_FOLDER, has_adapter, plan_vinext_app
 from vinext_worker.local_runtime.dates import newest_date
 from vinext_worker.tools import Tools
 
@@ -75,7 +75,7 @@ def init(  # noqa: PLR0913 - the command line
     tools = Tools(folder)
     plan = Plan(folder if found is None else found.folder)
     setting = Setting(
-        Editor(tools.node, tools.node_modules),
+        Editor(tools.node, tools.parser),
         _artifacts(tools.installation),
         newest_date(tools.node_modules),
         tuple(pages.split()),
@@ -90,19 +90,17 @@ def init(  # noqa: PLR0913 - the command line
         click.secho(line, fg=_COLOURS.get(line[:1]))
     for note in plan.notes if changed else ():
         console.print(Text(f"note: {note}", style="yellow"))
-    if not changed:
-        console.print("nothing to change: everything is there")
-    elif dry_run:
+    if dry_run:
         console.print(f"{len(changed)} files would change; nothing was changed")
         return
-    else:
+    if changed:
         _confirm(plan, yes=yes)
         plan.apply()
         console.print(f"{len(changed)} files changed")
-    if found is not None and found.kind is Kind.VINEXT and install:
+    else:
+        console.print("nothing to change: everything is there")
+    if install and found is not None and found.kind is Kind.VINEXT and (changed or not has_adapter(found.folder)):
         _install(found.folder, tools.node, console)
-    elif dry_run:
-        return
     console.print(f"Now run: {_command('dev', plan.root)}")
 
 

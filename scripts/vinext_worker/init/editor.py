@@ -19,11 +19,11 @@ _SECONDS = 60
 
 @dataclass(frozen=True)
 class Editor:
-    """Edits JavaScript, TypeScript and JSON with comments by parsers from npm, which keep everything else as it is."""
+    """Edits JavaScript, TypeScript and JSON with comments by a parser from npm, which keeps everything else as it is."""
 
     node: Path
     tools: Path
-    """The folder node_modules that has the parsers."""
+    """The folder node_modules that has the parser."""
 
     def edit(self, plan: Plan, path: Path, operation: str, **arguments: object) -> Mapping[str, Any] | None:
         """Apply an operation of edit.mjs to a file of the plan. Where that is not possible, note the problems and return None."""

@@ -68,6 +68,11 @@ def plan_vinext_app(plan: Plan, folder: Path, setting: Setting) -> None:
     keep(plan, folder, [vendor / setting.artifacts.adapter.name, vendor / setting.artifacts.library.name])
 
 
+def has_adapter(folder: Path) -> bool:
+    """Return whether the adapter is installed where Node.js looks for it."""
+    return any((place / "node_modules" / _ADAPTER).is_dir() for place in (folder, *folder.parents))
+
+
 def _require_new_vinext(folder: Path) -> None:
     installed = VinextProject.read(folder).installed_version()
     package = read_package(folder)

@@ -29,10 +29,13 @@ def newest_date(node_modules: Path) -> str:
     return "-".join(release.groups())
 
 
-def require_known_date(config: WranglerConfig, newest: str) -> None:
-    """Raise ConfigurationError, with the date to use, if a Worker has a later compatibility date than the local workerd knows."""
+def require_known_date(config: WranglerConfig, newest: str, source: Path | None = None) -> None:
+    """Raise ConfigurationError, with the date to use, if a Worker has a later compatibility date than the local workerd knows.
+
+    `source` is the file that the user edits, where the Worker's own configuration is generated.
+    """
     if config.compatibility_date > newest:
         raise ConfigurationError(
-            f"{config.path}: the local runtime knows compatibility dates up to {newest}; "
+            f"{source or config.path}: the local runtime knows compatibility dates up to {newest}; "
             f'write compatibility_date = "{newest}" instead of {config.compatibility_date}'
         )
