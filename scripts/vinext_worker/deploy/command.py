@@ -28,6 +28,7 @@ from vinext_worker.deploy.preflight import (
 from vinext_worker.deploy.rollout import Change, Rollout
 from vinext_worker.deploy.steps import Step, run_steps
 from vinext_worker.errors import UserError
+from vinext_worker.sites.python_packages import install_front_packages
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import build_vinext_site, find_build, find_site
 from vinext_worker.terminal.output import Output, json_option
@@ -212,6 +213,8 @@ class Deploy:
         is_python = self._python_project is not None
         app = None if is_python else app_name(self._site, config.environment)
         faults = [*configuration_faults(self._deployment), *service_faults(self._deployment, app)]
+        if not is_python and not self._options.skip_build:
+            install_front_packages(config, self._deployment.project.tools, self._output.console)
         if not is_python or self._options.skip_build:
             faults += package_faults(config)
         require_all(faults)

@@ -12,7 +12,7 @@ from vinext_worker.init.wrangler_file import find_wrangler_file
 from vinext_worker.local_runtime.dates import newest_date, require_known_date
 from vinext_worker.prerender.command import run_prerender, show_prerender
 from vinext_worker.sites.fingerprint import python_fingerprint
-from vinext_worker.sites.python_packages import install_python_packages
+from vinext_worker.sites.python_packages import install_front_packages, install_python_packages
 from vinext_worker.sites.site_build import build_vinext_site, python_build
 from vinext_worker.terminal.output import Output
 
@@ -33,6 +33,7 @@ def prepare_vinext_site(folder: Path, tools: Tools, config: WranglerConfig, cons
     assets = _assets_directory(config)
     newest = newest_date(tools.node_modules)
     require_known_date(config, newest)
+    install_front_packages(config, tools, console)
     build = build_vinext_site(folder, tools, console)
     require_known_date(WranglerConfig.read(build.server_config), newest, find_wrangler_file(folder))
     report = copy_build(build, assets)

@@ -110,7 +110,7 @@ def _complete_assets(plan: Plan, file: WranglerFile, static: str) -> None:
         "binding": _ASSETS_BINDING,
         "html_handling": "none",
         "not_found_handling": "none",
-        "run_worker_first": ["/*", f"!{static}"],
+        "run_worker_first": ["/*", f"!{static}", *(f"!{rule}" for rule in _static_rules(file.path.parent / "public"))],
     }
     if not assets:
         file.set(("assets",), wanted)
@@ -119,6 +119,12 @@ def _complete_assets(plan: Plan, file: WranglerFile, static: str) -> None:
         # Exceptions of the site's own stay.
         if name != "run_worker_first" or not isinstance(assets.get(name), list):
             file.set(("assets", name), value)
+
+
+def _static_rules(folder: Path) -> list[str]:
+    """Return the rules for what lies in the folder of static files already, but for `static`, which every site has."""
+    items = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [f"/{item.name}/*" if item.is_dir() else f"/{item.name}" for item in items if item.name != "static"]
 
 
 def lower_unknown_date(plan: Plan, file: WranglerFile, newest: str) -> None:

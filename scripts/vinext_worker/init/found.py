@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +13,7 @@ import jsonc
 
 from vinext_worker.errors import ConfigurationError
 from vinext_worker.init.wrangler_file import find_wrangler_file
+from vinext_worker.sites.python_packages import requirement_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _LEFT_OUT = frozenset({"node_modules", "python_modules", "dist", "build", "venv", "vendor", "site-packages", "__pycache__"})
 _DEPTH = 3
-_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Kind(StrEnum):
@@ -71,12 +70,6 @@ def found_in(folder: Path) -> list[Found]:
 def found_below(folder: Path) -> list[Found]:
     """Return what the folders below hold, as in a monorepo."""
     return [found for below in _folders(folder, _DEPTH) for found in found_in(below)]
-
-
-def requirement_name(requirement: str) -> str:
-    """Return the normalized name of a package that a requirement asks for, "" if it names none."""
-    name = _REQUIREMENT.match(requirement.strip())
-    return re.sub(r"[-_.]+", "-", name[0]).lower() if name else ""
 
 
 def requirements_of(folder: Path) -> list[str]:

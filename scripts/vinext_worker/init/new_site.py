@@ -29,8 +29,12 @@ from starlette.routing import Route
 from vinext import revalidate
 
 
+# From public/static, which is served without this code.
+_STYLE = "<link rel='stylesheet' href='/static/site.css'>"
+
+
 def page(title, text):
-    return HTMLResponse(f"<!doctype html><html lang='en'><title>{title}</title><h1>{title}</h1><p>{text}</p></html>")
+    return HTMLResponse(f"<!doctype html><html lang='en'><title>{title}</title>{_STYLE}<h1>{title}</h1><p>{text}</p></html>")
 
 
 @revalidate(False)
@@ -80,7 +84,9 @@ def plan_new_site(plan: Plan, folder: Path, setting: Setting) -> None:
     """Write a Starlette site with a page for each way a page can be cached."""
     plan.write(folder / "src" / "app.py", _APP)
     plan.write(folder / "src" / "entry.py", _ENTRY)
-    plan.write(folder / "public" / "robots.txt", "User-agent: *\nAllow: /\n")
+    plan.write(
+        folder / "public" / "static" / "site.css", "body { font-family: system-ui; margin: 2rem auto; max-width: 40rem; }\n"
+    )
     title = "The whole site is one Worker: the app is in src/; vinext-worker and the packages are in python_modules/."
     name = folder_name(folder)
     text = new_configuration(title=title, name=name, main="src/entry.py", date=setting.date, static=STATIC)

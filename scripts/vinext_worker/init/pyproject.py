@@ -9,7 +9,7 @@ import tomlkit
 from vinext_worker.errors import ConfigurationError
 from vinext_worker.init.artifacts import VENDOR
 from vinext_worker.init.configuration import worker_name
-from vinext_worker.init.found import requirement_name
+from vinext_worker.sites.python_packages import requirement_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

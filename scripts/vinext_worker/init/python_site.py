@@ -12,12 +12,13 @@ from vinext_worker.init.configuration import (
     new_configuration,
 )
 from vinext_worker.init.entry_text import asgi_entry, own_asgi_entry, worker_entry, wsgi_entry
-from vinext_worker.init.found import Kind, read_package, requirement_name
+from vinext_worker.init.found import Kind, read_package
 from vinext_worker.init.ignored import ignore
 from vinext_worker.init.pyproject import require_library
 from vinext_worker.init.python_code import App, find_apps, parse, read_entry, uses_vinext
 from vinext_worker.init.scripts import add_scripts
 from vinext_worker.init.wrangler_file import WranglerFile, find_wrangler_file
+from vinext_worker.sites.python_packages import requirement_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tomllib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from uv import find_uv_bin
@@ -19,6 +20,7 @@ from uv import find_uv_bin
 from vinext_worker.errors import ConfigurationError, UserError
 from vinext_worker.sites.files import locked, remove_others
 from vinext_worker.sites.pyodide_python import pyodide_python
+from vinext_worker.sites.python_project import PythonProject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,12 +28,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from vinext_worker.sites.python_project import PythonProject
+    from vinext_worker.cloudflare.wrangler_config import WranglerConfig
     from vinext_worker.tools import Tools
 
 LIBRARY = "vinext-worker"
 """The package of the Worker, as a site's dependencies name it."""
 
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LEFT_OUT = frozenset({".lock", "__pycache__", "bin", "tests"})
 # By these pywrangler knows that it has filled the folder. It does so again once pyproject.toml or pylock.toml is newer.
 _PYWRANGLERS = frozenset({".synced", "pyvenv.cfg"})
@@ -58,6 +61,26 @@ def install_python_packages(project: PythonProject, tools: Tools, console: Conso
         for name, source in wanted.items():
             _mirror(source, project.packages / name)
         remove_others(project.packages, (wanted.keys() | _PYWRANGLERS).__contains__)
+
+
+def install_front_packages(config: WranglerConfig, tools: Tools, console: Console) -> None:
+    """Fill the `python_modules` of a Worker in front of an app, if a pyproject.toml beside its configuration lists its packages.
+
+    In this repository the library is not a dependency but the project itself, and `scripts/setup` has filled the folder.
+    """
+    project = PythonProject(config.folder, config)
+    if (config.folder / "pyproject.toml").is_file() and LIBRARY in _dependencies(project):
+        install_python_packages(project, tools, console)
+
+
+def requirement_name(requirement: str) -> str:
+    """Return the normalized name of the package that a requirement asks for, "" if it names none."""
+    name = _REQUIREMENT.match(requirement.strip())
+    return re.sub(r"[-_.]+", "-", name[0]).lower() if name else ""
+
+
+def _dependencies(project: PythonProject) -> list[str]:
+    return [requirement_name(str(one)) for one in _read(project).get("project", {}).get("dependencies", [])]
 
 
 def _installed(project: PythonProject, tools: Tools, console: Console) -> Path:
@@ -111,11 +134,14 @@ def _resolve(project: PythonProject, library: Path, python: Path, console: Conso
 
 def _has_own_source(project: PythonProject) -> bool:
     """Whether the site says itself where this library comes from, such as a wheel in its own folder."""
+    return LIBRARY in _read(project).get("tool", {}).get("uv", {}).get("sources", {})
+
+
+def _read(project: PythonProject) -> dict[str, Any]:
     try:
-        table = tomllib.loads(project.pyproject.read_text())
+        return tomllib.loads(project.pyproject.read_text())
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{project.pyproject} cannot be read ({error})") from error
-    return LIBRARY in table.get("tool", {}).get("uv", {}).get("sources", {})
 
 
 def _uv(project: PythonProject, python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
