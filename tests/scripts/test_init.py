@@ -349,6 +349,20 @@ def test_static_files_elsewhere_are_named(command_line: CommandLine, tmp_path: P
     assert "wrangler.jsonc:7: assets.directory is 'site'; move these files to public/" in said.err
 
 
+def test_static_files_in_public_are_served_without_the_worker_as_before(command_line: CommandLine, tmp_path: Path) -> None:
+    own = PYTHON_WORKER["wrangler.jsonc"].replace(
+        '"observability": {', '"assets": { "directory": "./public" },\n\t"observability": {'
+    )
+    static = {"public/index.html": "<h1>x</h1>", "public/images/a.svg": "<svg/>"}
+    folder = write_project(tmp_path / "site", {**PYTHON_WORKER, "wrangler.jsonc": own, **static})
+    said = init(command_line, folder)
+    assert "public/index.html is served as /index.html" in said.out
+    assets = WranglerConfig.read(folder / "wrangler.jsonc").assets
+    assert assets is not None
+    assert assets.directory == folder / ".vinext" / "assets"
+    assert assets.assets_first == ("/static/*", "/images/*", "/index.html")
+
+
 def test_an_asgi_app_becomes_a_worker(command_line: CommandLine, tmp_path: Path) -> None:
     folder = write_project(tmp_path / "site", STARLETTE)
     said = init(command_line, folder, "--pages", "/ /about")
