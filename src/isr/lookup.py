@@ -359,7 +359,7 @@ def _no_page_reason(path: str, query: str, build: ServedBuild) -> str | None:
     if not is_decodable_path(path):
         # Its key may be that of a path that does decode.
         return "a path that does not decode"
-    if build.schema is KeySchema.V1 and _has_query(query):
+    if (build.schema is KeySchema.V1 or not build.ignores_query) and _has_query(query):
         return "a query"
     return None
 

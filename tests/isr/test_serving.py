@@ -12,7 +12,7 @@ from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
 from cache.keys import KeySchema, kv_key
 from cache.stored import Layout
-from isr.settings import Settings
+from isr.settings import Settings, read_settings
 from pages.handler import PageError
 from seed.build import Artifact
 
@@ -385,3 +385,12 @@ async def test_a_page_above_the_limit_goes_on_and_is_not_stored(settings: Settin
     refusals = [fields for level, event, fields in served.log.lines if (level, event) == ("warning", "page.not_stored")]
     reason = f"a body of more than {limit_bytes} bytes (VINEXT_MAX_PAGE_BYTES)"
     assert {(fields["path"], fields["reason"]) for fields in refusals} == {(f"/{limit_bytes + 1}", reason)}
+
+
+async def test_a_query_may_make_another_page_of_python_and_makes_none_of_an_app() -> None:
+    for handler, state in (("asgi:site:app", None), ("service:PAGES", "HIT")):
+        settings = read_settings({"VINEXT_PAGE_HANDLER": handler})
+        served = await FakeWorker(pages=FakePages({"/list": route("all")}), settings=settings).open()
+        await served.get("/list")
+        states = [(await served.get(url)).state for url in ("/list", "/list?below=10", "/list?")]
+        assert states == ["HIT", state, "HIT"]
