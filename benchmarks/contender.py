@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from benchmarks.process import Meter
 from cache.keys import kv_last_invalidation_key
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
-from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions
+from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptions, ScriptService
 from vinext_worker.tools import Tools
 
 if TYPE_CHECKING:
@@ -86,6 +87,15 @@ def our_options(checkout: Path, built: SiteBuild | None, assets: Path | None) ->
         services["PAGES"] = BuildService(built.server_config)
     config = WranglerConfig.read(checkout / "wrangler.toml")
     return RuntimeOptions(config, Tools(checkout), services=services, assets_directory=assets)
+
+
+def with_a_door(project: Project, folder: Path, entry: str, pages: str) -> RuntimeOptions:
+    """This Worker, copied to `folder`, whose `entry` module has a path of its own, in front of a script that renders `pages`."""
+    shutil.copytree(project.root / "src", folder / "src")
+    (folder / "src" / "entry.py").write_text(entry)
+    shutil.copy2(project.configuration, folder / "wrangler.toml")
+    (folder / "assets").mkdir()
+    return replace(our_options(folder, None, folder / "assets"), services={"PAGES": ScriptService(pages)})
 
 
 def _with_store(store: Store, options: RuntimeOptions) -> RuntimeOptions:

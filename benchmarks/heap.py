@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from benchmarks.contender import our_options
-from vinext_worker.local_runtime import LocalRuntime, ScriptService
+from benchmarks.contender import with_a_door
+from vinext_worker.local_runtime import LocalRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,15 +90,10 @@ def measured_worker(
     project: Project, folder: Path, store: Store, variables: Mapping[str, str] | None = None
 ) -> Iterator[MeasuredWorker]:
     """Start the Worker in front of PAGES; its code is copied to `folder`."""
-    shutil.copytree(project.root / "src", folder / "src")
-    (folder / "src" / "entry.py").write_text(_ENTRY)
-    shutil.copy2(project.configuration, folder / "wrangler.toml")
-    (folder / "assets").mkdir()
-    options = our_options(folder, None, folder / "assets")
+    options = with_a_door(project, folder, _ENTRY, PAGES)
     layout = {} if store == "memory" else {"VINEXT_KV_LAYOUT": store}
     options = replace(
         options,
-        services={"PAGES": ScriptService(PAGES)},
         variables={**options.variables, **layout, **(variables or {})},
         without=frozenset({"VINEXT_CACHE"}) if store == "memory" else frozenset(),
     )

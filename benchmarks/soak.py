@@ -10,16 +10,15 @@ import random
 import shutil
 import tempfile
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contender import our_options, ours
+from benchmarks.contender import ours, with_a_door
 from benchmarks.load import LoadGenerator, Request
-from vinext_worker.local_runtime import ScriptService
 from vinext_worker.project import Project
 
 _PARTS = 10
@@ -106,13 +105,8 @@ def main(requests: int, paths: int, store: str, json_file: Path | None) -> None:
 
 
 def _run(project: Project, folder: Path, requests: int, paths: int, store: str) -> list[Part]:
-    shutil.copytree(project.root / "src", folder / "src")
-    (folder / "src" / "entry.py").write_text(_ENTRY)
-    shutil.copy2(project.configuration, folder / "wrangler.toml")
-    (folder / "assets").mkdir()
-    options = our_options(folder, None, folder / "assets")
-    options.services["PAGES"] = ScriptService(_PAGES)  # type: ignore[index]
-    options.variables["VINEXT_MEMORY_BYTES"] = str(_MEMORY_BYTES)  # type: ignore[index]
+    options = with_a_door(project, folder, _ENTRY, _PAGES)
+    options = replace(options, variables={**options.variables, "VINEXT_MEMORY_BYTES": str(_MEMORY_BYTES)})
     contender = ours("memory" if store == "memory" else "tiered", options)
     wanted = [Request(f"/page/{number}") for number in range(paths)]
     chance = random.Random(_SEED)  # noqa: S311 - no secret

@@ -106,7 +106,16 @@ class Lookup:
     def canonical(self, origin: str, *, rsc: bool | None = None) -> RenderRequest:
         """Return the request by which the page is made for everybody; `rsc` None asks for the artifact of the lookup."""
         is_rsc = self.is_rsc if rsc is None else rsc
-        return RenderRequest(origin, canonical_url_path(self.url_path), is_rsc, selected=self.selected)
+        return RenderRequest(origin, self.canonical_path, is_rsc, selected=self.selected)
+
+    def kept_as(self, origin: str) -> RenderRequest | None:
+        """Return what a visitor's answer has to be for if it is kept; None for data, which are kept with their page's HTML."""
+        return None if self.is_data else self.canonical(origin)
+
+    @property
+    def canonical_path(self) -> str:
+        """The path of the page's own URL, percent-encoded."""
+        return canonical_url_path(self.url_path)
 
     def of_variant(self, selected: Selection, build: ServedBuild) -> Lookup:
         """Return the lookup of the variant that a request selects."""
@@ -337,10 +346,10 @@ def at_canonical_url(request: PageRequest, lookup: Lookup) -> PageRequest | None
 
     The app chooses the headers of next.config by the URL, and the entry keeps them: no spelling of a visitor's may change them.
     """
-    canonical = lookup.canonical(request.origin)
-    if lookup.is_data or request.path == canonical.path:
+    kept_as = lookup.kept_as(request.origin)
+    if kept_as is None or request.path == kept_as.path:
         return request
-    return replace(request, kept_as=canonical) if may_store(request, lookup) else None
+    return replace(request, kept_as=kept_as) if may_store(request, lookup) else None
 
 
 def has_credentials(request: PageRequest) -> bool:

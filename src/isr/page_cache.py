@@ -142,7 +142,7 @@ class PageCache:
         """Let the page handler answer, and store a copy of the answer if that is allowed."""
         try:
             started_at_ms = self._store.started_at_ms()
-            response = await self._ask(replace(request, kept_as=None if lookup.is_data else lookup.canonical(request.origin)))
+            response = await self._ask(replace(request, kept_as=lookup.kept_as(request.origin)))
             page = None if response is None else await self._admit(request, response, lookup, started_at_ms)
         except BaseException:
             if claim is not None:

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from core.http import STALE_DATA_HEADER, STALE_TIME_HEADER
-from core.paths import canonical_url_path
 from isr.admission import Refusal, admit, has_rsc_payload
 from isr.page_headers import NOT_STORED, stored_headers
 from isr.store import RenderedPage
@@ -79,7 +78,7 @@ class PageWriter:
         """Decide whether an answer may be stored; `headers` are those of the request, but for what the lookup selects."""
         record = await self._store.record(lookup.path)
         known = lookup.known_artifact
-        path, schema = canonical_url_path(lookup.url_path), self._store.build.schema
+        path, schema = lookup.canonical_path, self._store.build.schema
         decision = admit(response, record, rsc=rsc, path=path, schema=schema, known=known, variants=self._variants)
         if isinstance(decision, Refusal):
             return decision
