@@ -407,7 +407,7 @@ def test_code_that_cannot_be_uploaded_is_named_with_the_command_that_moves_it(co
 
 
 def test_what_does_not_run_yet_is_said(command_line: CommandLine, tmp_path: Path) -> None:
-    folder = write_project(tmp_path / "site", {"requirements.txt": "fastapi\n", "src/main.py": FASTAPI["main.py"]})
+    folder = write_project(tmp_path / "site", FLASK)
     said = init(command_line, folder)
     assert said.status == 0, said.err
     assert "does not run in the local runtime yet" in said.out

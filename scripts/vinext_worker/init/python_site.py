@@ -32,9 +32,9 @@ GENERATED = ("python_modules/", ".vinext/", "dist/", ".wrangler/", ".venv-worker
 STATIC = "/static/*"
 _SERVERS = frozenset({"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress", "mod-wsgi", "uwsgi"})
 _WSGI = frozenset({Kind.FLASK, Kind.DJANGO})
-_NATIVE = {
-    Kind.FASTAPI: "FastAPI needs pydantic, whose core is compiled: it does not run in the local runtime yet",
-    Kind.DJANGO: "Django's views run through WSGI here: no threads, and no database that needs a compiled driver",
+_NOT_YET = {
+    Kind.FLASK: "Flask does not run in the local runtime yet",
+    Kind.DJANGO: "Django does not run in the local runtime yet",
 }
 
 
@@ -105,8 +105,8 @@ def plan_framework(plan: Plan, found: Found, setting: Setting) -> None:
         plan.write(folder / "wrangler.toml", text)
     else:
         plan.problem(configuration, "this configuration is not a Python Worker's; move it to the app that it belongs to")
-    if found.kind in _NATIVE:
-        plan.notes.append(_NATIVE[found.kind])
+    if found.kind in _NOT_YET:
+        plan.notes.append(_NOT_YET[found.kind])
     _finish(plan, folder, setting, name)
 
 
