@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 import urllib.request
@@ -15,8 +14,21 @@ from benchmarks.process import Meter
 from cache.keys import KeySchema
 from cache.tags import path_tags
 from core.paths import PRERENDER_FOLDER
-from seed.build import BUILD_FILE, Artifact, Build, RouteRecord, artifact_file, shard_count, shard_file, shard_of, shard_to_json
+from seed.build import (
+    BUILD_FILE,
+    Artifact,
+    Build,
+    RouteRecord,
+    Slice,
+    artifact_file,
+    pack_file,
+    shard_count,
+    shard_file,
+    shard_of,
+    shard_to_json,
+)
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.copy.pack import MAX_PACK_BYTES, content_name
 from vinext_worker.local_runtime import LocalRuntime, LogLine
 
 if TYPE_CHECKING:
@@ -41,11 +53,12 @@ print("{_END}")
 
 @dataclass(frozen=True)
 class FirstAnswer:
-    """What the first answer of a cold isolate cost, by the size of the site."""
+    """What the first answer of a cold isolate cost, by the size of the site, and whether its pages are in packs or in files."""
 
     routes: int
-    cpu_ms: list[float]
-    wall_ms: list[float]
+    is_packed: bool
+    cpu_ms: list[float] = field(default_factory=list)
+    wall_ms: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -68,20 +81,24 @@ class Imports:
 
 
 def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, rounds: int) -> list[FirstAnswer]:
-    """Ask a new isolate for one page of a build of so many routes, in turn and repeatedly."""
-    answers = {size: FirstAnswer(size, [], []) for size in sizes}
-    contenders = {size: ours("framed", replace(options, assets_directory=_build(folder / str(size), size))) for size in sizes}
+    """Ask a new isolate for one page of a build of so many routes, in turn and repeatedly.
+
+    The pages are in packs; those of the smallest site also in a file each, as `vinext-worker copy` once wrote them.
+    """
+    answers = [FirstAnswer(size, is_packed=True) for size in sizes] + [FirstAnswer(sizes[0], is_packed=False)]
+    contenders = [ours("framed", replace(options, assets_directory=_build(folder, answer))) for answer in answers]
     for _ in range(rounds):
-        for size, contender in contenders.items():
+        for answer, contender in zip(answers, contenders, strict=True):
             with contender.start() as running:
                 before, start = running.meter.cpu_seconds(), time.perf_counter()
-                with urllib.request.urlopen(f"{running.url}/page-{size // 2}", timeout=60) as response:  # noqa: S310 - our own
+                url = f"{running.url}/page-{answer.routes // 2}"
+                with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 - our own
                     body = response.read()
                 wall_ms = (time.perf_counter() - start) * 1000
                 assert body == _PAGE  # noqa: S101 - else it is no figure
-                answers[size].cpu_ms.append((running.meter.cpu_seconds() - before) * 1000)
-                answers[size].wall_ms.append(wall_ms)
-    return list(answers.values())
+                answer.cpu_ms.append((running.meter.cpu_seconds() - before) * 1000)
+                answer.wall_ms.append(wall_ms)
+    return answers
 
 
 def imports(options: RuntimeOptions, folder: Path, rounds: int) -> list[Imports]:
@@ -118,22 +135,37 @@ def _start(options: RuntimeOptions, measured: Imports) -> None:
         series.append((after - before) * 1000)
 
 
-def _build(folder: Path, routes: int) -> Path:
-    """A copied build in which every page has the same body; made once."""
+def _build(folder: Path, wanted: FirstAnswer) -> Path:
+    """A copied build in which every page has the same body, in a file or in the middle of a full pack; made once."""
+    routes = wanted.routes
+    folder /= f"{routes} in {'packs' if wanted.is_packed else 'files'}"
     root = folder / PRERENDER_FOLDER
-    name = hashlib.sha256(_PAGE).hexdigest()[:32]
     build = Build("benchmark", KeySchema.V2, int(time.time() * 1000), False, "", {}, "i", shard_count(routes))  # noqa: FBT003 - a row
     if not (root / BUILD_FILE).is_file():
+        record, body_file, content = _packed_page() if wanted.is_packed else _page()
         shards: defaultdict[int, dict[str, RouteRecord]] = defaultdict(dict)
         for number in range(routes):
             path = f"/page-{number}"
-            tags = path_tags(KeySchema.V2, path)
-            shards[shard_of(path, build.shards)][path] = RouteRecord(None, None, tags, 200, {}, {}, {Artifact.HTML: name})
-        (root / artifact_file(name)).parent.mkdir(parents=True, exist_ok=True)
-        (root / artifact_file(name)).write_bytes(_PAGE)
+            shards[shard_of(path, build.shards)][path] = replace(record, tags=path_tags(KeySchema.V2, path))
+        (root / body_file).parent.mkdir(parents=True, exist_ok=True)
+        (root / body_file).write_bytes(content)
         for number in range(build.shards):
             file = root / shard_file(build.index, number)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(shard_to_json(shards[number]), encoding="utf-8")
         (root / BUILD_FILE).write_text(build.to_json(), encoding="utf-8")
     return folder
+
+
+def _page() -> tuple[RouteRecord, str, bytes]:
+    """The page's record without its tags, the file that has its body, and the file's content."""
+    name = content_name(_PAGE)
+    return RouteRecord(None, None, (), 200, {}, {}, {Artifact.HTML: name}), artifact_file(name), _PAGE
+
+
+def _packed_page() -> tuple[RouteRecord, str, bytes]:
+    record, _, content = _page()
+    name = "pack"
+    start = (MAX_PACK_BYTES - len(content)) // 2
+    packed = replace(record, pack=name, slices={Artifact.HTML: Slice(start, len(content))})
+    return packed, pack_file(name), (b"-" * start + content).ljust(MAX_PACK_BYTES, b"-")

@@ -57,6 +57,10 @@ class Buffer(Body, Protocol):
         """Return everything from byte `start` on, without copying."""
         ...
 
+    def part(self, start: int, size_bytes: int) -> Body:
+        """Copy some bytes, in the same memory, so that the others need not stay; fewer where the value ends before."""
+        ...
+
     def json(self, detach: Detach) -> tuple[str, Mapping[str, Body]]:
         """Return the JSON text without its large fields, as `JSON.stringify` writes it, and these fields (`parse_detached`)."""
         ...
@@ -90,6 +94,10 @@ class BytesBody:
     def tail(self, start: int) -> BytesBody:
         """Return the rest, here as a copy."""
         return BytesBody(self.data[start:])
+
+    def part(self, start: int, size_bytes: int) -> BytesBody:
+        """Return some bytes."""
+        return BytesBody(self.data[start : start + size_bytes])
 
     def json(self, detach: Detach) -> tuple[str, Mapping[str, Body]]:
         """Return the text without large fields, and those fields; see Buffer."""

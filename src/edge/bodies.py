@@ -140,6 +140,9 @@ class JsBuffer:
         rest = self.js.subarray(start) if self._whole is None else Uint8Array.new(self._whole, start)
         return JsBuffer(rest, self.size_bytes - start)
 
+    def part(self, start: int, size_bytes: int) -> JsBuffer:
+        return JsBuffer(self.js.slice(start, start + size_bytes))
+
     def json(self, detach: Detach) -> tuple[str, Mapping[str, Body]]:
         """Parse in JavaScript, so that only what is left of the document enters Python.
 

@@ -2,7 +2,10 @@
 
     build.json                  the build: its ID, its time, the folder of its index
     index/<build>/<shard>.json  records of the routes whose path falls into this shard
-    artifacts/<sha256>          a body, named by its content
+    packs/<digest>              bodies of routes of one shard, one after the other, named by their content
+    artifacts/<sha256>          a body too large for a pack, named by its content
+
+A record says where in which pack a body lies. In a copy of version 1 every body has a file of its own.
 
 Names do not depend on a URL's characters, so no path is too long, differs only in case or overwrites another file.
 Looking one route up reads one shard, however large the site is.
@@ -28,8 +31,9 @@ MANIFEST_NAME = "vinext-prerender.json"
 ARTIFACTS_FOLDER = "prerendered-routes"
 
 BUILD_FILE = "build.json"
-LAYOUT_VERSION = 1
-ROUTES_PER_SHARD = 32
+LAYOUT_VERSION = 2
+_READ_VERSIONS = (1, 2)
+MAX_ROUTES_PER_SHARD = 32
 MAX_DYNAMIC_PATHS = 1000
 
 _DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
@@ -156,7 +160,7 @@ class Build:
         """Read `build.json`. Raises ManifestError, naming `where`, for anything else."""
         document: dict[str, Any] = _json_object(text, where)
         version = document.get("version")
-        if version != LAYOUT_VERSION:
+        if version not in _READ_VERSIONS:
             raise ManifestError(f"{where} has version {version!r} instead of {LAYOUT_VERSION}; copy the build again")
         try:
             build = cls(
@@ -209,10 +213,19 @@ class Build:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """A run of bytes of a file."""
+
+    start: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class RouteRecord:
     """One route of the index: its entries without their bodies.
 
-    `artifacts` maps the stored forms to the names of their files. `headers` go with the HTML or the route handler's body,
+    `artifacts` maps the stored forms to the names of their bodies. Those that `slices` has are parts of the file `pack`, and the
+    others have files of their own. `headers` go with the HTML or the route handler's body,
     `rsc_headers` with the RSC payload. `stale_seconds` is how long a client's router need not ask again. `header_set` is the
     number of the set of `Build.header_sets` that the app's request stage adds, None for none; nobody but `vinext-worker check`
     needs it. `is_unsure`: the page of the Pages Router may have a period that the build does not state.
@@ -228,31 +241,30 @@ class RouteRecord:
     header_set: int | None = None
     stale_seconds: float | None = None
     is_unsure: bool = False
+    pack: str = ""
+    slices: Mapping[Artifact, Slice] = field(default_factory=dict)
+
+    def file(self, artifact: Artifact) -> str:
+        """Return the name of the file with the body of an artifact, for a message."""
+        return f"the pack {self.pack}" if artifact in self.slices else f"the file {self.artifacts[artifact]}"
 
     def to_document(self) -> dict[str, object]:
         """Return the record as JSON, without the usual values, so that a shard stays small."""
-        document: dict[str, object] = {
-            "artifacts": {artifact.value: name for artifact, name in self.artifacts.items()},
-        }
-        if self.revalidate_seconds is not None:
-            document["revalidate"] = self.revalidate_seconds
-        if self.expire_seconds is not None:
-            document["expire"] = self.expire_seconds
-        if self.stale_seconds is not None:
-            document["stale"] = self.stale_seconds
-        if self.is_unsure:
-            document["unsure"] = True
-        if self.tags:
-            document["tags"] = list(self.tags)
-        if self.status != HTTPStatus.OK:
-            document["status"] = self.status
-        if self.headers:
-            document["headers"] = dict(self.headers)
-        if self.rsc_headers:
-            document["rscHeaders"] = dict(self.rsc_headers)
-        if self.header_set is not None:
-            document["headerSet"] = self.header_set
-        return document
+        fields: tuple[tuple[str, object, object], ...] = (
+            ("revalidate", self.revalidate_seconds, None),
+            ("expire", self.expire_seconds, None),
+            ("stale", self.stale_seconds, None),
+            ("unsure", self.is_unsure, False),
+            ("tags", list(self.tags), []),
+            ("status", self.status, HTTPStatus.OK),
+            ("headers", dict(self.headers), {}),
+            ("rscHeaders", dict(self.rsc_headers), {}),
+            ("headerSet", self.header_set, None),
+            ("pack", self.pack, ""),
+            ("slices", {artifact.value: [part.start, part.size_bytes] for artifact, part in self.slices.items()}, {}),
+        )
+        artifacts = {artifact.value: name for artifact, name in self.artifacts.items()}
+        return {"artifacts": artifacts} | {name: value for name, value, usual in fields if value != usual}
 
     @classmethod
     def from_document(cls, document: Any, where: str) -> RouteRecord:
@@ -269,6 +281,8 @@ class RouteRecord:
                 header_set=document.get("headerSet"),
                 stale_seconds=document.get("stale"),
                 is_unsure=document.get("unsure") is True,
+                pack=document.get("pack", ""),
+                slices={Artifact(suffix): Slice(*place) for suffix, place in document.get("slices", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             message = f"{where} is not a record of the index; copy the build again"
@@ -283,6 +297,8 @@ class RouteRecord:
             and _is_string_map(record.rsc_headers)
             and all(isinstance(name, str) for name in record.artifacts.values())
             and (record.header_set is None or _is_count(record.header_set))
+            and _is_text(record.pack)
+            and all(_is_count(part.start) and _is_count(part.size_bytes) for part in record.slices.values())
         ):
             message = f"{where} has a field of the wrong type; copy the build again"
             raise ManifestError(message)
@@ -290,8 +306,11 @@ class RouteRecord:
 
 
 def shard_count(routes: int) -> int:
-    """Return the number of shards in an index of so many routes."""
-    return -(-routes // ROUTES_PER_SHARD)
+    """Return the number of shards in an index of so many routes: a power of two, 0 for none.
+
+    So a site that grows keeps its shards, and the packs of its pages, until it has twice as many.
+    """
+    return 1 << (-(-routes // MAX_ROUTES_PER_SHARD) - 1).bit_length() if routes else 0
 
 
 def shard_of(path: str, shards: int) -> int:
@@ -305,8 +324,13 @@ def shard_file(index: str, shard: int) -> str:
 
 
 def artifact_file(name: str) -> str:
-    """Return the path of a body, below the folder of the pages."""
+    """Return the path of a body that has a file of its own, below the folder of the pages."""
     return f"artifacts/{name}"
+
+
+def pack_file(name: str) -> str:
+    """Return the path of a pack, below the folder of the pages."""
+    return f"packs/{name}"
 
 
 def shard_to_json(records: Mapping[str, RouteRecord]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
@@ -53,10 +54,10 @@ async def seed_entries(
         if isinstance(record, Skipped):
             yield record
             continue
-        for artifact, name in record.artifacts.items():
+        for artifact in record.artifacts:
             build = source.build
             key = artifact_key(schema or build.schema, build_id or build.build_id, path, artifact.value, build.i18n)
-            yield await _item(source, record, path, artifact, name, key)
+            yield await _item(source, record, path, artifact, key)
 
 
 def entry_of(record: RouteRecord, build: Build, artifact: Artifact, body: Body, etag: str | None) -> CacheEntry:
@@ -103,15 +104,16 @@ def page_value(artifact: Artifact, body: Body, headers: Mapping[str, str], statu
     return AppPageValue(html=body, headers=headers, status=status)
 
 
-async def _item(  # noqa: PLR0913, PLR0917 - the parts of an entry and its key
-    source: Source, record: RouteRecord, path: str, artifact: Artifact, name: str, key: str
-) -> SeedItem:
+async def _item(source: Source, record: RouteRecord, path: str, artifact: Artifact, key: str) -> SeedItem:
+    name = record.artifacts[artifact]
     try:
-        body = await source.body(name)
+        body = await source.body(record, artifact)
     except SeedError as error:
         return Skipped(path, str(error))
     if body is None:
-        return Skipped(path, f"the file of its {artifact.value} is missing ({name})")
+        return Skipped(path, f"{record.file(artifact)} of its {artifact.value} is missing")
+    if source.names_by_content and not hashlib.sha256(body.to_bytes()).hexdigest().startswith(name):
+        return Skipped(path, f"{record.file(artifact)} does not hold the {artifact.value} that was built; copy the build again")
     try:
         entry = entry_of(record, source.build, artifact, body, source.etag(name))
     except ManifestError as error:

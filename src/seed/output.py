@@ -87,8 +87,8 @@ class OutputSource:
             except ManifestError as error:
                 yield route.path, Skipped(route.path, str(error))
 
-    async def body(self, name: str) -> Body | None:
-        return self._read(name)
+    async def body(self, record: RouteRecord, artifact: Artifact) -> Body | None:
+        return self._read(record.artifacts[artifact])
 
     def etag(self, name: str) -> str | None:
         del name

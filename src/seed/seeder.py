@@ -82,18 +82,19 @@ class Seeder:
                 # A cache handler answers True also while its store fails, so the answer does not hold for ever.
                 self._resting[key] = self._clock() + RETRY_MS
                 return None
-            name = record.artifacts[artifact]
-            body = await self._body(source, name)
+            body = await self._body(source, record, artifact)
         except SeedError as error:
             self._resting[key] = self._clock() + RETRY_MS
             self._log.event("error", "seed.failed", path=path, error=str(error))
             return None
         if body is None:
             self._resting[key] = None
-            self._log.event("error", "seed.failed", path=path, error=f"no artifact {name}")
+            self._log.event(
+                "error", "seed.failed", path=path, error=f"{record.file(artifact)} of its {artifact.value} is missing"
+            )
             return None
         try:
-            entry: CacheEntry | None = entry_of(record, build, artifact, body, source.etag(name))
+            entry: CacheEntry | None = entry_of(record, build, artifact, body, source.etag(record.artifacts[artifact]))
         except SeedError as error:
             self._log.event("error", "seed.failed", path=path, error=str(error))
             entry = None
@@ -104,11 +105,11 @@ class Seeder:
         self._background.run(self._store(key, entry), f"seeding {key}")
         return entry if found is None else found.of(entry)
 
-    async def _body(self, source: Source, name: str) -> Body | None:
-        body = await source.body(name)
-        if body is not None and source.names_by_content and not name.startswith(await self._digest(body)):
+    async def _body(self, source: Source, record: RouteRecord, artifact: Artifact) -> Body | None:
+        body = await source.body(record, artifact)
+        if body is not None and source.names_by_content and not record.artifacts[artifact].startswith(await self._digest(body)):
             # Assets may answer with a page of their own where they do not have the file, or cut it off.
-            raise SeedError(f"the artifact {name} is not the file that was built")
+            raise SeedError(f"{record.file(artifact)} does not hold the {artifact.value} that was built")
         return body
 
     async def _still_valid(self, key: str, entry: CacheEntry, until_ms: int) -> CacheEntry | None:

@@ -17,6 +17,7 @@ from seed.build import (
     SeedError,
     Skipped,
     artifact_file,
+    pack_file,
     shard_file,
     shard_from_json,
     shard_of,
@@ -64,8 +65,8 @@ class Source(Protocol):
     def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
         """Yield every path with its record, or with the reason why it has none. At most one shard is in memory at a time."""
 
-    async def body(self, name: str) -> Body | None:
-        """Return an artifact by its name in the record, None where the file is missing."""
+    async def body(self, record: RouteRecord, artifact: Artifact) -> Body | None:
+        """Return an artifact that the record has, None where the file is missing."""
 
     def etag(self, name: str) -> str | None:
         """Return the entity tag of an artifact, None where its name gives none."""
@@ -141,6 +142,7 @@ class CopiedSource:
         self.build = build
         self._assets = assets
         self._flight = flight
+        self._last_pack: tuple[str, Buffer | None] = "", None
         self._shards: Recent[int, _Shard] = Recent(_SHARDS_KEPT, lambda _, shard: shard.size_bytes)
 
     async def record(self, path: str) -> RouteRecord | None:
@@ -175,11 +177,26 @@ class CopiedSource:
                 except ManifestError as error:
                     yield path, Skipped(path, str(error))
 
-    async def body(self, name: str) -> Body | None:
-        return await self._assets.get(f"/{PRERENDER_FOLDER}/{artifact_file(name)}")
+    async def body(self, record: RouteRecord, artifact: Artifact) -> Body | None:
+        part = record.slices.get(artifact)
+        if part is None:
+            return await self._assets.get(f"/{PRERENDER_FOLDER}/{artifact_file(record.artifacts[artifact])}")
+        pack = await self._read_pack(f"/{PRERENDER_FOLDER}/{pack_file(record.pack)}")
+        return None if pack is None else pack.part(part.start, part.size_bytes)
 
     def etag(self, name: str) -> str | None:
         return f'"{name}"'
+
+    async def _read_pack(self, where: str) -> Buffer | None:
+        """Read a pack whole: a Worker's assets ignore `Range`.
+
+        A Worker reads a pack once for all who want it at that moment. A command reads all bodies of a pack one after the other.
+        """
+        if self._flight is not None:
+            return await self._flight.run(where, lambda: self._assets.get(where))
+        if self._last_pack[0] != where:
+            self._last_pack = where, await self._assets.get(where)
+        return self._last_pack[1]
 
     async def _read_shard_once(self, number: int) -> _Shard:
         if self._flight is None:
@@ -244,9 +261,9 @@ class PlainSource:
         for item in self._records.items():
             yield item
 
-    async def body(self, name: str) -> Body | None:
+    async def body(self, record: RouteRecord, artifact: Artifact) -> Body | None:
         # The names are percent-encoded on disk, so a URL encodes the percent signs.
-        return await self._assets.get(f"/{PRERENDER_FOLDER}/{name.replace('%', '%25')}")
+        return await self._assets.get(f"/{PRERENDER_FOLDER}/{record.artifacts[artifact].replace('%', '%25')}")
 
     def etag(self, name: str) -> str | None:
         del name

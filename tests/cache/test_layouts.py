@@ -60,6 +60,9 @@ class CountingBuffer:
         self.heads.append(size)
         return self._buffer.head(size)
 
+    def part(self, start: int, size_bytes: int) -> BytesBody:
+        raise NotImplementedError
+
     def tail(self, start: int) -> BytesBody:
         return self._buffer.tail(start)
 

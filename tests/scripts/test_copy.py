@@ -15,6 +15,7 @@ from seed.build import Build, shard_count
 from seed.sources import CopiedSource, open_source
 from vinext_worker.copy import build_copy
 from vinext_worker.copy.build_copy import CopyReport, copy_build
+from vinext_worker.copy.pack import MAX_PACKED_BYTES
 from vinext_worker.errors import UserError
 from vinext_worker.sites.files import remove_others, write_atomically
 
@@ -82,17 +83,17 @@ def test_a_report_says_what_is_served_from_the_build_and_what_is_not(version: st
 
 async def test_what_changed_only_is_written_and_what_is_gone_is_removed(tmp_path: Path) -> None:
     destination = tmp_path / "assets"
-    copy_build(written_build(tmp_path, SMALL, FILES), destination)
+    copy_build(written_build(tmp_path, SMALL, FILES | {"index.html": b"home" * MAX_PACKED_BYTES}), destination)
     before = snapshot(destination)
     changed = manifest(route("/"), route("/about"), buildId="b2")
     report = copy_build(written_build(tmp_path, changed, {"about.html": b"about, again"}), destination)
     after = snapshot(destination)
     unchanged = {name for name in before if after.get(name) == before[name]}
-    # The bodies of / and of /about's payload.
-    assert len(unchanged) == report.unchanged_files == 3
-    # The new body, the one shard of the index, build.json, and the note of its static files.
+    # A page of more than a pack takes.
+    assert len(unchanged) == report.unchanged_files == 1
+    # The pack, the one shard of the index, build.json, and the note of its static files.
     assert report.written_files == 4
-    assert report.removed_files == len(before.keys() - after.keys()) == 3
+    assert report.removed_files == len(before.keys() - after.keys()) == 2
     served = await worker(destination)
     assert (await served.get("/about")).text == "about, again"
     assert not (await served.get("/blog")).is_cached
@@ -131,7 +132,7 @@ def test_nothing_outside_the_build_is_ever_copied(tmp_path: Path) -> None:
     for path in ("/../../secret", "/%2e%2e/%2e%2e/secret", "/..%2f..%2fsecret", "/a/../../../secret"):
         copy_build(written_build(tmp_path, manifest(route(path)), {}), tmp_path / "assets")
         assert not any(
-            b"secret" in content for name, (content, _) in snapshot(tmp_path / "assets").items() if "artifacts" in name
+            b"secret" in content for name, (content, _) in snapshot(tmp_path / "assets").items() if "/index/" not in name
         )
 
 
@@ -213,7 +214,7 @@ def test_a_destination_that_cannot_be_written_is_one_line(tmp_path: Path) -> Non
         copy_build(written_build(tmp_path, SMALL, FILES), tmp_path / "assets")
 
 
-@pytest.mark.parametrize("writes", range(7))
+@pytest.mark.parametrize("writes", range(3))
 def test_a_run_that_is_cut_off_leaves_the_build_that_was_there(
     writes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +222,7 @@ def test_a_run_that_is_cut_off_leaves_the_build_that_was_there(
     copy_build(written_build(tmp_path, SMALL, FILES), destination)
     before = snapshot(destination)
     built = written_build(tmp_path, SMALL | {"buildId": "b2"}, {name: body + b"2" for name, body in FILES.items()})
-    # Five bodies, the one shard of the index, and build.json.
+    # The one pack, the one shard of the index, and build.json.
     left = iter(range(writes))
 
     def interrupted(path: Path, content: bytes) -> bool:
@@ -244,7 +245,7 @@ async def test_the_index_finds_every_route_in_one_shard(tmp_path: Path) -> None:
     routes = [route(f"/p/{number}") for number in range(200)]
     files = {f"p/{number}.html": f"page {number}".encode() for number in range(200)}
     copy_build(written_build(tmp_path, manifest(*routes), files), tmp_path / "assets")
-    assert build_of(tmp_path / "assets").shards == 7
+    assert build_of(tmp_path / "assets").shards == 8
     for number in range(0, 200, 20):
         assets = FakeAssets(folder=tmp_path / "assets")
         source = await open_source(assets)
@@ -254,10 +255,11 @@ async def test_the_index_finds_every_route_in_one_shard(tmp_path: Path) -> None:
         assert assets.count("/index/") == 1
 
 
-async def test_pages_with_the_same_content_share_a_file(tmp_path: Path) -> None:
-    same = {"index.html": b"same", "about.html": b"same", "blog.html": b"same"}
+async def test_pages_with_the_same_content_are_kept_once(tmp_path: Path) -> None:
+    same = {"index.html": b"same", "about.html": b"same", "blog.html": b"same", "index.rsc": b"payload"}
     copy_build(written_build(tmp_path, SMALL, same), tmp_path / "assets")
-    assert len(list((tmp_path / "assets" / "__prerender" / "artifacts").iterdir())) == 1
+    (pack,) = (tmp_path / "assets" / "__prerender" / "packs").iterdir()
+    assert pack.read_bytes().count(b"same") == 1
     served = await worker(tmp_path / "assets")
     assert [(await served.get(path)).text for path in ("/", "/about", "/blog")] == ["same"] * 3
 

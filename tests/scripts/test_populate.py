@@ -27,6 +27,7 @@ from core.javascript import json_text
 from seed.entries import SeedEntry, seed_entries
 from seed.from_directory import open_directory
 from vinext_worker.cloudflare import retrying_client
+from vinext_worker.copy.pack import MAX_PACKED_BYTES
 from vinext_worker.populate import kv as kv_populator
 
 if TYPE_CHECKING:
@@ -423,14 +424,27 @@ def test_two_runs_at_once_are_refused(tmp_path: Path, command_line: CommandLine,
 def test_what_is_wrong_with_single_pages_is_said_and_the_rest_is_written(
     tmp_path: Path, command_line: CommandLine, cloudflare: FakeCloudflare
 ) -> None:
-    deployment = FakeDeployment.of_pages(tmp_path, PAGES)
-    (missing, unreadable, *_) = sorted((deployment.assets / "__prerender" / "artifacts").iterdir())
+    large = {f"/large-{number}": bytes((number,)) * (MAX_PACKED_BYTES + 1) for number in range(2)}
+    deployment = FakeDeployment.of_pages(tmp_path, PAGES | large)
+    (missing, unreadable) = (deployment.assets / "__prerender" / "artifacts").iterdir()
     missing.unlink()
     unreadable.unlink()
     unreadable.mkdir()
     said = command_line.run("populate", "--config", deployment.config, "--json")
-    assert (said.status, said.document["written"], said.document["skipped"]["count"]) == (0, 28, 2)
+    assert (said.status, said.document["written"], said.document["skipped"]["count"]) == (0, 30, 2)
     assert all("is missing" in row["reason"] for row in said.document["skipped"]["first"])
+
+
+def test_of_a_pack_that_is_cut_off_the_whole_pages_are_written(
+    tmp_path: Path, command_line: CommandLine, cloudflare: FakeCloudflare
+) -> None:
+    deployment = FakeDeployment.of_pages(tmp_path, PAGES)
+    (pack,) = (deployment.assets / "__prerender" / "packs").iterdir()
+    pack.write_bytes(pack.read_bytes()[:-1])
+    said = command_line.run("populate", "--config", deployment.config, "--json")
+    assert (said.status, said.document["written"], said.document["skipped"]["count"]) == (0, 29, 1)
+    (row,) = said.document["skipped"]["first"]
+    assert "does not hold the html that was built; copy the build again" in row["reason"]
 
 
 def test_a_page_of_more_than_25_mib_is_skipped(tmp_path: Path, command_line: CommandLine, cloudflare: FakeCloudflare) -> None:

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from tests.fakes.worker import BUILD
 
 from cache.keys import KeySchema
-from seed.build import Artifact, Build, ManifestError, RouteRecord, shard_count, shard_from_json, shard_of, shard_to_json
+from seed.build import Artifact, Build, ManifestError, RouteRecord, Slice, shard_count, shard_from_json, shard_of, shard_to_json
 
 RECORD = RouteRecord(60, 600, ("/a", "b"), 404, {"link": "l"}, {"x": "y"}, {Artifact.HTML: "0a", Artifact.RSC: "0b"})
 USUAL = RouteRecord(None, None, (), 200, {}, {}, {Artifact.ROUTE: "0c"})
 TEXT = st.text(max_size=5)
 HEADERS = st.dictionaries(TEXT, TEXT, max_size=2)
+SLICES = st.builds(Slice, st.integers(0, 2**32), st.integers(0, 2**32))
 RECORDS = st.builds(
     RouteRecord,
     revalidate_seconds=st.none() | st.integers(0, 10**9) | st.floats(0, 10**6),
@@ -25,6 +26,8 @@ RECORDS = st.builds(
     headers=HEADERS,
     rsc_headers=HEADERS,
     artifacts=st.dictionaries(st.sampled_from(list(Artifact)), TEXT),
+    pack=TEXT,
+    slices=st.dictionaries(st.sampled_from(list(Artifact)), SLICES),
 )
 
 
@@ -57,7 +60,7 @@ def test_a_build_is_read_as_it_was_written(
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 2},
+        {"version": 3},
         {"version": None},
         {"buildId": 1},
         {"keySchema": "v3"},
@@ -105,6 +108,13 @@ def test_a_build_without_a_field_is_refused(name: str) -> None:
         {"artifacts": {}, "status": "200"},
         {"artifacts": {}, "headers": {"a": []}},
         {"artifacts": {}, "rscHeaders": []},
+        {"artifacts": {}, "pack": 1},
+        {"artifacts": {}, "slices": []},
+        {"artifacts": {}, "slices": {"css": [0, 1]}},
+        {"artifacts": {}, "slices": {"html": 1}},
+        {"artifacts": {}, "slices": {"html": [0]}},
+        {"artifacts": {}, "slices": {"html": [0, -1]}},
+        {"artifacts": {}, "slices": {"html": ["0", 1]}},
     ],
     ids=json.dumps,
 )
@@ -113,7 +123,7 @@ def test_a_record_that_is_none_is_refused_and_named(document: object) -> None:
         RouteRecord.from_document(document, "/about")
 
 
-@pytest.mark.parametrize(("routes", "expected"), [(0, 0), (1, 1), (32, 1), (33, 2), (100_000, 3125)])
+@pytest.mark.parametrize(("routes", "expected"), [(0, 0), (1, 1), (32, 1), (33, 2), (65, 4), (100_000, 4096), (131_072, 4096)])
 def test_shards_grow_in_number_and_not_in_size(routes: int, expected: int) -> None:
     assert shard_count(routes) == expected
 

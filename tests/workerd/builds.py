@@ -52,13 +52,13 @@ class SmallBuild:
     build_id: str = field(default_factory=lambda: f"small-{next(_numbers)}")
     rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def page(self, path: str, **row: object) -> None:
-        """Add a page; its artifacts say `built <path>` and `built payload <path>`."""
+    def page(self, path: str, text: str = "", **row: object) -> None:
+        """Add a page; its artifacts say `built <path>`, unless `text` is given, and `built payload <path>`."""
         self.rows.append({"route": path, "status": "rendered", "router": "app", "revalidate": False, **row})
         name = "index" if path == "/" else path[1:]
         artifacts = self.folder / "prerendered-routes"
         (artifacts / name).parent.mkdir(parents=True, exist_ok=True)
-        (artifacts / f"{name}.html").write_text(f"built {path}")
+        (artifacts / f"{name}.html").write_text(text or f"built {path}")
         (artifacts / f"{name}.rsc").write_text(f"built payload {path}")
 
     def copy(self) -> dict[str, bytes]:

@@ -178,7 +178,7 @@ def test_the_folder_of_the_pages_is_hidden_in_every_spelling(example: ServedExam
     assets = example.runtime.options.assets_directory
     assert assets is not None
     folder = assets / "__prerender"
-    for file in (folder / "build.json", next((folder / "artifacts").iterdir())):
+    for file in (folder / "build.json", next((folder / "packs").iterdir())):
         path = spelling.format(file.relative_to(folder).as_posix())
         for visitor in (example.visitor, example.direct):
             for method in ("GET", "HEAD", "POST"):

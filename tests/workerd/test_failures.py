@@ -10,6 +10,8 @@ import pytest
 from tests.workerd.builds import SmallBuild
 from tests.workerd.patience import eventually
 
+from vinext_worker.copy.pack import MAX_PACKED_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 KEPT = {"headers": {"Cache-Control": "s-maxage=600"}}
 # The page handler has its own cache, so its pages are neither stored nor remembered as uncacheable.
 PASSED = {"headers": {"Cache-Control": "no-store", "X-Vinext-Cache": "MISS"}}
+LARGE = "x" * (MAX_PACKED_BYTES + 1)
 BUILD_FILE = "/__prerender/build.json"
 KV_READS = ("get", "getWithMetadata")
 
@@ -107,19 +110,20 @@ def test_a_missing_manifest_is_fetched_once(worker: ColdWorker) -> None:
 
 
 def test_an_artifact_that_fails_affects_its_page_only_until_it_is_available(worker: ColdWorker, build: SmallBuild) -> None:
+    build.page("/large", LARGE)
     files = build.copy()
     worker.assets.fill(files)
     worker.pages.plan_for({"*": PASSED})
     (shard,) = only(files, "/index/")
-    page = next(path for path, content in files.items() if content == b"built /page")
+    (page,) = only(files, "/artifacts/")
     worker.assets.fail({page: 500})
     for _ in range(5):
-        assert worker.visitor.ask("/page").text.startswith("page ")
+        assert worker.visitor.ask("/large").text.startswith("page ")
     assert worker.visitor.ask("/other").state == "HIT"
     (event,) = logged(worker, "seed.failed")
-    assert event["path"] == "/page"
+    assert event["path"] == "/large"
     worker.assets.fail({})
-    assert eventually(lambda: worker.visitor.ask("/page"), lambda answer: answer.state == "HIT").text == "built /page"
+    assert eventually(lambda: worker.visitor.ask("/large"), lambda answer: answer.state == "HIT").text == LARGE
     assert worker.assets.counts()[shard] == 1
 
 
@@ -136,16 +140,32 @@ def test_a_corrupt_shard_is_read_again(worker: ColdWorker, build: SmallBuild) ->
 
 
 def test_a_missing_artifact_is_fetched_once(worker: ColdWorker, build: SmallBuild) -> None:
+    build.page("/large", LARGE)
     files = build.copy()
-    page = next(path for path, content in files.items() if content == b"built /page")
+    (page,) = only(files, "/artifacts/")
     del files[page]
     worker.assets.fill(files)
     worker.pages.plan_for({"*": PASSED})
     for _ in range(5):
-        assert worker.visitor.ask("/page").text.startswith("page ")
-    assert worker.visitor.ask("/page.rsc").text == "built payload /page"
+        assert worker.visitor.ask("/large").text.startswith("page ")
+    assert worker.visitor.ask("/large.rsc").text == "built payload /large"
     assert worker.assets.counts()[page] == 1
     assert len(logged(worker, "seed.failed")) == 1
+
+
+def test_of_a_pack_that_is_cut_off_the_rest_is_served(worker: ColdWorker, build: SmallBuild) -> None:
+    files = build.copy()
+    (pack,) = only(files, "/packs/")
+    worker.assets.fill({**files, pack: files[pack].removesuffix(b"e")})
+    worker.pages.plan_for({"*": PASSED})
+    assert files[pack].endswith(b"built payload /page")
+    for _ in range(3):
+        assert worker.visitor.ask("/page.rsc").text.startswith("payload ")
+    assert [worker.visitor.ask(path).text for path in ("/page", "/other")] == ["built /page", "built /other"]
+    (event,) = logged(worker, "seed.failed")
+    assert event["error"] == f"the pack {pack.rpartition('/')[2]} does not hold the rsc that was built"
+    worker.assets.fill(files)
+    eventually(lambda: worker.visitor.ask("/page.rsc"), lambda answer: answer.text == "built payload /page")
 
 
 def test_while_kv_cannot_be_read_the_page_handler_answers(worker: ColdWorker, build: SmallBuild) -> None:

@@ -16,9 +16,7 @@ ROUTES = 40
 REQUESTS = 200
 
 
-def test_200_first_requests_to_40_routes_are_hits_and_each_file_is_fetched_once(
-    either_worker: ColdWorker, tmp_path: Path
-) -> None:
+def test_200_first_requests_to_40_routes_are_hits_and_share_what_they_fetch(either_worker: ColdWorker, tmp_path: Path) -> None:
     build = SmallBuild(tmp_path)
     paths = [f"/page-{number}" for number in range(ROUTES)]
     for path in paths:
@@ -31,9 +29,8 @@ def test_200_first_requests_to_40_routes_are_hits_and_each_file_is_fetched_once(
     assert {(answer.status, answer.state) for answer in answers} == {(200, "HIT")}
     assert [answer.text for answer in answers] == [f"built {path}" for path in asked]
     counts = either_worker.assets.counts()
-    artifacts = {path: times for path, times in counts.items() if "/artifacts/" in path}
-    assert len(artifacts) == ROUTES
-    assert set(artifacts.values()) == {1}
+    packs = {path: times for path, times in counts.items() if "/packs/" in path}
+    assert sum(packs.values()) < ROUTES, packs
     assert counts["/__prerender/build.json"] == 1
     shards = {path: times for path, times in counts.items() if "/index/" in path}
     assert set(shards.values()) == {1}, shards

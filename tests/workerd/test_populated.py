@@ -47,7 +47,7 @@ def options(project: Project, deployment: FakeDeployment, *, without: frozenset[
     bare = deployment.folder / "bare"
     (bare / "__prerender").mkdir(parents=True)
     shutil.copyfile(deployment.assets / "__prerender" / "build.json", bare / "__prerender" / "build.json")
-    for artifact in (deployment.assets / "__prerender" / "artifacts").iterdir():
+    for artifact in (deployment.assets / "__prerender" / "packs").iterdir():
         for file in files_of(artifact.read_text(errors="replace"), "http://site.example/"):
             (bare / file.target.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
             (bare / file.target.lstrip("/")).touch()

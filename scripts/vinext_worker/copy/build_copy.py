@@ -1,6 +1,6 @@
 """Copying a build's pages and static files to the folder that is deployed as assets.
 
-The layout is that of `seed.build`. Artifacts are written first and `build.json` last, so that an interrupted run leaves the
+The layout is that of `seed.build`. Bodies are written first and `build.json` last, so that an interrupted run leaves the
 previous build in place.
 """
 
@@ -21,8 +21,10 @@ from seed.build import (
     ManifestError,
     Skipped,
     artifact_file,
+    pack_file,
     shard_count,
     shard_file,
+    shard_to_json,
 )
 from seed.manifest import is_dynamic, skip_reason
 from seed.manifest_file import ManifestFile
@@ -33,6 +35,7 @@ from seed.routing import Routing, read_routing
 from seed.rules import STAGES_VERSION
 from vinext_worker.copy.draft_secret import draft_digest
 from vinext_worker.copy.earlier_builds import KEPT_BUILDS, STATIC_FILES, EarlierBuilds
+from vinext_worker.copy.pack import MAX_PACKED_BYTES, Pack, content_name
 from vinext_worker.copy.shard_store import ShardStore
 from vinext_worker.copy.static_folders import static_folders
 from vinext_worker.errors import UserError
@@ -41,7 +44,7 @@ from vinext_worker.sites.site_build import NO_VINEXT
 from vinext_worker.sites.unread_rules import unread_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from seed.build import RouteRecord
@@ -49,7 +52,6 @@ if TYPE_CHECKING:
     from vinext_worker.sites.site_build import SiteBuild
 
 MAX_SKIPPED_SHOWN = 1000
-_NAME_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class _Copy:
         self._draft_digest = _draft_digest(built)
         self._static_folders = static_folders(built.client_directory)
         self._skipped: list[tuple[str, str]] = []
+        self._routes = 0
         self._skipped_routes = 0
         self._dynamic_paths: list[str] = []
         self._written = 0
@@ -124,16 +127,17 @@ class _Copy:
         with ShardStore(shards) as store:
             for route in self._seedable():
                 try:
-                    store.add(normalize_path(route.path), self._copy_route(route))
+                    store.add(normalize_path(route.path), self._record_of_files(route))
                 except (ManifestError, OSError, UnicodeEncodeError) as error:
                     self._skip(route.path, str(error))
-            routes = len(store)
             digest = hashlib.sha256()
-            for text in store.shards():
-                digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
+            for number in range(shards):
+                text = shard_to_json(self._copy_shard(store.records(number))).encode("utf-8", "surrogatepass")
+                digest.update(text + b"\n")
+                store.finish(number, text)
             index = digest.hexdigest()[:16]
-            for number, text in enumerate(store.shards()):
-                self._write(shard_file(index, number), text.encode("utf-8", "surrogatepass"))
+            for number, text in enumerate(store.texts()):
+                self._write(shard_file(index, number), text)
         build = Build(
             build_id=head.build_id,
             schema=head.schema,
@@ -157,7 +161,7 @@ class _Copy:
         removed = remove_others(self._folder, self._kept.__contains__)
         return CopyReport(
             build_id=head.build_id,
-            routes=routes,
+            routes=self._routes,
             written_files=self._written,
             unchanged_files=self._unchanged,
             removed_files=removed,
@@ -187,34 +191,65 @@ class _Copy:
         if len(self._skipped) < MAX_SKIPPED_SHOWN:
             self._skipped.append((path, reason))
 
-    def _copy_route(self, route: Route) -> RouteRecord:
+    def _record_of_files(self, route: Route) -> RouteRecord:
+        """Return the record of a route, its artifacts under the names of the build's files."""
         files = artifact_files(route, trailing_slash=self._manifest.head.trailing_slash)
-        names: dict[Artifact, str] = {}
-        for artifact, file in files.items():
-            source = self._artifacts / file
-            if artifact is Artifact.RSC and not source.is_file():
-                continue
-            content = source.read_bytes()
-            if len(content) > MAX_BODY_BYTES:
-                raise ManifestError(f"{file} has {len(content)} bytes, but an asset may have at most {MAX_BODY_BYTES}")
-            if artifact is Artifact.PAGES and pages_value(BytesBody(content), route.headers, route.response_status, "") is None:
-                raise ManifestError(f"{file} does not tell the data of its page (__NEXT_DATA__)")
-            names[artifact] = self._copy_artifact(content)
-            if artifact in {Artifact.HTML, Artifact.PAGES}:
-                self._clues.learn(content)
-        return record_of(route, self._manifest.schema, names, self._routing)
+        there = {
+            artifact: file
+            for artifact, file in files.items()
+            if artifact is not Artifact.RSC or (self._artifacts / file).is_file()
+        }
+        return record_of(route, self._manifest.schema, there, self._routing)
 
-    def _copy_artifact(self, content: bytes) -> str:
-        name = hashlib.sha256(content).hexdigest()[:_NAME_CHARACTERS]
-        file = artifact_file(name)
+    def _copy_shard(self, records: Iterable[tuple[str, RouteRecord]]) -> dict[str, RouteRecord]:
+        """Copy the bodies of some routes, and return their records by path."""
+        copied: dict[str, RouteRecord] = {}
+        pack = Pack()
+        for path, record in records:
+            try:
+                bodies = {artifact: self._body(record, artifact) for artifact in record.artifacts}
+            except (ManifestError, OSError, UnicodeEncodeError) as error:
+                self._skip(path, str(error))
+                continue
+            self._routes += 1
+            record = replace(record, artifacts={artifact: content_name(body) for artifact, body in bodies.items()})  # noqa: PLW2901
+            small = {artifact: body for artifact, body in bodies.items() if len(body) <= MAX_PACKED_BYTES}
+            for artifact in bodies.keys() - small.keys():
+                self._write_body(artifact_file(record.artifacts[artifact]), bodies[artifact])
+            if not small:
+                copied[path] = record
+                continue
+            if not pack.has_room(small.values()):
+                copied |= self._write_pack(pack)
+                pack = Pack()
+            pack.add(path, record, small)
+        return copied | self._write_pack(pack)
+
+    def _body(self, record: RouteRecord, artifact: Artifact) -> bytes:
+        file = record.artifacts[artifact]
+        content = (self._artifacts / file).read_bytes()
+        if len(content) > MAX_BODY_BYTES:
+            raise ManifestError(f"{file} has {len(content)} bytes, but an asset may have at most {MAX_BODY_BYTES}")
+        if artifact is Artifact.PAGES and pages_value(BytesBody(content), record.headers, record.status, "") is None:
+            raise ManifestError(f"{file} does not tell the data of its page (__NEXT_DATA__)")
+        if artifact in {Artifact.HTML, Artifact.PAGES}:
+            self._clues.learn(content)
+        return content
+
+    def _write_pack(self, pack: Pack) -> dict[str, RouteRecord]:
+        records = pack.records()
+        if records:
+            self._write_body(pack_file(pack.name), bytes(pack.content))
+        return records
+
+    def _write_body(self, file: str, content: bytes) -> None:
         path = self._folder / file
-        # The name is the content's hash, so a file with that name and size is the same file.
+        # The name tells the content, so a file with that name and size is the same file.
         if file in self._kept or (path.is_file() and path.stat().st_size == len(content)):
             self._unchanged += file not in self._kept
             self._kept.add(file)
         else:
             self._write(file, content)
-        return name
 
     def _write(self, name: str, content: bytes) -> None:
         self._kept.add(name)

@@ -4,14 +4,14 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Self
 
-from seed.build import RouteRecord, shard_of, shard_to_json
+from seed.build import RouteRecord, shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 class ShardStore:
-    """Sorts the records of an index into shards, on disk, so that memory does not grow with the site."""
+    """Sorts the records of an index into shards, and keeps the shards' texts, on disk: memory does not grow with the site."""
 
     def __init__(self, shards: int) -> None:
         self._shards = shards
@@ -23,27 +23,29 @@ class ShardStore:
         self._database.execute(
             "CREATE TABLE record (shard INTEGER, path BLOB, text TEXT, PRIMARY KEY (shard, path)) WITHOUT ROWID"
         )
+        self._database.execute("CREATE TABLE shard (number INTEGER PRIMARY KEY, text BLOB)")
         self._database.execute("BEGIN")
-
-    def __len__(self) -> int:
-        count: int = self._database.execute("SELECT count(*) FROM record").fetchone()[0]
-        return count
 
     def add(self, path: str, record: RouteRecord) -> None:
         """Add the record of a path, or replace it."""
         row = (shard_of(path, self._shards), path.encode("utf-8", "surrogatepass"), json.dumps(record.to_document()))
         self._database.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", row)
 
-    def shards(self) -> Iterator[str]:
+    def records(self, number: int) -> Iterator[tuple[str, RouteRecord]]:
+        """Yield the records of a shard, by path in order."""
+        rows = self._database.execute("SELECT path, text FROM record WHERE shard = ? ORDER BY path", (number,))
+        for path, text in rows:
+            name = path.decode("utf-8", "surrogatepass")
+            yield name, RouteRecord.from_document(json.loads(text), name)
+
+    def finish(self, number: int, text: bytes) -> None:
+        """Keep the text of a shard."""
+        self._database.execute("INSERT INTO shard VALUES (?, ?)", (number, text))
+
+    def texts(self) -> Iterator[bytes]:
         """Yield the text of each shard, in order."""
-        for number in range(self._shards):
-            rows = self._database.execute("SELECT path, text FROM record WHERE shard = ? ORDER BY path", (number,))
-            yield shard_to_json(
-                {
-                    (name := path.decode("utf-8", "surrogatepass")): RouteRecord.from_document(json.loads(text), name)
-                    for path, text in rows
-                }
-            )
+        for (text,) in self._database.execute("SELECT text FROM shard ORDER BY number"):
+            yield text
 
     def __enter__(self) -> Self:
         return self
