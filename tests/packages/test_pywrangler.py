@@ -94,7 +94,8 @@ def site(pywrangler: Pywrangler, library: Path, tmp_path_factory: pytest.TempPat
         shutil.copytree(EXAMPLE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(EXAMPLE / "wrangler.toml", folder)
     shutil.copy(library, folder)
-    (folder / "pyproject.toml").write_text((EXAMPLE / "pyproject.toml").read_text().replace("../../dist/", ""))
+    # As in the repository of a user. From its own folder, the example takes the library's sources, which uv has to build first.
+    (folder / "pyproject.toml").write_text((EXAMPLE / "pyproject.toml").read_text().replace("../..", library.name))
     (folder / ".vinext" / "assets").mkdir(parents=True)
     (folder / "node_modules").symlink_to(PROJECT.tools.node_modules)
     pywrangler(folder, "sync")

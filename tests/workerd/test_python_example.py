@@ -31,7 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> PythonProject:
     folder = tmp_path_factory.mktemp("starlette") / "site"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("dist", "state", "assets", "python_modules"))
     pyproject = folder / "pyproject.toml"
-    pyproject.write_text(pyproject.read_text().replace("../../dist", f"{PROJECT.root}/dist"))
+    pyproject.write_text(pyproject.read_text().replace("../..", str(PROJECT.root)))
     site = PythonProject.find(folder)
     assert site is not None
     prepare_python_site(site, PROJECT.tools, Console(quiet=True))

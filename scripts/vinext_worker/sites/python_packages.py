@@ -95,7 +95,8 @@ def _installed(project: PythonProject, tools: Tools, console: Console) -> Path:
     project.local.mkdir(exist_ok=True)
     stamp.unlink(missing_ok=True)
     with console.status(f"installing the Python packages of {project.root} …"):
-        lock = _resolve(project, library, python, console)
+        ours = library if _takes_ours(project, tools.installation.checkout) else None
+        lock = _resolve(project, ours, python, console)
         shutil.rmtree(folder, ignore_errors=True)
         command = ["install", "--quiet", "--target", str(folder), "--preview-features", "pylock", "-r", str(lock)]
         _require(_uv(project, python, *command), project, console)
@@ -105,7 +106,7 @@ def _installed(project: PythonProject, tools: Tools, console: Console) -> Path:
     return folder
 
 
-def _resolve(project: PythonProject, library: Path, python: Path, console: Console) -> Path:
+def _resolve(project: PythonProject, ours: Path | None, python: Path, console: Console) -> Path:
     """Write down which release of each dependency is installed. Those that the site's pylock.toml has stay.
 
     The site's own file is left to pywrangler and uv.
@@ -116,9 +117,11 @@ def _resolve(project: PythonProject, library: Path, python: Path, console: Conso
         shutil.copyfile(project.lock, lock)
     else:
         lock.unlink(missing_ok=True)
-    # Whoever registered that name elsewhere must not get into the Worker.
-    own_library.write_text("" if _has_own_source(project) else f"{LIBRARY} @ {library.as_uri()}\n")
-    arguments = ["compile", "--quiet", "--no-header", "-o", str(lock), "-c", str(own_library), str(project.pyproject)]
+    arguments = ["compile", "--quiet", "--no-header", "-o", str(lock), str(project.pyproject)]
+    if ours is not None:
+        # Whoever registered that name elsewhere must not get into the Worker.
+        own_library.write_text(f"{LIBRARY} @ {ours.as_uri()}\n")
+        arguments += ["--no-sources-package", LIBRARY, "-c", str(own_library)]
     wheels, index = ["--no-build"], ["--extra-index-url", _PYODIDE_INDEX, "--index-strategy", "unsafe-best-match"]
     if is_pinned and _PYODIDE_INDEX.rpartition("/")[0].encode() in lock.read_bytes():
         _require(_uv(project, python, *arguments, *wheels, *index), project, console)
@@ -132,9 +135,14 @@ def _resolve(project: PythonProject, library: Path, python: Path, console: Conso
     return lock
 
 
-def _has_own_source(project: PythonProject) -> bool:
-    """Whether the site says itself where this library comes from, such as a wheel in its own folder."""
-    return LIBRARY in _read(project).get("tool", {}).get("uv", {}).get("sources", {})
+def _takes_ours(project: PythonProject, checkout: Path | None) -> bool:
+    """Whether the site takes the library of these commands: it names no source, or the checkout that they run from."""
+    match _read(project).get("tool", {}).get("uv", {}).get("sources", {}).get(LIBRARY):
+        case None:
+            return True
+        case {"path": str(path)}:
+            return (project.root / path).resolve() == checkout
+    return False
 
 
 def _read(project: PythonProject) -> dict[str, Any]:
