@@ -27,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> PythonProject:
     folder: Path = tmp_path_factory.mktemp("fastapi") / "site"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".vinext", "python_modules", "dist"))
     pyproject = folder / "pyproject.toml"
-    pyproject.write_text(pyproject.read_text().replace("../../dist", f"{PROJECT.root}/dist"))
+    pyproject.write_text(pyproject.read_text().replace("../..", str(PROJECT.root)))
     site = PythonProject.find(folder)
     assert site is not None
     prepare_python_site(site, PROJECT.tools, Console(quiet=True))
