@@ -42,7 +42,11 @@ def current_library(output: Path) -> Path:
     wheel = output / f"vinext_worker-{project()['version']}-py3-none-any.whl"
     inputs = [ROOT / "pyproject.toml", ROOT / "LICENSE", SOURCES, *SOURCES.rglob("*"), *_TEXTS.iterdir()]
     newest = max(path.stat().st_mtime_ns for path in inputs if "__pycache__" not in path.parts)
-    return wheel if wheel.is_file() and wheel.stat().st_mtime_ns > newest else build_library(output)
+    if wheel.is_file() and wheel.stat().st_mtime_ns > newest:
+        return wheel
+    output.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=output) as folder:  # another process may be reading the wheel that is there
+        return build_library(Path(folder)).replace(wheel)
 
 
 def build_wheel(output: Path, table: Mapping[str, Any], files: Mapping[str, bytes], *, package: str) -> Path:
