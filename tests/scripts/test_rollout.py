@@ -100,6 +100,11 @@ def test_the_header_names_each_workers_version() -> None:
     assert overrides({"front": "f2", "pages": "p2"}) == {"Cloudflare-Workers-Version-Overrides": 'front="f2", pages="p2"'}
 
 
+def test_a_name_that_the_header_cannot_carry_is_refused() -> None:
+    with pytest.raises(UserError, match="the Worker's name '2shop' must begin with a letter"):
+        overrides({"2shop": "f2"})
+
+
 def test_a_versions_address_tells_the_workers() -> None:
     assert Uploaded("x", "https://0a1b2c3d-front.example.workers.dev").live_url == "https://front.example.workers.dev"
     assert Uploaded("x").live_url is None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vinext_worker.cloudflare.wrangler import WranglerError
+from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 NO_SUCH_WORKER = 10007
 OVERRIDE_HEADER = "Cloudflare-Workers-Version-Overrides"
 _WHOLE = 100
+# A key of a dictionary in RFC 8941, 3.2; Cloudflare ignores the whole header if it is none.
+_KEY = re.compile(r"[a-z][a-z0-9_.*-]*")
 _PREVIEW = re.compile(r"(?<=://)[0-9a-f]{8}-")
 
 
@@ -90,6 +93,9 @@ class Versions:
 def overrides(versions: Mapping[str, str]) -> dict[str, str]:
     """Return the header of a request that these versions are to answer, by Worker, whatever their shares.
 
-    Each has to be part of its Worker's deployment, if only with 0 %.
+    Each has to be part of its Worker's deployment, if only with 0 %. Raises UserError for a name that the header cannot carry.
     """
+    for worker in versions:
+        if not _KEY.fullmatch(worker):
+            raise UserError(f"the Worker's name {worker!r} must begin with a letter, else a check cannot choose its version")
     return {OVERRIDE_HEADER: ", ".join(f'{worker}="{version}"' for worker, version in versions.items())}

@@ -1,21 +1,21 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
 
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options, site_argument
-from vinext_worker.cloudflare.versions import Versions, overrides
 from vinext_worker.cloudflare.wrangler import ProgramRunner, Wrangler, WranglerError
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.copy.command import kept_builds_option
 from vinext_worker.copy.earlier_builds import KEPT_BUILDS, EarlierBuilds
 from vinext_worker.copy.static_folders import assets_advice
+from vinext_worker.deploy.gradual import Gradual, WorkerConfig
 from vinext_worker.deploy.preflight import (
     app_name,
     asset_faults,
@@ -25,7 +25,6 @@ from vinext_worker.deploy.preflight import (
     require_all,
     service_faults,
 )
-from vinext_worker.deploy.rollout import Change, Rollout
 from vinext_worker.deploy.steps import Step, run_steps
 from vinext_worker.errors import UserError
 from vinext_worker.sites.python_packages import install_front_packages
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     from vinext_worker.deploy.steps import StepResult
     from vinext_worker.sites.site_build import SiteBuild
 
-# Source: https://developers.cloudflare.com/workers/versions-and-deployments/version-overrides/ ("a couple of seconds").
-_PAUSES_SECONDS = (2.0, 5.0, 10.0)
 _STYLES = {"done": "green", "skipped": "dim", "failed": "red", "not done": "yellow"}
 
 
@@ -176,7 +173,6 @@ class Deploy:
         self._build_id = ""
         self._login: Login | None = None
         self._urls: list[str] = []
-        self._changes: list[Change] = []
 
     def run(self) -> list[StepResult]:
         """Run the steps, until one fails."""
@@ -298,53 +294,32 @@ class Deploy:
         return f"live at {', '.join(self._urls) or 'its routes'}"
 
     def _upload(self) -> str:
-        """Upload a version of each Worker, the page handler's first."""
-        versions, config = Versions(self._wrangler), self._deployment.config
-        paths: list[tuple[str, Path, str | None]] = [(config.name, config.path, config.environment)]
-        if self._python_project is None:
-            built = self._site_build().server_config
-            paths.insert(0, (WranglerConfig.read(built).name, built, None))
-        said: list[str] = []
-        for worker, path, environment in paths:
-            served = versions.served(worker)
-            if not served:
-                self._urls = self._wrangler.deploy(path, environment, dry_run=False)
-                said.append(f"{worker} is new, so it is live at once")
-                continue
-            uploaded = versions.upload(path, environment, f"build {self._build_id}")
-            self._changes.append(Change(worker, served[0].main, uploaded.id))
-            self._urls = [uploaded.live_url] if uploaded.live_url else []
-            said.append(f"{worker} {uploaded.id}")
-        return ", ".join(said)
+        return self._gradual.upload(f"build {self._build_id}")
 
     def _roll_out(self) -> str:
-        options = self._options
-        new = {change.worker: change.new for change in self._changes}
-        Rollout(
-            self._changes,
-            options.steps,
-            Versions(self._wrangler),
-            check=lambda: self._check_patiently(overrides(new)),
-            wait=lambda: time.sleep(options.step_seconds),
-            say=lambda text: self._output.line(f"  {text}", "dim"),
-        ).run()
+        said = self._gradual.roll_out()
         self._note_deployed()
-        return ", ".join(f"{change.worker} serves {change.new} to all visitors" for change in self._changes) or "nothing to do"
+        return said
+
+    @cached_property
+    def _gradual(self) -> Gradual:
+        config, options = self._deployment.config, self._options
+        workers = [WorkerConfig(config.name, config.path, config.environment)]
+        if self._python_project is None:
+            built = self._site_build().server_config
+            workers.insert(0, WorkerConfig(WranglerConfig.read(built).name, built, None))
+        return Gradual(
+            self._wrangler,
+            workers,
+            self._check_all,
+            options.steps,
+            options.step_seconds,
+            lambda text: self._output.line(f"  {text}", "dim"),
+        )
 
     def _note_deployed(self) -> None:
         folder = self._deployment.assets_directory
         EarlierBuilds.read(folder).deployed().write(folder)
-
-    def _check_patiently(self, headers: Mapping[str, str]) -> None:
-        """Check, and believe a red result only after the time that a deployment takes to be known everywhere."""
-        for pause in _PAUSES_SECONDS:
-            try:
-                self._check_all(headers)
-            except UserError:
-                time.sleep(pause)
-            else:
-                return
-        self._check_all(headers)
 
     def _check_all(self, headers: Mapping[str, str]) -> None:
         from vinext_worker.check.page_handler import require_page_handler  # noqa: PLC0415 - brings an HTTP client with it
@@ -367,7 +342,8 @@ class Deploy:
 
     def _url(self) -> str:
         domain = next(iter(self._deployment.config.domains), None)
-        url = self._options.url or (f"https://{domain}" if domain else next(iter(self._urls), None))
+        urls = self._gradual.urls if self._options.gradual else self._urls
+        url = self._options.url or (f"https://{domain}" if domain else next(iter(urls), None))
         if url is None:
             raise UserError("the Worker's URL is not known; name it with --url, or skip the check with --no-check")
         return url.rstrip("/")
