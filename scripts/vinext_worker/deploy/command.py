@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from vinext_worker.cloudflare.login import Login
     from vinext_worker.cloudflare.wrangler import Runner
     from vinext_worker.deploy.steps import StepResult
     from vinext_worker.sites.site_build import SiteBuild
@@ -171,7 +170,6 @@ class Deploy:
         self._quiet = Output(as_json=False, console=output.console) if not output.as_json else _silent(output)
         self._wrangler = Wrangler(deployment.project.tools, runner, deployment.config.folder)
         self._build_id = ""
-        self._login: Login | None = None
         self._urls: list[str] = []
 
     def run(self) -> list[StepResult]:
@@ -208,17 +206,18 @@ class Deploy:
         config = self._deployment.config
         is_python = self._python_project is not None
         app = None if is_python else app_name(self._site, config.environment)
-        faults = [*configuration_faults(self._deployment), *service_faults(self._deployment, app)]
+        require_all([*configuration_faults(self._deployment), *service_faults(self._deployment, app)])
+        said = "the configuration is complete; a dry run does not ask Cloudflare"
+        if not self._options.dry_run:
+            login = log_in(self._wrangler, self._deployment)
+            self._wrangler = self._wrangler.of_account(login.account)
+            said = f"account {login.account}, by {login.kind}"
+        # Nothing is written where one of these is wrong. A Python site's packages are installed by its build.
         if not is_python and not self._options.skip_build:
             install_front_packages(config, self._deployment.project.tools, self._output.console)
         if not is_python or self._options.skip_build:
-            faults += package_faults(config)
-        require_all(faults)
-        if self._options.dry_run:
-            return "the configuration is complete; a dry run does not ask Cloudflare"
-        self._login = log_in(self._wrangler, self._deployment)
-        self._wrangler = self._wrangler.of_account(self._login.account)
-        return f"account {self._login.account}, by {self._login.kind}"
+            require_all(package_faults(config))
+        return said
 
     def _build(self) -> str:
         if self._python_project is None:
