@@ -17,6 +17,7 @@ from zipfile import ZipFile
 import httpx2 as httpx
 import pytest
 from tests.fakes.python_worker import PROJECT
+from uv import find_uv_bin
 
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 from vinext_worker.sites.pyodide_python import pyodide_python
@@ -123,6 +124,26 @@ def test_deploy_uploads_the_site_and_everything_that_was_synced(
     pywrangler(site.root, "deploy", "--dry-run", "--outdir", str(tmp_path))
     expected = {f"python_modules/{name}" for name in files(site.packages) if name.endswith(".py")}
     assert expected | {"entry.py", "app.py", "layout.html"} <= files(tmp_path)
+
+
+@pytest.mark.parametrize("pyproject", ["pyproject.toml", "examples/fastapi/pyproject.toml", "examples/starlette/pyproject.toml"])
+def test_the_dependencies_resolve_from_wheels_alone(pyproject: str, tmp_path: Path) -> None:
+    """As pywrangler asks uv, where the file lies: nothing has to be built before."""
+    python = pyodide_python(PROJECT.tools.node, PROJECT.tools.node_modules / "pyodide", PROJECT.tools.cache / "python")
+    command = [
+        find_uv_bin(),
+        "pip",
+        "compile",
+        pyproject,
+        "--python",
+        str(python),
+        "--no-build",
+        "-o",
+        str(tmp_path / "pylock.toml"),
+    ]
+    done = subprocess.run(command, cwd=PROJECT.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 'name = "workers-runtime-sdk"' in (tmp_path / "pylock.toml").read_text()
 
 
 def test_sync_leaves_this_repositorys_worker_whole(pywrangler: Pywrangler, tmp_path: Path) -> None:
