@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src"
+_COMMANDS = ROOT / "scripts" / "vinext_worker"
 _TEXTS = Path(__file__).parent
 _SHARED = ("name", "version", "requires-python", "license", "license-files")
 
@@ -35,6 +36,33 @@ def build_library(output: Path) -> Path:
     readme = (_TEXTS / "library.md").read_bytes()
     files = {**OneName.of(SOURCES).library(SOURCES), "vinext/py.typed": b"", "README.md": readme}
     return build_wheel(output, table, files, package="vinext")
+
+
+def build_command(output: Path, library: Path, adapter: Path) -> Path:
+    """Build the command into a folder, with the library's wheel and the adapter's tarball in it, and return its wheel.
+
+    Raises RewriteError.
+    """
+    ours, one_name = project(), OneName.of(SOURCES)
+    table = {name: ours[name] for name in _SHARED} | {
+        "name": f"{ours['name']}-cli",
+        "description": "The command of vinext-worker: sets a project up, serves it locally, deploys it and checks it.",
+        "readme": "README.md",
+        "dependencies": [f"{ours['name']}=={ours['version']}", *ours["optional-dependencies"]["cli"]],
+        "scripts": ours["scripts"],
+    }
+    carried = f"{_COMMANDS.name}/artifacts"
+    files = {
+        f"{_COMMANDS.name}/{path.relative_to(_COMMANDS).as_posix()}": (
+            one_name.rewritten(path) if path.suffix == ".py" else path.read_bytes()
+        )
+        for path in sorted(_COMMANDS.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    files |= {f"{carried}/{package.name}": package.read_bytes() for package in (library, adapter)}
+    files |= {f"{carried}/npm/{name}": (ROOT / name).read_bytes() for name in ("package.json", "package-lock.json")}
+    files |= {f"{_COMMANDS.name}/py.typed": b"", "README.md": (_TEXTS / "command.md").read_bytes()}
+    return build_wheel(output, table, files, package=_COMMANDS.name)
 
 
 def current_library(output: Path) -> Path:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from build_packages.adapter import build_adapter
-from build_packages.wheels import build_library
+from build_packages.wheels import build_command, build_library
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,3 +27,9 @@ def library(packages: Path) -> Path:
 def adapter(packages: Path) -> Path:
     """The adapter's tarball."""
     return build_adapter(packages)
+
+
+@pytest.fixture(scope="session")
+def command(packages: Path, library: Path, adapter: Path) -> Path:
+    """The command's wheel, which carries the other two."""
+    return build_command(packages, library, adapter)
