@@ -71,6 +71,7 @@ def dev(  # noqa: PLR0913 - the command line
     python_project = PythonProject.find(site)
     settings_of(config, config.variables)
     with alone_in(project.local):
+        _say_what_is_served(site, project, config, console)
         if python_project is not None:
             prepare_python_site(python_project, tools, console)
             configurations, services = [config.path], {}
@@ -91,6 +92,12 @@ def dev(  # noqa: PLR0913 - the command line
             vendored=python_project.packages if python_project else None,
         )
         serve(options, console)
+
+
+def _say_what_is_served(site: Path, project: Project, config: WranglerConfig, console: Console) -> None:
+    kind = "the vinext app" if PythonProject.find(site) is None else "the Python site"
+    environment = f" (environment {config.environment})" if config.environment else ""
+    console.print(f"{kind} in {site}, with {project.configuration}{environment}", markup=False)
 
 
 def run_wrangler(project: Project, configurations: Sequence[Path], port: int, arguments: Sequence[str]) -> NoReturn:
