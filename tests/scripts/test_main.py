@@ -85,7 +85,7 @@ def test_a_second_one_in_the_same_project_is_refused_before_it_touches_anything(
     first_line, _ = capsys.readouterr().err.splitlines()
     folder = re.escape(str(Project.find().local))
     assert re.fullmatch(
-        rf"vinext-worker: `vinext-worker dev` \(process {os.getpid()}\) is using {folder}; stop it, .*", first_line
+        rf"vinext-worker: another vinext-worker \(process {os.getpid()}\) is using {folder}; stop it, .*", first_line
     )
 
 

@@ -206,7 +206,8 @@ class Deploy:
         config = self._deployment.config
         is_python = self._python_project is not None
         app = None if is_python else app_name(self._site, config.environment)
-        require_all([*configuration_faults(self._deployment), *service_faults(self._deployment, app)])
+        services = [] if is_python else service_faults(self._deployment, app)
+        require_all([*configuration_faults(self._deployment), *services])
         said = "the configuration is complete; a dry run does not ask Cloudflare"
         if not self._options.dry_run:
             login = log_in(self._wrangler, self._deployment)

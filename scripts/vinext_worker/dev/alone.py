@@ -1,4 +1,4 @@
-"""One `vinext-worker dev` at a time for a project: it replaces the pages and keeps the key-value store there."""
+"""One command at a time may replace the pages of a project and use its key-value store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         except OSError as error:
             lock.seek(0)
             raise UserError(
-                f"`vinext-worker dev` (process {lock.read()}) is using {folder}; stop it, then run this again"
+                f"another vinext-worker (process {lock.read()}) is using {folder}; stop it, then run this again"
             ) from error
         os.set_inheritable(lock.fileno(), True)  # noqa: FBT003 - wrangler takes the place of this process
         lock.truncate(0)

@@ -10,6 +10,7 @@ from cache.stored import whole_bytes
 from core.errors import VinextWorkerError
 from core.javascript import json_text
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING
+from vinext_worker.dev.alone import alone_in
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions, ScriptService
 from vinext_worker.populate.kv import EntryEncoder
 from vinext_worker.populate.populator import Limits, Parcel
@@ -25,24 +26,33 @@ _NO_PAGES = "export default { fetch() { return new Response('no pages here', { s
 
 
 class LocalPopulator:
-    """Writes to the local runtime's KV. Nothing else may use its state at the time: stop `vinext-worker dev` first."""
+    """Writes to the local runtime's KV. Raises UserError while `vinext-worker dev` uses the same state."""
 
     limits = Limits(max_parcels=500, max_bytes=64 * 1024 * 1024, batch_bytes=8 * 1024 * 1024, in_flight=1)
 
     def __init__(self, destination: Destination) -> None:
         project, config = destination.project, destination.config
         state = project.local / "state"
+        self._lock = alone_in(project.local)
         services = {binding: ScriptService(_NO_PAGES) for binding in config.services}
         self._runtime = LocalRuntime(RuntimeOptions(config=config, tools=project.tools, state=state, services=services))
         self._encoder = EntryEncoder(destination)
         self.target = f"the local runtime's state in {state}"
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self._runtime.start)
+        self._lock.__enter__()
+        try:
+            await asyncio.to_thread(self._runtime.start)
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        await asyncio.to_thread(self._runtime.stop)
+        try:
+            await asyncio.to_thread(self._runtime.stop)
+        finally:
+            self._lock.__exit__(None, None, None)
 
     def encode(self, seed: SeedEntry) -> Sequence[Parcel]:
         return [_parcel(key, record) for key, record in self._encoder.encode(seed)]
