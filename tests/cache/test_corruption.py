@@ -25,7 +25,7 @@ from core.errors import CorruptValueError
 if TYPE_CHECKING:
     from cache.entry import CacheValue
 
-MUTATIONS = 1500
+MUTATIONS = 500
 CODEC = Codec(Layout.VINEXT, KeySchema.V2)
 WRONG: list[Any] = [
     None,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vinext_worker.local_runtime import LocalRuntime
     from vinext_worker.project import Project
 
-EXAMPLES = 40
+EXAMPLES = 20
 DAY = 24 * 3600
 SCHEMAS = ("v1", "v2")
 
