@@ -308,6 +308,42 @@ def test_a_python_worker_stays_as_it_is_behind_the_cache(command_line: CommandLi
     assert "# none yet" in (folder / "pyproject.toml").read_text()
 
 
+def test_a_worker_with_a_toml_configuration_keeps_its_comments(command_line: CommandLine, tmp_path: Path) -> None:
+    own = """# our Worker
+name = "my-worker"
+main = "src/entry.py"  # the entry
+compatibility_date = "2025-11-01"
+compatibility_flags = ["python_workers"]
+kv_namespaces = [{ binding = "DATA", id = "x" }]
+
+[vars]
+# which shop
+SHOP = "one"
+"""
+    files = {name: text for name, text in PYTHON_WORKER.items() if name != "wrangler.jsonc"}
+    folder = write_project(tmp_path / "site", {**files, "wrangler.toml": own})
+    assert init(command_line, folder).status == 0
+    text = (folder / "wrangler.toml").read_text()
+    assert text.startswith('# our Worker\nname = "my-worker"\nmain = "src/worker.py"  # the entry\n')
+    assert "# which shop\n" in text
+    config = WranglerConfig.read(folder / "wrangler.toml")
+    assert config.kv_namespaces.keys() == {"DATA", "VINEXT_CACHE"}
+    assert config.compatibility_date == "2026-10-01"
+
+
+def test_dev_names_a_date_that_is_too_new(command_line: CommandLine, tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "site", PYTHON_WORKER)
+    init(command_line, folder)
+    configuration_file = folder / "wrangler.jsonc"
+    configuration_file.write_text(configuration_file.read_text().replace(NEWEST, "2099-01-01"))
+    said = command_line.run("dev", "--site", folder)
+    assert said.status == 1
+    assert said.err == (
+        f"vinext-worker: {configuration_file}: the local runtime knows compatibility dates up to {NEWEST}; "
+        f'write compatibility_date = "{NEWEST}" instead of 2099-01-01\n'
+    )
+
+
 def test_the_other_classes_and_handlers_of_a_python_worker_stay_reachable(command_line: CommandLine, tmp_path: Path) -> None:
     entry = """
 from workers import DurableObject, WorkerEntrypoint
