@@ -88,6 +88,7 @@ def test_both_workers_are_deployed_and_the_entries_written(
     front = cloudflare.workers.scripts["front"].versions[-1]
     assert {"entry.py", "python_modules/workers/__init__.py"} <= set(front.modules)
     assert "/__prerender/build.json" in front.assets
+    assert front.metadata["annotations"]["workers/message"] == "build b1"
     assert len(cloudflare.stored) == 2
     assert said_of(said)["deploy the Worker"] == "live at https://front.example.workers.dev"
 

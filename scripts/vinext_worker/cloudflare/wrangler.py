@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _SECRETS = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ERROR = "[ERROR]"
+# Of what is said of a version, Cloudflare takes 100 bytes.
+_MESSAGE_CHARACTERS = 100
 # Lines below an error that say nothing about it.
 _NOT_A_REASON = ("If you think this is a bug", "🪵", "Logs were written")
 
@@ -112,17 +114,17 @@ class Wrangler:
         """Return the same for an account."""
         return Wrangler(self._tools, self._runner, self._folder, account)
 
-    def deploy(self, config: Path, environment: str | None, *, dry_run: bool) -> list[str]:
+    def deploy(self, config: Path, environment: str | None, message: str, *, dry_run: bool) -> list[str]:
         """Deploy the Worker of a configuration; return the URLs that wrangler names. Raises WranglerError if it fails."""
         with tempfile.TemporaryDirectory(prefix="vinext-deploy-") as folder:
             dry = ["--dry-run", "--outdir", str(Path(folder) / "out")] if dry_run else []
-            rows = self._rows(["deploy", *_of(config, environment), *dry], config.parent)
+            rows = self._rows(["deploy", *_of(config, environment), *_saying(message), *dry], config.parent)
         targets = [target for row in rows if row.get("type") == "deploy" for target in row.get("targets") or ()]
         return [target if "://" in target else f"https://{target}" for target in targets if isinstance(target, str)]
 
     def upload_version(self, config: Path, environment: str | None, message: str) -> Mapping[str, Any]:
         """Upload a version that serves nobody yet; return wrangler's row about it. Raises WranglerError if it fails."""
-        rows = self._rows(["versions", "upload", *_of(config, environment), "--message", message], config.parent)
+        rows = self._rows(["versions", "upload", *_of(config, environment), *_saying(message)], config.parent)
         return next(row for row in rows if row.get("type") == "version-upload")
 
     def ask(self, *arguments: str) -> Any:
@@ -174,6 +176,10 @@ def error_of(output: str) -> str:
 
 def _of(config: Path, environment: str | None) -> list[str]:
     return ["--config", str(config), *(["--env", environment] if environment else [])]
+
+
+def _saying(message: str) -> list[str]:
+    return ["--message", message[:_MESSAGE_CHARACTERS]]
 
 
 def _name_of(arguments: Sequence[str]) -> str:

@@ -282,19 +282,23 @@ class Deploy:
         return "a Python site renders its pages in the Worker itself" if self._python_project is not None else ""
 
     def _deploy_pages(self) -> str:
-        self._wrangler.deploy(self._site_build().server_config, None, dry_run=self._options.dry_run)
+        self._wrangler.deploy(self._site_build().server_config, None, self._message(), dry_run=self._options.dry_run)
         return "a dry run: not deployed" if self._options.dry_run else "live"
 
     def _deploy_worker(self) -> str:
         config = self._deployment.config
-        self._urls = self._wrangler.deploy(config.path, config.environment, dry_run=self._options.dry_run)
+        self._urls = self._wrangler.deploy(config.path, config.environment, self._message(), dry_run=self._options.dry_run)
         if self._options.dry_run:
             return "a dry run: not deployed"
         self._note_deployed()
         return f"live at {', '.join(self._urls) or 'its routes'}"
 
+    def _message(self) -> str:
+        """Return what `versions` shows of a version."""
+        return f"build {self._build_id}"
+
     def _upload(self) -> str:
-        return self._gradual.upload(f"build {self._build_id}")
+        return self._gradual.upload(self._message())
 
     def _roll_out(self) -> str:
         said = self._gradual.roll_out()

@@ -51,7 +51,7 @@ class Gradual:
         for worker in self.workers:
             served = versions.served(worker.name)
             if not served:
-                self.urls = self.wrangler.deploy(worker.path, worker.environment, dry_run=False)
+                self.urls = self.wrangler.deploy(worker.path, worker.environment, message, dry_run=False)
                 said.append(f"{worker.name} is new, so it is live at once")
                 continue
             uploaded = versions.upload(worker.path, worker.environment, message)
