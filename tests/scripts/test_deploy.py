@@ -15,6 +15,8 @@ from vinext_worker.cloudflare.wrangler import Finished, ProgramRunner
 from vinext_worker.deploy import command
 from vinext_worker.deploy.steps import Step, run_steps
 from vinext_worker.errors import UserError
+from vinext_worker.populate import command as populating
+from vinext_worker.populate.report import PopulateReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -182,6 +184,25 @@ def test_populating_that_fails_stops_before_anything_goes_live(
     assert states(said.document)["populate"] == "failed"
     assert states(said.document)["deploy the Worker"] == "not done"
     assert "the live app is unchanged" in said.err
+
+
+@pytest.mark.parametrize(("token", "state"), [("", "done"), ("token", "failed")], ids=["wrangler's login", "a token"])
+def test_entries_that_could_not_be_written_stop_a_deploy_with_a_token_alone(  # noqa: PLR0913, PLR0917 - fixtures
+    token: str,
+    state: str,
+    deployment: FakeDeployment,
+    command_line: CommandLine,
+    programs: FakePrograms,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    report = PopulateReport("somewhere", "b1", entries=2)
+    report.failed.add("key", "reason")
+    monkeypatch.setattr(populating, "populate_build", lambda *_: report)
+    command_line.set({"CLOUDFLARE_API_TOKEN": token})
+    said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config, "--no-check", "--json")
+    assert states(said.document)["populate"] == state
+    assert len(programs.commands) == (2 if state == "done" else 0)
+    assert "1 of 2 entries were not written" in said.out
 
 
 def test_a_check_that_fails_is_a_failure(

@@ -26,17 +26,17 @@ class Login:
     kind: str
     permissions: frozenset[str] = frozenset()
 
-    @property
-    def has_token(self) -> bool:
-        """Whether a token is in the environment, which requests of our own can use."""
-        return bool(os.environ.get(TOKEN_VARIABLE, "").strip())
-
     def missing_permissions(self) -> list[str]:
         """Return what the login may not do and a deploy needs. What a token may do is seen only by trying."""
         if self.kind != _OAUTH:
             return []
         lacking = [scope for scope in _NEEDED if scope not in self.permissions]
         return [f"wrangler's login lacks {' and '.join(lacking)}; run `npx wrangler login` again"] if lacking else []
+
+
+def has_token() -> bool:
+    """Return whether a token is in the environment, which requests of our own can use."""
+    return bool(os.environ.get(TOKEN_VARIABLE, "").strip())
 
 
 def account_of(wrangler: Wrangler, config: WranglerConfig) -> Login:

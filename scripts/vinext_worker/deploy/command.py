@@ -9,6 +9,7 @@ import click
 from rich.text import Text
 
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options, site_argument
+from vinext_worker.cloudflare.login import has_token
 from vinext_worker.cloudflare.wrangler import ProgramRunner, Wrangler, WranglerError
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.copy.build_copy import copy_build
@@ -265,7 +266,10 @@ class Deploy:
             # Each page is seeded from the assets on its first request.
             return f"nothing written ({error}); pages come from the build on their first request"
         if not report.is_complete:
-            raise UserError(f"{report.failed.count} of {report.entries} entries were not written; deploy again to continue")
+            unwritten = f"{report.failed.count} of {report.entries} entries were not written"
+            if not has_token():
+                return f"{unwritten}; these pages come from the build on their first request"
+            raise UserError(f"{unwritten}; deploy again to continue")
         return f"{report.written} entries written, {report.unchanged} were already there"
 
     def _tpr(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import binascii
 import json
-import os
 import tempfile
 from json.encoder import encode_basestring
 from pathlib import Path
@@ -21,7 +20,7 @@ from core.javascript import json_text
 from core.log import SILENT_LOG
 from vinext_worker.cloudflare.client import TOKEN_VARIABLE, Cloudflare, find_account
 from vinext_worker.cloudflare.kv_namespace import MAX_BULK_BYTES, MAX_BULK_KEYS, RemoteNamespace, namespace_id, namespace_name
-from vinext_worker.cloudflare.login import account_of
+from vinext_worker.cloudflare.login import account_of, has_token
 from vinext_worker.cloudflare.wrangler import ProgramRunner, Wrangler, WranglerError
 from vinext_worker.errors import UserError
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
@@ -171,7 +170,7 @@ class LoginKVPopulator:
 
 def kv_populator(destination: Destination) -> KVPopulator | LoginKVPopulator:
     """Return the populator for what this machine has: a token, or wrangler's login."""
-    return KVPopulator(destination) if os.environ.get(TOKEN_VARIABLE, "").strip() else LoginKVPopulator(destination)
+    return KVPopulator(destination) if has_token() else LoginKVPopulator(destination)
 
 
 def _parcel(key: str, record: KVRecord) -> Parcel:
