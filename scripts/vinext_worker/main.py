@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import sys
 
 import click
 
 from core.errors import VinextWorkerError
 from vinext_worker.check.command import check
+from vinext_worker.completion.command import completion
 from vinext_worker.copy.command import copy
 from vinext_worker.deploy.command import deploy
 from vinext_worker.dev.command import dev
@@ -24,8 +26,12 @@ def cli() -> None:
     """Serve pages from cache on Cloudflare's Python Workers, as Next.js does."""
 
 
-for command in (init, dev, prerender, copy, populate, prune, tpr, deploy, versions, rollback, check, revalidate):
+for command in (init, dev, prerender, copy, populate, prune, tpr, deploy, versions, rollback, check, revalidate, completion):
     cli.add_command(command)
+
+
+_UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST})
+"""The faults of a folder that the project must be able to write to."""
 
 
 def main() -> None:
@@ -39,5 +45,12 @@ def main() -> None:
         sys.exit(130)
     except VinextWorkerError as error:
         click.echo(f"vinext-worker: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _UNUSABLE or error.filename is None:
+            raise
+        click.echo(
+            f"vinext-worker: {error.filename} cannot be written ({error.strerror}); make it writable, or free space", err=True
+        )
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

@@ -80,6 +80,11 @@ class Said:
         document: dict[str, Any] = json.loads(self.out)
         return document
 
+    @property
+    def errors(self) -> list[str]:
+        """The lines of its errors, without those that say that something is tried again."""
+        return [line for line in self.err.strip().splitlines() if not line.endswith("; retrying …")]
+
 
 class CommandLine:
     """Runs commands in this process, as `main` does."""

@@ -59,6 +59,23 @@ def test_the_library_depends_on_what_a_worker_needs_alone(library_files: Mapping
     assert "from vinext.worker import Default" in str(metadata.get_payload())
 
 
+def test_the_command_carries_the_other_packages_and_the_list_of_its_tools(command: Path, library: Path, adapter: Path) -> None:
+    version = project()["version"]
+    with ZipFile(command) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert files[f"vinext_worker/artifacts/{library.name}"] == library.read_bytes()
+    assert files[f"vinext_worker/artifacts/{adapter.name}"] == adapter.read_bytes()
+    for name in ("package.json", "package-lock.json"):
+        assert files[f"vinext_worker/artifacts/npm/{name}"] == (ROOT / name).read_bytes()
+    assert {"vinext_worker/py.typed", "vinext_worker/local_runtime/host.mjs", "vinext_worker/init/edit.mjs"} <= files.keys()
+    metadata = message_from_bytes(files[f"vinext_worker_cli-{version}.dist-info/METADATA"])
+    assert f"vinext-worker=={version}" in (metadata.get_all("Requires-Dist") or [])
+    assert b"vinext-worker = vinext_worker.main:main" in files[f"vinext_worker_cli-{version}.dist-info/entry_points.txt"]
+    modules = {path.name for path in SOURCES.iterdir() if path.is_dir()} - {"vinext", "__pycache__"}
+    wrong = re.compile(rb"^\s*(?:from|import) (?:%s)\b" % "|".join(sorted(modules)).encode(), re.MULTILINE)
+    assert not [name for name, content in files.items() if name.endswith(".py") and wrong.search(content)]
+
+
 def test_the_adapter_has_its_entrypoints_types_readme_and_licence(adapter_files: Mapping[str, bytes]) -> None:
     manifest = json.loads(adapter_files["package.json"])
     named = {path.removeprefix("./") for entry in manifest["exports"].values() for path in entry.values()}

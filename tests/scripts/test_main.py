@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -101,3 +102,31 @@ def test_wrangler_gets_both_configurations(monkeypatch: pytest.MonkeyPatch) -> N
     root = Project.find().root
     assert f"wrangler.js dev -c {root}/wrangler.toml -c {FIXTURE}/wrangler.toml --port 8787" in str(ended.value.code)
     assert str(ended.value.code).endswith("--log-level debug")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "entry.py").write_text("")
+    (tmp_path / "wrangler.toml").write_text('name = "a"\nmain = "src/entry.py"\ncompatibility_date = "2026-10-01"\n')
+    (tmp_path / ".vinext").write_text("a file in the way")
+    assert run(monkeypatch, "dev", "--site", str(tmp_path)) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"vinext-worker: {tmp_path / '.vinext'} cannot be written (")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_can_complete_commands(
+    shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "completion", shell) == 0
+    assert "_VINEXT_WORKER_COMPLETE" in capsys.readouterr().out
+
+
+def test_windows_is_told_to_use_wsl() -> None:
+    program = "import sys; sys.platform = 'win32'; import vinext_worker.main"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"vinext-worker: .* use WSL .*\n", done.stderr)

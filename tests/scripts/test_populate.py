@@ -225,8 +225,8 @@ def test_a_server_that_stays_down_ends_it_and_the_next_run_goes_on(
     cloudflare.faults = [None, *[Fault(500)] * 40]
     said = command_line.run("populate", "--config", deployment.config, "--batch-entries", 10)
     assert said.status == 1
-    assert len(said.err.strip().splitlines()) == 1
-    assert "failed 4 times" in said.err
+    assert len(said.errors) == 1
+    assert "failed 4 times" in said.errors[0]
     written = len(cloudflare.stored)
     assert 0 < written < 30
     cloudflare.faults = []
@@ -253,7 +253,7 @@ def test_what_is_refused_is_one_line_without_the_token(
     said = command_line.run("populate", "--config", deployment.config)
     assert said.status == 1
     assert message in said.err
-    assert len(said.err.strip().splitlines()) == 1
+    assert len(said.errors) == 1
     assert "secret" not in said.out + said.err
     assert TOKEN not in said.out + said.err
 
@@ -272,7 +272,7 @@ def test_a_wrong_namespace_is_one_line_that_says_what_to_do(
 ) -> None:
     deployment = FakeDeployment.of_pages(tmp_path, PAGES, **settings)
     said = command_line.run("populate", "--config", deployment.config)
-    assert (said.status, len(said.err.strip().splitlines())) == (1, 1)
+    assert (said.status, len(said.errors)) == (1, 1)
     assert message in said.err
 
 
@@ -472,7 +472,7 @@ def test_a_build_that_cannot_be_read_is_refused_in_one_line(
     (tmp_path / "server").mkdir()
     (tmp_path / "server" / "vinext-prerender.json").write_bytes(text)
     said = command_line.run("populate", "--config", deployment.config, "--from", tmp_path / "server")
-    assert (said.status, len(said.err.strip().splitlines())) == (1, 1)
+    assert (said.status, len(said.errors)) == (1, 1)
     assert message in said.err
 
 
@@ -523,3 +523,33 @@ def test_the_codec_reads_what_was_written(tmp_path: Path, command_line: CommandL
         assert isinstance(entry.value, AppPageValue)
         assert found.value == entry.value.html.to_bytes()
     assert {found.value for found in cloudflare.stored.values()} == set(PAGES.values())
+
+
+def test_without_a_network_it_says_that_it_tries_again_and_gives_up_soon(
+    tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hasty = replace(retrying_client.RetryPolicy(), unreachable_seconds=2, first_wait_seconds=0.1)
+    monkeypatch.setattr(retrying_client, "RetryPolicy", lambda: hasty)
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "token")
+    monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", "http://127.0.0.1:9")
+    deployment = FakeDeployment.of_pages(tmp_path, PAGES)
+    said = command_line.run("populate", "--config", deployment.config)
+    assert said.status == 1
+    assert "retrying …" in said.err
+    assert "Cloudflare cannot be reached" in said.err
+    assert said.err.rstrip().endswith("check the network, then run this again")
+
+
+def test_a_dry_run_needs_no_namespace(tmp_path: Path, command_line: CommandLine) -> None:
+    deployment = FakeDeployment.of_pages(tmp_path, PAGES, namespace="0" * 32)
+    said = command_line.run("populate", "--config", deployment.config, "--dry-run")
+    assert (said.status, said.err) == (0, "")
+    assert said.out.startswith("30 entries would be written to VINEXT_CACHE, which has no namespace yet")
+
+
+def test_a_misspelt_setting_is_named_with_the_nearest_one(tmp_path: Path, command_line: CommandLine) -> None:
+    variables = 'VINEXT_TAG_CACH_MS = "1"\nVINEXT_KV_TTL = "30d"\nOTHER = "1"\n'
+    deployment = FakeDeployment.of_pages(tmp_path, PAGES, namespace="0" * 32, variables=variables)
+    said = command_line.run("populate", "--config", deployment.config, "--dry-run")
+    assert "no setting is called VINEXT_TAG_CACH_MS, so it has no effect; did you mean VINEXT_TAG_CACHE_MS?" in said.err
+    assert said.err.count("warning:") == 1

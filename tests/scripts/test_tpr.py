@@ -193,7 +193,7 @@ def test_what_cannot_be_asked_for_is_one_line(  # noqa: PLR0913, PLR0917 - fixtu
     if arguments:
         cloudflare.may_see_traffic = False
     said = command_line.run("tpr", "--config", deployment.config, "--from", "http://127.0.0.1:1", *arguments)
-    assert (said.status, len(said.err.strip().splitlines())) == (1, 1)
+    assert (said.status, len(said.errors)) == (1, 1)
     assert message in said.err
 
 

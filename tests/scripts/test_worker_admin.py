@@ -50,7 +50,7 @@ def test_a_refusal_is_one_line_with_the_status_and_what_to_do(
         f"no, {TOKEN}", status=status
     )
     said = request.getfixturevalue(command)(httpserver.url_for(""))
-    assert (said.status, len(said.err.strip().splitlines())) == (1, 1)
+    assert (said.status, len(said.errors)) == (1, 1)
     assert f"status {status}" in said.err
     assert advice in said.err
     assert TOKEN not in said.err
@@ -70,7 +70,7 @@ def test_a_failure_of_the_server_is_tried_again_whether_its_status_is_registered
 def test_a_server_that_goes_on_failing_is_one_line(httpserver: HTTPServer, populate: Callable[[str], Said]) -> None:
     httpserver.expect_request("/__vinext/seed").respond_with_handler(lambda _: Response("down", status=520))
     said = populate(httpserver.url_for(""))
-    assert (said.status, len(said.err.strip().splitlines())) == (1, 1)
+    assert (said.status, len(said.errors)) == (1, 1)
     assert "failed 4 times: status 520 down" in said.err
 
 
@@ -114,7 +114,7 @@ def test_what_is_not_written_in_the_end_is_an_error_that_names_it(
     late = {"tags": ["a"], "prefixes": [], "unwritten": ["a"]}
     httpserver.expect_request("/__vinext/revalidate").respond_with_json(late, status=202)
     said = revalidate(httpserver.url_for(""))
-    assert (said.status, len(said.err.strip().splitlines())) == (1, 1)
+    assert (said.status, len(said.errors)) == (1, 1)
     assert "not written yet: a;" in said.err
 
 

@@ -30,7 +30,10 @@ td.number { text-align: right; font-variant-numeric: tabular-nums } tr.fault { b
 def show_result(result: CheckResult, output: Output) -> None:
     """Show a row for each page's answer and for each file that is wrong, and a summary."""
     wrong_files = [answer for answer in result.files if answer.faults]
-    output.table(("path", "form", "status", "cache", "Cache-Control", "first byte"), map(_cells, (*result.answers, *wrong_files)))
+    output.table(
+        ("path", "form", "status", "cache", "Cache-Control", "first byte", "not as expected"),
+        map(_cells, (*result.answers, *wrong_files)),
+    )
     times = [answer.first_byte_ms for answer in result.answers if answer.first_byte_ms is not None]
     first_byte = f"; median time to first byte {median(times):.0f} ms" if times else ""
     output.line(f"{summary_of(result)}{first_byte}", "red" if result.wrong else "green")
@@ -43,16 +46,14 @@ def summary_of(result: CheckResult) -> str:
 
 
 def _cells(answer: CheckedAnswer) -> list[Text]:
-    path = Text(answer.path)
-    for fault in answer.faults:
-        path.append(f"\n{fault}", style="red")
     return [
-        path,
+        Text(answer.path),
         Text(answer.form),
         Text(str(answer.status or "-")),
         Text(answer.state or "-", style=_STATE_STYLES.get(answer.state, "red")),
         Text(answer.cache_control),
         Text("" if answer.first_byte_ms is None else f"{answer.first_byte_ms:.0f} ms"),
+        Text("\n".join(answer.faults), style="red"),
     ]
 
 

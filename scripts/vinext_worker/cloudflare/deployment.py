@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -58,8 +59,33 @@ class Deployment:
         return self.settings.build_id or build.build_id
 
 
+class _Asked(dict[str, str]):
+    """Variables that are all unset, and that remember which of them were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return default
+
+
+def _names_of_settings() -> frozenset[str]:
+    asked = _Asked()
+    read_settings(asked)
+    return frozenset(asked.names)
+
+
+_KNOWN = _names_of_settings()
+
+
 def settings_of(config: WranglerConfig, variables: Mapping[str, object]) -> Settings:
     """Read the settings as the Worker does; raise ConfigurationError, which names the setting and the allowed values."""
+    for name in sorted(name for name in config.deployed_variables if name.startswith("VINEXT_") and name not in _KNOWN):
+        near = next(iter(get_close_matches(name, _KNOWN, 1)), None)
+        advice = f"did you mean {near}?" if near else "remove it"
+        click.echo(f"warning: {config.path}: no setting is called {name}, so it has no effect; {advice}", err=True)
     texts = {name: str(value) for name, value in variables.items() if isinstance(value, str | int | float)}
     try:
         return read_settings(texts)

@@ -23,6 +23,11 @@ _NAMESPACE_ID = re.compile(r"[0-9a-f]{32}")
 _UNSET_ID = "0" * 32
 
 
+def is_placeholder(config: WranglerConfig) -> bool:
+    """Return whether the binding is there, and the id of its namespace still has to be put in."""
+    return config.kv_namespaces.get(CACHE_BINDING) in {CACHE_BINDING, _UNSET_ID}
+
+
 def namespace_id(config: WranglerConfig) -> str:
     """Return the id of the namespace that keeps the pages; raise ConfigurationError if the configuration has none."""
     namespace = config.kv_namespaces.get(CACHE_BINDING)

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 
+import click
 import httpx2 as httpx
 import stamina
 import stamina.instrumentation
@@ -17,6 +18,7 @@ from vinext_worker.errors import RemoteError, UserError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+_NEXT_TRY_SECONDS = 1.0
 _CHUNK_BYTES = 256 * 1024
 _SHOWN_CHARACTERS = 300
 _MAX_RETRY_AFTER_SECONDS = 300.0
@@ -33,6 +35,8 @@ class RetryPolicy:
     first_wait_seconds: float = 0.5
     max_wait_seconds: float = 30
     timeout_seconds: float = 120
+    unreachable_seconds: float = 3
+    """How long to try until the first answer of any kind; without a network there is none."""
 
 
 class _TransientError(Exception):
@@ -41,6 +45,14 @@ class _TransientError(Exception):
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__(message)
+
+
+class _UnreachableError(_TransientError):
+    """There is no connection."""
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 class RetryingClient:
@@ -58,7 +70,7 @@ class RetryingClient:
         server: str,
         token_name: str,
         retry: RetryPolicy | None = None,
-        on_retry: Callable[[str], None] = lambda _: None,
+        on_retry: Callable[[str], None] = _say,
     ) -> None:
         if not token.isascii() or not token.isprintable() or " " in token:
             raise UserError(f"{token_name} is no token: it has spaces, or characters that a header cannot carry; set it again")
@@ -66,10 +78,15 @@ class RetryingClient:
         self._token = token
         self._retry = retry or RetryPolicy()
         self._on_retry = on_retry
+        self._first_try_at: float | None = None
+        self._was_reached = False
+        """Once it was, it is worth waiting for."""
         self._http = httpx.AsyncClient(
             base_url=base_url,
             headers={"Authorization": f"Bearer {token}"},
-            timeout=httpx.Timeout(self._retry.timeout_seconds, connect=min(30, self._retry.timeout_seconds)),
+            timeout=httpx.Timeout(
+                self._retry.timeout_seconds, connect=min(self._retry.unreachable_seconds, self._retry.timeout_seconds)
+            ),
         )
 
     async def __aenter__(self) -> Self:
@@ -106,6 +123,8 @@ class RetryingClient:
             ):
                 with attempt:
                     return await self._once(method, path, parameters, headers, parts)
+        except _UnreachableError as error:
+            raise RemoteError(f"{self._server} cannot be reached ({error}); check the network, then run this again") from None
         except _TransientError as error:
             message = f"{self._server} failed {policy.attempts} times: {error}; run the command again to continue"
             raise RemoteError(message) from None
@@ -118,16 +137,21 @@ class RetryingClient:
     async def _once(
         self, method: str, path: str, parameters: Mapping[str, str] | None, headers: Mapping[str, str], parts: Sequence[bytes]
     ) -> httpx.Response:
+        if self._first_try_at is None:
+            self._first_try_at = time.monotonic()
         try:
             response = await self._http.request(
                 method, path, params=parameters, headers=headers, content=_chunks(parts) if parts else None
             )
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise _UnreachableError(self.scrub(str(error) or "no connection in time")) from error
         except httpx.TimeoutException as error:
             raise _TransientError("it took too long") from error
         except httpx.TransportError as error:
             raise _TransientError(self.scrub(str(error) or type(error).__name__)) from error
         except httpx.HTTPError as error:
             raise RemoteError(f"{self._server} cannot be reached: {self.scrub(str(error))}") from None
+        self._was_reached = True
         status = response.status_code
         if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             said = self.scrub(response.text.strip())
@@ -137,7 +161,13 @@ class RetryingClient:
     def _wait(self, error: Exception) -> bool | float:
         if not isinstance(error, _TransientError):
             return False
-        self._on_retry(str(error))
+        if (
+            isinstance(error, _UnreachableError)
+            and not self._was_reached
+            and time.monotonic() - (self._first_try_at or 0) >= self._retry.unreachable_seconds - _NEXT_TRY_SECONDS
+        ):
+            return False
+        self._on_retry(f"{self._server}: {error}; retrying …")
         seconds = error.retry_after_seconds
         if seconds is None:
             return True

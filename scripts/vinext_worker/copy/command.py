@@ -35,6 +35,7 @@ kept_builds_option = click.option(
 @configuration_options
 @click.option("--to", "destination", type=click.Path(path_type=Path), help="The folder.  [default: the configuration's assets]")
 @kept_builds_option
+@click.option("--verbose", is_flag=True, help="List the pages that are not served from the build, and the app's rules.")
 @json_option
 def copy(  # noqa: PLR0913 - the command line
     *,
@@ -43,6 +44,7 @@ def copy(  # noqa: PLR0913 - the command line
     environment: str | None,
     destination: Path | None,
     kept_builds: int,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Copy the pages and static files of SITE's build to the folder that is deployed as assets.
@@ -58,18 +60,19 @@ def copy(  # noqa: PLR0913 - the command line
     """  # noqa: D301 - \b is click's
     output = Output(as_json)
     if destination is not None and site is not None:
-        show_copy(copy_build(find_build(site), destination, kept_builds), destination, output)
+        show_copy(copy_build(find_build(site), destination, kept_builds), destination, output, verbose=verbose)
         return
     deployment = Deployment.read(config_path, environment, site)
     target = destination or deployment.assets_directory
     report = copy_build(find_build(find_site(deployment.project, site)), target, kept_builds)
-    show_copy(report, target, output, assets_advice(deployment.config, report.static_folders))
+    show_copy(report, target, output, assets_advice(deployment.config, report.static_folders), verbose=verbose)
 
 
-def show_copy(report: CopyReport, target: Path, output: Output, advice: Sequence[str] = ()) -> None:
+def show_copy(report: CopyReport, target: Path, output: Output, advice: Sequence[str] = (), *, verbose: bool = False) -> None:
     """Show what was copied, and advice on the configuration."""
     skipped = [{"path": path, "reason": reason} for path, reason in report.skipped]
-    output.document(asdict(report) | {"folder": str(target), "skipped": skipped, "advice": list(advice)})
+    fields = {_json_name(name): value for name, value in asdict(report).items()}
+    output.document(fields | {"folder": str(target), "skipped": skipped, "advice": list(advice)})
     output.line(
         f"build {report.build_id}: {report.routes} pages in {target} "
         f"({report.written_files} files written, {report.unchanged_files} unchanged, {report.removed_files} removed)"
@@ -80,5 +83,17 @@ def show_copy(report: CopyReport, target: Path, output: Output, advice: Sequence
         output.line(text, "yellow")
     consequence = "asked before the cache" if report.has_stages else "pages that it may touch are not cached"
     rules = [(name, consequence) for name in report.rules]
-    output.reasons("rules of the app that come before the cache", rules, len(rules), "yellow")
-    output.reasons("not served from the build", list(report.skipped), report.skipped_routes, "yellow")
+    for title, rows, count in (
+        ("rules of the app that come before the cache", rules, len(rules)),
+        ("not served from the build", list(report.skipped), report.skipped_routes),
+    ):
+        if verbose:
+            output.reasons(title, rows, count, "yellow")
+        elif count:
+            output.line(f"{title}: {count} (--verbose lists them)")
+
+
+def _json_name(name: str) -> str:
+    """Return a field's name as JSON documents have it, `writtenFiles` for `written_files`."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))

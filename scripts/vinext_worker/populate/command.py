@@ -12,6 +12,7 @@ from seed.build import Skipped
 from seed.entries import seed_entries
 from seed.from_directory import open_directory
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING, is_placeholder
 from vinext_worker.errors import UserError
 from vinext_worker.populate.journal import Journal
 from vinext_worker.populate.populator import Destination, find_populator, populator_names
@@ -101,6 +102,12 @@ def populate(  # noqa: PLR0913 - the command line
 
 def populate_build(deployment: Deployment, folder: Path, options: PopulateOptions, output: Output) -> PopulateReport:
     """Populate from a folder, and show the result."""
+    if options.run.dry_run and options.into == "kv" and is_placeholder(deployment.config):
+        # What would be written does not depend on where.
+        entries, _ = count_entries(deployment, folder)
+        report = PopulateReport(f"{CACHE_BINDING}, which has no namespace yet", "", entries=entries)
+        _show(report, options, output)
+        return report
     return asyncio.run(_populate_build(deployment, folder, options, output))
 
 

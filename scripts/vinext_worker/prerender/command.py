@@ -88,7 +88,7 @@ def show_prerender(report: PrerenderReport, output: Output) -> None:
     """Show the result."""
     output.document(
         {
-            "build_id": report.build_id,
+            "buildId": report.build_id,
             "rendered": report.rendered,
             "skipped": [{"path": path, "reason": reason} for path, reason in report.skipped],
             "failed": [{"path": path, "reason": reason} for path, reason in report.failed],

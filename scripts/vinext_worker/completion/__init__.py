@@ -1,0 +1,1 @@
+"""Completing the command line in a shell."""
