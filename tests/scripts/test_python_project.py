@@ -11,7 +11,7 @@ from rich.console import Console
 from vinext_worker.errors import ConfigurationError, UserError
 from vinext_worker.project import Project
 from vinext_worker.sites import python_packages
-from vinext_worker.sites.python_packages import install_python_packages
+from vinext_worker.sites.python_packages import inputs_digest, install_python_packages
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import find_build
 
@@ -101,6 +101,17 @@ def test_the_library_is_installed_and_kept_up_to_date(folder: Path) -> None:
     assert (packages / "vinext" / "cache" / "keys.py").read_bytes() == library_module("vinext/cache/keys.py")
     assert not (packages / "left_over.py").exists()
     assert (packages / ".synced").is_file()
+
+
+def test_the_packages_follow_a_wheel_of_the_site_s_own(folder: Path) -> None:
+    require(folder, "vinext-worker")
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write("\n[tool.uv.sources]\nvinext-worker = { path = 'vendor.whl' }\n")
+    digests = []
+    for text in (b"one", b"two"):
+        (folder / "vendor.whl").write_bytes(text)
+        digests.append(inputs_digest(found(folder), PROJECT.tools))
+    assert digests[0] != digests[1]
 
 
 def test_the_packages_follow_the_dependencies(folder: Path) -> None:

@@ -83,13 +83,19 @@ def _dependencies(project: PythonProject) -> list[str]:
     return [requirement_name(str(one)) for one in _read(project).get("project", {}).get("dependencies", [])]
 
 
+def inputs_digest(project: PythonProject, tools: Tools) -> str:
+    """Return a digest over everything that decides which packages are installed."""
+    python = pyodide_python(tools.node, tools.node_modules / "pyodide", tools.cache / "python")
+    inputs = (project.pyproject, project.lock, tools.installation.library(), python, *_own_wheels(project))
+    return hashlib.sha256(b"\0".join(path.read_bytes() if path.is_file() else b"" for path in inputs)).hexdigest()
+
+
 def _installed(project: PythonProject, tools: Tools, console: Console) -> Path:
     """Return a folder with the packages, which lies apart from `python_modules` because uv makes it anew for each change."""
     folder, stamp = project.local / "packages", project.local / "packages.stamp"
     library = tools.installation.library()
     python = pyodide_python(tools.node, tools.node_modules / "pyodide", tools.cache / "python")
-    inputs = (project.pyproject, project.lock, library, python)
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() if path.is_file() else b"" for path in inputs)).hexdigest()
+    digest = inputs_digest(project, tools)
     if folder.is_dir() and stamp.is_file() and stamp.read_text() == digest:
         return folder
     project.local.mkdir(exist_ok=True)
@@ -143,6 +149,13 @@ def _takes_ours(project: PythonProject, checkout: Path | None) -> bool:
         case {"path": str(path)}:
             return (project.root / path).resolve() == checkout
     return False
+
+
+def _own_wheels(project: PythonProject) -> list[Path]:
+    """Return the wheels that the site says its packages come from, such as the library that `vinext-worker init` puts there."""
+    sources = _read(project).get("tool", {}).get("uv", {}).get("sources", {}).values()
+    paths = (source.get("path", "") for source in sources if isinstance(source, dict))
+    return [project.root / path for path in paths if str(path).endswith(".whl")]
 
 
 def _read(project: PythonProject) -> dict[str, Any]:
