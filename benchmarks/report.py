@@ -52,9 +52,8 @@ def target_rows(wanted: list[Target], found: list[Series], answers: list[FirstAn
         small, *_, large, in_files = answers
         shares = [one / other for one, other in zip(large.cpu_ms, small.cpu_ms, strict=True)]
         rows.append(_row(f"cold isolate, {large.routes:,} routes against {small.routes}", shares, COLD_AT_MOST))
-        for unit, packed, files in (("CPU", small.cpu_ms, in_files.cpu_ms), ("time", small.wall_ms, in_files.wall_ms)):
-            shares = [one / other for one, other in zip(packed, files, strict=True)]
-            rows.append(_row(f"cold isolate, a page in a full pack against a file, {unit}", shares, PACKS_AT_MOST))
+        shares = [one / other for one, other in zip(small.thread_ms, in_files.thread_ms, strict=True)]
+        rows.append(_row("cold isolate, a page in a full pack against a file", shares, PACKS_AT_MOST))
     return rows
 
 
