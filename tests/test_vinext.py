@@ -21,5 +21,6 @@ def test_the_names_that_sites_import() -> None:
         "use_function",
         "use_pages",
         "use_worker",
+        "use_wsgi",
     ]
     assert all(hasattr(vinext, name) for name in vinext.__all__)

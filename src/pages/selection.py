@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from pages.handler import PageHandler
 
-SETTING_FORMS = "service:NAME with the name of a service binding, asgi:module:app or module:function"
+SETTING_FORMS = "service:NAME with the name of a service binding, asgi:module:app, wsgi:module:app or module:function"
+
+
+_GATEWAYS = ("asgi", "wsgi")
 
 
 class PageHandlerError(VinextWorkerError):
@@ -28,7 +31,7 @@ class ServiceChoice:
     name: str
 
 
-PageChoice: TypeAlias = "ServiceChoice | AsgiChoice | FunctionChoice | WorkerChoice | OwnChoice"
+PageChoice: TypeAlias = "ServiceChoice | AsgiChoice | WsgiChoice | FunctionChoice | WorkerChoice | OwnChoice"
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,17 @@ class HandlerName:
         module, colon, attribute = rest.partition(":")
         if kind == "service" and rest and not colon:
             return cls("service", "", rest)
-        if kind == "asgi" and _is_dotted(module) and _is_dotted(attribute):
-            return cls("asgi", module, attribute)
-        if kind not in {"service", "asgi"} and not colon and _is_dotted(kind) and _is_dotted(rest):
+        if kind in _GATEWAYS and _is_dotted(module) and _is_dotted(attribute):
+            return cls(kind, module, attribute)
+        if kind not in {"service", *_GATEWAYS} and not colon and _is_dotted(kind) and _is_dotted(rest):
             return cls("function", kind, rest)
         raise ValueError(SETTING_FORMS)
 
     def __str__(self) -> str:
         if self.kind == "service":
             return f"service:{self.attribute}"
-        return f"asgi:{self.module}:{self.attribute}" if self.kind == "asgi" else f"{self.module}:{self.attribute}"
+        prefix = f"{self.kind}:" if self.kind in _GATEWAYS else ""
+        return f"{prefix}{self.module}:{self.attribute}"
 
     def load(self) -> PageChoice:
         """Import the page handler. Raise PageHandlerError, which names it, if it cannot be used."""
@@ -92,6 +96,15 @@ class AsgiChoice:
 
 
 @dataclass(frozen=True)
+class WsgiChoice:
+    """A WSGI app; `static_paths` returns the paths to pre-render."""
+
+    app: Callable[..., Any]
+    name: str
+    static_paths: Callable[[], Any] | None = None
+
+
+@dataclass(frozen=True)
 class FunctionChoice:
     """A function of the request; `static_paths` returns the paths to pre-render."""
 
@@ -116,7 +129,7 @@ class OwnChoice:
     handler: PageHandler
 
 
-def load_python(name: HandlerName) -> AsgiChoice | FunctionChoice:
+def load_python(name: HandlerName) -> AsgiChoice | WsgiChoice | FunctionChoice:
     """Import the app or function that the setting names. Raise PageHandlerError, which names it, if it cannot be used."""
     try:
         module = import_module(name.module)
@@ -130,12 +143,19 @@ def load_python(name: HandlerName) -> AsgiChoice | FunctionChoice:
     static_paths = getattr(module, "static_paths", None)
     if name.kind == "asgi":
         return _asgi(target, str(name), static_paths)
+    if name.kind == "wsgi":
+        return _wsgi(target, str(name), static_paths)
     return _function(target, str(name), static_paths)
 
 
 def use_asgi(app: Callable[..., Any], *, static_paths: Callable[[], Any] | None = None) -> None:
     """Let an ASGI app render the pages. Raise PageHandlerError if it is not callable."""
     choose_pages(_asgi(app, _name(app), static_paths))
+
+
+def use_wsgi(app: Callable[..., Any], *, static_paths: Callable[[], Any] | None = None) -> None:
+    """Let a WSGI app, such as one of Flask or Django, render the pages. Raise PageHandlerError if it is not callable."""
+    choose_pages(_wsgi(app, _name(app), static_paths))
 
 
 def use_function(function: Callable[[Any], Any], *, static_paths: Callable[[], Any] | None = None) -> None:
@@ -164,6 +184,12 @@ def _asgi(app: Any, name: str, static_paths: Any) -> AsgiChoice:
     return AsgiChoice(app, name, _checked_paths(static_paths, name))
 
 
+def _wsgi(app: Any, name: str, static_paths: Any) -> WsgiChoice:
+    if not callable(app):
+        raise PageHandlerError(f"the page handler {name} is not callable: it is a {type(app).__name__}, not a WSGI app")
+    return WsgiChoice(app, name, _checked_paths(static_paths, name))
+
+
 def _function(function: Any, name: str, static_paths: Any) -> FunctionChoice:
     if not callable(function):
         raise PageHandlerError(f"the page handler {name} is not callable: it is a {type(function).__name__}")
@@ -172,7 +198,7 @@ def _function(function: Any, name: str, static_paths: Any) -> FunctionChoice:
     except TypeError as error:
         raise PageHandlerError(
             f"the page handler {name} does not take a request as its only argument ({error}); "
-            "an ASGI app is named asgi:module:app"
+            "an ASGI app is named asgi:module:app, a WSGI app wsgi:module:app"
         ) from error
     except ValueError:
         pass  # a callable of C, whose signature is not known

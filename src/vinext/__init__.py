@@ -11,7 +11,7 @@ from datacache.fetched import FetchedResponse, FetchError, cached_fetch
 from datacache.life import CacheLife, cache_life
 from pages.page import Page, revalidate
 from pages.policy import no_store
-from pages.selection import use_asgi, use_function, use_pages, use_worker
+from pages.selection import use_asgi, use_function, use_pages, use_worker, use_wsgi
 
 __all__ = [
     "CacheLife",
@@ -30,4 +30,5 @@ __all__ = [
     "use_function",
     "use_pages",
     "use_worker",
+    "use_wsgi",
 ]

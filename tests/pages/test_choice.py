@@ -17,6 +17,7 @@ from pages.selection import (
     PageHandlerError,
     ServiceChoice,
     WorkerChoice,
+    WsgiChoice,
     chosen_pages,
     use_asgi,
     use_function,
@@ -63,6 +64,7 @@ def module() -> Iterator[ModuleType]:
         ("service:PAGES", HandlerName("service", "", "PAGES")),
         ("asgi:main:app", HandlerName("asgi", "main", "app")),
         ("asgi:a.b:c.d", HandlerName("asgi", "a.b", "c.d")),
+        ("wsgi:main:app", HandlerName("wsgi", "main", "app")),
         ("main:handler", HandlerName("function", "main", "handler")),
     ],
 )
@@ -83,6 +85,7 @@ def test_another_setting_is_refused_with_what_is_allowed(text: str) -> None:
 def test_names_are_looked_up(module: ModuleType) -> None:
     assert HandlerName.parse("service:A").load() == ServiceChoice("A")
     assert HandlerName.parse("asgi:some_site:app").load() == AsgiChoice(app, "asgi:some_site:app", static_paths)
+    assert HandlerName.parse("wsgi:some_site:app").load() == WsgiChoice(app, "wsgi:some_site:app", static_paths)
     assert HandlerName.parse("some_site:function").load() == FunctionChoice(function, "some_site:function", static_paths)
     assert HandlerName.parse("some_site:Holder.inner").load() == FunctionChoice(function, "some_site:Holder.inner", static_paths)
 

@@ -67,7 +67,11 @@ export class Control extends WorkerEntrypoint {
     const { VINEXT_HOST } = this.env;
     if (request.headers.get("Authorization") !== `Bearer ${VINEXT_HOST.token}`) return new Response(null, { status: 403 });
     const { action } = await request.json();
-    uploaded = action === "upload" ? await upload(this.env) : undefined;
+    try {
+      uploaded = action === "upload" ? await upload(this.env) : undefined;
+    } catch (error) {
+      return Response.json({ error: `the Worker cannot be uploaded: ${error}` });
+    }
     return uploaded === undefined || uploaded.status === 200 ? Response.json({}) : new Response(uploaded.body);
   }
 }

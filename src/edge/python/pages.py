@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import js
 import workers
 from js import Object, Request, Response
-from pyodide.ffi import JsProxy, to_js
+from pyodide.ffi import JsProxy, run_sync, to_js
 
 from core.body import BytesBody
 from core.http import NULL_BODY_STATUSES
@@ -25,7 +25,8 @@ from pages.asgi import AsgiExchange, Lifespan, http_scope, is_personal
 from pages.handler import PageError, TimedPages, WholeResponse
 from pages.page import Page
 from pages.policy import Rendering, rendering_as, with_policy
-from pages.selection import AsgiChoice, FunctionChoice, OwnChoice, WorkerChoice
+from pages.selection import AsgiChoice, FunctionChoice, OwnChoice, WorkerChoice, WsgiChoice
+from pages.wsgi import WsgiApp
 
 if TYPE_CHECKING:
     from core.runtime import Runtime
@@ -155,7 +156,11 @@ def _bytes(value: str) -> bytes:
 
 
 def python_pages(
-    choice: AsgiChoice | FunctionChoice | WorkerChoice | OwnChoice, env: Any, timeout_ms: int, idle_ms: int, runtime: Runtime
+    choice: AsgiChoice | WsgiChoice | FunctionChoice | WorkerChoice | OwnChoice,
+    env: Any,
+    timeout_ms: int,
+    idle_ms: int,
+    runtime: Runtime,
 ) -> PageHandler:
     """Return the page handler, and provide the HTTP clients that its code may use.
 
@@ -167,6 +172,8 @@ def python_pages(
     match choice:
         case AsgiChoice(_, name):
             pages = AsgiPages(choice, env, idle_ms, runtime)
+        case WsgiChoice(app, name):
+            pages = AsgiPages(AsgiChoice(WsgiApp(app, run_sync), name), env, idle_ms, runtime)
         case FunctionChoice(_, name):
             pages = FunctionPages(choice, idle_ms, runtime)
         case WorkerChoice(entrypoint, name):
