@@ -96,8 +96,8 @@ def assemble(
     if source is not None and not has_python_pages(settings):
         build = replace(build, takes_upgrades=False)  # it is a vinext app's
     if has_python_pages(settings):
-        # Such code may pass on the headers of any other site, and its pages may depend on the query.
-        build = replace(build, has_adapter=False, ignores_query=False)
+        # Such code may pass on the headers of any other site, and its URLs are its own affair.
+        build = replace(build, has_adapter=False, has_next_urls=False)
     entries = _default_cache(parts, build, prefix, runtime) if handler is None else entry_cache(handler)
     lease = NoLease() if parts.namespace is None else KVLease(parts.namespace, prefix, runtime.clock, runtime.log)
     store = PageStore(build, entries, Seeder(source, entries, parts.digest, runtime), parts.digest, runtime)

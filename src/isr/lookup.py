@@ -28,6 +28,9 @@ _RSC_SUFFIX = ".rsc"
 
 _RSC_QUERY = "_rsc"
 
+# As in vinext's keys of route handlers.
+_AT_SLASH = ":trailing-slash"
+
 _MAX_PATH_CHARACTERS = 4096
 
 _MAX_REMEMBERED_URLS = 4096
@@ -119,13 +122,20 @@ class Lookup:
 
     def of_variant(self, selected: Selection, build: ServedBuild) -> Lookup:
         """Return the lookup of the variant that a request selects."""
-        variant = variant_of(selected)
+        return replace(self._with_variant(f"{self.variant}{variant_of(selected)}", build), selected=selected)
+
+    def at_slash(self, build: ServedBuild) -> Lookup:
+        """Return the lookup of what is at the same path with a slash at its end, which is another page."""
+        return self._with_variant(_AT_SLASH, build)
+
+    def _with_variant(self, variant: str, build: ServedBuild) -> Lookup:
         keys = tuple(build.key(self.path, f"{artifact.value}{variant}") for artifact in self.artifacts)
-        return replace(self, keys=keys, variant=variant, selected=selected)
+        return replace(self, keys=keys, variant=variant)
 
     def part(self, artifact: Artifact) -> str:
         """Return the end of the cache key of an artifact of the same page."""
-        return f"{artifact.value}{self.variant}" if self.selected or artifact in self.artifacts else artifact.value
+        is_own = self.selected or self.variant == _AT_SLASH or artifact in self.artifacts
+        return f"{artifact.value}{self.variant}" if is_own else artifact.value
 
     @property
     def is_data(self) -> bool:
@@ -294,9 +304,12 @@ def _page_at(url_path: str, build: ServedBuild) -> PagesAt | PassBy:
     if has_rsc_suffix:
         path = "/" if path == "/index" else path
     # The URL of an RSC payload never ends in a slash: the page handler would redirect the page's own URL.
-    if _is_other_form(path, trailing_slash=build.trailing_slash and not has_rsc_suffix):
+    is_other_form = _is_other_form(path, trailing_slash=build.trailing_slash and not has_rsc_suffix)
+    if is_other_form and build.has_next_urls:
         return PassBy("the other form of the trailing slash")
     key_path, url_path = normalize_path(path), url_path_of(path, build)
+    if is_other_form:
+        return PagesAt(Lookup.of(key_path, f"{build.base_path}{path}", build, *_documents(build)).at_slash(build), None)
     rule = touching_rule(build.rules, key_path)
     if rule is not None and not build.has_stages:
         return PassBy(f"a rule of the app ({rule.name})")
@@ -368,7 +381,7 @@ def _no_page_reason(path: str, query: str, build: ServedBuild) -> str | None:
     if not is_decodable_path(path):
         # Its key may be that of a path that does decode.
         return "a path that does not decode"
-    if (build.schema is KeySchema.V1 or not build.ignores_query) and _has_query(query):
+    if (build.schema is KeySchema.V1 or not build.has_next_urls) and _has_query(query):
         return "a query"
     return None
 

@@ -47,6 +47,9 @@ class Prerendering:
             return _answer({"error": str(error)})
 
     async def _page(self, request: PageRequest) -> CachedAnswer:
+        if request.path.endswith("/") and request.path != "/":
+            # A build has one page for both forms of a path.
+            return _answer({"skipped": "it ends in a slash, and is rendered when it is asked for"})
         canonical = RenderRequest(request.origin, request.path)
         response = await self._page_handler.render(canonical)
         decision = admit(response, None, rsc=False, variants=self._variants)

@@ -25,7 +25,8 @@ class ServedBuild:
     `rsc_headers` are the build's headers without which vinext's client rejects an RSC payload, empty if they are not known.
     `rules` are the app's that come before its page cache; where it `has_stages`, its request stage applies them.
     `has_adapter`: the adapter's Worker entry renders the pages, and says by headers of its own what the app has invalidated.
-    With `takes_upgrades` a page's URL may also be a WebSocket's; with `ignores_query` a page is the same whatever its query.
+    With `takes_upgrades` a page's URL may also be a WebSocket's. With `has_next_urls` URLs are as in Next.js: a page is the same
+    whatever its query, and of its forms with and without a slash at the end one leads to the other.
     `dynamic_paths`, `draft_digest`, `routers` and `i18n` are as in `seed.build.Build`.
     """
 
@@ -42,7 +43,7 @@ class ServedBuild:
     routers: tuple[str, ...] = ("app",)
     i18n: I18n | None = None
     takes_upgrades: bool = True
-    ignores_query: bool = True
+    has_next_urls: bool = True
 
     @property
     def has_pages_router(self) -> bool:

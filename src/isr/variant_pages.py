@@ -40,7 +40,7 @@ class VariantPages:
         selected = self._rules.selection(names, request.headers)
         if selected is not None and selected == _made_for(page, names):
             return lookup, page
-        if lookup.variant or selected is None or not self._rules.allow(names):
+        if lookup.selected or selected is None or not self._rules.allow(names):
             return None
         self._names[lookup.keys[0]] = names
         variant = lookup.of_variant(selected, self._build)

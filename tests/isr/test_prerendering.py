@@ -61,6 +61,12 @@ async def test_a_page_comes_with_what_is_kept_of_it() -> None:
         pytest.param(Pages(), "/a", {"skipped": "no period"}, id="no period"),
         pytest.param(Pages(status=500), "/a", {"error": "status 500"}, id="a failure"),
         pytest.param(Pages(), "/raises", {"error": "it broke"}, id="no answer"),
+        pytest.param(
+            Pages(("cache-control", "s-maxage=60")),
+            "/a/",
+            {"skipped": "it ends in a slash, and is rendered when it is asked for"},
+            id="a slash at the end",
+        ),
     ],
 )
 async def test_other_pages_come_with_the_reason(pages: Pages, path: str, expected: dict[str, str]) -> None:

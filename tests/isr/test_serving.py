@@ -394,3 +394,19 @@ async def test_a_query_may_make_another_page_of_python_and_makes_none_of_an_app(
         await served.get("/list")
         states = [(await served.get(url)).state for url in ("/list", "/list?below=10", "/list?")]
         assert states == ["HIT", state, "HIT"]
+
+
+async def test_a_path_of_python_with_a_slash_at_its_end_is_another_page() -> None:
+    redirect = replace(page("", location="/list/", vary=""), status=301)
+    documents = {"/list": redirect, "/list/": page("list", vary="Accept-Language"), "/": page("home", vary="")}
+    settings = read_settings({"VINEXT_PAGE_HANDLER": "wsgi:site:app"})
+    served = await FakeWorker(pages=FakePages({**documents}), settings=settings).open()
+    for _ in range(2):
+        for language in ("en", "de"):
+            got = [await served.get(path, {"Accept-Language": language}) for path in ("/", "/list", "/list/")]
+            assert [(answer.status, answer.text) for answer in got] == [(200, "home"), (301, ""), (200, "list")]
+    assert [answer.state for answer in got] == ["HIT"] * 3
+    served.clock.now_ms += 61_000
+    assert [(await served.get(path)).status for path in ("/list", "/list/", "/list", "/list/")] == [301, 200, 301, 200]
+    await served.store.revalidate_tags(["_N_T_/list"])
+    assert (await served.get("/list/", {"Accept-Language": "de"})).state == "MISS"

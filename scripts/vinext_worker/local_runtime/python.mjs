@@ -15,9 +15,10 @@ const SITE_PACKAGES = "/lib/python3.14/site-packages";
 /** Start the interpreter. From a snapshot this takes a second less. */
 export async function startPython({ wasm, standardLibrary }, settings, options = {}) {
   provide(wasm, standardLibrary);
+  const snapshotBytes = (await options._loadSnapshot)?.byteLength ?? 0;
   const pyodide = await loadPyodide({
     indexURL: "http://pyodide.invalid/",
-    createPyodideModule,
+    createPyodideModule: async (given) => withMemory(await createPyodideModule(given), snapshotBytes),
     lockFileContents: { info: settings.lockFileInfo, packages: {} },
     enableRunUntilComplete: true,
     env: { HOME: "/session", PYTHONHASHSEED: "111" },
@@ -33,6 +34,12 @@ export async function startPython({ wasm, standardLibrary }, settings, options =
   // A snapshot contains the modules but no files. The lines of a traceback come from the file.
   pyodide.FS.writeFile(`${SITE_PACKAGES}/_cloudflare.py`, entropySource);
   return pyodide;
+}
+
+/** Give the module the memory that a snapshot takes; what it begins with is enough for small ones. */
+function withMemory(module, bytes) {
+  if (module.HEAP8.length < bytes) module.growMemory(bytes);
+  return module;
 }
 
 /** Import this folder's Python modules, under names that no project has. */

@@ -38,6 +38,8 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LEFT_OUT = frozenset({".lock", "__pycache__", "bin", "tests"})
 # By these pywrangler knows that it has filled the folder. It does so again once pyproject.toml or pylock.toml is newer.
 _PYWRANGLERS = frozenset({".synced", "pyvenv.cfg"})
+# Bytecode of another place, and the sources of translations (a fourth of Django), which no code reads.
+_UNUSED_SUFFIXES = frozenset({".pyc", ".po"})
 _METADATA_SUFFIXES = (".dist-info", ".data")
 _SHOWN_LINES = 20
 _NOT_REACHED = "error sending request"
@@ -190,7 +192,7 @@ def _top_level_name(item: str) -> str | None:
 def _files(folder: Path) -> Iterator[tuple[Path, Path]]:
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if path.is_file() and path.suffix != ".pyc" and not _LEFT_OUT.intersection(relative.parts):
+        if path.is_file() and path.suffix not in _UNUSED_SUFFIXES and not _LEFT_OUT.intersection(relative.parts):
             yield relative, path
 
 
