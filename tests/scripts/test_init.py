@@ -429,7 +429,7 @@ def test_a_wsgi_app_becomes_a_worker(command_line: CommandLine, tmp_path: Path, 
     assert init(command_line, folder).status == 0
     entry = (folder / "src" / "entry.py").read_text()
     assert f"{imported}\n" in entry
-    assert "wsgi.fetch(" in entry
+    assert "use_wsgi(site, static_paths=lambda: PAGES)" in entry
     compile(entry, "entry.py", "exec")
 
 
@@ -440,13 +440,6 @@ def test_code_that_cannot_be_uploaded_is_named_with_the_command_that_moves_it(co
     assert (said.status, contents(folder)) == (1, before)
     assert "main.py:1: " in said.err
     assert "mkdir src && git mv main.py src/" in said.err
-
-
-def test_what_does_not_run_yet_is_said(command_line: CommandLine, tmp_path: Path) -> None:
-    folder = write_project(tmp_path / "site", FLASK)
-    said = init(command_line, folder)
-    assert said.status == 0, said.err
-    assert "does not run in the local runtime yet" in said.out
 
 
 def test_of_several_apps_one_has_to_be_named(command_line: CommandLine, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import httpx2 as httpx
 import pytest
-from tests.fakes.projects import PYTHON_WORKER, STARLETTE, VINEXT_APP, write_project
+from tests.fakes.projects import FLASK, PYTHON_WORKER, STARLETTE, VINEXT_APP, write_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,7 +92,11 @@ def _link_packages(folder: Path, modules: Path) -> None:
     shutil.move(folder.parent / "package", folder / "node_modules" / "vinext-worker-adapter")
 
 
-@pytest.mark.parametrize(("files", "text"), [(PYTHON_WORKER, "Hello World!"), (STARLETTE, "Hello")], ids=["worker", "starlette"])
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [(PYTHON_WORKER, "Hello World!"), (STARLETTE, "Hello"), (FLASK, "Hello")],
+    ids=["worker", "starlette", "flask"],
+)
 def test_a_python_site(tmp_path: Path, files: Mapping[str, str], text: str) -> None:
     folder = write_project(tmp_path / "a site", files)
     vinext_worker(folder, "init", "--yes")

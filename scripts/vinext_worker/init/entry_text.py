@@ -57,25 +57,21 @@ use_asgi({name}{argument})
 _WSGI = '''\
 """The Worker's entry: the cache, with the app behind it."""
 
-from urllib.parse import urlsplit
-
 from {module} import {name}
-from workers import WorkerEntrypoint, wsgi
 
-from vinext import cache_life, use_worker
+from vinext import cache_life, use_wsgi
 from vinext.worker import Default
 
 __all__ = ["Default"]
 {pages}
 
-class Site(WorkerEntrypoint):
-    async def fetch(self, request):
-        if urlsplit(request.url).path in PAGES:
-            cache_life("hours")
-        return await wsgi.fetch({name}, request, self.env)
+def site(environ, start_response):
+    if environ["PATH_INFO"] in PAGES:
+        cache_life("hours")
+    return {name}(environ, start_response)
 
 
-use_worker(Site, static_paths=lambda: PAGES)
+use_wsgi(site, static_paths=lambda: PAGES)
 '''
 
 _WORKER = '''\

@@ -32,10 +32,6 @@ GENERATED = ("python_modules/", ".vinext/", "dist/", ".wrangler/", ".venv-worker
 STATIC = "/static/*"
 _SERVERS = frozenset({"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress", "mod-wsgi", "uwsgi"})
 _WSGI = frozenset({Kind.FLASK, Kind.DJANGO})
-_NOT_YET = {
-    Kind.FLASK: "Flask does not run in the local runtime yet",
-    Kind.DJANGO: "Django does not run in the local runtime yet",
-}
 
 
 def plan_worker(plan: Plan, found: Found, setting: Setting) -> None:
@@ -105,8 +101,6 @@ def plan_framework(plan: Plan, found: Found, setting: Setting) -> None:
         plan.write(folder / "wrangler.toml", text)
     else:
         plan.problem(configuration, "this configuration is not a Python Worker's; move it to the app that it belongs to")
-    if found.kind in _NOT_YET:
-        plan.notes.append(_NOT_YET[found.kind])
     _finish(plan, folder, setting, name)
 
 
