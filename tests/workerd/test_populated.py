@@ -199,7 +199,9 @@ def test_pages_that_visitors_want_are_rendered_in_the_local_runtime(
 ) -> None:
     deployment = FakeDeployment(tmp_path)
     shutil.copytree(copy_as_built_now(example_build, tmp_path / "copied"), deployment.assets)
-    deployment.configure('route = "www.example.com/*"')
+    deployment.configure('main = "src/entry.py"\ncompatibility_flags = ["python_workers"]\nroute = "www.example.com/*"')
+    for name in ("src", "python_modules"):
+        (tmp_path / name).symlink_to(project.root / name)
     traffic = [Traffic("/blog/of-today", 90), Traffic("/about", 5), Traffic("/dash", 4), Traffic("/missing", 1)]
     with FakeCloudflare(traffic=traffic) as cloudflare:
         command_line.set(cloudflare.environment())
