@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from cache.keys import KeySchema
 from cache.tags import is_valid_tag, merge_tags
@@ -22,6 +22,7 @@ from core.http import (
     shared_period,
     vary_names,
 )
+from core.paths import canonical_url_path
 from isr.lookup import ROUTER_HEADERS
 from seed.build import Artifact
 
@@ -87,7 +88,7 @@ def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules g
         return Refusal(f"status {response.status}", is_failure=True)
     if response.status not in STORABLE_STATUSES:
         return Refusal(f"status {response.status}")
-    if path is not None and urlsplit(response.header("location") or "").path == path:
+    if path is not None and _leads_to(path, response.header("location")):
         # It leads one visitor to another scheme or host; stored, it would lead everybody in a circle.
         return Refusal("a redirect to its own path")
     refusal = _refused_by_headers(response)
@@ -104,6 +105,16 @@ def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules g
         given = response.header("content-type") or "no content type"
         return Refusal(f"{given} for {'an RSC' if rsc else 'a document'} request")
     return Admission(artifact, period, _tags(response, record), names)
+
+
+def _leads_to(path: str, location: str | None) -> bool:
+    """Return whether a Location, as a visitor of a path follows it (RFC 9110, 10.2.2), leads to the same path."""
+    if not location:
+        return False
+    try:
+        return canonical_url_path(urlsplit(urljoin(f"http://host{path}", location)).path) == path
+    except ValueError:
+        return False
 
 
 def has_rsc_payload(response: PageResponse) -> bool:

@@ -138,6 +138,11 @@ class Lookup:
         return f"{artifact.value}{self.variant}" if is_own else artifact.value
 
     @property
+    def selected_text(self) -> str:
+        """What tells a page from those that are made for other headers, "" where it varies by none."""
+        return f" {variant_of(self.selected)}" if self.selected else ""
+
+    @property
     def is_data(self) -> bool:
         """Whether the request is for the data of a page of the Pages Router."""
         return self.artifacts == (Artifact.DATA,)
@@ -295,8 +300,8 @@ def _pages_at(url_path: str, query: str, build: ServedBuild) -> PagesAt | PassBy
     return _page_at(url_path, build) if data_of is None else _data_at(data_of, build)
 
 
-def _page_at(url_path: str, build: ServedBuild) -> PagesAt | PassBy:
-    has_rsc_suffix = url_path.endswith(_RSC_SUFFIX) and "app" in build.routers
+def _page_at(url_path: str, build: ServedBuild) -> PagesAt | PassBy:  # noqa: PLR0911 - one kind of URL a line
+    has_rsc_suffix = url_path.endswith(_RSC_SUFFIX) and build.has_rsc_payloads
     path = url_path.removesuffix(_RSC_SUFFIX) if has_rsc_suffix else url_path
     if not path.startswith(build.base_path) or path[len(build.base_path) :][:1] not in {"", "/"}:
         return PassBy("outside the base path")
@@ -315,6 +320,8 @@ def _page_at(url_path: str, build: ServedBuild) -> PagesAt | PassBy:
         return PassBy(f"a rule of the app ({rule.name})")
     if "app" not in build.routers:
         return PagesAt(Lookup.of(key_path, url_path, build, Artifact.PAGES), None, rule is not None)
+    if not build.has_rsc_payloads:
+        return PagesAt(Lookup.of(key_path, url_path, build, *_documents(build)), None, rule is not None)
     rsc = Lookup.of(key_path, url_path, build, Artifact.RSC)
     page = rsc if has_rsc_suffix else Lookup.of(key_path, url_path, build, *_documents(build))
     return PagesAt(page, rsc, rule is not None)

@@ -173,4 +173,4 @@ def _key(lookup: Lookup) -> str:
 
 
 def _page(request: PageRequest, lookup: Lookup) -> str:
-    return f"{request.origin} {lookup.keys[0]}"
+    return f"{request.origin} {lookup.keys[0]}{lookup.selected_text}"

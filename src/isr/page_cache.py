@@ -119,12 +119,11 @@ class PageCache:
 
     async def _miss(self, request: PageRequest, lookup: Lookup) -> Answer:
         """Answer with a page that one of the requests for it renders, and the others wait for."""
-        turn = await self._misses.turn(request, lookup)
+        expected = lookup if self._variants is None else self._variants.expected(request, lookup)
+        turn = await self._misses.turn(request, expected)
         if turn.page is not None:
             return await self._variant(request, lookup, turn.page)
-        if self._variants is not None:
-            lookup = self._variants.expected(request, lookup)
-        return NO_PAGE if turn.has_failed else await self._render(request, lookup, turn.claim)
+        return NO_PAGE if turn.has_failed else await self._render(request, expected, turn.claim)
 
     async def _variant(self, request: PageRequest, lookup: Lookup, page: CachedPage) -> Answer:
         """Answer with a page that was found, or with the variant of it that the request selects."""

@@ -249,7 +249,8 @@ def _key(origin: str, lookup: Lookup, *, rsc: bool = False) -> str:
     """Return a key under which is remembered what may not be stored; no origin and no path has a space.
 
     The HTML of a Pages Router page may have been what it shows before its data is there, which says nothing of the page; nor
-    does a variant of a payload, or the page of its variants, or what is there under another host.
+    does a variant of a payload, or the page of its variants, or what is there under another host,
+    or for other headers.
     """
     kind = " data" if lookup.is_data else " rsc" if rsc else ""
-    return f"{origin} {lookup.path}{lookup.variant}{kind}"
+    return f"{origin} {lookup.path}{lookup.variant}{kind}{lookup.selected_text}"

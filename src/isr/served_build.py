@@ -51,6 +51,11 @@ class ServedBuild:
         return ROUTER in self.routers
 
     @property
+    def has_rsc_payloads(self) -> bool:
+        """Whether pages have RSC payloads: those of the App Router have."""
+        return self.has_next_urls and "app" in self.routers
+
+    @property
     def completes_rsc_payloads(self) -> bool:
         """Whether RSC payloads can be stored without their headers, which are added to each answer (`isr.rsc_headers`)."""
         return bool(self.rsc_headers)

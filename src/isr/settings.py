@@ -138,7 +138,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         image_settings={
             name: _read(variables, variable, None, parse)
             for name, (variable, parse) in _IMAGE_SETTINGS.items()
-            if variable in variables
+            if variables.get(variable) is not None
         },
         variants=_read(variables, "VINEXT_VARIANTS", default.variants, _number_up_to(_MAX_VARIANTS)),
         languages=_read(variables, "VINEXT_LANGUAGES", default.languages, _languages),

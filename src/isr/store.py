@@ -196,8 +196,7 @@ class PageStore:
             if state is not Freshness.EXPIRED:
                 if artifact is not lookup.artifacts[0]:
                     self._found[lookup.path] = artifact
-                is_app = "app" in self.build.routers
-                return CachedPage(entry, artifact, body, state, is_app, headers.vary, headers.selected)
+                return CachedPage(entry, artifact, body, state, self.build.has_rsc_payloads, headers.vary, headers.selected)
         return None
 
     def is_unlikely(self, lookup: Lookup) -> bool:

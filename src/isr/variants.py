@@ -73,9 +73,10 @@ class VariantRules:
     def selection(self, names: Collection[str], headers: Headers) -> Selection | None:
         """Return what a request selects by some headers.
 
-        None if no request selects the same: `*` is among them, or a value is so long that nobody else will send it.
+        None if no request selects the same: `*` is among them, or a value is so long that nobody else will send it. Nor is an
+        empty value told from none, while an app may tell them.
         """
-        if "*" in names or not all(map(_NAME.fullmatch, names)):
+        if "*" in names or not all(map(_NAME.fullmatch, names)) or any(headers.get(name) == "" for name in names):
             return None
         selected = tuple((name, self.normalized(name, headers.get(name) or "")) for name in sorted(set(names)))
         return None if any(len(value) > _MAX_CHARACTERS for _, value in selected) else selected

@@ -105,6 +105,10 @@ class PageWriter:
         if body is None:
             return self._refused(page, Refusal(f"a body of more than {self._limit_bytes} bytes (VINEXT_MAX_PAGE_BYTES)"))
         response, artifact = page.response, page.admission.artifact
+        declared = response.header("content-length")
+        if declared is not None and declared != str(body.size_bytes):
+            reason = f"a body of {body.size_bytes} bytes whose Content-Length is {declared}"
+            return self._refused(page, Refusal(reason, is_failure=True))
         if artifact is Artifact.DATA:
             # The render of the HTML gives the data, too, and both are kept in one entry.
             return None

@@ -135,6 +135,10 @@ class AsgiExchange:
             status, headers = self._start
             headers = with_policy(self._rendering, self._method, status, headers, is_personal=self._is_personal)
             if is_last or self._method == "HEAD" or status in NULL_BODY_STATUSES:
+                if self._answer.done() and not is_last:
+                    # Nobody takes the rest, which may have no end.
+                    self._gone()
+                    raise OSError("no more of the body is wanted")
                 self._is_complete = is_last
                 body = None if self._method == "HEAD" or status in NULL_BODY_STATUSES else BytesBody(part)
                 if not self._answer.done():

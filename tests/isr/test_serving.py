@@ -410,3 +410,29 @@ async def test_a_path_of_python_with_a_slash_at_its_end_is_another_page() -> Non
     assert [(await served.get(path)).status for path in ("/list", "/list/", "/list", "/list/")] == [301, 200, 301, 200]
     await served.store.revalidate_tags(["_N_T_/list"])
     assert (await served.get("/list/", {"Accept-Language": "de"})).state == "MISS"
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [("/rel", "rel"), ("/rel", "?x=1"), ("/a(b)=c", "https://other.example/a%28b%29%3Dc"), ("/x/y", "../x/y"), ("/x/y", "y")],
+)
+async def test_a_redirect_that_leads_to_its_own_path_is_kept_for_nobody(path: str, location: str) -> None:
+    served = await FakeWorker(pages=FakePages({path: replace(page("", location=location, vary=""), status=302)})).open()
+    assert [(await served.get(path)).state for _ in range(2)] == [None, None]
+
+
+async def test_a_body_that_is_not_as_long_as_its_headers_say_is_not_kept() -> None:
+    served = await FakeWorker(pages=FakePages({"/short": route("short", content_length="5000")})).open()
+    assert [(await served.get("/short")).is_cached for _ in range(2)] == [False, False]
+    assert served.stored_pages == []
+
+
+async def test_a_page_of_python_has_no_rsc_payload() -> None:
+    settings = read_settings({"VINEXT_PAGE_HANDLER": "asgi:site:app"})
+    served = await FakeWorker(pages=FakePages({"/data": route("data"), "/data.rsc": route("file")}), settings=settings).open()
+    for _ in range(2):
+        texts = [(await served.get(*asked)).text for asked in (("/data",), ("/data.rsc",), ("/data", {"RSC": "1"}))]
+    assert served.pages.answered[0].kept_as is not None
+    assert not any(request.rsc for request in served.pages.rendered)
+    assert texts[0] == texts[2] == "data"
+    assert (await served.get("/data")).header("Vary") is None

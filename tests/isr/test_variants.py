@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.pages import FakePages, FakeResponse, missing
+from tests.fakes.pages import FakePages, FakeResponse, broken, missing
 from tests.fakes.worker import FakeWorker
 
 from isr.settings import Settings
@@ -251,3 +251,33 @@ def test_spellings_of_the_same_are_one_variant(name: str, one: str, other: str) 
 def test_what_is_no_selection_is_selected_by_nobody(text: str) -> None:
     names = [name for name, _ in read_selection(text)]
     assert VariantRules(8).selection(names, NO_HEADERS) is None
+
+
+async def test_an_empty_value_is_nobody_else_s(worker: FakeWorker) -> None:
+    """An app may ask whether a header is there at all."""
+    for _ in range(2):
+        got = await worker.get("/fragment", {"HX-Request": ""})
+        assert not got.is_cached
+    assert (await worker.get("/fragment")).text == "<html><p>"
+    assert (await worker.get("/fragment", {"HX-Request": ""})).is_cached is False
+
+
+@pytest.mark.parametrize("evil", ["fails", "dynamic"])
+async def test_what_is_wrong_with_one_variant_takes_no_other_from_anybody(evil: str) -> None:
+    def page(asked: Callable[[str], str]) -> FakeResponse:
+        if asked("hx-request") != "evil":
+            return fragment(asked)
+        return (
+            broken() if evil == "fails" else replace(fragment(asked), headers={"cache-control": "no-store", "vary": "HX-Request"})
+        )
+
+    worker = await FakeWorker(pages=Site(pages={"/page": page})).open()
+    await worker.get("/page")
+    await worker.store.revalidate_tags(["_N_T_/page"])
+    worker.clock.now_ms += 10
+    asked = [{"HX-Request": "evil", "Cookie": "a=b"}, *({} for _ in range(5))]
+    got = await asyncio.gather(*(worker.ask("/page", given) for given in asked))
+    await worker.settle()
+    assert [answered.status for answered in got[1:]] == [200] * 5
+    assert (await worker.get("/page")).status == 200
+    assert (await worker.get("/page")).state == "HIT"

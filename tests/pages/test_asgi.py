@@ -297,3 +297,14 @@ async def test_a_failed_start_is_retried() -> None:
     with pytest.raises(PageError, match="the app did not start: no database"):
         await started.state()
     assert await started.state() == {}
+
+
+async def test_an_app_without_an_end_is_ended_when_head_is_answered() -> None:
+    async def app(_scope: object, _receive: object, send: Callable[..., Any]) -> None:
+        await send(START)
+        while True:
+            await send(part(b"a", more=True))
+
+    exchange = Exchange(method="HEAD")
+    assert (await exchange.run(app)).status == 200
+    assert exchange.log.names() == []

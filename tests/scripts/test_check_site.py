@@ -93,7 +93,8 @@ def test_a_page_and_its_files_are_as_expected(check: Check) -> None:
 def test_a_file_that_is_missing_is_a_fault(name: str, check: Check) -> None:
     said = check(Site(files={file: kind for file, kind in FILES.items() if file != name}))
     assert said.status == 1
-    assert f"{name}; status 404, expected 200, in /about" in said.out
+    (line,) = (line for line in said.out.splitlines() if line.startswith(f"{name}\t"))
+    assert line.endswith("\tstatus 404, expected 200, in /about")
     assert "1 of 1 answers and 5 files are not as expected" in said.out
 
 

@@ -139,6 +139,8 @@ def test_the_command_takes_a_file_of_paths_and_speaks_json(tmp_path: Path) -> No
     example = PROJECT.root / "examples" / "starlette"
     site = tmp_path / "site"
     shutil.copytree(example, site, ignore=shutil.ignore_patterns("dist", "state", "python_modules", "assets"))
+    pyproject = site / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("../..", str(PROJECT.root)))
     (tmp_path / "paths.txt").write_text("# the first\n/\n\n/hello\n")
     done = CliRunner().invoke(cli, ["prerender", str(site), "--paths", str(tmp_path / "paths.txt"), "--json"])
     assert done.exit_code == 0, done.output

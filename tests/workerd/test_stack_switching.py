@@ -60,8 +60,8 @@ class Default(Worker):
 import time
 import js
 from pyodide.ffi import run_sync
-from cache.handler import set_cache_handler
-from cache.memory import MemoryCacheHandler
+from vinext.cache.handler import set_cache_handler
+from vinext.cache.memory import MemoryCacheHandler
 from vinext.worker import Default
 
 

@@ -44,6 +44,8 @@ def account_of(wrangler: Wrangler, config: WranglerConfig) -> Login:
     try:
         who = wrangler.ask("whoami", "--json")
     except WranglerError as error:
+        if "resolve" in error.reason or "fetch failed" in error.reason:
+            raise UserError(f"Cloudflare cannot be reached ({error.reason}); try again when there is a network") from error
         raise UserError(
             f"nobody is logged in at Cloudflare ({error.reason}); run `npx wrangler login`, "
             f"or set {TOKEN_VARIABLE} to a token that may edit Workers Scripts and Workers KV Storage"

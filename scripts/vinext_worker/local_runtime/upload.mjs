@@ -17,6 +17,9 @@ const { VINEXT_HOST: settings, ...variables } = env;
 
 const SOURCE = Symbol("source");
 
+/** Python itself keeps it open, and opens it again. */
+const STANDARD_LIBRARY = "/lib/python314.zip";
+
 /**
  * Return an object that a snapshot can contain, by its root (`globalThis` or a JavaScript module) and the attributes that lead from there
  * to it. What a constructor or a function makes of such objects is found by no attribute, and what is reached by way of a `prototype` is
@@ -124,7 +127,7 @@ function warnings(before, after) {
   const lost = (what) => `${what} at module level, and is lost behind the snapshot: do it in a request`;
   return [
     ...[...after.files.difference(before.files)].map((path) => lost(`${path} was written`)),
-    ...[...after.streams.difference(before.streams)].map(({ path }) => lost(`${path} was opened`)),
+    ...[...after.streams.difference(before.streams)].filter(({ path }) => path !== STANDARD_LIBRARY).map(({ path }) => lost(`${path} was opened`)),
     ...[...after.globals.difference(before.globals)].map((name) => lost(`globalThis.${name} was set`)),
   ];
 }

@@ -32,7 +32,8 @@ MAX_REDIRECTS = 20
 
 _USUAL_PORTS = {"http": "80", "https": "443"}
 
-_ADDRESS = re.compile(r"[0-9.]+|0x[0-9a-f.x]+|\[.*\]|.*:.*")
+# As the URL standard reads hosts: one that ends in a number is an IPv4 address, however it is written.
+_ADDRESS = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?|\[.*\]|.*:.*|(?:.*\.)?localhost\.?", re.IGNORECASE)
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
