@@ -258,7 +258,7 @@ def test_what_is_kept_is_bounded(layout: Layout, known: Any) -> None:
     codec = Codec(layout, KeySchema.V2)
     for number in range(MAX_KNOWN_ENTRIES + 10):
         codec.read(BytesBody(joined(codec, CacheEntry.make(AppPageValue(), (), number))))
-    assert len(known) == MAX_KNOWN_ENTRIES
+    assert 0 < len(known) <= MAX_KNOWN_ENTRIES  # fewer where other memories take some of their common budget
     large = BytesBody(joined(codec, CacheEntry.make(AppPageValue(postponed="x" * MAX_KNOWN_CHARACTERS), (), 1)))
     before = dict(known)
     assert codec.read(large) == codec.read(large)

@@ -320,7 +320,7 @@ def test_a_compiled_package_is_imported_in_each_isolate(tmp_path: Path) -> None:
     shutil.copytree(Project.find().root / "python_modules", vendored)
     (vendored / f"tiny{SUFFIX}").write_bytes(compiled_module("tiny"))
     with LocalRuntime(options(project, isolates=2)) as runtime:
-        texts = [httpx.get(url, trust_env=False).text for url in runtime.urls]
+        texts = [httpx.get(url, trust_env=False, timeout=60).text for url in runtime.urls]
     assert texts == [f"tiny tiny{SUFFIX} True"] * 2
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2 as httpx
@@ -47,14 +49,20 @@ def fail():
 """
 
 
+@dataclass(frozen=True)
+class ToolsApart(Tools):
+    """Tools with a snapshot of their own: the common one is what other tests start from."""
+
+    kept_in: Path = Path()
+
+    @property
+    def cache(self) -> Path:
+        return self.kept_in
+
+
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
-    """Tools with a snapshot of their own."""
-    modules = tmp_path_factory.mktemp("tools") / "node_modules"
-    modules.mkdir()
-    for package in Project.find().tools.node_modules.iterdir():
-        (modules / package.name).symlink_to(package)
-    return Tools(modules.parent)
+    return ToolsApart(Project.find().root, kept_in=tmp_path_factory.mktemp("cache"))
 
 
 class Site:
@@ -135,12 +143,15 @@ def test_runtimes_that_start_at_once_share_one_snapshot(site: Site) -> None:
     assert [file.suffix for file in site.snapshots()] == [".snapshot"]
 
 
-def test_the_snapshot_of_another_release_is_removed(site: Site) -> None:
+def test_the_snapshot_of_another_release_is_removed_a_day_later(site: Site) -> None:
     site.start_and_stop()
     [snapshot] = site.snapshots()
-    snapshot.rename(snapshot.with_name("python-old.snapshot"))
+    old, recent = (snapshot.with_name(f"python-{name}.snapshot") for name in ("old", "recent"))
+    snapshot.rename(old)
+    recent.touch()
+    os.utime(old, (0, 0))
     assert site.start_and_stop() == "one"
-    assert site.snapshots() == [snapshot]
+    assert site.snapshots() == sorted([snapshot, recent])
 
 
 def test_a_traceback_names_the_lines_of_the_projects_modules(site: Site) -> None:

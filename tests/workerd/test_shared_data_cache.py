@@ -152,7 +152,8 @@ def test_both_write_the_same_but_for_the_time_and_a_field_of_ours(
         made_ms, stale_ms = entry.pop("lastModified"), entry.pop("revalidateAt")
         assert ("keyHash" in entry) is (who == "python")
         entry.pop("keyHash", None)
-        assert stale_ms == (made_ms + 60_000 if period else None)
+        # vinext 0.0.38 looks at the clock twice, which may be some milliseconds apart.
+        assert stale_ms is None if not period else abs(stale_ms - made_ms - 60_000) < 1000
         entries.append((entry, body, shared.runtime.kv().metadata(shared.key(slug))))
         shared.runtime.kv().delete(shared.key(slug))
     assert entries[0] == entries[1]

@@ -2,9 +2,12 @@
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { OWN_MODULES } from "./options.mjs";
+
+/** Another release may be about to read its own snapshot for so long. */
+const KEPT_MILLISECONDS = 24 * 3600 * 1000;
 
 export class SnapshotFolder {
   constructor(folder, name) {
@@ -24,12 +27,17 @@ export class SnapshotFolder {
     return existsSync(path.join(this.folder, this.name));
   }
 
-  /** Write the snapshot, which gets its name once it is complete, and remove those of other releases. */
+  /** Write the snapshot, which gets its name once it is complete, and remove old ones of other releases. */
   async write(contents) {
     const file = path.join(this.folder, this.name);
     await writeFile(`${file}.${process.pid}`, contents);
     await rename(`${file}.${process.pid}`, file);
-    const outdated = (await readdir(this.folder)).filter((name) => name.endsWith(".snapshot") && name !== this.name);
-    await Promise.all(outdated.map((name) => rm(path.join(this.folder, name), { force: true })));
+    const others = (await readdir(this.folder)).filter((name) => name.endsWith(".snapshot") && name !== this.name);
+    await Promise.all(others.map((name) => removeOld(path.join(this.folder, name))));
   }
+}
+
+async function removeOld(file) {
+  const made = await stat(file).catch(() => undefined);
+  if (made !== undefined && Date.now() - made.mtimeMs > KEPT_MILLISECONDS) await rm(file, { force: true });
 }
