@@ -18,7 +18,7 @@ from vinext_worker.local_runtime import BuildService, LocalRuntime, RuntimeOptio
 from vinext_worker.tools import Tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from vinext_worker.local_runtime import Service
@@ -51,19 +51,20 @@ class Contender:
     start: Callable[[], AbstractContextManager[Running]] = field(repr=False)
 
 
-def vinext(built: SiteBuild, project: Project) -> Contender:
-    """vinext's own Worker with its own cache in KV."""
+def peer(name: str, config: Path, project: Project, variables: Mapping[str, str] | None = None) -> Contender:
+    """Another project's Worker, built, with its own cache in KV."""
 
     @contextmanager
     def start() -> Iterator[Running]:
-        command = [project.tools.node, _SERVE, project.tools.node_modules, built.server_config]
+        command: list[str | Path] = [project.tools.node, _SERVE, project.tools.node_modules, config]
+        command.append(json.dumps(dict(variables or {})))
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101 - both are pipes
             url = json.loads(process.stdout.readline())["url"]
             yield Running(url, Meter.of_child(process.pid, _WORKERD))
             process.stdin.close()
 
-    return Contender(f"vinext {built.vinext_version}", start)
+    return Contender(name, start)
 
 
 def ours(store: Store, options: RuntimeOptions, name: str | None = None) -> Contender:
@@ -87,6 +88,17 @@ def our_options(checkout: Path, built: SiteBuild | None, assets: Path | None) ->
         services["PAGES"] = BuildService(built.server_config)
     config = WranglerConfig.read(checkout / "wrangler.toml")
     return RuntimeOptions(config, Tools(checkout), services=services, assets_directory=assets)
+
+
+def alone(name: str, options: RuntimeOptions) -> Contender:
+    """A Python Worker without this project."""
+
+    @contextmanager
+    def start() -> Iterator[Running]:
+        with LocalRuntime(options) as runtime:
+            yield Running(runtime.direct_url, Meter.of_child(runtime.host_pid, _WORKERD), runtime)
+
+    return Contender(name, start)
 
 
 def with_a_door(project: Project, folder: Path, entry: str, pages: str) -> RuntimeOptions:

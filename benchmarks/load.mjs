@@ -9,6 +9,7 @@ import { createInterface } from "node:readline";
 
 const END_OF_HEAD = Buffer.from("\r\n\r\n");
 const END_OF_CHUNKS = Buffer.from("\r\n0\r\n\r\n");
+const CACHE_FIELDS = ["x-vinext-cache", "x-opennext-cache", "x-nextjs-cache"];
 
 /** One connection. `ask(bytes)` resolves with what came back: status, cache state and size of the body. */
 class Connection {
@@ -67,7 +68,8 @@ function readHead(text) {
   const status = Number(text.slice(9, 12));
   const length = field("content-length");
   const hasNoBody = status === 304 || status === 204;
-  return { status, length: hasNoBody ? 0 : length === null ? null : Number(length), cache: field("x-vinext-cache") ?? "none" };
+  const cache = CACHE_FIELDS.map(field).find((value) => value !== null) ?? "none";
+  return { status, length: hasNoBody ? 0 : length === null ? null : Number(length), cache };
 }
 
 function written({ path, headers = {} }, { host, port }) {

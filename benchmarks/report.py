@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from benchmarks.cases import BEHIND_US, CACHED, CALLS, LOOKED_UP
+from benchmarks.changes import HEADINGS
 from benchmarks.rounds import pairs, ratios
 
 if TYPE_CHECKING:
     from benchmarks.cases import Target
+    from benchmarks.changes import Change
     from benchmarks.cold import FirstAnswer, Imports
     from benchmarks.rounds import Series
 
 COLD_AT_MOST = 1.3
 PACKS_AT_MOST = 1.1
+CACHED_AT_MOST_US = 60
 
 
 def series_table(found: list[Series]) -> Table:
@@ -48,6 +52,10 @@ def target_rows(wanted: list[Target], found: list[Series], answers: list[FirstAn
         one, other = by_name.get((target.case, target.contender)), by_name.get((target.against_case, target.against))
         if one is not None and other is not None:
             rows.append(_row(target.name, ratios(one, other), target.at_most))
+    kept, looked_up = by_name.get((CACHED, BEHIND_US[1])), by_name.get((LOOKED_UP, BEHIND_US[1]))
+    if kept is not None and looked_up is not None:
+        above_us = [(one - other) / CALLS * 1000 for one, other in zip(kept.cpu_ms, looked_up.cpu_ms, strict=True)]
+        rows.append(_row("a @cached hit above a dict look-up, µs", above_us, CACHED_AT_MOST_US))
     if answers:
         small, *_, large, in_files = answers
         shares = [one / other for one, other in zip(large.cpu_ms, small.cpu_ms, strict=True)]
@@ -78,6 +86,14 @@ def target_table(rows: list[dict[str, Any]]) -> Table:
         verdict = "met" if row["is_met"] else "missed"
         measured, quartiles = f"{row['median']:.3f}", f"{low:.3f}-{high:.3f}"
         table.add_row(row["name"], measured, quartiles, f"{row['at_most']:.3g}", verdict)
+    return table
+
+
+def change_table(compared: list[Change]) -> Table:
+    """A row for each share of a peer's cost that the committed figures have, too."""
+    table = Table(*HEADINGS, title="as a share of a peer's CPU, against the figures that were committed last")
+    for change in compared:
+        table.add_row(*change.row())
     return table
 
 

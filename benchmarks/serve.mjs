@@ -1,13 +1,13 @@
 // Serves a built Worker from a workerd of its own, with the namespaces of its configuration in memory, on the Worker's own socket: no
 // development proxy and no assets in front. Prints its address as one line of JSON and runs until its standard input ends.
 //
-// node serve.mjs <node_modules with miniflare> <wrangler.json of the build>
+// node serve.mjs <node_modules with miniflare> <wrangler.json of the build> [variables, as JSON]
 
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
-const [nodeModules, configFile] = process.argv.slice(2);
+const [nodeModules, configFile, variables = "{}"] = process.argv.slice(2);
 const { Miniflare } = createRequire(`${nodeModules}/`)("miniflare");
 
 const config = JSON.parse(readFileSync(configFile, "utf8"));
@@ -25,6 +25,8 @@ const miniflare = new Miniflare({
   compatibilityDate: config.compatibility_date,
   compatibilityFlags: config.compatibility_flags,
   kvNamespaces: Object.fromEntries(config.kv_namespaces.map(({ binding, id }) => [binding, id])),
+  serviceBindings: Object.fromEntries((config.services ?? []).map(({ binding, service }) => [binding, service])),
+  bindings: JSON.parse(variables),
   unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
   cf: false,
   // What the Worker logs is not of interest, and has to go somewhere.

@@ -1,4 +1,4 @@
-"""The sites that vinext's Workers serve: the same pages, built with each version of it."""
+"""The sites: the same pages, built with each version of vinext, and one that Python renders."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.sites.python_packages import install_python_packages
+from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import build_vinext_site
 
 if TYPE_CHECKING:
@@ -36,3 +39,14 @@ def build(version: str, project: Project, console: Console) -> SiteBuild:
     for source in (_SOURCES / version).iterdir():
         shutil.copy2(source, folder / "app" / source.name if source.name == "measured.js" else folder / source.name)
     return build_vinext_site(folder, project.tools, console)
+
+
+def build_python(project: Project, console: Console) -> PythonProject:
+    """Put the Python site together and install its packages, where that is needed. Raises UserError."""
+    folder = project.local / "benchmarks" / "python"
+    shutil.copytree(_SOURCES / "python", folder, dirs_exist_ok=True)
+    pyproject = folder / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("ROOT", project.root.as_posix()))
+    site = PythonProject(folder, WranglerConfig.read(folder / "wrangler.toml"))
+    install_python_packages(site, project.tools, console)
+    return site

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from edge.app import Default
+from edge.tags import VinextTags
 
-__all__ = ["Default"]
+__all__ = ["Default", "VinextTags"]

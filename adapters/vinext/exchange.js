@@ -2,7 +2,7 @@
  * What vinext-worker and the app tell each other about one request, while it passes vinext's two stages: the request stage
  * (middleware, rules of next.config, routing) calls the response stage (rendering), and between them is vinext-worker's cache.
  */
-import { isShared, SHARED_POLICY } from "./policy.js";
+import { isShared, NO_STORE, SHARED_POLICY } from "./policy.js";
 import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, replayOf, resourceOf } from "./resources.js";
 import { WatchedBody } from "./stalls.js";
 
@@ -59,6 +59,8 @@ const POLICY = [
 const OF_ONE_ARTIFACT = /^(?:content-|set-cookie$|vary$|x-nextjs-|x-vinext-)/;
 /** A complete response that was rendered from stale data has this header. */
 const STALE_DATA = "X-Vinext-Stale-Data";
+/** What is given to be kept says in this header which build has rendered it: vinext-worker keeps nothing of another than its own. */
+const APP_BUILD = "X-Vinext-App-Build";
 
 /** One call of vinext-worker. */
 export class Exchange {
@@ -152,13 +154,21 @@ export class Exchange {
     return (await this.#outcome.admitted(idleMs)) ?? withoutBody(response);
   }
 
-  /** Let the response go to the visitor while vinext decides, from a copy of its body, whether it may be kept. */
+  /**
+   * Let the response go to the visitor while vinext decides, from a copy of its body, whether it may be kept. Until then its period
+   * is a promise that a part of the page which reads the visitor's cookies would break, so no cache on the way may keep it.
+   */
   admitLater(response, complete) {
     const [visitors, copy] = response.body.tee();
     this.rendered.watched = new WatchedBody(copy);
     this.rendered.admission = complete(new Response(this.rendered.watched.stream, response));
     this.#keepAlive(this.rendered.admission.catch(() => {}));
-    return new Response(visitors, response);
+    const undecided = new Response(visitors, response);
+    if (isShared(undecided.headers)) {
+      undecided.headers.set("Cache-Control", NO_STORE);
+      undecided.headers.delete(SHARED_POLICY);
+    }
+    return undecided;
   }
 
   async #offerFor(resource) {
@@ -202,6 +212,7 @@ export class Exchange {
       }
       const headers = [...(this.#composed ? withPolicy(this.#composed, whole.headers) : whole.headers)];
       if (rendered.isOfStaleData) headers.push([STALE_DATA, "1"]);
+      headers.push(...ofBuild());
       return {
         status: whole.status,
         headers: JSON.stringify(headers),
@@ -228,7 +239,13 @@ export class Exchange {
  * say that it is shared, as those of next.config do.
  */
 export function withoutBody({ status }) {
-  return { status, headers: JSON.stringify([["cache-control", "no-store"]]) };
+  return { status, headers: JSON.stringify([["cache-control", "no-store"], ...ofBuild()]) };
+}
+
+/** The headers that name this build. vinext puts its ID in the place of the variable when it builds. */
+export function ofBuild() {
+  const id = process.env.__VINEXT_BUILD_ID;
+  return id ? [[APP_BUILD, id]] : [];
 }
 
 /** Cancel a body that nobody reads. The promise may never settle, as that of one half of a body does. */

@@ -1,6 +1,9 @@
 /** What `Cache-Control` says to shared caches, on a response that tells browsers something else there. */
 export const SHARED_POLICY = "X-Vinext-Shared-Cache-Control";
 
+/** What vinext says of a page as long as it is not known whether everybody may get it. */
+export const NO_STORE = "no-store, must-revalidate";
+
 /** What a `Cache-Control` says to shared caches. */
 const SHARED = /(?:^|,)\s*s-maxage\s*=/i;
 const NOT_SHARED = /(?:^|,)\s*(?:no-store|no-cache|private)\s*(?:,|$)/i;

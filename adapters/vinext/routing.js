@@ -47,7 +47,8 @@ export function touchedBy(source) {
   if (special === -1) return { path: source, prefix: false };
   // A modifier makes the character before it optional, or repeats it.
   const end = /[*+?]/.test(source[special]) ? special - 1 : special;
-  return { path: source.slice(0, end).replace(/\/+$/, "") || "/", prefix: true };
+  // A slash or a dot before a parameter is a part of it, and may be missing with it.
+  return { path: source.slice(0, end).replace(/[./]+$/, "") || "/", prefix: true };
 }
 
 /** Return the value of a literal expression of an ESTree; throws for anything else. */
@@ -75,9 +76,12 @@ export function matcherSources(program) {
   return null;
 }
 
-async function middlewareRules(root) {
+/** `pageExtensions` are those of next.config, as `tsx` or `page.tsx`, which the name of the file ends in too. */
+async function middlewareRules(root, pageExtensions) {
   const folders = [root, join(root, "src")];
-  const files = folders.flatMap((folder) => MIDDLEWARE_NAMES.flatMap((n) => EXTENSIONS.map((e) => join(folder, `${n}.${e}`))));
+  const extensions = new Set([...pageExtensions, ...EXTENSIONS]);
+  const names = MIDDLEWARE_NAMES.flatMap((name) => [...extensions].map((extension) => `${name}.${extension}`));
+  const files = folders.flatMap((folder) => names.map((name) => join(folder, name)));
   const file = files.find((name) => existsSync(name));
   if (!file) return [];
   const name = file.slice(root.length + 1);
@@ -188,25 +192,30 @@ export async function writeRouting({ root, clientOutDir }) {
   const server = join(dirname(clientOutDir), "server");
   if (!existsSync(join(server, MANIFEST))) return;
   const manifest = JSON.parse(await readFile(join(server, MANIFEST), "utf8"));
-  const rules = await middlewareRules(root);
+  const rules = [];
+  let pageExtensions = [];
   let headers = { sets: [], paths: {} };
   let i18n = null;
   let images = null;
+  let basePath = null;
   try {
     const { loadNextConfig, resolveNextConfig } = await fromApp(root, "vinext", "./internal/config/next-config");
     const config = await resolveNextConfig(await loadNextConfig(root, "phase-production-build"), root);
     rules.push(...configRules(config));
+    pageExtensions = config.pageExtensions;
     i18n = localesOf(config);
     images = config.images ?? null;
+    basePath = config.basePath ?? "";
     headers = await pageHeaders(root, config, manifest);
   } catch (error) {
     rules.push({ ...EVERYTHING, name: `next.config, which cannot be read (${error.message})` });
   }
+  rules.unshift(...(await middlewareRules(root, pageExtensions)));
   if (rules.length > 0) await skipDynamicPages(server, manifest);
   const periods = await periodsOf(process.env.VINEXT_WORKER_PERIODS);
   const routers = routersOf(root);
   const { version: adapter } = JSON.parse(await readFile(new URL("./package.json", import.meta.url), "utf8"));
   const build = { version: VERSION, buildId: manifest.buildId, stages: STAGES, adapter };
-  const document = { ...build, routers, i18n, images, periods, rules, headers };
+  const document = { ...build, basePath, routers, i18n, images, periods, rules, headers };
   await writeFile(join(server, ROUTING_FILE), `${JSON.stringify(document, null, 1)}\n`);
 }

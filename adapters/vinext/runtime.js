@@ -4,14 +4,13 @@
  * vinext imports this module by the path that `index.js` gives, and makes one instance per isolate.
  */
 import { lastInvalidationKey, lastStaleKey, markerKey, staleMarkerKey } from "./keys.js";
-import { forbidsSharing, SHARED_POLICY } from "./policy.js";
+import { forbidsSharing, NO_STORE, SHARED_POLICY } from "./policy.js";
 import { refreshStaleData } from "./stale-data.js";
 import { addRevalidations, currentVisit } from "./visit.js";
 
 /** The header that lists the tags of a response that may be stored. */
 const CACHE_TAGS = "X-Vinext-Cache-Tags";
 const DEFAULT_KV_BINDING = "VINEXT_CACHE";
-const NO_STORE = "no-store, must-revalidate";
 
 /** Milliseconds between tries: KV takes one write a second for a key, and the platform ends the work after 30 seconds. */
 const PAUSES = [1000, 2000, 3000, 4000, 5000, 6000];

@@ -5,7 +5,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import vinext, { respond } from "vinext/server/fetch-handler";
 
-import { discard, Exchange, STAGES, withoutBody } from "./exchange.js";
+import { discard, Exchange, ofBuild, STAGES, withoutBody } from "./exchange.js";
 import { replayed } from "./resources.js";
 import { formatPages, formatTags, visiting } from "./visit.js";
 
@@ -13,6 +13,8 @@ export * from "vinext/server/fetch-handler";
 
 const REVALIDATED_TAGS = "X-Vinext-Revalidated-Tags";
 const REVALIDATED_PAGES = "X-Vinext-Revalidated-Pages";
+/** `vinext-worker deploy` asks here which build it has reached. The app has no such page. */
+const CHECK_PATH = "/__vinext-worker-check";
 
 /** Add to its response what the visit has invalidated; headers of these names which the app sends are removed. */
 function withRevalidations(response, visit) {
@@ -30,6 +32,12 @@ function withRevalidations(response, visit) {
   return carrier;
 }
 
+function withBuild(response) {
+  const carrier = new Response(response.body, response);
+  for (const [name, value] of ofBuild()) carrier.headers.set(name, value);
+  return carrier;
+}
+
 /**
  * Return the entrypoint for a Worker that answers by vinext's `fetch`.
  *
@@ -39,8 +47,9 @@ export function withVinextWorker(worker) {
   // While vinext pre-renders, in Node.js, it calls the Worker of a Pages Router app itself; a class is not callable there.
   if (globalThis.process?.env?.VINEXT_PRERENDER === "1") return worker;
   class VinextWorker extends WorkerEntrypoint {
-    fetch(request) {
-      return this.#visit(request);
+    async fetch(request) {
+      const response = await this.#visit(request);
+      return new URL(request.url).pathname === CHECK_PATH ? withBuild(response) : response;
     }
 
     /**

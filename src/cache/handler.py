@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from cache.entry import require_value
+from cache.entry import require_entry, require_value
 from cache.invalidation import GONE
+from cache.look import Look, Unserved
 from core.arguments import require_flag, require_key, require_milliseconds, require_period, require_tags
 from core.errors import InvalidArgumentError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from cache.entry import CacheEntry, CacheValue
     from cache.invalidation import Invalidation
+    from cache.look import Mark
 
 T = TypeVar("T")
 
@@ -155,6 +157,24 @@ class EntryCache(ABC):
     async def set_new(self, key: str, value: CacheValue | None, context: SetContext) -> None:
         """Date a value by `context` and write it; write nothing where its period is 0."""
 
+    async def replaced(self, tags: Iterable[str]) -> None:
+        """Let what stands in front of the Worker forget the pages with one of `tags`: this cache has newer ones. Never raises."""
+        del tags
+
+    def observer(self) -> EntryCache:
+        """Return a view of this cache whose `look`, `marks` and `invalidation` change nothing, not even what is remembered."""
+        return self
+
+    async def look(self, key: str) -> tuple[Look, ...]:
+        """Return what each layer has that a read of `key` would ask now, the last one that which decides."""
+        del key
+        return (Look("handler", reason=Unserved.OWN_HANDLER),)
+
+    async def marks(self, tags: Iterable[str]) -> tuple[Mark, ...]:
+        """Return the known invalidations of `tags`; ask the store for those that are not remembered."""
+        del tags
+        return ()
+
     async def get(self, key: str, context: GetContext | None = None) -> CacheEntry | None:
         """See CacheHandler."""
         require_key(key)
@@ -185,6 +205,57 @@ class EntryCache(ABC):
         self.forget_reads()
 
 
+class CacheInFront(EntryCache):
+    """A cache in front of another one: what a subclass does not do itself, the one at the back does."""
+
+    def __init__(self, back: EntryCache) -> None:
+        self._back = back
+
+    async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
+        """Read an entry; see EntryCache."""
+        return await self._back.read(key, asked)
+
+    async def write(self, key: str, entry: CacheEntry) -> None:
+        """Write an entry; see EntryCache."""
+        await self._back.write(key, entry)
+
+    async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> tuple[str, ...]:
+        """Invalidate by tags; see EntryCache."""
+        return await self._back.invalidate(tags, expire_seconds)
+
+    async def invalidate_below(self, prefix: str) -> tuple[str, ...]:
+        """Invalidate a page and those below it; see EntryCache."""
+        return await self._back.invalidate_below(prefix)
+
+    async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:
+        """Return what has become of content; see EntryCache."""
+        return await self._back.invalidation(tags, since_ms)
+
+    def forget_reads(self) -> None:
+        """Forget what was read; see EntryCache."""
+        self._back.forget_reads()
+
+    async def set_new(self, key: str, value: CacheValue | None, context: SetContext) -> None:
+        """Write a value; see EntryCache."""
+        await self._back.set_new(key, value, context)
+
+    async def replaced(self, tags: Iterable[str]) -> None:
+        """Let what stands in front of the Worker forget pages; see EntryCache."""
+        await self._back.replaced(tags)
+
+    def observer(self) -> EntryCache:
+        """Return a view that changes nothing; see EntryCache."""
+        return self._back.observer()
+
+    async def look(self, key: str) -> tuple[Look, ...]:
+        """Return what each layer has; see EntryCache."""
+        return await self._back.look(key)
+
+    async def marks(self, tags: Iterable[str]) -> tuple[Mark, ...]:
+        """Return the known invalidations; see EntryCache."""
+        return await self._back.marks(tags)
+
+
 class ForeignCache(EntryCache):
     """A site's own cache handler, used only through the methods of CacheHandler."""
 
@@ -192,7 +263,10 @@ class ForeignCache(EntryCache):
         self._handler = handler
 
     async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
-        return await self._handler.get(key, None if asked is DEFAULT_GET else asked)
+        """Read an entry; see EntryCache. Raises InvalidArgumentError for a result that is none."""
+        entry = await self._handler.get(key, None if asked is DEFAULT_GET else asked)
+        require_entry(entry)
+        return entry
 
     async def write(self, key: str, entry: CacheEntry) -> None:
         await self._handler.set(key, entry.value, SetContext.of(entry))
@@ -222,18 +296,6 @@ class ForeignCache(EntryCache):
 def entry_cache(handler: CacheHandler) -> EntryCache:
     """Return the handler as the Worker uses it: one of this package unchanged, any other through its public methods."""
     return handler if isinstance(handler, EntryCache) and not _has_own_methods(handler) else ForeignCache(handler)
-
-
-def set_cache_handler(handler: CacheHandler | None) -> None:
-    """Make the Worker use `handler` from now on; None returns the choice to the Worker's settings."""
-    if handler is not None:
-        require_handler("handler", handler)
-    _Current.handler = handler
-
-
-def get_cache_handler() -> CacheHandler | None:
-    """Return the handler that was set, or None."""
-    return _Current.handler
 
 
 def require_handler(argument: str, handler: object) -> None:
@@ -276,7 +338,3 @@ def require_context(context: T | None, kind: type[T]) -> T:
 def _has_own_methods(handler: EntryCache) -> bool:
     """Return whether a site has overridden public methods of a handler of this package, which then have to be called."""
     return any(getattr(getattr(handler, name), "__func__", None) is not getattr(EntryCache, name) for name in _METHODS)
-
-
-class _Current:
-    handler: CacheHandler | None = None

@@ -41,6 +41,10 @@ _FNV_PRIME = 16777619.0
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
+# app:<build>:/path:html, pages:v2:<build>:__hash:…, app-fallback-shell:v1:<build>:/[slug]:html (vinext's own). A key of schema
+# v1 whose build is called v2 looks like a key of schema v2 without a build, and counts as one.
+_KEY = re.compile(r"(?:(?:app|pages)(?::v2|(?!:v2:/|:v2:__hash:))|app-fallback-shell:v1):(?P<build>[^/]+?):(?=/|__hash:)")
+
 
 class KeySchema(StrEnum):
     """The version of vinext whose keys are built."""
@@ -72,8 +76,19 @@ def data_cache_key(key_parts: Sequence[str], arguments: Sequence[object]) -> str
 
 def data_cache_key_v2(source: str, key_parts: Sequence[str] | None, arguments: Sequence[object]) -> str:
     """Return the key of an `unstable_cache` result in schema V2, which also depends on the source of the function."""
-    fixed = json_text([source, None if key_parts is None else list(key_parts)])
+    fixed = _json_of_function(source, None if key_parts is None else tuple(key_parts))
     return f"unstable_cache:v2:{_sha256(fixed + json_text(list(arguments)))}"
+
+
+@lru_cache(maxsize=1024)
+def _json_of_function(source: str, key_parts: tuple[str, ...] | None) -> str:
+    return json_text([source, None if key_parts is None else list(key_parts)])
+
+
+def key_build(key: str) -> str | None:
+    """Return the build that a cache key names; None if it names none, such as a key of the data cache."""
+    match = _KEY.match(key)
+    return match["build"] if match else None
 
 
 def kv_key(key: str, app_prefix: str = "") -> str:

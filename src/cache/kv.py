@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import copy
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, TypeVar
 
 from cache.entry import Freshness, freshness, stale_after
+from cache.failures import LOST_WRITES
 from cache.handler import DEFAULT_GET, EntryCache
 from cache.invalidation import GONE, Invalidation, is_stale_period
 from cache.keys import KeySchema, kv_key, kv_last_invalidation_key, kv_last_stale_key, kv_stale_key, kv_tag_key
 from cache.kv_markers import KVMarkers
-from cache.kv_namespace import is_too_soon, listed_tags
+from cache.kv_namespace import KV_LIMITS, is_too_soon, listed_tags
 from cache.kv_record import TTLPolicy, kv_record
+from cache.look import Look, Missing, Unserved
 from cache.marker_writer import RETRY_FOR_MS
 from cache.markers import Stamper
+from cache.r2 import LostBodyError
 from cache.stored import Codec, Layout
 from cache.tags import TagFilter, is_valid_tag, merge_tags, prefix_tags
 from core.arguments import require_count, require_text
-from core.errors import CorruptValueError, InvalidArgumentError, InvalidationError, OtherKeyError, ValueTooLargeError
+from core.errors import (
+    BrokenBodyError,
+    CorruptValueError,
+    InvalidArgumentError,
+    InvalidationError,
+    OtherKeyError,
+    ValueTooLargeError,
+)
 from core.log import SILENT_LOG
 from core.paths import normalize_path
 
@@ -26,16 +38,20 @@ if TYPE_CHECKING:
 
     from cache.entry import CacheEntry, CacheValue
     from cache.handler import GetContext, SetContext
-    from cache.kv_namespace import KVNamespace
+    from cache.kv_namespace import KVNamespace, StoreLimits
     from cache.kv_record import KVRecord
+    from cache.look import Mark
+    from cache.shared_markers import SharedMarkers
     from core.log import Log
     from core.runtime import Background, Clock
 
 _MARKER_CAPACITY = 10_000
 
+T = TypeVar("T")
+
 
 class KVCacheHandler(EntryCache):
-    """A cache in a KV namespace that a vinext Worker may share.
+    """A cache in a KV namespace that a vinext Worker may share, or in another store (`cache.r2`) of other `limits`.
 
     `app_prefix` keeps the apps of one namespace apart. Markers are remembered for `tag_cache_ms`, and hold against content
     that another isolate made up to `clock_skew_ms` after them. Any exception of the namespace, a TimeoutError too, makes a
@@ -43,6 +59,8 @@ class KVCacheHandler(EntryCache):
 
     Only this project reads the framed layout, so nobody else is expected to invalidate anything there: most markers are
     then not read, because nothing was invalidated at all (see KVMarkers).
+
+    `shared` brings invalidations to other isolates, and from them, at once. It is for whoever reads to follow it.
     """
 
     def __init__(  # noqa: PLR0913 - settings, each by its name
@@ -51,6 +69,7 @@ class KVCacheHandler(EntryCache):
         *,
         clock: Clock,
         background: Background,
+        limits: StoreLimits = KV_LIMITS,
         app_prefix: str = "",
         schema: KeySchema = KeySchema.V2,
         layout: Layout = Layout.VINEXT,
@@ -59,6 +78,7 @@ class KVCacheHandler(EntryCache):
         clock_skew_ms: int = 0,
         log: Log = SILENT_LOG,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        shared: SharedMarkers | None = None,
     ) -> None:
         for argument, value, kind in (("schema", schema, KeySchema), ("layout", layout, Layout), ("ttl", ttl, TTLPolicy)):
             if not isinstance(value, kind):
@@ -68,6 +88,7 @@ class KVCacheHandler(EntryCache):
         require_count("clock_skew_ms", clock_skew_ms)
         require_text("app_prefix", app_prefix)
         self._namespace = namespace
+        self._limits = limits
         self._prefix = app_prefix
         self._last_invalidation_key = kv_last_invalidation_key(app_prefix)
         self._schema = schema
@@ -90,6 +111,9 @@ class KVCacheHandler(EntryCache):
             last_stale=kv_last_stale_key(app_prefix),
         )
         self._stamper = Stamper(clock, self._tags, self._newest_marker)
+        self._shared = shared
+        if shared is not None:
+            shared.learners.append(self._learn)
 
     async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
         """Read an entry; see EntryCache."""
@@ -100,6 +124,33 @@ class KVCacheHandler(EntryCache):
             self._failed("cache.read_failed", name, error)
             return None
         return None if entry is None else stale_after(entry, asked.revalidate_seconds)
+
+    def observer(self) -> EntryCache:
+        """Return a view; see EntryCache."""
+        observer = copy.copy(self)
+        observer._markers = self._markers.observer()  # noqa: SLF001 - a copy of this very object
+        observer._background = _NO_WORK  # noqa: SLF001
+        return observer
+
+    async def look(self, key: str) -> tuple[Look, ...]:
+        """Return what is in the store; see EntryCache. Only an `observer` remembers nothing of it."""
+        name, form = kv_key(key, self._prefix), self._codec.layout.value
+        try:
+            found = await self._find(name, DEFAULT_GET)
+            kept = found.entry if isinstance(found, Missing) else found
+            marks = () if kept is None else await self.marks(kept.tags)
+        except Exception as error:  # noqa: BLE001 - any failure of the store is a miss
+            return (Look("store", reason=Unserved.STORE_FAILED, name=name, form=form, error=_said(error)),)
+        if not isinstance(found, Missing):
+            return (Look("store", found, None, kept, name, form, marks=marks),)
+        error_text = "" if found.error is None else _said(found.error)
+        return (Look("store", None, found.reason, kept, name, form, error_text, marks),)
+
+    async def marks(self, tags: Iterable[str]) -> tuple[Mark, ...]:
+        """Return the invalidations in the store; see EntryCache."""
+        valid = self._tags.valid(tags)
+        keys = zip(valid, self._tag_keys(valid), self._stale_keys(valid), strict=True)
+        return await self._markers.marks(list(keys))
 
     async def set_new(self, key: str, value: CacheValue | None, context: SetContext) -> None:
         """Write a value; see EntryCache."""
@@ -154,28 +205,41 @@ class KVCacheHandler(EntryCache):
         self._markers.forget_read()
 
     async def _read(self, name: str, asked: GetContext) -> CacheEntry | None:
+        found = await self._find(name, asked)
+        if not isinstance(found, Missing):
+            return found
+        if found.reason is Unserved.OTHER_KEY and found.error is not None:
+            self._failed("cache.entry_of_other_key", name, found.error)
+        elif found.reason is Unserved.CORRUPT and found.error is not None:
+            self._failed("cache.entry_corrupt", name, found.error)
+            self._delete(name)
+        elif found.reason in {Unserved.INVALIDATED, Unserved.EXPIRED}:
+            if found.reason is Unserved.INVALIDATED:
+                self._log.event("debug", "cache.entry_invalidated", key=name)
+            self._delete(name)
+        return None
+
+    async def _find(self, name: str, asked: GetContext) -> CacheEntry | Missing:  # noqa: PLR0911 - a reason a line
+        """Return the entry for a reader, or why there is none. Nothing changes in the store."""
         try:
             entry = await self._stored(name, streamed=asked.streamed)
         except OtherKeyError as error:
-            self._failed("cache.entry_of_other_key", name, error)
-            return None
+            return Missing(Unserved.OTHER_KEY, error=error)
         except CorruptValueError as error:
-            self._failed("cache.entry_corrupt", name, error)
-            self._delete(name)
-            return None
+            return Missing(Unserved.CORRUPT, error=error)
         if entry is None:
-            return None
+            return Missing(Unserved.ABSENT)
         own, soft = await self._invalidations(entry, asked)
         if own is GONE:
-            self._log.event("debug", "cache.entry_invalidated", key=name)
-        elif own is not None:
+            return Missing(Unserved.INVALIDATED, entry)
+        if own is not None:
             entry = own.of(entry)
-        if own is GONE or freshness(entry, self._clock()) is Freshness.EXPIRED:
-            self._delete(name)
-            return None
+        if freshness(entry, self._clock()) is Freshness.EXPIRED:
+            return Missing(Unserved.EXPIRED, entry)
         if soft is None:
             return entry
-        return None if soft is GONE else soft.of(entry)
+        # For other readers it stays.
+        return Missing(Unserved.ABSENT, entry) if soft is GONE else soft.of(entry)
 
     async def _invalidations(self, entry: CacheEntry, asked: GetContext) -> tuple[Invalidation | None, Invalidation | None]:
         """Return what has become of an entry by its own tags, and by the reader's."""
@@ -209,7 +273,7 @@ class KVCacheHandler(EntryCache):
             self._log.event("debug", "cache.write_invalidated", key=name)
             return
         try:
-            record = kv_record(entry, self._codec, self._ttl, name)
+            record = kv_record(entry, self._codec, self._ttl, name, self._limits)
         except ValueTooLargeError as error:
             limits = {"size_bytes": error.size_bytes, "limit_bytes": error.limit_bytes}
             self._log.event("warning", "cache.value_too_large", key=name, **limits)
@@ -217,19 +281,25 @@ class KVCacheHandler(EntryCache):
         await self._background.finish(self._put(name, record), f"write {name}")
 
     async def _put(self, name: str, record: KVRecord) -> None:
-        await self._written(
+        error = await self._written(
             name, self._namespace.put(name, record.parts, expiration_ttl=record.expiration_ttl, metadata=record.metadata)
         )
+        if error is not None:
+            LOST_WRITES.note(error)
 
-    async def _written(self, name: str, writing: Awaitable[None]) -> None:
-        """Wait for a write or a removal, and log its failure."""
+    async def _written(self, name: str, writing: Awaitable[None]) -> str | None:
+        """Wait for a write or a removal. Return why the store did not take it, which is logged."""
         try:
             await writing
+        except BrokenBodyError:
+            pass  # whoever had the body stored is told, and says so
         except Exception as error:  # noqa: BLE001 - any failure of the store loses the write
             if is_too_soon(error):
                 self._log.event("info", "cache.write_too_soon", key=name)
             else:
                 self._failed("cache.write_failed", name, error)
+            return _said(error)
+        return None
 
     async def _invalidate(self, tags: tuple[str, ...], expire_seconds: float | None = None) -> tuple[str, ...]:
         """Invalidate valid tags. Return those whose markers are not written yet, which is tried again in the background."""
@@ -240,17 +310,38 @@ class KVCacheHandler(EntryCache):
             keys, invalidation = self._stale_keys(tags), Invalidation.stale(at_ms, expire_seconds)
         else:
             keys, invalidation = self._tag_keys(tags), Invalidation.gone(at_ms)
-        writing = self._write_markers(self._markers.with_times(keys, invalidation))
-        unwritten = await self._background.finish(writing, f"invalidate {', '.join(tags)}")
+        telling = self._tell(dict(zip(keys, tags, strict=True)), self._markers.with_times(keys, invalidation), invalidation)
+        unwritten = await self._background.finish(telling, f"invalidate {', '.join(tags)}")
         return tuple(tag for tag, key in zip(tags, keys, strict=True) if key in unwritten)
 
-    async def _write_markers(self, invalidations: Mapping[str, Invalidation]) -> frozenset[str]:
+    async def _tell(
+        self, tags: Mapping[str, str], invalidations: Mapping[str, Invalidation], invalidation: Invalidation
+    ) -> frozenset[str]:
+        """Tell other isolates, and return the keys of which they will not learn yet. `tags` are by the keys of their markers."""
+        writing = self._write_markers(invalidations, tags)
+        if self._shared is None:
+            return await writing
+        unwritten, is_noted = await asyncio.gather(writing, self._shared.note(tuple(tags.values()), invalidation))
+        return frozenset() if is_noted else unwritten
+
+    async def _write_markers(self, invalidations: Mapping[str, Invalidation], tags: Mapping[str, str]) -> frozenset[str]:
         """Write markers, and return the keys of those that are not written yet, which is tried again in the background."""
         unwritten = await self._markers.write(invalidations)
         if unwritten:
             names = ", ".join(unwritten)
-            self._background.run(self._markers.write_rest(invalidations), f"write {names}", RETRY_FOR_MS)
+            rest = {key: invalidations[key] for key in unwritten}
+            self._background.run(self._write_rest(rest, tags), f"write {names}", RETRY_FOR_MS)
         return frozenset(unwritten)
+
+    async def _write_rest(self, invalidations: Mapping[str, Invalidation], tags: Mapping[str, str]) -> None:
+        if self._shared is not None and await self._shared.queue(invalidations, tags):
+            self._markers.leave(invalidations)
+        else:
+            await self._markers.write_rest(invalidations)
+
+    def _learn(self, tags: Iterable[str], invalidation: Invalidation) -> None:
+        """Take note of an invalidation by another isolate."""
+        self._markers.learn(self._tag_keys(tags) if invalidation.is_gone else self._stale_keys(tags), invalidation)
 
     async def _has_settled(self, since_ms: int) -> bool:
         return self._is_alone and await self._markers.has_settled(self._last_invalidation_key, since_ms)
@@ -265,7 +356,7 @@ class KVCacheHandler(EntryCache):
         if self._markers.is_missing(last):
             # Until KV has this time, nobody can tell that nothing was invalidated.
             times = self._markers.with_times((), Invalidation.gone(self._clock()))
-            self._background.run(self._write_markers(times), f"write {last}")
+            self._background.run(self._write_markers(times, {}), f"write {last}")
         return is_invalidated
 
     async def _stale(self, tags: tuple[str, ...], since_ms: int, asked_ms: int) -> Invalidation | None:
@@ -286,7 +377,7 @@ class KVCacheHandler(EntryCache):
         """Return the tags of a stored entry: none where it is corrupt or gone."""
         try:
             entry = await self._stored(name, streamed=False)
-        except CorruptValueError:
+        except (CorruptValueError, LostBodyError):
             return ()
         return () if entry is None else entry.tags
 
@@ -311,4 +402,26 @@ class KVCacheHandler(EntryCache):
         return identity.tag_keys
 
     def _failed(self, event: str, key: str, error: Exception) -> None:
-        self._log.event("error", event, key=key, error=f"{type(error).__name__}: {error}")
+        self._log.event("error", event, key=key, error=_said(error))
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+class _NoWork:
+    """Background work of a view: none of it is done."""
+
+    def run(self, work: Awaitable[object], what: str, limit_ms: int | None = None) -> None:
+        """Drop the work."""
+        del what, limit_ms
+        if isinstance(work, Coroutine):
+            work.close()
+
+    async def finish(self, work: Coroutine[object, object, T], what: str) -> T:
+        """Refuse the work: a view only looks."""
+        self.run(work, what)
+        raise RuntimeError(f"a view of a cache cannot {what}")
+
+
+_NO_WORK = _NoWork()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cache.invalidation import GONE, Invalidation, joined
 from cache.kv_namespace import MAX_BULK_KEYS
+from cache.look import Mark
 from cache.marker_writer import MarkerWriter
 from cache.markers import StaleMarkers, TagMarkers
 from core.recent import Recent
@@ -33,6 +35,7 @@ _NUMBER_CHARACTERS = frozenset("0123456789+-.eE")
 # Pairs of a marker and the time at which it was read.
 _SOME = (math.inf, 0)
 _NEVER = (-math.inf, -(2**62))
+_UNTOLD = (Invalidation(-math.inf, -math.inf), 0)
 
 
 class KVMarkers:
@@ -51,6 +54,9 @@ class KVMarkers:
     Stale invalidations have keys of their own, which only this project writes, in either layout. So the time of the last
     one, under the key `last_stale`, always shows which content needs them: none on a site that invalidates everything at
     once. That time is read together with other markers, never alone for a page whose other markers are known.
+
+    What other isolates tell of their invalidations by another way (`learn`) holds at once, and as long as it is remembered:
+    KV may return an older marker for a while. Only content that this isolate began after it had learned of one is newer.
     """
 
     def __init__(  # noqa: PLR0913 - settings, each by its name
@@ -73,14 +79,42 @@ class KVMarkers:
         self._keep_ms = keep_ms
         self._clock_skew_ms = clock_skew_ms
         self._writer = MarkerWriter(namespace, clock, sleep, log, self._record)
-        self._read: Recent[str, tuple[float, int]] = Recent(capacity)
-        self._read_stale: Recent[str, tuple[Invalidation | None, int]] = Recent(capacity)
-        self._last: Recent[str, tuple[float, int]] = Recent(capacity)
+        self._read: dict[str, tuple[float, int]] = Recent(capacity)
+        self._read_stale: dict[str, tuple[Invalidation | None, int]] = Recent(capacity)
+        self._last: dict[str, tuple[float, int]] = Recent(capacity)
         self.own = TagMarkers(capacity)
         self.own_stale = StaleMarkers(capacity)
         self._newest_own_ms = -math.inf
         # The times of content that this isolate made so shortly after an invalidation of its own that others cannot tell.
         self._made_after_own: Recent[int, None] = Recent(capacity)
+        # By key what was told, and when. The oldest are dropped beyond the capacity.
+        self._told: dict[str, tuple[Invalidation, int]] = {}
+        self._capacity = capacity
+        self._newest_told_ms = self._newest_told_stale_ms = -math.inf
+
+    def observer(self) -> KVMarkers:
+        """Return a view that knows what is known here; of what it reads, nothing is remembered here."""
+        observer = copy.copy(self)
+        # Of this very class, so what is private to it is so to the copy.
+        vars(observer).update(_read=dict(self._read), _read_stale=dict(self._read_stale), _last=dict(self._last))
+        return observer
+
+    async def marks(self, keys: Sequence[tuple[str, str, str]]) -> tuple[Mark, ...]:
+        """Return what the store and this isolate know of tags: each with the key of its marker, and of its stale one."""
+        if not keys:
+            return ()
+        texts = await self._texts([key for _, *pair in keys for key in pair])
+        found: list[Mark] = []
+        for tag, key, stale_key in keys:
+            told, told_stale = (self._told.get(each, _UNTOLD)[0] for each in (key, stale_key))
+            gone_ms = max(marker_ms(texts.get(key)), self.own.newest((key,)) or -math.inf, told.at_ms)
+            if gone_ms != -math.inf:
+                found.append(Mark(tag, gone_ms))
+            stales = filter(None, (stale_marker(texts.get(stale_key)), self.own_stale.get(stale_key), told_stale))
+            stale = max(stales, key=lambda one: one.at_ms)
+            if stale.at_ms != -math.inf:
+                found.append(Mark(tag, stale.at_ms, stale.expire_at_ms))
+        return tuple(found)
 
     async def has_settled(self, last: str, since_ms: int) -> bool:
         """Return whether `last` alone shows that nothing was invalidated at `since_ms` or later."""
@@ -95,6 +129,8 @@ class KVMarkers:
 
         `last` None: others, who do not write that key, may have invalidated something.
         """
+        if self._was_told(keys, since_ms):
+            return True
         newest = -math.inf
         unknown = self._unknown(keys, last)
         if last is not None and not self._is_known(last):
@@ -106,7 +142,33 @@ class KVMarkers:
             newest = max(newest, await self._ask(None, unknown))
         remembered = (self._of_others(key, self._read[key][0]) for key in keys if key in self._read)
         newest = max(newest, max(remembered, default=-math.inf))
-        return newest >= since_ms - self._clock_skew_ms or self.has_own(keys, since_ms)
+        return newest >= since_ms - self._clock_skew_ms or self.has_own(keys, since_ms) or self._was_told(keys, since_ms)
+
+    def learn(self, keys: Iterable[str], invalidation: Invalidation) -> None:
+        """Take note of an invalidation by another isolate, of which KV may not tell yet."""
+        now_ms = self._clock()
+        for key in keys:
+            known = self._told.pop(key, _UNTOLD)[0]
+            # A log that has begun anew may tell of an earlier time than the one before.
+            self._told[key] = (invalidation if known.at_ms < invalidation.at_ms else known, now_ms)
+        while len(self._told) > self._capacity:
+            del self._told[next(iter(self._told))]
+        self._newest_told_ms = max(self._newest_told_ms, invalidation.at_ms)
+        if not invalidation.is_gone:
+            self._newest_told_stale_ms = max(self._newest_told_stale_ms, invalidation.at_ms)
+        self._newest_own_ms = max(self._newest_own_ms, invalidation.at_ms)
+
+    def _was_told(self, keys: Collection[str], since_ms: int) -> bool:
+        """Return whether others have told of an invalidation of one of `keys` that reaches content of `since_ms`."""
+        if self._told.keys().isdisjoint(keys):
+            return False
+        return any(self._told_reaching(key, since_ms) is not None for key in keys)
+
+    def _told_reaching(self, key: str, since_ms: int) -> Invalidation | None:
+        told, learned_ms = self._told.get(key, _UNTOLD)
+        if not told.reaches(since_ms - self._clock_skew_ms) or (since_ms > learned_ms and since_ms in self._made_after_own):
+            return None
+        return told
 
     def has_own(self, keys: Collection[str], since_ms: int) -> bool:
         """Return whether this isolate has invalidated one of `keys` at `since_ms` or later."""
@@ -122,8 +184,9 @@ class KVMarkers:
         return 0 if since_ms in self._made_after_own else self._clock_skew_ms
 
     def _of_others(self, key: str, marker: float) -> float:
-        """Return a marker that was read, minus infinity if it is this isolate's own."""
-        return -math.inf if marker == self.own.newest((key,)) else marker
+        """Return a marker that was read, minus infinity if it is this isolate's own, or it was told of it."""
+        is_known = marker == self.own.newest((key,)) or marker == self._told.get(key, _UNTOLD)[0].at_ms
+        return -math.inf if is_known else marker
 
     def may_be_stale(self, since_ms: int, asked_ms: int, last: str | None = None) -> bool:
         """Return whether content of `since_ms`, whose other markers were checked at `asked_ms` or later, may be stale."""
@@ -159,8 +222,15 @@ class KVMarkers:
         reaching: list[Invalidation] = []
         if own is not None and own.reaches(since_ms - self._own_skew_ms(since_ms)):
             reaching.append(own)
-        if read is not None and read != own and read.reaches(since_ms - self._clock_skew_ms):
+        if (
+            read is not None
+            and read not in (own, self._told.get(key, _UNTOLD)[0])
+            and read.reaches(since_ms - self._clock_skew_ms)
+        ):
             reaching.append(read)
+        told = self._told_reaching(key, since_ms)
+        if told is not None:
+            reaching.append(told)
         last = max(reaching, key=lambda one: one.at_ms, default=None)
         return None if last is None else replace(last, at_ms=max(last.at_ms, since_ms))
 
@@ -182,6 +252,10 @@ class KVMarkers:
     async def write_rest(self, invalidations: Mapping[str, Invalidation]) -> None:
         """Go on writing markers, in the background."""
         await self._writer.write_rest(invalidations)
+
+    def leave(self, keys: Iterable[str]) -> None:
+        """Leave it to somebody else to write markers."""
+        self._writer.leave(keys)
 
     def with_times(self, keys: Iterable[str], invalidation: Invalidation) -> dict[str, Invalidation]:
         """Return what to write for an invalidation of `keys`: their markers, and the times of the last invalidation if due."""
@@ -219,11 +293,17 @@ class KVMarkers:
     def _settled_ms(self, last: str) -> float:
         """Return the time from which on markers that were read are still true: infinity where it is unknown."""
         at_ms = max(self._last.get(last, _NEVER)[0], self.own.newest((last,)) or -math.inf)
-        return math.inf if at_ms == -math.inf else at_ms + SETTLING_MS + self._clock_skew_ms
+        if at_ms == -math.inf:
+            return math.inf
+        return max(at_ms, self._newest_told_ms) + SETTLING_MS + self._clock_skew_ms
 
     def _stale_settled_ms(self) -> float:
         """Return the same for stale invalidations. Their writers all write the time: without it, there was none."""
-        at_ms = max(self._last.get(self._last_stale, _NEVER)[0], self.own.newest((self._last_stale,)) or -math.inf)
+        at_ms = max(
+            self._last.get(self._last_stale, _NEVER)[0],
+            self.own.newest((self._last_stale,)) or -math.inf,
+            self._newest_told_stale_ms,
+        )
         return at_ms + SETTLING_MS + self._clock_skew_ms
 
     async def _ask(self, last: str | None, keys: list[str]) -> float:

@@ -25,17 +25,31 @@ MAX_METADATA_BYTES = 1024
 MAX_VALUE_BYTES = MAX_BODY_BYTES
 MIN_TTL_SECONDS = 60
 
+
+@dataclass(frozen=True)
+class StoreLimits:
+    """The largest value that a store takes, and the largest metadata of one."""
+
+    value_bytes: int
+    metadata_bytes: int
+
+
+KV_LIMITS = StoreLimits(MAX_VALUE_BYTES, MAX_METADATA_BYTES)
+
+# KV's words, and the number of R2's error (https://developers.cloudflare.com/r2/api/error-codes/).
+_TOO_SOON = ("429 Too Many Requests", "(10058)")
+
 # A Worker may have six connections waiting for their answer at a time.
 _READS_AT_ONCE = 6
 
 
 def is_too_soon(error: Exception) -> bool:
-    """Return whether KV has refused a write because the key was written less than a second ago, here or elsewhere."""
-    return "429 Too Many Requests" in str(error)
+    """Return whether KV, or R2, has refused a write because the key was written less than a second ago, here or elsewhere."""
+    return any(said in str(error) for said in _TOO_SOON)
 
 
 class KVNamespace(Protocol):
-    """A namespace of Workers KV. A failure may be an exception of any kind."""
+    """A namespace of Workers KV, or a bucket of R2. A failure may be an exception of any kind."""
 
     async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
         """Read a value, None where there is none; `streamed`: its body can be sent on, once, while it is still on its way."""
@@ -53,7 +67,7 @@ class KVNamespace(Protocol):
         expiration_ttl: int | None = None,
         metadata: str | None = None,
     ) -> None:
-        """Write a value; a sequence is joined, and bodies outside of Python's memory stay outside.
+        """Write a value; a sequence is joined, and bodies outside of Python's memory stay outside. R2 takes an ArrivingBody, too.
 
         `metadata` is JSON without spaces.
         """
@@ -63,8 +77,8 @@ class KVNamespace(Protocol):
         """Delete a key, whether it is there or not."""
         ...
 
-    async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
-        """List the keys that begin with `prefix`, from `cursor` on."""
+    async def list(self, prefix: str, cursor: str | None = None, limit: int | None = None) -> KVListPage:
+        """List the keys that begin with `prefix`, from `cursor` on: at most `limit`, if that is given."""
         ...
 
 
@@ -93,8 +107,8 @@ class KVValue(Protocol):
         """The metadata as JSON without spaces, None where there is none."""
         ...
 
-    async def body(self, size_bytes: int) -> Body:
-        """Return the value as a body of that size; raises CorruptValueError where it has another.
+    async def body(self, size_bytes: int | None) -> Body:
+        """Return the value as a body of that size; raises CorruptValueError where it has another. None takes any size.
 
         A large value may be on its way still. If it turns out to have another size when it is sent, the answer breaks off.
         """
@@ -114,9 +128,9 @@ class KVWhole:
         self.metadata = metadata
         self.buffer = buffer
 
-    async def body(self, size_bytes: int) -> Body:
+    async def body(self, size_bytes: int | None) -> Body:
         """Return the value; raises CorruptValueError for another size."""
-        if self.buffer.size_bytes != size_bytes:
+        if size_bytes is not None and self.buffer.size_bytes != size_bytes:
             message = f"a body of {self.buffer.size_bytes} bytes, where its head says {size_bytes}"
             raise CorruptValueError(message)
         return self.buffer

@@ -7,13 +7,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cache.entry import size_bytes as value_size_bytes
-from cache.kv_namespace import MAX_METADATA_BYTES, MAX_VALUE_BYTES, MIN_TTL_SECONDS
+from cache.kv_namespace import KV_LIMITS, MIN_TTL_SECONDS
 from cache.stored import size_bytes
 from core.errors import InvalidArgumentError, ValueTooLargeError
 from core.javascript import json_text
 
 if TYPE_CHECKING:
     from cache.entry import CacheEntry
+    from cache.kv_namespace import StoreLimits
     from cache.stored import Codec
     from core.body import Body
 
@@ -46,16 +47,16 @@ class KVRecord:
     metadata: str | None
 
 
-def kv_record(entry: CacheEntry, codec: Codec, ttl: TTLPolicy, name: str) -> KVRecord:
+def kv_record(entry: CacheEntry, codec: Codec, ttl: TTLPolicy, name: str, limits: StoreLimits = KV_LIMITS) -> KVRecord:
     """Return the record of an entry under the key `name`.
 
     Raises ValueTooLargeError, and InvalidArgumentError for a field that JSON cannot hold.
     """
     size = value_size_bytes(entry.value)
-    if size > MAX_VALUE_BYTES:
-        raise ValueTooLargeError(size, MAX_VALUE_BYTES)
+    if size > limits.value_bytes:
+        raise ValueTooLargeError(size, limits.value_bytes)
     try:
-        apart = codec.write_apart(entry, MAX_METADATA_BYTES, name)
+        apart = codec.write_apart(entry, limits.metadata_bytes, name)
         if apart is not None:
             head, body = apart
             return KVRecord((body,), ttl.seconds(entry), head)
@@ -63,8 +64,8 @@ def kv_record(entry: CacheEntry, codec: Codec, ttl: TTLPolicy, name: str) -> KVR
     except (TypeError, RecursionError) as error:
         raise InvalidArgumentError("value", entry.value, f"fields that JSON can hold ({error})") from error
     size = size_bytes(parts)
-    if size > MAX_VALUE_BYTES:
-        raise ValueTooLargeError(size, MAX_VALUE_BYTES)
+    if size > limits.value_bytes:
+        raise ValueTooLargeError(size, limits.value_bytes)
     metadata = json_text({"tags": entry.tags})
-    fits = len(metadata.encode()) <= MAX_METADATA_BYTES
+    fits = len(metadata.encode()) <= limits.metadata_bytes
     return KVRecord(parts, ttl.seconds(entry), metadata if fits else None)

@@ -107,6 +107,11 @@ class MarkerWriter:
             left = self._unwritten(invalidations)
             self._give_up(key for key in left if self._waiting[key].invalidation.at_ms <= invalidations[key].at_ms)
 
+    def leave(self, keys: Iterable[str]) -> None:
+        """Leave it to somebody else to write markers."""
+        for key in keys:
+            self._waiting.pop(key, None)
+
     def _unwritten(self, invalidations: Mapping[str, Invalidation]) -> list[str]:
         return [
             key

@@ -12,7 +12,9 @@ from cache.eviction import Eviction
 from cache.handler import DEFAULT_GET, EntryCache
 from cache.invalidation import GONE, Invalidation, is_stale_period
 from cache.keys import KeySchema
+from cache.look import Look, Mark, Unserved
 from cache.markers import StaleMarkers, Stamper, TagMarkers
+from cache.tag_index import TagIndex
 from cache.tags import TagFilter, encode_tag, is_tag_below, prefix_tags
 from core.arguments import require_count
 from core.body import EMPTY_BODY, BytesBody
@@ -46,7 +48,7 @@ class MemoryCacheHandler(EntryCache):
     """A cache in memory that keeps entries until `capacity_bytes` are full; 0 keeps none.
 
     Then the entries of least worth (`cache.eviction`) are compressed, and of the compressed ones those of least worth are
-    dropped. An entry that is used again and again is decompressed, with bodies made by `make_body`.
+    dropped. An entry that is used again and again is decompressed. `make_body` makes the bodies of both.
 
     Nothing in this class awaits, so requests never see it half changed. Tags are compared percent-encoded. At most
     `marker_capacity` invalidations are remembered; once some are forgotten, content as old as those counts as invalid
@@ -67,11 +69,10 @@ class MemoryCacheHandler(EntryCache):
         self._capacity_bytes = capacity_bytes
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
-        self._keys_by_name: dict[str, dict[str, None]] = {}
+        self._index = TagIndex()
         self._as_they_came = Eviction()
         self._compressed = Eviction()
-        self._make_body = make_body
-        self._compression = Compression(capacity_bytes)
+        self._compression = Compression(capacity_bytes, make_body)
         self._markers = TagMarkers(marker_capacity)
         self._stale_markers = StaleMarkers(marker_capacity)
         self._tags = TagFilter(log, None)
@@ -113,6 +114,34 @@ class MemoryCacheHandler(EntryCache):
             return self._decompress(kept)
         return kept.entry
 
+    async def look(self, key: str) -> tuple[Look, ...]:
+        """Return what is kept; see EntryCache."""
+        return (self.look_at(key),)
+
+    def look_at(self, key: str) -> Look:
+        """Return what is kept under a key, without counting it as a use."""
+        kept = self._kept.get(key)
+        if kept is None:
+            return Look("memory", reason=Unserved.ABSENT)
+        form = "compressed" if kept.place is self._compressed else "as it came"
+        if freshness(kept.entry, self._clock()) is Freshness.EXPIRED:
+            return Look("memory", None, Unserved.EXPIRED, kept.entry, form=form, marks=self._marks(kept.entry.tags))
+        return Look("memory", kept.entry, None, kept.entry, form=form, marks=self._marks(kept.entry.tags))
+
+    async def marks(self, tags: Iterable[str]) -> tuple[Mark, ...]:
+        """Return the invalidations by this isolate; see EntryCache."""
+        return self._marks(tags)
+
+    def _marks(self, tags: Iterable[str]) -> tuple[Mark, ...]:
+        found: list[Mark] = []
+        for tag in tags:
+            gone_ms, stale = self._markers.newest(_names((tag,))), self._stale_markers.get(encode_tag(tag))
+            if gone_ms is not None:
+                found.append(Mark(tag, gone_ms))
+            if stale is not None:
+                found.append(Mark(tag, stale.at_ms, stale.expire_at_ms))
+        return tuple(found)
+
     def still_has(self, key: str, entry: CacheEntry) -> bool:
         """Return whether the entry under `key` is still that one, compressed or not, and no tag has made it stale."""
         kept = self._kept.get(key)
@@ -146,8 +175,7 @@ class MemoryCacheHandler(EntryCache):
         uses = 0 if before is None else before.use.uses
         use = self._as_they_came.add(key, size_bytes, uses + 1)
         self._kept[key] = _Kept(entry, names, self._as_they_came, use)
-        for name in names:
-            self._keys_by_name.setdefault(name, {})[key] = None
+        self._index.add(key, names)
         self._make_room()
 
     def drop(self, key: str) -> None:
@@ -156,11 +184,7 @@ class MemoryCacheHandler(EntryCache):
         if kept is None:
             return
         kept.place.remove(kept.use)
-        for name in kept.names:
-            keys = self._keys_by_name[name]
-            del keys[key]
-            if not keys:
-                del self._keys_by_name[name]
+        self._index.remove(key, kept.names)
 
     async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> tuple[str, ...]:
         """Invalidate by tags; see EntryCache."""
@@ -174,7 +198,7 @@ class MemoryCacheHandler(EntryCache):
     async def invalidate_below(self, prefix: str) -> tuple[str, ...]:
         """Invalidate a page and those below it; see EntryCache."""
         written = prefix_tags(KeySchema.V2, prefix)
-        below = {name for name in self._keys_by_name if is_tag_below(name, encode_tag(prefix))}
+        below = {name for name in self._index if is_tag_below(name, encode_tag(prefix))}
         self._invalidate((*below.difference(written), *self._tags.valid(written)))
         return ()
 
@@ -189,6 +213,23 @@ class MemoryCacheHandler(EntryCache):
             return GONE
         stale = self._stale_markers.reaching(names, since_ms)
         return None if stale is None else stale.at(self._clock())
+
+    def learn(self, tags: Iterable[str], invalidation: Invalidation, clock_skew_ms: int = 0) -> None:
+        """Take note of an invalidation by another isolate, whose clock may differ by `clock_skew_ms`.
+
+        What this isolate has begun to make before now, and not later than the invalidation by any clock, is dropped. The
+        store behind knows what has become of it.
+        """
+        names = _names(tags)
+        at_ms = int(min(invalidation.at_ms + clock_skew_ms, self._clock()))
+        if invalidation.is_gone:
+            self._markers.record(names, at_ms)
+        else:
+            self._stale_markers.record(names, replace(invalidation, at_ms=at_ms))
+        for key in self._keys_of(names):
+            # By another isolate's clock it may have been made after now.
+            if self._kept[key].entry.last_modified_ms <= invalidation.at_ms + clock_skew_ms:
+                self.drop(key)
 
     def forget_reads(self) -> None:
         """Do nothing: there is no other store to read from."""
@@ -206,7 +247,7 @@ class MemoryCacheHandler(EntryCache):
         self._move(kept, entry, self._compressed, -saved_bytes)
 
     def _decompress(self, kept: _Kept) -> CacheEntry:
-        entry, more_bytes = self._compression.decompress(kept.entry, self._make_body)
+        entry, more_bytes = self._compression.decompress(kept.entry)
         self._move(kept, entry, self._as_they_came, more_bytes)
         self._make_room()
         return entry
@@ -233,7 +274,7 @@ class MemoryCacheHandler(EntryCache):
             self._kept[key] = replace(kept, entry=entry)
 
     def _keys_of(self, names: tuple[str, ...]) -> set[str]:
-        return {key for name in names for key in self._keys_by_name.get(name, ())}
+        return {key for name in names for key in self._index.keys(name)}
 
     def _newest_marker(self, tags: tuple[str, ...]) -> int | None:
         names = _names(tags)
@@ -242,7 +283,7 @@ class MemoryCacheHandler(EntryCache):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Kept:
     entry: CacheEntry
     names: tuple[str, ...]

@@ -7,7 +7,8 @@ the body on while it still reads it. Otherwise the value has both:
     magic 4 bytes · version 1 byte · length of the head 4 bytes, big-endian · head · body
 
 The head is the document of the entry without the body's field, plus `body`, the name of that field or null, and `bodySize`,
-its size in bytes, which shows whether a value was cut off.
+its size in bytes, which shows whether a value was cut off. It is null where the size was not known yet: a value that is stored in
+parts is there as a whole or not at all.
 
 In both layouts `keyHash` says under which key the entry was stored, so that no reader takes it for another's. vinext's readers
 look at the fields that they know, and ignore it. Entries without it are read as they are.
@@ -32,7 +33,7 @@ from cache.document import (
     with_bodies,
 )
 from cache.keys import KeySchema
-from core.body import EMPTY_BODY, BytesBody, decode_base64, parse_json
+from core.body import EMPTY_BODY, ArrivingBody, BytesBody, decode_base64, parse_json
 from core.errors import CorruptValueError, OtherKeyError
 from core.javascript import json_text, string_text, to_utf8
 from core.recent import Recent, text_bytes
@@ -110,6 +111,16 @@ class Codec:
         if value.metadata is None or not is_head(value.metadata):
             return self.read(await value.whole(), name)
         return await read_apart(value.metadata, value.body, name)
+
+
+def entry_to_bytes(entry: CacheEntry) -> bytes:
+    """Return an entry as bytes, for a store of any kind: the framed layout."""
+    return whole_bytes(write_framed(entry))
+
+
+def entry_from_bytes(data: bytes) -> CacheEntry:
+    """Return the entry of `entry_to_bytes`, or of a value in vinext's layout; raises CorruptValueError."""
+    return _FRAMED.read(BytesBody(data))
 
 
 def key_hash(name: str) -> str:
@@ -194,7 +205,10 @@ def framed_head(entry: CacheEntry, name: str | None = None) -> tuple[Document, B
                 value[field] = _inline(body_field(value, field))
     document = entry_document(entry, value, bounded=True)
     document["body"] = raw
-    document["bodySize"] = 0 if body is None else body.size_bytes
+    if isinstance(body, ArrivingBody):
+        document["bodySize"] = body.expected_bytes
+    else:
+        document["bodySize"] = 0 if body is None else body.size_bytes
     if name is not None:
         document[_KEY_HASH] = key_hash(name)
     return document, body
@@ -219,19 +233,20 @@ def read_framed(buffer: Buffer, first_bytes: bytes, name: str | None = None) -> 
         first_bytes = buffer.head(start)
     head = _known_head(first_bytes[PREFIX_BYTES:start])
     head.require_key(name)
-    if head.body_bytes != size - start:
+    if head.body_bytes is not None and head.body_bytes != size - start:
         message = "the size in the head is not that of the body"
         raise CorruptValueError(message)
     return head.entry if head.body is None else with_bodies(head.entry, {head.body: buffer.tail(start)})
 
 
-async def read_apart(head: str, body: Callable[[int], Awaitable[Body]], name: str | None = None) -> CacheEntry:
+async def read_apart(head: str, body: Callable[[int | None], Awaitable[Body]], name: str | None = None) -> CacheEntry:
     """Read an entry whose head was apart from its body; raises CorruptValueError, as `body` may for a wrong size."""
     known = _known_head(head)
     known.require_key(name)
-    if known.body is None or not isinstance(known.body_bytes, int) or known.body_bytes < 0:
+    size = known.body_bytes
+    if known.body is None or not (size is None or (isinstance(size, int) and size >= 0)):
         raise CorruptValueError("the metadata is a head without the name or size of a body")
-    return with_bodies(known.entry, {known.body: await body(known.body_bytes)})
+    return with_bodies(known.entry, {known.body: await body(size)})
 
 
 @dataclass(frozen=True)
@@ -250,6 +265,9 @@ class _Head:
         """Raise OtherKeyError if the entry was stored under another key."""
         if name is not None and self.key_hash is not None and self.key_hash != key_hash(name):
             raise OtherKeyError(f"it was stored under another key, whose hash is {self.key_hash!r}")
+
+
+_FRAMED = Codec(Layout.FRAMED, KeySchema.V2)
 
 
 def _known_bytes(text: object, _head: _Head) -> int:

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cache.document import bodies_of
 from cache.entry import Freshness, freshness, stale_after
-from cache.handler import DEFAULT_GET, EntryCache, entry_cache, require_handler
+from cache.handler import DEFAULT_GET, EntryCache, GetContext, entry_cache, require_handler
 from cache.invalidation import GONE
+from cache.look import Unserved
 from cache.memory import MemoryCacheHandler
 from core.arguments import require_count
+from core.body import ArrivingBody, Divisible
 from core.errors import InvalidArgumentError
+from core.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cache.entry import CacheEntry, CacheValue
-    from cache.handler import CacheHandler, GetContext, SetContext
+    from cache.handler import CacheHandler, SetContext
     from cache.invalidation import Invalidation
+    from cache.look import Look, Mark
     from core.runtime import Clock
 
 _SPARE_CHECKS = 1000
 
 _NEVER_MS = -(2**62)
+
+_STREAMED = GetContext(streamed=True)
 
 
 class TieredCacheHandler(EntryCache):
@@ -43,20 +52,52 @@ class TieredCacheHandler(EntryCache):
         self._clock = clock
         self._recheck_ms = recheck_ms
         self._checked_ms: dict[str, int] = {}
+        self._too_large: Recent[str, None] = Recent()
 
     async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
         """Read an entry; see EntryCache."""
         entry = self._front.use(key)
         now_ms = self._clock()
-        is_checked = entry is not None and now_ms - self._checked_ms.get(key, _NEVER_MS) < self._recheck_ms
-        if entry is None or not (is_checked or await self._holds(key, entry, now_ms)):
-            entry = await self._fetch(key, entry)
+        if entry is None or not (self._is_checked(key, now_ms) or await self._holds(key, entry, now_ms)):
+            entry = await self._fetch(key, entry, asked)
         if entry is not None and asked.soft_tags:
             entry = await self._softly_invalidated(asked.soft_tags, entry)
         return None if entry is None else stale_after(entry, asked.revalidate_seconds)
 
+    def observer(self) -> EntryCache:
+        """Return a view; see EntryCache."""
+        observer = copy.copy(self)
+        observer._back = self._back.observer()  # noqa: SLF001 - a copy of this very object
+        return observer
+
+    async def look(self, key: str) -> tuple[Look, ...]:
+        """Return what is in front, and what is in the back if that would be asked; see EntryCache."""
+        front, now_ms = self._front.look_at(key), self._clock()
+        if front.entry is not None and not self._is_checked(key, now_ms):
+            front = replace(front, reason=await self._outdated(front.entry, now_ms))
+        if front.reason is None:
+            return (front,)
+        *others, back = await self._back.look(key)
+        entry = None if back.entry is None else self._as_front_knows(back.entry)
+        if entry is None and back.reason is None:
+            back = replace(back, reason=Unserved.INVALIDATED, marks=(*back.marks, *await self._front.marks(back.kept_tags)))
+        return (replace(front, entry=None), *others, replace(back, entry=entry))
+
+    async def marks(self, tags: Iterable[str]) -> tuple[Mark, ...]:
+        """Return the invalidations that either knows; see EntryCache."""
+        names = tuple(tags)
+        newest: dict[tuple[str, bool], Mark] = {}
+        for mark in (*await self._back.marks(names), *await self._front.marks(names)):
+            kind = mark.tag, mark.stale_until_ms is None
+            newest[kind] = max(newest.get(kind, mark), mark, key=lambda one: one.at_ms)
+        return tuple(newest.values())
+
     async def write(self, key: str, entry: CacheEntry) -> None:
-        """Write an entry; see EntryCache."""
+        """Write an entry; see EntryCache. A body that is still arriving goes to the back alone."""
+        if any(isinstance(body, ArrivingBody) for body in bodies_of(entry).values()):
+            self._front.drop(key)
+            await self._back.write(key, entry)
+            return
         await self._front_entries.write(key, entry)
         self._checked(key, self._clock())
         await self._back.write(key, entry)
@@ -95,29 +136,49 @@ class TieredCacheHandler(EntryCache):
 
     async def _holds(self, key: str, entry: CacheEntry, now_ms: int) -> bool:
         """Return whether the copy in front, whose last check is too long ago, may still be served."""
-        if freshness(entry, now_ms) is not Freshness.FRESH:
-            return False
-        if await self._back.invalidation(entry.tags, entry.last_modified_ms) is not None:
-            return False
-        if not self._front.still_has(key, entry):
+        if await self._outdated(entry, now_ms) is not None or not self._front.still_has(key, entry):
             return False
         self._checked(key, now_ms)
         return True
 
-    async def _fetch(self, key: str, copy: CacheEntry | None) -> CacheEntry | None:
-        """Read from the back and keep the entry in front, unless something newer happened here in the meantime."""
+    def _is_checked(self, key: str, now_ms: int) -> bool:
+        """Return whether a copy in front was checked so lately that it is served."""
+        return now_ms - self._checked_ms.get(key, _NEVER_MS) < self._recheck_ms
+
+    async def _outdated(self, entry: CacheEntry, now_ms: int) -> Unserved | None:
+        """Return why a copy in front, whose last check is too long ago, is read again; None if it still holds."""
+        if freshness(entry, now_ms) is not Freshness.FRESH:
+            return Unserved.COPY_NOT_FRESH
+        is_invalidated = await self._back.invalidation(entry.tags, entry.last_modified_ms) is not None
+        return Unserved.COPY_INVALIDATED if is_invalidated else None
+
+    def _as_front_knows(self, entry: CacheEntry) -> CacheEntry | None:
+        """Return an entry of the back as this isolate's own invalidations leave it, None if it is gone."""
+        found = self._front.effect(entry.tags, entry.last_modified_ms)
+        if found is None or found is GONE:
+            return entry if found is None else None
+        return found.of(entry)
+
+    async def _fetch(self, key: str, copy: CacheEntry | None, asked: GetContext) -> CacheEntry | None:
+        """Read from the back and keep the entry in front, unless something newer happened here in the meantime.
+
+        What was too large for the front the last time is passed on while it is still on its way, if the reader takes it so.
+        """
         asked_ms = self._clock()
-        entry = await self._back.read(key)
+        entry = await self._back.read(key, _STREAMED if asked.streamed and key in self._too_large else DEFAULT_GET)
         current = self._front.use(key)
         if current is not None and (copy is None or not self._front.still_has(key, copy)):
             return current
-        found = None if entry is None else self._front.effect(entry.tags, entry.last_modified_ms)
-        if entry is None or found is GONE:
+        entry = None if entry is None else self._as_front_knows(entry)
+        if entry is None:
             self._front.drop(key)
             return None
-        if found is not None:
-            entry = found.of(entry)
+        if any(isinstance(body, Divisible) for body in bodies_of(entry).values()):
+            self._front.drop(key)
+            return entry
         self._front.put(key, entry)
+        if key not in self._front:
+            self._too_large[key] = None
         self._checked(key, asked_ms)
         return entry
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import binascii
 import json
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 from core.errors import CorruptValueError, InvalidArgumentError
 from core.javascript import json_text, string_text, to_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from typing import Any
 
 Encoding: TypeAlias = Literal["text", "base64"]
 Detach: TypeAlias = "Mapping[str, Mapping[str, Encoding]]"
@@ -44,6 +46,44 @@ class Body(Protocol):
 
 Digest: TypeAlias = "Callable[[Body], Awaitable[str]]"
 """Returns the first half of a body's SHA-256, in hexadecimal."""
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A body that can only be sent, once, and that can be divided to be sent twice."""
+
+    def split(self) -> tuple[Self, Self]:
+        """Return two bodies with the same bytes in the place of this one."""
+        ...
+
+
+class ArrivingBody(ABC):
+    """A body of which only the beginning has come: it can be stored in parts, once, and nothing else (`cache.r2`).
+
+    `size_bytes` counts what has come so far. `expected_bytes` is what has to come in all, None if that is not known. `failure`
+    says why the body did not come to its end.
+    """
+
+    size_bytes: int
+    expected_bytes: int | None = None
+    failure: str | None = None
+
+    @abstractmethod
+    async def part(self, part_bytes: int) -> Any:
+        """Return the next `part_bytes` bytes, fewer at the end, then None. The next call may overwrite them.
+
+        Raises BrokenBodyError, with the reason in `failure` too.
+        """
+
+    @abstractmethod
+    async def drop(self) -> None:
+        """Give up what has not come yet."""
+
+    def to_bytes(self) -> bytes:
+        raise TypeError("this body is still arriving, and can only be stored")
+
+    def json_string(self, encoding: Encoding) -> Body:  # noqa: ARG002 - the protocol
+        raise TypeError("this body is still arriving, and can only be stored")
 
 
 class Buffer(Body, Protocol):

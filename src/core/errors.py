@@ -5,7 +5,9 @@ VinextWorkerError
     ├── InvalidArgumentError   a caller passed a wrong type or value
     ├── CorruptValueError      a stored value cannot be read as a cache entry
     │   └── OtherKeyError      a stored value is the entry of another key
+    ├── BrokenBodyError        a body that was being stored did not come to its end
     ├── ValueTooLargeError     an entry is larger than the store takes
+    ├── CacheHandlerError      a cache handler of the site's own cannot be used
     └── InvalidationError      an invalidation could not be written to the store
 """
 
@@ -46,6 +48,10 @@ class OtherKeyError(CorruptValueError):
     """A value that was stored under another key than the one it was read from."""
 
 
+class BrokenBodyError(CacheError):
+    """A body that did not come to its end while it was being stored; the message says why."""
+
+
 class ValueTooLargeError(CacheError):
     """An entry larger than the store takes."""
 
@@ -53,6 +59,10 @@ class ValueTooLargeError(CacheError):
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
         super().__init__(f"the entry has {size_bytes} bytes, the store takes {limit_bytes}")
+
+
+class CacheHandlerError(CacheError):
+    """A cache handler of the site's own that cannot be used; the message names it and says why."""
 
 
 class InvalidationError(CacheError):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TAGS_HEADER = "x-vinext-cache-tags"
 
@@ -16,6 +20,9 @@ REVALIDATED_PAGES_HEADER = "x-vinext-revalidated-pages"
 
 STALE_DATA_HEADER = "x-vinext-stale-data"
 """On an answer that may be stored: it was rendered from stale data."""
+
+APP_BUILD_HEADER = "x-vinext-app-build"
+"""On an answer that may be stored: the ID of the build that has rendered it."""
 
 INNER_CACHE_HEADER = "x-vinext-cache"
 
@@ -45,8 +52,25 @@ NEVER_STALE_SECONDS = 31_536_000
 # Ten digits are three centuries; more is a mistake, and costs time to read.
 _MAX_DIGITS = 10
 
+_STATUSES = range(200, 600)
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+_NEVER_IN_VALUES = re.compile(r"[\0\r\n]")
+
 # A comma inside a quoted entity tag belongs to the tag. A backslash escapes nothing there (RFC 9110, 8.8.3).
 _LIST_MEMBER = re.compile(r'(?:"[^"]*"?|[^",])+')
+
+
+def require_sendable(status: object, headers: Iterable[tuple[str, str]]) -> None:
+    """Raise ValueError for what the runtime's `Response` does not take (RFC 9110, 5.1, 5.5 and 15)."""
+    if isinstance(status, bool) or not isinstance(status, int) or status not in _STATUSES:
+        raise ValueError(f"the status of a response is a whole number from 200 to 599, not {status!r}")
+    for name, value in headers:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"the name of a header has letters, digits and hyphens, not {name!r}")
+        if _NEVER_IN_VALUES.search(value):
+            raise ValueError(f"the value of the header {name} has a line break or a null: {value!r:.80}")
 
 
 @dataclass(frozen=True)

@@ -105,9 +105,9 @@ def json_text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return number_text(value)
-    if isinstance(value, Mapping):
-        return f"{{{','.join(f'{string_text(key)}:{json_text(item)}' for key, item in value.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"[{','.join(map(json_text, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{string_text(key)}:{json_text(item)}' for key, item in value.items())}}}"
     message = f"{type(value).__name__} has no JSON form"
     raise TypeError(message)

@@ -17,6 +17,9 @@ PRIVATE_FOLDERS = frozenset({PRERENDER_FOLDER, ADMIN_FOLDER})
 PATHS_URL = f"/{ADMIN_FOLDER}/static-paths"
 """The URL path that lists the paths to pre-render."""
 
+INSPECT_URL = f"/{ADMIN_FOLDER}/inspect"
+"""The URL path of the inspector (`isr.inspector`); its other pages are below it."""
+
 _MAX_DECODINGS = 4
 
 _DOT_SEGMENTS = frozenset({".", ".."})

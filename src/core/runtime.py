@@ -68,6 +68,9 @@ class SingleFlight(Protocol):
     def claim(self, key: str) -> Claim | None:
         """Claim the work under `key`; return None if another run has claimed it, and its claim has not ended."""
 
+    def is_claimed(self, key: str) -> bool:
+        """Return whether a run has claimed the work under `key`, and its claim has not ended; nothing changes."""
+
     async def wait(self, key: str) -> bool:
         """Wait until the claim on `key` is released or ends, at most MAX_WAIT_MS; return whether it has."""
 
@@ -136,6 +139,11 @@ class CellFlight(ABC):
                 self._running(other)
         cell = self.cells[key] = self._make_cell(key)
         return cell
+
+    def is_claimed(self, key: str) -> bool:
+        """See SingleFlight."""
+        cell = self.cells.get(key)
+        return cell is not None and self.clock() < cell.ends_at_ms
 
     async def wait(self, key: str) -> bool:
         """See SingleFlight."""

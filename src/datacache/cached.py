@@ -98,8 +98,13 @@ class CachedFunction:
         self._tags = tags
         self._seconds = None if revalidate is None or revalidate is False else revalidate
 
+    @functools.cached_property
+    def _signature(self) -> inspect.Signature:
+        # Not made with the function: its annotations may name what stands further down in the module.
+        return inspect.signature(self._function)
+
     async def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        arguments = call_arguments(self._function, self._name, args, kwargs)
+        arguments = call_arguments(self._signature, self._name, args, kwargs)
         page = current_rendering()
         cache = current_data_cache()
         if cache is None:
@@ -182,13 +187,13 @@ class NotKept:
         self.result = result
 
 
-def call_arguments(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[object]:
-    """Return the arguments of a call, by position where the function takes them so; the rest in a mapping at the end.
+def call_arguments(signature: inspect.Signature, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[object]:
+    """Return the arguments of a call, by position where the signature takes them so; the rest in a mapping at the end.
 
     Mappings have their keys in the order of a JavaScript object, as in the keys of `unstable_cache`. Raises TypeError for
     a call that the function does not take, and InvalidArgumentError for values that JSON cannot carry.
     """
-    bound = inspect.signature(function).bind(*args, **kwargs)
+    bound = signature.bind(*args, **kwargs)
     for argument, value in bound.arguments.items():
         require_json(f"{argument} of {name}", value)
     arguments = [*bound.args, dict(bound.kwargs)] if bound.kwargs else bound.args

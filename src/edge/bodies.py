@@ -10,15 +10,19 @@ from js import Array, Blob, FixedLengthStream, Function, RegExp, String, TextDec
 from pyodide.ffi import JsException, to_js
 
 from cache.stored import size_bytes
-from core.errors import CorruptValueError
+from core.body import ArrivingBody
+from core.errors import BrokenBodyError, CorruptValueError
 from edge.promises import IdleLimit, bind, binder, result_of, results_of
 from pages.handler import PageError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from core.body import Body, Detach, Encoding
 
+
+STREAMED_FROM_BYTES = 64 * 1024
+"""A smaller body of a store is read whole before the answer begins, which costs no more than to send its stream on."""
 
 # Of a page that was there as a whole, so many bytes come at a time. Small pages need no larger buffer than the first.
 _FIRST_PART_BYTES = 16 * 1024
@@ -33,7 +37,8 @@ class _PartReader:
     """
 
     def __init__(self, stream: Any, idle_ms: int) -> None:
-        self._value_of = IdleLimit(idle_ms).value if idle_ms else result_of
+        self._limit = IdleLimit(idle_ms) if idle_ms else None
+        self._value_of = result_of if self._limit is None else self._limit.value
         try:
             self._reader = stream.getReader(mode="byob")
         except JsException:
@@ -45,6 +50,11 @@ class _PartReader:
     def read(self, most_bytes: int) -> Awaitable[Any]:
         buffers = (Uint8Array.new(most_bytes),) if self._fills_buffers else ()
         return self._value_of(bind(self._reader.read, self._reader, *buffers))
+
+    def go_on(self) -> None:
+        """Count the time in which nothing comes from now on."""
+        if self._limit is not None:
+            self._limit.go_on()
 
     async def cancel(self) -> None:
         await self._reader.cancel()
@@ -64,7 +74,7 @@ class StreamCopy:
         self._stream = stream
         self._idle_ms = idle_ms
 
-    async def read(self, limit_bytes: int) -> Body | None:
+    async def read(self, limit_bytes: int, whole_bytes: int | None = None) -> Body | None:
         chunks = Array.new()
         if self._stream:
             reader = _PartReader(self._stream, self._idle_ms)
@@ -76,6 +86,8 @@ class StreamCopy:
                         await reader.cancel()
                         return None
                     chunks.push(step.value)
+                    if whole_bytes is not None and size_bytes > whole_bytes:
+                        return JsArrivingBody(chunks, size_bytes, reader, limit_bytes, self._idle_ms)
             except JsException as error:
                 raise PageError(f"the body broke off after {size_bytes} bytes: {error}") from error
             except TimeoutError as error:
@@ -85,6 +97,76 @@ class StreamCopy:
                 return JsBuffer(chunks[0].slice())
         blob = Blob.new(chunks)
         return JsBuffer.of(await result_of(bind(blob.arrayBuffer, blob)))
+
+
+class JsArrivingBody(ArrivingBody):
+    """A body of which `chunks` have come, and the rest is read as it is stored. More than `limit_bytes` break it off."""
+
+    def __init__(self, chunks: Any, size_bytes: int, reader: _PartReader, limit_bytes: int, idle_ms: int) -> None:
+        self.size_bytes = size_bytes
+        self.check_at_end: Callable[[], None] | None = None
+        """Raises PageError if the body, which has come to its end, is not to be kept."""
+        self._chunks = chunks
+        self._reader = reader
+        self._limit_bytes = limit_bytes
+        self._idle_ms = idle_ms
+        self._buffer: Any = None
+        self._has_ended = False
+
+    def begin_with(self, parts: Sequence[bytes]) -> None:
+        """Have these bytes come first."""
+        for part in reversed(parts):
+            self._chunks.unshift(to_js(part))
+
+    async def part(self, part_bytes: int) -> Any:
+        if self._buffer is None:
+            self._buffer = Uint8Array.new(part_bytes)
+        self._reader.go_on()
+        filled = 0
+        while filled < part_bytes and (chunk := await self._next(part_bytes - filled)) is not None:
+            fitting = chunk.subarray(0, part_bytes - filled)
+            self._buffer.set(fitting, filled)
+            filled += fitting.byteLength
+            if fitting.byteLength < chunk.byteLength:
+                self._chunks.unshift(chunk.subarray(fitting.byteLength))
+        return self._buffer.subarray(0, filled) if filled else None
+
+    async def drop(self) -> None:
+        self._chunks.length = 0
+        if not self._has_ended:
+            self._has_ended = True
+            self._reader.abandon()
+
+    async def _next(self, most_bytes: int) -> Any:
+        """Return the next bytes, None at the end."""
+        if self._chunks.length:
+            return self._chunks.shift()
+        if self._has_ended:
+            return None
+        try:
+            step = await self._reader.read(min(most_bytes, _PART_BYTES))
+        except JsException as error:
+            raise self._broken(f"the body broke off after {self.size_bytes} bytes: {error}") from error
+        except TimeoutError as error:
+            raise self._broken(f"the body stalled after {self.size_bytes} bytes: nothing came for {self._idle_ms} ms") from error
+        if not step.done:
+            self.size_bytes += step.value.byteLength
+            if self.size_bytes > self._limit_bytes:
+                raise self._broken(None)
+            return step.value
+        self._has_ended = True
+        if self.expected_bytes is not None and self.size_bytes != self.expected_bytes:
+            raise self._broken(f"a body of {self.size_bytes} bytes whose Content-Length is {self.expected_bytes}")
+        if self.check_at_end is not None:
+            try:
+                self.check_at_end()
+            except PageError as error:
+                raise self._broken(str(error)) from error
+        return None
+
+    def _broken(self, failure: str | None) -> BrokenBodyError:
+        self.failure = failure or f"a body of more than {self._limit_bytes} bytes (VINEXT_MAX_PAGE_BYTES)"
+        return BrokenBodyError(self.failure)
 
 
 class JsBuffer:
@@ -168,6 +250,10 @@ class JsStream:
         """Return the stream for a response. If it turns out to have another size, it breaks off: no part passes for the whole."""
         return self._stream.pipeThrough(FixedLengthStream.new(self.size_bytes))
 
+    def split(self) -> tuple[JsStream, JsStream]:
+        first, second = self._stream.tee()
+        return JsStream(first, self.size_bytes), JsStream(second, self.size_bytes)
+
     def to_bytes(self) -> bytes:
         raise TypeError("this body is a stream, which can only be sent")
 
@@ -191,6 +277,12 @@ def joined(parts: Sequence[bytes | Body]) -> Any:
         whole.set(data, position)
         position += data.byteLength
     return whole
+
+
+def sent(parts: Sequence[bytes | Body]) -> Any:
+    """Return parts for somebody who takes a stream whose length is known: one as it is, anything else joined."""
+    only = parts[0] if len(parts) == 1 else None
+    return only.sent() if isinstance(only, JsStream) else joined(parts)
 
 
 class _Json:

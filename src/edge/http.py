@@ -135,6 +135,18 @@ def header_pairs(headers: Any) -> tuple[tuple[str, str], ...]:
     return tuple(values.items())
 
 
+def without_header(raw: Any, name: str) -> Any:
+    """Return a request without one of its headers."""
+    cleaned = Request.new(raw)
+    cleaned.headers.delete(name)
+    return cleaned
+
+
+def new_request(url: str, headers: Mapping[str, str]) -> Any:
+    """Return a GET of a whole URL."""
+    return Request.new(url, headers=to_js(headers, dict_converter=Object.fromEntries), redirect="manual")
+
+
 class RequestReader:
     """A reader of requests. The headers that every answer depends on come into Python together, as one text."""
 
@@ -229,7 +241,8 @@ def _ruled(answer: RuledAnswer) -> Any:
         visible = Response.new(None if answer.body is None else _sent(answer.body), raw)
     for name in answer.removed:
         visible.headers.delete(name)
-    visible.headers.set("Age", str(answer.age_seconds))
+    for name, value in (("Age", str(answer.age_seconds)), *answer.added):
+        visible.headers.set(name, value)
     return visible
 
 

@@ -8,9 +8,10 @@ it ends.
 Such a step must not switch stacks. So `enter_site_code` comes before a site's own code: from there on the request uses the
 loop as usual.
 
-Only this module knows names that Python, Pyodide and the SDK keep private, and production pins none of the three. The first
-request tries each name, and where one is not as it was, the Worker goes on without it: ordinary `await`, ordinary tasks, the
-plain response. The names, as read off Python 3.14.2, Pyodide 314.0.6 and workers-runtime-sdk 1.9.5:
+Only this module knows names that Python, Pyodide and the SDK keep private (but for two of `threading` and `queue`, in
+`edge.python.threads`), and production pins none of the three. The first request tries each name, and where one is not as it was,
+the Worker goes on without it: ordinary `await`, ordinary tasks, the plain response. The names, as read off Python 3.14.2,
+Pyodide 314.0.6 and workers-runtime-sdk 1.9.5:
 
 - `asyncio._set_running_loop(loop)` sets the running loop of the current thread state. Pyodide's `WebLoop` calls it before
   each callback, and `_Settling` is in the place of one. Without it: ordinary `await`.
@@ -21,8 +22,9 @@ plain response. The names, as read off Python 3.14.2, Pyodide 314.0.6 and worker
 - `loop.create_task`, replaced on Pyodide's loop. Pyodide passes every coroutine that JavaScript waits for to it, by way of
   `asyncio.ensure_future`, and then calls `add_done_callback` and `result` alone. A task factory would be the public way, but
   `WebLoop.create_task` then calls `asyncio.tasks._set_task_name`, which Python 3.14 has no more. Without it: ordinary tasks.
-- The coroutine of the task that the first request runs in. The runtime runs each request in a coroutine of the same code.
-  Without it: ordinary tasks.
+- The coroutine of the task that the first request runs in, whose second argument is the entrypoint. The runtime runs each request
+  in a coroutine of the same code, and each call of a Durable Object or of another entrypoint, too: those are not for this module,
+  because any code may be in them. Without it: ordinary tasks.
 - `workers.rpc._BindingWrapper` holds a JavaScript object that `python_to_rpc` takes out as it is; it looks closely at
   everything else that leaves Python, which is a fifteenth of an answer from memory. Without it: the plain response.
 - `_env`, an attribute of the SDK's wrapper of the bindings, holds the raw bindings. Without it: the bindings that
@@ -222,11 +224,13 @@ class _Requests:
         self._loop = loop
         self._create_task = loop.create_task
         self._code: CodeType = task.get_coro().cr_code
+        self._instance = self._code.co_varnames[1]
+        self._kind: type | None = type(task.get_coro().cr_frame.f_locals[self._instance])
         self._has_begun = False
 
     async def begin_sample(self) -> None:
         """Begin now, and let JavaScript wait for a sample. Raises where that is not as it was."""
-        code, self._code = self._code, _sample.__code__
+        code, kind, self._code, self._kind = self._code, self._kind, _sample.__code__, None
         self._loop.create_task = self._begin  # type: ignore[assignment, method-assign]
         waiting = Promise.withResolvers()
         sample = create_proxy(_sample())
@@ -235,7 +239,7 @@ class _Requests:
         sample.destroy()
         if not self._has_begun:
             raise RuntimeError("the loop's create_task is not called")
-        self._code = code
+        self._code, self._kind = code, kind
 
     def stop(self) -> None:
         """Leave all coroutines to the loop again."""
@@ -243,10 +247,15 @@ class _Requests:
             del self._loop.create_task  # the class has one, too
 
     def _begin(self, coroutine: Coroutine[Any, Any, Any], **options: Any) -> Any:
-        if getattr(coroutine, "cr_code", None) is self._code and asyncio.current_task(self._loop) is None:
+        is_call = getattr(coroutine, "cr_code", None) is self._code and asyncio.current_task(self._loop) is None
+        if is_call and self._is_ours(coroutine):
             self._has_begun = True
             return _Begun(coroutine)
         return self._create_task(coroutine, **options)
+
+    def _is_ours(self, coroutine: Any) -> bool:
+        """Return whether a call is one of the entrypoint: of what the runtime calls, only its class is this module's affair."""
+        return self._kind is None or type(coroutine.cr_frame.f_locals[self._instance]) is self._kind
 
 
 class _Begun:

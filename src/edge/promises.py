@@ -8,17 +8,29 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import js
-from js import Array, Function, Promise
+from js import Array, Function, Object, Promise
+from pyodide.ffi import to_js
 
 from edge.loop import settled
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
 
 
 def bind(function: Any, this: Any, *arguments: Any) -> Any:
     """Return `function.bind(this, ...arguments)`; a Worker may not compile JavaScript."""
-    return Function.prototype.bind.call(function, this, *arguments)
+    return _bind()(function, this, *arguments)
+
+
+@cache
+def _bind() -> Any:
+    """Return `(f, ...arguments) => f.bind(...arguments)`, kept because each look-up costs as much as a call."""
+    return Function.prototype.bind.call(Function.prototype.call, Function.prototype.bind)
+
+
+def js_object(fields: Mapping[str, object]) -> Any:
+    """Return a plain JavaScript object, such as the options of a call."""
+    return to_js(fields, dict_converter=Object.fromEntries)
 
 
 def bind_remote(function: Any, *arguments: Any) -> Any:
@@ -41,7 +53,13 @@ def binder(function: Any, this: Any) -> Any:
 
 def results_of(*functions: Any) -> Any:
     """Return `functions.map(f => f())`; results in a JavaScript array stay there, and promises do not become futures."""
-    return Array.from_(Array.of(*functions), call())
+    array_of, array_from, call_each = _mapping()
+    return array_from(array_of(*functions), call_each)
+
+
+@cache
+def _mapping() -> tuple[Any, Any, Any]:
+    return Array.of, Array.from_, call()
 
 
 def result_of(function: Any) -> Awaitable[Any]:
@@ -80,6 +98,10 @@ class IdleLimit:
                 raise TimeoutError
             self._timer = self._begun(left)
 
+    def go_on(self) -> None:
+        """Count the time from now on: until now something else was waited for."""
+        self._moved_at = time.monotonic()
+
     @staticmethod
     def _begun(seconds: float) -> Any:
         return results_of(bind(js.scheduler.wait, js.scheduler, ceil(seconds * 1000)))
@@ -97,6 +119,7 @@ class Deadline:
         self._failure = failure
         self._wait = bind(js.scheduler.wait, js.scheduler, timeout_ms)
         self._race = bind(Promise.race, Promise)
+        self._bind_all = binder(Promise.all, Promise)
         # Kept, because a look-up takes longer than a call.
         self._array_of, self._array_from, self._call = Array.of, Array.from_, call()
 
@@ -110,4 +133,4 @@ class Deadline:
 
     async def done(self, function: Any) -> None:
         """Wait for the promise that a bound function returns, whatever its value is."""
-        await self.value(bind(Promise.all, Promise, results_of(function)))
+        await self.value(self._bind_all(results_of(function)))

@@ -3,7 +3,14 @@
     POST /__vinext/seed         NDJSON, one entry a line: a stored entry as vinext writes it, with its "key" beside it
     POST /__vinext/revalidate   {"tags": [...], "paths": ["/a", {"path": "/a", "type": "layout"}], "prefixes": [...]}
                                 and, with tags and paths, "stale": the seconds for which their pages stay, stale;
-                                202 with "unwritten" if other isolates will not learn of these tags yet
+                                202 with "unwritten" if other isolates will not learn of these tags yet, and with "unpurged",
+                                the reasons, if the cache in front of the Worker may still have their pages
+    GET  /__vinext/metrics      the counters of this isolate, for Prometheus (`isr.metrics`)
+    GET  /__vinext/inspect      the inspector, for a browser (`isr.inspector`)
+    POST /__vinext/why          {"url": "/a?b", "method": "GET", "headers": {"RSC": "1"}}: what becomes of such a request now,
+                                and why (`isr.why`); nothing changes
+    GET  /__vinext/pages        the pages that are being regenerated, or could not be; ?state=failed those in a state
+                                (`cache.due_pages`)
 
 They exist if a token is set. No request for a path below that folder reaches the page handler.
 """
@@ -12,13 +19,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+import traceback
 from dataclasses import dataclass
+from functools import partial
 from hmac import compare_digest
 from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from cache.document import DETACH, read_entry
+from cache.due_pages import PageState
+from cache.failures import FAILED_PURGES
 from cache.handler import SetContext
 from cache.invalidation import LONGEST_STALE_SECONDS
 from cache.tags import ALLOWED_TAG, is_valid_tag, merge_tags, revalidate_path_tag
@@ -27,16 +38,20 @@ from core.errors import CacheError
 from core.javascript import json_text
 from core.paths import ADMIN_FOLDER, normalize_path
 from isr.answer import NOT_FOUND, CachedAnswer
+from isr.metrics import CONTENT_TYPE
+from isr.story import due_facts
 from pages.handler import PageError
+from pages.request import GivenHeaders, PageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
     from typing import Literal
 
     from cache.handler import CacheHandler
+    from cache.lease import Lease
     from core.body import Body
     from core.log import Log
-    from pages.request import PageRequest
+    from isr.why import Why
 
 # KV may take half a second for a write, and six are under way at a time: so many are written before the platform ends the work
 # (`cache.marker_writer`), within the operations that a request may make.
@@ -45,11 +60,15 @@ MAX_NAMES = 400
 # Each has to list the keys in KV.
 MAX_PREFIXES = 10
 
+_PAGES_URL = f"/{ADMIN_FOLDER}/pages"
+
 _LISTS = ("tags", "paths", "prefixes")
 
 _STALE = "stale"
 
 _UNWRITTEN = "unwritten"
+
+_UNPURGED = "unpurged"
 
 _TYPES: tuple[Literal["page", "layout"], ...] = ("page", "layout")
 
@@ -93,6 +112,37 @@ class RevalidateRequest:
         return cls(tags, prefixes, stale_seconds)
 
 
+@dataclass(frozen=True)
+class WhyRequest:
+    """The request of which the story is wanted. The host is that of the endpoint."""
+
+    url: str
+    method: str
+    headers: dict[str, str]
+
+    @classmethod
+    def parse(cls, body: bytes) -> WhyRequest:
+        """Read a request's JSON. Raise ValueError that says what is wrong and what is allowed."""
+        try:
+            document = parse_json(body)
+        except CacheError as error:
+            raise ValueError(f"the body is {error}") from error
+        if not isinstance(document, dict) or not set(document) <= {"url", "method", "headers"}:
+            raise ValueError("the body must be an object with url, and if you like method and headers")
+        url, method, headers = document.get("url"), document.get("method", "GET"), document.get("headers", {})
+        if not isinstance(url, str) or not url.startswith("/"):
+            raise ValueError(f"{url!r} is no url: a path that begins with /, with or without a query")
+        is_text = isinstance(headers, dict) and all(isinstance(text, str) for item in headers.items() for text in item)
+        if not is_text or not isinstance(method, str):
+            raise ValueError("method must be a string, and headers an object with strings by name")
+        return cls(url, method.upper(), headers)
+
+    def of(self, origin: str) -> PageRequest:
+        """Return the request as a visitor of a host would send it."""
+        path, _, query = self.url.partition("#")[0].partition("?")
+        return PageRequest(self.method, origin, path, query, GivenHeaders(self.headers))
+
+
 def _stale_seconds(given: object) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= LONGEST_STALE_SECONDS:
         raise ValueError(f"{_STALE} is {given!r}, allowed: seconds above 0, at most {LONGEST_STALE_SECONDS}")
@@ -126,6 +176,8 @@ MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 MAX_REVALIDATE_BYTES = 1024 * 1024
 
+MAX_WHY_BYTES = 64 * 1024
+
 # A Worker may have six connections waiting for their answer at a time.
 _AT_ONCE = 6
 
@@ -144,6 +196,8 @@ class AdminCache:
 
     handler: CacheHandler
     invalidation: Invalidation
+    why: Why
+    lease: Lease
 
 
 class _RefusedError(Exception):
@@ -156,11 +210,12 @@ class _RefusedError(Exception):
 
 
 class Admin:
-    """Answers requests for the endpoints. With `token` None there are none."""
+    """Answers requests for the endpoints. With `token` None there are none. `metrics` returns what Prometheus reads."""
 
-    def __init__(self, token: str | None, log: Log) -> None:
+    def __init__(self, token: str | None, log: Log, metrics: Callable[[], str] = str) -> None:
         self._token = token
         self._log = log
+        self._metrics = metrics
 
     async def answer(
         self,
@@ -177,16 +232,24 @@ class Admin:
             return NOT_FOUND
         try:
             self._authenticate(request, self._token)
-            endpoints = {
+            if request.path == f"/{ADMIN_FOLDER}/metrics":
+                _require(request, "GET")
+                fixed = (("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"))
+                return CachedAnswer(HTTPStatus.OK, fixed, BytesBody(self._metrics().encode()))
+            if request.path == _PAGES_URL:
+                return _answer(HTTPStatus.OK, await self._pages(request, open_cache))
+            endpoints: dict[str, tuple[Callable[[AdminCache, bytes], Awaitable[dict[str, object]]], int]] = {
                 f"/{ADMIN_FOLDER}/seed": (self._seed, MAX_REQUEST_BYTES),
                 f"/{ADMIN_FOLDER}/revalidate": (self._revalidate, MAX_REVALIDATE_BYTES),
+                f"/{ADMIN_FOLDER}/why": (partial(self._why, request.origin), MAX_WHY_BYTES),
             }
             if request.path not in endpoints:
                 return NOT_FOUND
             work, max_bytes = endpoints[request.path]
-            _require_post(request)
+            _require(request, "POST")
             document = await work(await _cache(open_cache), await _body(read_body, max_bytes))
-            return _answer(HTTPStatus.ACCEPTED if _UNWRITTEN in document else HTTPStatus.OK, document)
+            is_done = document.keys().isdisjoint({_UNWRITTEN, _UNPURGED})
+            return _answer(HTTPStatus.OK if is_done else HTTPStatus.ACCEPTED, document)
         except _RefusedError as refused:
             self._log.event("warning", "admin.refused", path=request.path, status=refused.status, reason=str(refused))
             return _answer(refused.status, {"error": str(refused)}, refused.headers)
@@ -220,21 +283,53 @@ class Admin:
             wanted = RevalidateRequest.parse(body)
         except ValueError as error:
             raise _RefusedError(400, str(error)) from error
-        unwritten: list[str] = []
         try:
-            if wanted.tags:
-                unwritten += await cache.invalidation.revalidate_tags(wanted.tags, wanted.stale_seconds)
-            for prefix in wanted.prefixes:
-                unwritten += await cache.invalidation.revalidate_path_prefix(prefix)
+            return await revalidate(cache.invalidation, wanted, self._log)
         except CacheError as error:
             raise _RefusedError(503, str(error)) from error
-        done: dict[str, object] = {"tags": wanted.tags, "prefixes": wanted.prefixes}
-        if wanted.stale_seconds is not None:
-            done[_STALE] = wanted.stale_seconds
-        if unwritten:
-            done[_UNWRITTEN] = merge_tags(unwritten)
-        self._log.event("info", "admin.revalidated", **done)
-        return done
+
+    async def _pages(self, request: PageRequest, open_cache: Callable[[], Awaitable[AdminCache | None]]) -> dict[str, object]:
+        _require(request, "GET")
+        state = request.query.removeprefix("state=")
+        if request.query and (state == request.query or state not in {*PageState}):
+            raise _RefusedError(400, f"{request.query!r} is no query of this endpoint: state= and one of {', '.join(PageState)}")
+        cache = await _cache(open_cache)
+        try:
+            pages = await cache.lease.pages(state=state)
+        except Exception as error:
+            raise _RefusedError(503, f"the Durable Object of tags does not say: {type(error).__name__}: {error}") from error
+        return {"pages": [due_facts(page) for page in pages]}
+
+    async def _why(self, origin: str, cache: AdminCache, body: bytes) -> dict[str, object]:
+        try:
+            wanted = WhyRequest.parse(body)
+        except ValueError as error:
+            raise _RefusedError(400, str(error)) from error
+        try:
+            story = await cache.why.explain(wanted.of(origin))
+        except Exception as error:
+            self._log.event("error", "why.failed", path=wanted.url, error=traceback.format_exc())
+            raise _RefusedError(500, f"the reason cannot be told: {type(error).__name__}: {error}") from error
+        return {"url": wanted.url, "method": wanted.method, **story.to_document()}
+
+
+async def revalidate(invalidation: Invalidation, wanted: RevalidateRequest, log: Log) -> dict[str, object]:
+    """Invalidate what a request wants. Return what was done, also logged; raise the cache handler's own exceptions."""
+    unwritten: list[str] = []
+    with FAILED_PURGES.noted() as failures:
+        if wanted.tags:
+            unwritten += await invalidation.revalidate_tags(wanted.tags, wanted.stale_seconds)
+        for prefix in wanted.prefixes:
+            unwritten += await invalidation.revalidate_path_prefix(prefix)
+    done: dict[str, object] = {"tags": wanted.tags, "prefixes": wanted.prefixes}
+    if wanted.stale_seconds is not None:
+        done[_STALE] = wanted.stale_seconds
+    if unwritten:
+        done[_UNWRITTEN] = merge_tags(unwritten)
+    if failures:
+        done[_UNPURGED] = merge_tags(failures)
+    log.event("info", "admin.revalidated", **done)
+    return done
 
 
 def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -264,9 +359,9 @@ async def _set(handler: CacheHandler, line: bytes) -> tuple[str | None, str | No
     return key, None
 
 
-def _require_post(request: PageRequest) -> None:
-    if request.method != "POST":
-        raise _RefusedError(405, f"{request.path} takes POST, not {request.method}", ("Allow", "POST"))
+def _require(request: PageRequest, method: str) -> None:
+    if request.method != method:
+        raise _RefusedError(405, f"{request.path} takes {method}, not {request.method}", ("Allow", method))
 
 
 async def _cache(open_cache: Callable[[], Awaitable[AdminCache | None]]) -> AdminCache:

@@ -24,6 +24,7 @@ from core.http import (
 )
 from core.paths import canonical_url_path
 from isr.lookup import ROUTER_HEADERS
+from isr.reasons import Inadmissible
 from seed.build import Artifact
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from pages.handler import PageResponse
     from seed.build import RouteRecord
 
-# Statuses that say «not now» rather than «never».
-_TEMPORARY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+# Statuses that say «not now» rather than «never». A conflict is what vinext answers to a replay of another build.
+_TEMPORARY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 # Headers that decide which entry a request is for, or the encoding, which is undone before an answer is stored.
 _KEPT_APART = frozenset({"rsc", "accept-encoding", *ROUTER_HEADERS})
@@ -53,17 +54,24 @@ class Admission:
 
 @dataclass(frozen=True)
 class Refusal:
-    """The answer may not be stored.
+    """The answer may not be stored; `detail` says more of the reason.
 
     `is_failure`: the page could not be rendered just now. `has_own_cache`: the page handler stores its pages itself, and
     may have stored this one. In neither case does the answer say anything against an entry that is there already.
+    `is_of_another_build`: while one build takes the place of another, nobody's answer can be stored.
     `selected`: the answer was made for a spelling of its own of these headers; one that is made for them may be stored.
     """
 
-    reason: str
+    reason: Inadmissible
+    detail: str = ""
     is_failure: bool = False
     has_own_cache: bool = False
+    is_of_another_build: bool = False
     selected: Selection = ()
+
+    def __str__(self) -> str:
+        """The reason in a few words, for the log."""
+        return self.detail or self.reason.value
 
 
 def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules go by
@@ -83,27 +91,27 @@ def admit(  # noqa: PLR0911, PLR0913 - one rule a line, and all that the rules g
     answer is, None if its headers have to show that. `variants` None: an answer that is one of several is not stored.
     """
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Refusal(f"status {response.status}", is_failure=True)
+        return Refusal(Inadmissible.FAILED_STATUS, f"status {response.status}", is_failure=True)
     if response.status in _TEMPORARY:
-        return Refusal(f"status {response.status}", is_failure=True)
+        return Refusal(Inadmissible.FAILED_STATUS, f"status {response.status}", is_failure=True)
     if response.status not in STORABLE_STATUSES:
-        return Refusal(f"status {response.status}")
+        return Refusal(Inadmissible.STATUS, f"status {response.status}")
     if path is not None and _leads_to(path, response.header("location")):
         # It leads one visitor to another scheme or host; stored, it would lead everybody in a circle.
-        return Refusal("a redirect to its own path")
+        return Refusal(Inadmissible.REDIRECT_TO_ITSELF)
     refusal = _refused_by_headers(response)
     if refusal is not None:
         return refusal
     names = varies_by(response.header("vary"), schema)
     if names and (variants is None or rsc or known is not None or not variants.allow(names)):
-        return Refusal(f"it varies by {', '.join(names)}")
+        return Refusal(Inadmissible.VARIES, f"it varies by {', '.join(names)}")
     period = _period(response, record)
     if isinstance(period, Refusal):
         return period
     artifact = known or _artifact(response, rsc=rsc)
     if artifact is None:
         given = response.header("content-type") or "no content type"
-        return Refusal(f"{given} for {'an RSC' if rsc else 'a document'} request")
+        return Refusal(Inadmissible.CONTENT_TYPE, f"{given} for {'an RSC' if rsc else 'a document'} request")
     return Admission(artifact, period, _tags(response, record), names)
 
 
@@ -165,11 +173,11 @@ def _stale_seconds(part: str) -> float | None:
 
 def _refused_by_headers(response: PageResponse) -> Refusal | None:
     if response.header("set-cookie") is not None:
-        return Refusal("it sets a cookie")
+        return Refusal(Inadmissible.COOKIE)
     if response.header("content-encoding") not in {None, "", "identity"}:
-        return Refusal("its body is compressed")
+        return Refusal(Inadmissible.COMPRESSED)
     if response.header("content-range") is not None:
-        return Refusal("it is a part")
+        return Refusal(Inadmissible.PART)
     return None
 
 
@@ -178,7 +186,7 @@ def _period(response: PageResponse, record: RouteRecord | None) -> Period | Refu
     has_own_cache = inner is not None
     if inner is not None and inner.upper() not in {"MISS", "STATIC"}:
         # Its age is not known, so the copy would live longer than it should.
-        return Refusal(f"the page handler's own cache says {inner}", has_own_cache=True)
+        return Refusal(Inadmissible.OWN_CACHE, f"the page handler's own cache says {inner}", has_own_cache=True)
     cache_control = response.header("cache-control")
     cdn = response.header("cdn-cache-control")
     for_all = directives(response.header(SHARED_POLICY_HEADER) or cache_control or "")
@@ -188,13 +196,13 @@ def _period(response: PageResponse, record: RouteRecord | None) -> Period | Refu
     is_targeted = "max-age" in for_cdn
     forbidden = forbids_storing(for_cdn) or (None if is_targeted else forbids_storing(for_all))
     if forbidden is not None:
-        return Refusal(forbidden, has_own_cache=has_own_cache)
+        return Refusal(Inadmissible(forbidden), has_own_cache=has_own_cache)
     period = shared_period(for_cdn, "max-age") if is_targeted else shared_period(for_all, "s-maxage")
     if period is not None:
         return period
     if cache_control is None and cdn is None and record is not None:
         return Period(record.revalidate_seconds, record.expire_seconds)
-    return Refusal("no period", has_own_cache=has_own_cache)
+    return Refusal(Inadmissible.NO_PERIOD, has_own_cache=has_own_cache)
 
 
 def _artifact(response: PageResponse, *, rsc: bool) -> Artifact | None:

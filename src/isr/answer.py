@@ -19,12 +19,15 @@ from core.http import (
     matches_etag,
 )
 from isr.page_headers import INNER_STATE_HEADERS, NOT_STORED, OF_THE_BODY, POLICY_HEADERS, WITH_OWN_POLICY
+from isr.reasons import Bypass, Served
+from isr.story import Outcome
 from pages.stages import offer
 from seed.build import Artifact
 from seed.pages_router import MATCHED_PATH_HEADER, data_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from enum import StrEnum
 
     from cache.entry import CacheEntry, EntryIdentity
     from core.body import Body
@@ -89,12 +92,17 @@ _VARY = {
 
 @dataclass(frozen=True)
 class CachedAnswer:
-    """An answer from the cache; `body` None if none is sent (HEAD, 304). `fixed_headers` are all but the age."""
+    """An answer from the cache; `body` None if none is sent (HEAD, 304). `fixed_headers` are all but the age.
+
+    `reason` is why it is what it is. `is_for_edge`: the cache in front of the Worker may keep it (`isr.edge_policy`).
+    """
 
     status: int
     fixed_headers: tuple[tuple[str, str], ...]
     body: Body | None
     age_seconds: int | None = None
+    reason: StrEnum | None = None
+    is_for_edge: bool = False
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -106,11 +114,25 @@ class CachedAnswer:
 
 @dataclass(frozen=True)
 class PassedAnswer:
-    """The page handler's answer without its `removed` headers (in lower case) and with the `added` ones."""
+    """The page handler's answer without its `removed` headers (in lower case) and with the `added` ones.
+
+    `reason` is why the page handler answers and nothing is kept, None if that is not so.
+    """
 
     response: PageResponse
     removed: frozenset[str]
     added: tuple[tuple[str, str], ...] = ()
+    reason: StrEnum | None = None
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.response.status
+
+    @property
+    def is_miss(self) -> bool:
+        """Whether the answer says that it is being stored."""
+        return bool(self.added)
 
 
 @dataclass(frozen=True)
@@ -118,7 +140,7 @@ class RuledAnswer:
     """An answer from the cache with the headers and the status that the app's request stage has made of the entry's.
 
     `body` None if none is sent; `is_not_modified`: the visitor has the page already. `removed` are headers, in lower case, that
-    the visitor does not get.
+    the visitor does not get, and `added` those that come on top.
     """
 
     response: PageResponse
@@ -126,14 +148,37 @@ class RuledAnswer:
     is_not_modified: bool
     age_seconds: int
     removed: frozenset[str]
+    reason: Served
+    added: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return HTTPStatus.NOT_MODIFIED if self.is_not_modified else self.response.status
 
 
 Answer: TypeAlias = "CachedAnswer | PassedAnswer | RuledAnswer"
+
+
+def outcome_of(answer: Answer) -> Outcome:
+    """Return what became of a request."""
+    if isinstance(answer.reason, Served):
+        return Outcome.HIT if answer.reason is Served.FRESH else Outcome.STALE
+    if isinstance(answer, PassedAnswer):
+        return Outcome.MISS if answer.is_miss else Outcome.PASSED_ON
+    return Outcome.FAILED if answer.reason is None else Outcome.NOT_FOUND
+
+
+def sent_bytes(answer: Answer) -> int:
+    """Return how large the body is that is sent from the cache."""
+    return 0 if isinstance(answer, PassedAnswer) or answer.body is None else answer.body.size_bytes
+
 
 NOT_FOUND = CachedAnswer(
     404,
     (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")),
     None,
+    reason=Bypass.PRIVATE_FOLDER,
 )
 
 NO_PAGE = CachedAnswer(
@@ -148,9 +193,9 @@ def cached_answer(request: PageRequest, page: CachedPage, schema: KeySchema, now
     fixed = _fixed_part(page, schema)
     age_seconds = max(0, now_ms - page.entry.last_modified_ms) // 1000
     if fixed.status == HTTPStatus.OK and matches_etag(request.headers.get("if-none-match"), fixed.etag):
-        return CachedAnswer(HTTPStatus.NOT_MODIFIED, fixed.not_modified_headers, None, age_seconds)
+        return CachedAnswer(HTTPStatus.NOT_MODIFIED, fixed.not_modified_headers, None, age_seconds, fixed.reason)
     body = None if request.method == "HEAD" else page.body
-    return CachedAnswer(fixed.status, fixed.headers, body, age_seconds)
+    return CachedAnswer(fixed.status, fixed.headers, body, age_seconds, fixed.reason)
 
 
 def offer_of(page: CachedPage, lookup: Lookup, schema: KeySchema) -> str:
@@ -174,16 +219,29 @@ def ruled_answer(request: PageRequest, page: CachedPage, response: PageResponse,
     age_seconds = max(0, now_ms - page.entry.last_modified_ms) // 1000
     is_not_modified = response.status == HTTPStatus.OK and matches_etag(request.headers.get("if-none-match"), fixed.etag)
     body = None if is_not_modified or request.method == "HEAD" else page.body
-    return RuledAnswer(response, body, is_not_modified, age_seconds, _NOT_IN_304 if is_not_modified else POLICY_HEADERS)
+    removed = _NOT_IN_304 if is_not_modified else POLICY_HEADERS
+    return RuledAnswer(response, body, is_not_modified, age_seconds, removed, fixed.reason)
+
+
+def served_reason(entry: CacheEntry, state: Freshness) -> Served:
+    """Return why an entry that is served is fresh or stale."""
+    if state is Freshness.FRESH:
+        return Served.FRESH
+    due_ms, period_seconds = entry.revalidate_at_ms, entry.revalidate_seconds
+    if due_ms is None:
+        return Served.PERIOD_OVER
+    is_by_tag = period_seconds is None or due_ms < int(entry.last_modified_ms + period_seconds * 1000)
+    return Served.STALE_BY_TAG if is_by_tag else Served.PERIOD_OVER
 
 
 class _FixedPart:
     """The status and the headers that all answers from an entry have in common, and its offer to the request stage."""
 
-    __slots__ = ("body_bytes", "etag", "headers", "offer", "status")
+    __slots__ = ("body_bytes", "etag", "headers", "offer", "reason", "status")
 
-    def __init__(self, body_bytes: int, status: int, headers: tuple[tuple[str, str], ...], etag: str) -> None:
+    def __init__(self, body_bytes: int, status: int, headers: tuple[tuple[str, str], ...], etag: str, reason: Served) -> None:
         self.body_bytes = body_bytes
+        self.reason = reason
         self.status = status
         self.headers = headers
         self.etag = etag
@@ -245,7 +303,7 @@ def _make_fixed_part(page: CachedPage, schema: KeySchema) -> _FixedPart:
     if "cache-control" not in names:
         headers.append(("Cache-Control", cached_cache_control(entry, state)))
     headers += [(STATE_HEADER, shown), (NEXT_STATE_HEADER, shown)]
-    return _FixedPart(body.size_bytes, status, tuple(headers), etag)
+    return _FixedPart(body.size_bytes, status, tuple(headers), etag, served_reason(entry, state))
 
 
 def _unwanted(page: CachedPage, status: int) -> frozenset[str]:
@@ -260,8 +318,8 @@ def _unwanted(page: CachedPage, status: int) -> frozenset[str]:
     return unwanted
 
 
-def passed_answer(response: PageResponse, state: str | None = None) -> PassedAnswer:
-    """Return the page handler's answer for the visitor; `state` is MISS if it is being stored.
+def passed_answer(response: PageResponse, state: str | None = None, reason: StrEnum | None = None) -> PassedAnswer:
+    """Return the page handler's answer for the visitor; `state` is MISS if it is being stored, else `reason` is why it is not.
 
     The state of a cache inside the page handler is removed, except for STATIC, which says that the answer is a file.
     """
@@ -269,5 +327,5 @@ def passed_answer(response: PageResponse, state: str | None = None) -> PassedAns
         added = ((STATE_HEADER, state), (NEXT_STATE_HEADER, state))
         return PassedAnswer(response, POLICY_HEADERS | INNER_STATE_HEADERS, added)
     if (response.header(INNER_CACHE_HEADER) or "").upper() == "STATIC":
-        return PassedAnswer(response, POLICY_HEADERS)
-    return PassedAnswer(response, POLICY_HEADERS | INNER_STATE_HEADERS)
+        return PassedAnswer(response, POLICY_HEADERS, reason=reason)
+    return PassedAnswer(response, POLICY_HEADERS | INNER_STATE_HEADERS, reason=reason)

@@ -1,7 +1,7 @@
-"""The files of a build that bear a hash in their names: scripts, styles, images.
+"""The files of a build that bear a hash in their names (scripts, styles, images), and the static files of a Python site.
 
 The assets answer requests for them before the Worker is asked, if `run_worker_first` says so. If it does not, the Worker gives
-the same answers: nobody sees a page without its scripts because a folder is not named there.
+the same answers, before it looks for a page: nobody sees a page without its scripts because a folder is not named there.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ class FileSource(Protocol):
 
 @dataclass(frozen=True)
 class BuiltFiles:
-    """Answers requests for files below the `folders` of a build."""
+    """Answers requests for `files`, by their URL paths, and for files below the `folders` of a build."""
 
     folders: tuple[str, ...]
+    files: frozenset[str]
     source: FileSource
     log: Log
 

@@ -10,6 +10,7 @@ from core.http import CREDENTIAL_HEADERS
 from core.paths import PRERENDER_FOLDER, canonical_url_path, is_below, is_decodable_path, normalize_path
 from core.recent import Recent, text_bytes
 from isr.draft_mode import is_draft
+from isr.reasons import Bypass, Unkept
 from isr.variants import variant_of
 from pages.handler import PageError
 from pages.request import RenderRequest
@@ -181,9 +182,10 @@ class Lookup:
 
 @dataclass(frozen=True)
 class PassBy:
-    """A request that the page handler answers, without the cache being read or written."""
+    """A request that the page handler answers, without the cache being read or written; `detail` says more of the reason."""
 
-    reason: str
+    reason: Bypass
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ class CachedOnly:
 
     lookup: Lookup
     is_ruled: bool
-    reason: str
+    reason: Bypass
     may_upgrade: bool = False
 
 
@@ -261,13 +263,13 @@ def _lookup(request: PageRequest, pages: PagesAt | PassBy | Hidden, build: Serve
     if reason is None and build.i18n is not None and pages.page.path == "/":
         reason = _language_reason(request, build.i18n)
     if reason is not None:
-        return PassBy(reason)
+        return PassBy(reason, request.method if reason is Bypass.METHOD else "")
     asked = pages.page if pages.rsc is None else _app_page(request, pages, pages.rsc, build)
     if not isinstance(asked, Lookup):
         return asked
     headers = request.headers
     if build.takes_upgrades and request.method == "GET" and "websocket" in (headers.get("upgrade") or "").lower():
-        return CachedOnly(asked, pages.is_ruled, "a WebSocket", may_upgrade=True)
+        return CachedOnly(asked, pages.is_ruled, Bypass.WEBSOCKET, may_upgrade=True)
     reason = _cached_only_reason(headers)
     if reason is not None:
         return CachedOnly(asked, pages.is_ruled, reason)
@@ -281,13 +283,13 @@ def _app_page(request: PageRequest, pages: PagesAt, rsc: Lookup, build: ServedBu
     variant = _variant(request.headers)
     if variant is None:
         return rsc
-    return Ruled(None) if build.has_stages else PassBy(f"an RSC variant ({variant})")
+    return Ruled(None) if build.has_stages else PassBy(Bypass.RSC_VARIANT, variant)
 
 
-def _language_reason(request: PageRequest, i18n: I18n) -> str | None:
+def _language_reason(request: PageRequest, i18n: I18n) -> Bypass | None:
     headers = request.headers
     leads_away = i18n.may_lead_away(request.host, headers.get("accept-language"), headers.get("cookie"))
-    return "the visitor's language" if leads_away else None
+    return Bypass.LANGUAGE if leads_away else None
 
 
 def _pages_at(url_path: str, query: str, build: ServedBuild) -> PagesAt | PassBy | Hidden:
@@ -304,20 +306,20 @@ def _page_at(url_path: str, build: ServedBuild) -> PagesAt | PassBy:  # noqa: PL
     has_rsc_suffix = url_path.endswith(_RSC_SUFFIX) and build.has_rsc_payloads
     path = url_path.removesuffix(_RSC_SUFFIX) if has_rsc_suffix else url_path
     if not path.startswith(build.base_path) or path[len(build.base_path) :][:1] not in {"", "/"}:
-        return PassBy("outside the base path")
+        return PassBy(Bypass.OUTSIDE_BASE_PATH)
     path = path[len(build.base_path) :] or "/"
     if has_rsc_suffix:
         path = "/" if path == "/index" else path
     # The URL of an RSC payload never ends in a slash: the page handler would redirect the page's own URL.
     is_other_form = _is_other_form(path, trailing_slash=build.trailing_slash and not has_rsc_suffix)
     if is_other_form and build.has_next_urls:
-        return PassBy("the other form of the trailing slash")
+        return PassBy(Bypass.OTHER_SLASH)
     key_path, url_path = normalize_path(path), url_path_of(path, build)
     if is_other_form:
         return PagesAt(Lookup.of(key_path, f"{build.base_path}{path}", build, *_documents(build)).at_slash(build), None)
     rule = touching_rule(build.rules, key_path)
     if rule is not None and not build.has_stages:
-        return PassBy(f"a rule of the app ({rule.name})")
+        return PassBy(Bypass.RULE, rule.name)
     if "app" not in build.routers:
         return PagesAt(Lookup.of(key_path, url_path, build, Artifact.PAGES), None, rule is not None)
     if not build.has_rsc_payloads:
@@ -342,23 +344,30 @@ def _data_page(url_path: str, build: ServedBuild) -> str | None:
 def _data_at(path: str, build: ServedBuild) -> PagesAt | PassBy:
     key_path = normalize_path(path)
     if key_path in ERROR_PATHS:
-        return PassBy("the data of a page for errors")
+        return PassBy(Bypass.ERROR_PAGE_DATA)
     rule = touching_rule(build.rules, key_path)
     if rule is not None and not build.has_stages:
-        return PassBy(f"a rule of the app ({rule.name})")
+        return PassBy(Bypass.RULE, rule.name)
     data = Lookup.of(key_path, url_path_of(path, build), build, Artifact.DATA)
     return PagesAt(data, None, rule is not None)
 
 
 def may_store(request: PageRequest, lookup: Lookup) -> bool:
     """Return whether the page handler's answer to this very request may be stored."""
-    return (
-        request.method == "GET"
-        and not _has_query(request.query)
-        and request.headers.get("authorization") is None
-        and request.headers.get("range") is None
-        and not (lookup.is_rsc and _has_router_state(request.headers))
-    )
+    return unkept_reason(request, lookup) is None
+
+
+def unkept_reason(request: PageRequest, lookup: Lookup) -> Unkept | None:
+    """Return why the page handler's answer to this very request may not be stored, None if it may."""
+    if request.method != "GET":
+        return Unkept.HEAD
+    if _has_query(request.query):
+        return Unkept.QUERY
+    if request.headers.get("authorization") is not None:
+        return Unkept.AUTHORIZATION
+    if request.headers.get("range") is not None:
+        return Unkept.RANGE
+    return Unkept.ROUTER_STATE if lookup.is_rsc and _has_router_state(request.headers) else None
 
 
 def at_canonical_url(request: PageRequest, lookup: Lookup) -> PageRequest | None:
@@ -377,33 +386,33 @@ def has_credentials(request: PageRequest) -> bool:
     return any(request.headers.get(name) is not None for name in CREDENTIAL_HEADERS)
 
 
-def _no_page_reason(path: str, query: str, build: ServedBuild) -> str | None:
+def _no_page_reason(path: str, query: str, build: ServedBuild) -> Bypass | None:
     # One rule a line, in the order of their cost.
     if path.removeprefix(build.base_path).startswith(_FRAMEWORK_FOLDERS):
-        return "a file of the framework"
+        return Bypass.FRAMEWORK_FILE
     if len(path) > _MAX_PATH_CHARACTERS:
-        return f"a path of more than {_MAX_PATH_CHARACTERS} characters"
+        return Bypass.LONG_PATH
     if "//" in path or "\\" in path or " " in path or not path.isprintable():
-        return "a path that is not canonical"
+        return Bypass.NOT_CANONICAL
     if not is_decodable_path(path):
         # Its key may be that of a path that does decode.
-        return "a path that does not decode"
+        return Bypass.NOT_DECODABLE
     if (build.schema is KeySchema.V1 or not build.has_next_urls) and _has_query(query):
-        return "a query"
+        return Bypass.QUERY
     return None
 
 
-def _pass_by_reason(request: PageRequest, build: ServedBuild) -> str | None:
+def _pass_by_reason(request: PageRequest, build: ServedBuild) -> Bypass | None:
     if request.method not in {"GET", "HEAD"}:
-        return f"method {request.method}"
-    return "draft mode" if is_draft(request.headers.get("cookie"), build.draft_digest) else None
+        return Bypass.METHOD
+    return Bypass.DRAFT_MODE if is_draft(request.headers.get("cookie"), build.draft_digest) else None
 
 
-def _cached_only_reason(headers: Headers) -> str | None:
+def _cached_only_reason(headers: Headers) -> Bypass | None:
     # A Server Action is a POST, and a page upgrades no connection. vinext renders such a page all the same, each time.
     if headers.get("next-action") is not None:
-        return "a Server Action by GET"
-    return "an upgrade of a page" if headers.get("upgrade") is not None else None
+        return Bypass.ACTION_BY_GET
+    return Bypass.UPGRADE if headers.get("upgrade") is not None else None
 
 
 def _is_other_form(path: str, *, trailing_slash: bool) -> bool:

@@ -14,6 +14,7 @@ from core.recent import Recent
 from core.runtime import MAX_WAIT_MS
 from isr.admission import Refusal
 from isr.lookup import has_credentials
+from isr.reasons import Unlikely
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -75,7 +76,18 @@ class Misses:
 
     def is_unlikely(self, origin: str, lookup: Lookup) -> bool:
         """Return whether a look-up would find nothing, and the answer is hardly one to wait for."""
-        return self._store.is_unlikely(lookup) or self._revalidator.refused(origin, lookup) is not None
+        return self.unlikely(origin, lookup) is not None
+
+    def unlikely(self, origin: str, lookup: Lookup) -> Unlikely | None:
+        """Return why a look-up would find nothing, None if it may find the page."""
+        refused = self._revalidator.refused(origin, lookup)
+        if refused is not None:
+            return Unlikely.DYNAMIC if refused.is_for_everybody else Unlikely.VISITORS_ANSWER
+        return Unlikely.DYNAMIC_IN_BUILD if self._store.is_unlikely(lookup) else None
+
+    def is_claimed(self, lookup: Lookup) -> bool:
+        """Return whether a request is rendering the page just now, for which others wait."""
+        return self._flight.is_claimed(_key(lookup))
 
     async def turn(self, request: PageRequest, lookup: Lookup) -> Turn:
         """Claim the page, or wait for the request that has claimed it."""
@@ -95,6 +107,13 @@ class Misses:
             if not has_ended or self.is_unlikely(request.origin, lookup):
                 return Turn()
         return Turn(has_failed=self._has_failed(request, lookup))
+
+    def free_turn(self, request: PageRequest, lookup: Lookup) -> Turn | None:
+        """Return the turn of a request that has nobody to wait for, None if it has: then `turn` is asked if it comes to that."""
+        if self.is_unlikely(request.origin, lookup):
+            return Turn()
+        claim = None if self.is_failing(request, lookup) else self._flight.claim(_key(lookup))
+        return None if claim is None else Turn(claim)
 
     def claim(self, lookup: Lookup) -> Claim | None:
         """Return the claim of an answer that nobody waited for, and that may be stored; None if another is being stored."""
@@ -127,8 +146,14 @@ class Misses:
 
     def refused(self, miss: Miss, refusal: Refusal) -> None:
         """Deal with a visitor's answer that is not stored; the claim is released, now or after a render for everybody."""
-        lookup, claim = miss.lookup, miss.claim
-        self._log.event("debug", "page.not_stored", path=lookup.path, reason=refusal.reason)
+        lookup, claim, origin = miss.lookup, miss.claim, miss.request.origin
+        self._revalidator.note_refusal(origin, lookup, refusal, rsc=lookup.is_rsc, is_for_everybody=False)
+        self._log.event("debug", "page.not_stored", path=lookup.path, reason=str(refusal))
+        if refusal.is_of_another_build:
+            # The next answers are no better, so nobody waits for one.
+            self._revalidator.note_answer(origin, lookup)
+            miss.release()
+            return
         if refusal.is_failure:
             self._failing[_page(miss.request, lookup)] = self._clock() + MAX_WAIT_MS
         else:
@@ -136,7 +161,7 @@ class Misses:
         if refusal.has_own_cache:
             self._store.note_kept(lookup)
         elif not refusal.is_failure and not refusal.selected:
-            self._revalidator.note_answer(miss.request.origin, lookup)
+            self._revalidator.note_answer(origin, lookup)
         is_awaited = claim is not None and claim.is_awaited and not refusal.has_own_cache
         # A failure may be the visitor's own, too, but then the next one sees.
         may_be_personal = has_credentials(miss.request) and not refusal.is_failure
@@ -155,14 +180,18 @@ class Misses:
         else:
             miss.release()
 
-    def _has_failed(self, request: PageRequest, lookup: Lookup) -> bool:
+    def is_failing(self, request: PageRequest, lookup: Lookup) -> bool:
         """Return whether the page could be rendered neither for the last visitor nor for everybody, a moment ago.
 
         A visitor with credentials may have better luck.
         """
         if self._clock() >= self._failing.get(_page(request, lookup), 0) or has_credentials(request):
             return False
-        if not self._revalidator.has_failed(request.origin, lookup):
+        return self._revalidator.has_failed(request.origin, lookup)
+
+    def _has_failed(self, request: PageRequest, lookup: Lookup) -> bool:
+        """Return whether the page is failing, which is logged."""
+        if not self.is_failing(request, lookup):
             return False
         self._log.event("error", "page.failed", path=lookup.path, error="it could not be rendered for anybody a moment ago")
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.http import (
+    APP_BUILD_HEADER,
     INNER_CACHE_HEADER,
     NEXT_STATE_HEADER,
     REVALIDATED_HEADER,
@@ -53,6 +54,7 @@ NOT_STORED = (
             "transfer-encoding",
             "upgrade",
             SELECTED_HEADER,
+            APP_BUILD_HEADER,
             "x-vinext-rsc-completion-metadata",
             "x-vinext-stale-time-pending",
         }

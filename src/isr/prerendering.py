@@ -16,9 +16,8 @@ from core.paths import PATHS_URL, url_path
 from isr.admission import Refusal, admit
 from isr.answer import CachedAnswer
 from isr.page_headers import stored_headers
-from isr.variants import GivenHeaders
 from pages.handler import PageError
-from pages.request import RenderRequest
+from pages.request import GivenHeaders, RenderRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +54,7 @@ class Prerendering:
         decision = admit(response, None, rsc=False, variants=self._variants)
         if isinstance(decision, Refusal):
             await response.drop()
-            return _answer({"error" if decision.is_failure else "skipped": decision.reason})
+            return _answer({"error" if decision.is_failure else "skipped": str(decision)})
         body = await response.copy().read(MAX_BODY_BYTES)
         if body is None:
             return _answer({"skipped": f"a body of more than {MAX_BODY_BYTES} bytes"})

@@ -27,7 +27,8 @@ class ServedBuild:
     `has_adapter`: the adapter's Worker entry renders the pages, and says by headers of its own what the app has invalidated.
     With `takes_upgrades` a page's URL may also be a WebSocket's. With `has_next_urls` URLs are as in Next.js: a page is the same
     whatever its query, and of its forms with and without a slash at the end one leads to the other.
-    `dynamic_paths`, `draft_digest`, `routers` and `i18n` are as in `seed.build.Build`.
+    `app_build_id` is the ID that the app itself knows, None if its answers do not tell theirs.
+    `dynamic_paths`, `draft_digest`, `routers`, `i18n`, `static_files` and `static_folders` are as in `seed.build.Build`.
     """
 
     build_id: str | None
@@ -38,12 +39,19 @@ class ServedBuild:
     rules: tuple[Rule, ...] = ()
     has_stages: bool = False
     has_adapter: bool = False
+    app_build_id: str | None = None
     dynamic_paths: frozenset[str] = frozenset()
     draft_digest: str = ""
     routers: tuple[str, ...] = ("app",)
     i18n: I18n | None = None
     takes_upgrades: bool = True
     has_next_urls: bool = True
+    static_files: frozenset[str] = frozenset()
+    static_folders: tuple[str, ...] = ()
+
+    def is_file(self, url_path: str) -> bool:
+        """Return whether the assets serve a URL path: a file of the site that the build names, or one of the build's own."""
+        return url_path in self.static_files or url_path.startswith(self.static_folders)
 
     @property
     def has_pages_router(self) -> bool:
@@ -79,8 +87,11 @@ def served_build(build: Build | None, build_id: str | None, schema: KeySchema | 
         rules=build.rules,
         has_stages=build.stages == STAGES_VERSION,
         has_adapter=build.stages > 0,
+        app_build_id=build.build_id if build.stages > 0 else None,
         dynamic_paths=frozenset(build.dynamic_paths),
         draft_digest=build.draft_digest,
         routers=build.routers,
         i18n=build.i18n,
+        static_files=frozenset(build.static_files),
+        static_folders=build.static_folders,
     )

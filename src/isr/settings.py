@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cache.keys import KeySchema
 from cache.kv_record import TTLPolicy
+from cache.own_handler import HandlerName as CacheHandlerName
 from cache.stored import Layout
 from core.body import MAX_BODY_BYTES
 from core.errors import VinextWorkerError
@@ -31,6 +32,10 @@ _MAX_PAGE_BYTES = 8 * 1024 * 1024
 _MAX_NUMBERS = 100
 
 _MAX_VARIANTS = 100
+
+_MAX_SHARDS = 100
+
+_MAX_SAMPLE = 10_000
 
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 
@@ -57,15 +62,26 @@ class ImagesSwitch(StrEnum):
     OFF = "off"
 
 
+class EdgeCache(StrEnum):
+    """Whether the cache in front of the Worker may keep pages. `without_cookies`: for visitors who send no cookie."""
+
+    OFF = "off"
+    ON = "on"
+    WITHOUT_COOKIES = "without_cookies"
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings. Each field is the variable of its name, in capitals, after `VINEXT_`.
 
-    `max_page_bytes` None takes the layout's own (`page_limit_bytes`).
-    `build_id` None takes the build's, `key_schema` None likewise. `tenants` are the sites of the Worker. With `direct_await` off
-    every step goes through Pyodide's event loop. `variants` is how many of a page are kept, and `languages` are the site's
-    (`isr.variants`). `prerender` is on while pages are rendered for a build. With `admin_token`
-    None the endpoints below `/__vinext/` do not exist.
+    `max_page_bytes` None takes the layout's own (`page_limit_bytes`). With an R2 bucket, KV keeps entries of at most
+    `kv_body_bytes`. `cache_handler` None keeps pages in the Worker's own cache. `regional_cache` is for how many seconds the
+    Cache API keeps copies, 0 keeps none. `edge_cache` is what the cache in front of the Worker may keep (`isr.edge_policy`).
+    `build_id` None takes the build's, `key_schema` None likewise. `tag_shards` is how many Durable Objects share a site's tags.
+    `tenants` are the sites of the Worker. With `direct_await` off every step goes through Pyodide's event loop. `variants` is how
+    many of a page are kept, and `languages` are the site's (`isr.variants`). `prerender` is on while pages are rendered for a
+    build. Of `analytics_sample` requests one gets a data point (`isr.analytics`). With `admin_token` None the
+    endpoints below `/__vinext/` do not exist.
     """
 
     app_prefix: str = ""
@@ -73,10 +89,15 @@ class Settings:
     key_schema: KeySchema | None = None
     kv_layout: Layout = Layout.VINEXT
     kv_ttl: TTLPolicy = TTLPolicy.THIRTY_DAYS
+    kv_body_bytes: int = 1024 * 1024
+    regional_cache: int = 0
+    edge_cache: EdgeCache = EdgeCache.OFF
     tag_cache_ms: int = 5000
+    tag_shards: int = 1
     clock_skew_ms: int = 1000
     memory_bytes: int = 32 * 1024 * 1024
     max_page_bytes: int | None = None
+    cache_handler: CacheHandlerName | None = None
     page_handler: HandlerName = _PAGES_SERVICE
     page_timeout_ms: int = 60_000
     body_timeout_ms: int = 15_000
@@ -88,6 +109,7 @@ class Settings:
     image_settings: Mapping[str, object] = field(default_factory=dict)
     variants: int = 8
     languages: tuple[str, ...] = ()
+    analytics_sample: int = 1
     admin_token: str | None = None
 
     @property
@@ -99,6 +121,10 @@ class Settings:
         if self.max_page_bytes is not None:
             return self.max_page_bytes
         return MAX_BODY_BYTES if self.kv_layout is Layout.FRAMED else _MAX_PAGE_BYTES
+
+    def with_bucket(self) -> Settings:
+        """Return the settings of a Worker with an R2 bucket: only this project reads what it keeps there."""
+        return replace(self, kv_layout=Layout.FRAMED)
 
     @property
     def variant_rules(self) -> VariantRules:
@@ -123,10 +149,15 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         key_schema=_read(variables, "VINEXT_KEY_SCHEMA", None, _key_schema),
         kv_layout=_read(variables, "VINEXT_KV_LAYOUT", default.kv_layout, _one_of(Layout)),
         kv_ttl=_read(variables, "VINEXT_KV_TTL", default.kv_ttl, _one_of(TTLPolicy)),
+        kv_body_bytes=_read(variables, "VINEXT_KV_BODY_BYTES", default.kv_body_bytes, _count),
+        regional_cache=_read(variables, "VINEXT_REGIONAL_CACHE", default.regional_cache, _count),
+        edge_cache=_read(variables, "VINEXT_EDGE_CACHE", default.edge_cache, _one_of(EdgeCache)),
         tag_cache_ms=_read(variables, "VINEXT_TAG_CACHE_MS", default.tag_cache_ms, _count),
+        tag_shards=_read(variables, "VINEXT_TAG_SHARDS", default.tag_shards, _number_from_1(_MAX_SHARDS)),
         clock_skew_ms=_read(variables, "VINEXT_CLOCK_SKEW_MS", default.clock_skew_ms, _number_up_to(MAX_CLOCK_SKEW_MS)),
         memory_bytes=_read(variables, "VINEXT_MEMORY_BYTES", default.memory_bytes, _count),
         max_page_bytes=_read(variables, "VINEXT_MAX_PAGE_BYTES", None, _count),
+        cache_handler=_read(variables, "VINEXT_CACHE_HANDLER", None, CacheHandlerName.parse),
         page_handler=_read(variables, "VINEXT_PAGE_HANDLER", default.page_handler, HandlerName.parse),
         page_timeout_ms=_read(variables, "VINEXT_PAGE_TIMEOUT_MS", default.page_timeout_ms, _count),
         body_timeout_ms=_read(variables, "VINEXT_BODY_TIMEOUT_MS", default.body_timeout_ms, _count),
@@ -142,6 +173,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         },
         variants=_read(variables, "VINEXT_VARIANTS", default.variants, _number_up_to(_MAX_VARIANTS)),
         languages=_read(variables, "VINEXT_LANGUAGES", default.languages, _languages),
+        analytics_sample=_read(variables, "VINEXT_ANALYTICS_SAMPLE", default.analytics_sample, _number_from_1(_MAX_SAMPLE)),
         admin_token=variables.get("VINEXT_ADMIN_TOKEN") or None,
     )
 
@@ -186,6 +218,15 @@ def _number_up_to(maximum: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS or int(text) > maximum:
             raise ValueError(f"a whole number from 0 to {maximum}")
+        return int(text)
+
+    return parse
+
+
+def _number_from_1(maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS or not 0 < int(text) <= maximum:
+            raise ValueError(f"a whole number from 1 to {maximum}")
         return int(text)
 
     return parse

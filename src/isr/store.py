@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
 
 from cache.entry import AppPageValue, AppRouteValue, CacheEntry, Freshness, PagesValue, RedirectValue, freshness
+from cache.failures import LOST_WRITES
 from cache.handler import GetContext, SetContext
 from cache.keys import KeySchema
 from cache.tags import is_valid_tag, merge_tags, path_tags
+from core.body import ArrivingBody
 from core.http import REVALIDATED_HEADER
 from core.recent import Recent
 from isr.admission import revalidated_tags
+from isr.numbers import Numbers
 from isr.page_headers import take_stale_time
+from isr.reasons import Unservable
 from isr.variants import SELECTED_HEADER, read_selection
 from seed.build import Artifact
 from seed.entries import page_value
+from seed.look import Unseedable
 from seed.pages_router import data_body, redirect_value
 
 if TYPE_CHECKING:
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 
     from cache.entry import EntryIdentity, Headers
     from cache.handler import EntryCache
+    from cache.look import Look, Mark
     from core.body import Body, Digest
     from core.runtime import Runtime
     from isr.admission import Admission
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     from isr.variants import Selection
     from pages.handler import PageResponse
     from seed.build import RouteRecord
+    from seed.look import Seed
     from seed.seeder import Seeder
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -123,6 +131,10 @@ _TOMBSTONE_SECONDS = 60
 _STREAMED = GetContext(streamed=True)
 
 
+Place: TypeAlias = "tuple[Artifact, str]"
+"""An artifact and its key."""
+
+
 @dataclass(frozen=True)
 class RenderedPage:
     """One artifact of a page as its handler rendered it; `started_at_ms` is when the rendering began."""
@@ -133,11 +145,32 @@ class RenderedPage:
     started_at_ms: int
 
 
+@dataclass(frozen=True)
+class Found:
+    """What is under one key: in the layers of the cache, then in the build if that is asked. `page` is what is served of it.
+
+    `marks` are the known invalidations of the build's page, or of the page's path where nothing of it is left to tell its tags.
+    `took_ms` is by phase.
+    """
+
+    artifact: Artifact
+    key: str
+    looks: tuple[Look, ...]
+    seed: Seed | Unseedable | None
+    page: CachedPage | Unservable | None
+    marks: tuple[Mark, ...] = ()
+    took_ms: Mapping[str, float] = field(default_factory=dict)
+
+
 class PageStore:
-    """The pages of a build in a cache handler, which is seeded with the build's own pages as they are asked for."""
+    """The pages of a build in a cache handler, which is seeded with the build's own pages as they are asked for.
+
+    `numbers` has what was done with them in this isolate.
+    """
 
     def __init__(self, build: ServedBuild, entries: EntryCache, seeder: Seeder, digest: Digest, runtime: Runtime) -> None:
         self.build = build
+        self.numbers = Numbers()
         self._entries = entries
         self._seeder = seeder
         self._digest = digest
@@ -148,6 +181,8 @@ class PageStore:
         self._found: Recent[str, Artifact] = Recent()
         # Dynamic paths that turned out to be kept after all.
         self._kept: Recent[str, None] = Recent()
+        # When the rendering began of what this isolate has written last under a key.
+        self._made: Recent[str, int] = Recent()
 
     def key(self, path: str, artifact: Artifact) -> str:
         """Return the cache key of an artifact; `path` is one of `normalize_path`."""
@@ -170,34 +205,82 @@ class PageStore:
                 late = {"unwritten": unwritten} if unwritten else {}
                 self._log.event("info", "cache.invalidated", tags=tags, **stale, **late)
 
-    async def find(self, lookup: Lookup) -> CachedPage | None:
-        """Return the page that answers a request, from the cache or from the build; None if neither has it."""
-        for artifact, key in self._in_order(lookup):
+    async def find(self, lookup: Lookup, places: Iterable[Place] | None = None) -> CachedPage | None:
+        """Return the page that answers a request, from the cache or from the build; None if neither has it.
+
+        With `places`, only there. They are some of those that `places` returns.
+        """
+        for artifact, key in self.places(lookup) if places is None else places:
             try:
                 entry = await self._entries.read(key, _STREAMED)
             except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
                 self._log.event("error", "cache.read_failed", key=key, error=str(error))
                 entry = None
-            if entry is not None and entry.value is None:
-                continue
             if entry is None and lookup.may_be_seeded:
                 entry = await self._seeder.seed(key, lookup.path, artifact.stored)
-            if entry is not None and isinstance(entry.value, RedirectValue):
-                redirect = redirect_value(entry.value, self.build.base_path)
-                entry = None if redirect is None else entry.with_value(redirect)
-            body = body_of(entry, artifact) if entry is not None else None
-            if entry is None or body is None:
+            if entry is None:
                 continue
-            headers = kept_headers(entry)
-            if not headers.are_sendable:
-                self._log.event("error", "cache.entry_corrupt", key=key, error="it keeps a header that HTTP does not allow")
-                continue
-            state = freshness(entry, self._clock())
-            if state is not Freshness.EXPIRED:
+            page = self._page(entry, artifact)
+            if isinstance(page, CachedPage):
                 if artifact is not lookup.artifacts[0]:
                     self._found[lookup.path] = artifact
-                return CachedPage(entry, artifact, body, state, self.build.has_rsc_payloads, headers.vary, headers.selected)
+                return page
+            if page is Unservable.BAD_HEADER:
+                self._log.event("error", "cache.entry_corrupt", key=key, error="it keeps a header that HTTP does not allow")
         return None
+
+    async def look(self, lookup: Lookup) -> tuple[Found, ...]:
+        """Return what `find` would find now, and where, in the order in which it would look. Nothing changes."""
+        cache = self._entries.observer()
+        found: list[Found] = []
+        for artifact, key in self.places(lookup):
+            started = time.perf_counter()
+            looks = await cache.look(key)
+            looked = time.perf_counter()
+            entry, seed = looks[-1].entry, None
+            took_ms = {looks[-1].layer: (looked - started) * 1000}
+            if entry is None and lookup.may_be_seeded:
+                seed = await self._seeder.look(cache, key, lookup.path, artifact.stored)
+                entry = None if isinstance(seed, Unseedable) else seed.served
+                took_ms["seed"] = (time.perf_counter() - looked) * 1000
+            page = None if entry is None else self._page(entry, artifact)
+            tags = seed.tags if isinstance(seed, Unseedable) else ()
+            if not tags and entry is None and not any(one.kept_tags for one in looks):
+                # A page that was invalidated is removed: only the tags of its path are still known then.
+                tags = self._path_tags(lookup.tag_path)
+            marks = await self._marks(cache, tags) if tags else ()
+            found.append(Found(artifact, key, looks, seed, page, marks, took_ms))
+            if isinstance(page, CachedPage):
+                break
+        return tuple(found)
+
+    @staticmethod
+    async def _marks(cache: EntryCache, tags: tuple[str, ...]) -> tuple[Mark, ...]:
+        try:
+            return await cache.marks(tags)
+        except Exception:  # noqa: BLE001 - the look says that the store fails
+            return ()
+
+    def _page(self, entry: CacheEntry, artifact: Artifact) -> CachedPage | Unservable:
+        """Return an artifact of an entry as it is served, or why it is not."""
+        body = body_of(entry, artifact)
+        if body is None:
+            if entry.value is None:
+                return Unservable.TOMBSTONE
+            redirect = redirect_value(entry.value, self.build.base_path) if isinstance(entry.value, RedirectValue) else None
+            if redirect is None:
+                return Unservable.OTHER_KIND
+            entry = entry.with_value(redirect)
+            body = body_of(entry, artifact)
+            if body is None:
+                return Unservable.OTHER_KIND
+        headers = kept_headers(entry)
+        if not headers.are_sendable:
+            return Unservable.BAD_HEADER
+        state = freshness(entry, self._clock())
+        if state is Freshness.EXPIRED:
+            return Unservable.EXPIRED
+        return CachedPage(entry, artifact, body, state, self.build.has_rsc_payloads, headers.vary, headers.selected)
 
     def is_unlikely(self, lookup: Lookup) -> bool:
         """Return whether a look-up would find nothing: the page was dynamic when it was built, and has not been kept since.
@@ -212,12 +295,15 @@ class PageStore:
         if lookup.is_dynamic:
             self._kept[lookup.path] = None
 
-    def _in_order(self, lookup: Lookup) -> Iterable[tuple[Artifact, str]]:
-        keys = zip(lookup.artifacts, lookup.keys, strict=True)
-        if len(lookup.artifacts) == 1:
-            return keys
-        found = self._found.get(lookup.path)
-        return keys if found is None else sorted(keys, key=lambda item: item[0] is not found)
+    def places(self, lookup: Lookup) -> list[Place]:
+        """Return where the page of a lookup may be, the likeliest place first."""
+        places = list(zip(lookup.artifacts, lookup.keys, strict=True))
+        found = None if len(places) == 1 else self._found.get(lookup.path)
+        return places if found is None else sorted(places, key=lambda place: place[0] is not found)
+
+    def may_have_built(self, lookup: Lookup) -> bool:
+        """Return whether the build may have a page at the path, as far as is known without reading anything."""
+        return not self._seeder.lacks(lookup.path)
 
     async def record(self, path: str) -> RouteRecord | None:
         """Return the build's record of a path, None if it has none."""
@@ -229,7 +315,7 @@ class PageStore:
         Its age counts from when its rendering began, so an invalidation since then holds against it.
         """
         headers = dict(page.headers)
-        if "etag" not in headers:
+        if "etag" not in headers and not isinstance(page.body, ArrivingBody):
             headers["etag"] = f'"{await self._digest(page.body)}"'
         key, period = self.build.key(lookup.path, lookup.part(artifact)), admission.period
         # Among the periods, where stored JSON has any: vinext sends the header from there, and again if it is kept as one.
@@ -242,8 +328,16 @@ class PageStore:
             return
         tags = merge_tags(self._path_tags(lookup.tag_path), admission.tags)
         entry = CacheEntry.make(value, tags, page.started_at_ms, period.revalidate_seconds, period.expire_seconds, stale_seconds)
-        await self._try_write(key, self._entries.write(key, entry))
+        self._made[key] = page.started_at_ms
+        if await self._try_write(key, self._entries.write(key, entry)):
+            self.numbers.stored += 1
+            self.numbers.stored_bytes += page.body.size_bytes
         self.note_kept(lookup)
+
+    def has_made(self, lookup: Lookup, page: CachedPage) -> bool:
+        """Return whether this isolate has rendered a page that was found."""
+        key = self.build.key(lookup.path, lookup.part(page.artifact.stored))
+        return self._made.get(key) == page.entry.last_modified_ms
 
     async def remove(self, lookup: Lookup, artifacts: Iterable[Artifact]) -> None:
         """Replace artifacts of a page with tombstones, so that the build's are not seeded again either."""
@@ -273,6 +367,10 @@ class PageStore:
         finally:
             self._invalidated_at_ms = self._clock()
 
+    async def replaced(self, path: str) -> None:
+        """Let what stands in front of the Worker forget the page at a path. Never raises."""
+        await self._entries.replaced((path,))
+
     def forget_read(self) -> None:
         """Let the next read see the pages that another writer has stored meanwhile."""
         try:
@@ -292,8 +390,12 @@ class PageStore:
         # A very long path has no valid tags of its own; those of its layouts are valid, and invalidate it too.
         return tuple(filter(is_valid_tag, path_tags(self.build.schema, path)))
 
-    async def _try_write(self, key: str, writing: Awaitable[None]) -> None:
+    async def _try_write(self, key: str, writing: Awaitable[None]) -> bool:
+        """Wait for a write. Return whether it has not failed."""
         try:
             await writing
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must not fail a request
             self._log.event("error", "cache.write_failed", key=key, error=str(error))
+            LOST_WRITES.note(str(error))
+            return False
+        return True

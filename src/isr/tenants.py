@@ -48,9 +48,7 @@ class TenantPattern:
         return _LABEL.fullmatch(prefix[len(head) : len(prefix) - len(tail)]) is not None
 
     def clashes_with(self, other: TenantPattern) -> bool:
-        """Return whether a host of these may have the prefix of another label of the other's."""
-        if (self.head, self.tail) == (other.head, other.tail):
-            return False
+        """Return whether a host of these may have the prefix of one of the other's."""
         return _may_meet(self.head, other.head) and _may_meet(self.tail[::-1], other.tail[::-1])
 
 
@@ -86,6 +84,11 @@ class Tenants:
         """The prefixes of the hosts that are named."""
         return frozenset(self.hosts.values())
 
+    @property
+    def are_several(self) -> bool:
+        """Whether there may be more than one site."""
+        return bool(self.patterns) or len(self.prefixes) > 1
+
     def makes(self, prefix: str) -> bool:
         """Return whether a pattern makes the prefix."""
         return prefix not in self.prefixes and any(pattern.makes(prefix) for pattern in self.patterns)
@@ -114,7 +117,7 @@ def read_tenants(text: str) -> Tenants:
     if len({pattern.domain for pattern in patterns}) < len(patterns):
         raise ValueError(_PAIRS)
     if any(one.clashes_with(other) for one, other in combinations(patterns, 2)):
-        raise ValueError("patterns of which no two make the same prefix of two labels, such as {label} and shop-{label} do")
+        raise ValueError("patterns of which no two may make the same prefix, as {label} and shop-{label} do, or {label} twice")
     return Tenants(hosts, tuple(patterns))
 
 

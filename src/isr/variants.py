@@ -18,7 +18,7 @@ from core.recent import Recent
 from pages.request import NOT_FOR_KEPT_ANSWERS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from core.runtime import Clock
     from pages.request import HeaderItems, Headers
@@ -42,19 +42,6 @@ _WEIGHT = re.compile(r";\s*q=([01](?:\.\d{0,3})?)\s*$")
 
 Selection: TypeAlias = "HeaderItems"
 """Names in lower case and normalized values, "" where the request does not have the header; sorted by name."""
-
-
-class GivenHeaders:
-    """Headers from a dict."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = {name.lower(): value for name, value in values.items()}
-
-    def get(self, name: str) -> str | None:
-        return self._values.get(name.lower())
-
-
-NO_HEADERS = GivenHeaders({})
 
 
 @dataclass(frozen=True)
@@ -148,24 +135,24 @@ class Places:
 
     def take(self, page: str, variant: str) -> bool:
         """Return whether a variant of a page has a place, or gets one; it has been used then."""
-        now_ms = self._clock()
         used = self._used_at_ms.get(page)
         if used is None:
             used = self._used_at_ms[page] = {}
-        if variant not in used and len(used) >= self._others and not self._has_made_room(page, variant, used, now_ms):
+        if not self.has_room(page, variant):
+            if used and (page, variant) not in self._asked:
+                self._asked[page, variant] = None
             return False
-        used[variant] = now_ms
+        if variant not in used and len(used) >= self._others:
+            del used[min(used, key=used.__getitem__)]
+            self._asked.pop((page, variant), None)
+        used[variant] = self._clock()
         return True
 
-    def _has_made_room(self, page: str, variant: str, used: dict[str, int], now_ms: int) -> bool:
-        if not used:
+    def has_room(self, page: str, variant: str) -> bool:
+        """Return whether `take` would return True now; nothing changes."""
+        used = self._used_at_ms.get(page) or {}
+        if variant in used or len(used) < self._others:
+            return True
+        if not used or (page, variant) not in self._asked:
             return False
-        if (page, variant) not in self._asked:
-            self._asked[page, variant] = None
-            return False
-        least = min(used, key=used.__getitem__)
-        if now_ms - used[least] < REPLACED_AFTER_MS:
-            return False
-        del used[least]
-        self._asked.pop((page, variant), None)
-        return True
+        return self._clock() - min(used.values()) >= REPLACED_AFTER_MS

@@ -1,6 +1,17 @@
 """An ASGI app: its requests and its lifespan.
 
 The protocols: https://asgi.readthedocs.io/en/latest/specs/www.html and https://asgi.readthedocs.io/en/latest/specs/lifespan.html.
+
+The SDK has bridges too, `workers.asgi` and `workers.wsgi`. Behind a cache they would not do (tests/workerd/test_sdk_bridges.py
+shows each of these with the SDK's 1.9.5, so it says when one of them is over):
+
+- An app that raises in the middle of its answer ends the SDK's answer as if it were whole, and the part would be cached.
+- The SDK reads the request's whole body before the app begins, so an upload is in memory as a whole.
+- It starts and ends an app's lifespan for each request.
+- It decodes headers as UTF-8, where ASGI has Latin-1.
+- Its WSGI takes `X_Name` for `X-Name` in the environment, so that a visitor can send what a proxy sets; it lets no app replace a
+  status that has not been sent, as PEP 3333 wants with `exc_info`; and it says nothing of `wsgi.input_terminated`, without which
+  Flask takes a body of unknown length for empty.
 """
 
 from __future__ import annotations
@@ -11,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from core.body import BytesBody
-from core.http import CREDENTIAL_HEADERS, NULL_BODY_STATUSES
+from core.http import CREDENTIAL_HEADERS, NULL_BODY_STATUSES, require_sendable
 from pages.handler import PageError, WholeResponse
 from pages.policy import rendering_as, with_policy
 
@@ -123,6 +134,7 @@ class AsgiExchange:
         kind = message["type"]
         if kind == "http.response.start" and self._start is None:
             headers = tuple((_text(name), _text(value)) for name, value in message.get("headers", ()))
+            require_sendable(message["status"], headers)
             self._start = (message["status"], headers)
         elif kind == "http.response.body" and self._start is not None and not self._is_complete:
             await self._send_body(bytes(message.get("body", b"")), is_last=not message.get("more_body", False))

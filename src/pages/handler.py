@@ -25,8 +25,11 @@ class PageError(VinextWorkerError):
 class BodyCopy(Protocol):
     """The second half of an answer whose first half goes to the visitor."""
 
-    async def read(self, limit_bytes: int) -> Body | None:
-        """Return the whole body, None if it is larger than the limit. Raise PageError if it breaks off."""
+    async def read(self, limit_bytes: int, whole_bytes: int | None = None) -> Body | None:
+        """Return the whole body, None if it is larger than the limit. Raise PageError if it breaks off.
+
+        A body of more than `whole_bytes` may be returned as an ArrivingBody, which then keeps to the limit itself.
+        """
 
 
 class PageResponse(Protocol):
@@ -103,7 +106,7 @@ class WholeCopy:
 
     body: Body | None
 
-    async def read(self, limit_bytes: int) -> Body | None:
+    async def read(self, limit_bytes: int, whole_bytes: int | None = None) -> Body | None:  # noqa: ARG002 - it is all there
         body = self.body or EMPTY_BODY
         return None if body.size_bytes > limit_bytes else body
 
@@ -112,7 +115,11 @@ T = TypeVar("T")
 
 
 class TimedPages:
-    """Gives up on a page handler that has not begun to answer after `timeout_ms`; its body may take longer."""
+    """Gives up on a page handler that has not begun to answer after `timeout_ms`; its body may take longer.
+
+    The handler runs in a task of its own: one that waits in place (`time.sleep`, which switches stacks) takes no notice of being
+    cancelled until it has waited.
+    """
 
     def __init__(self, pages: PageHandler, name: str, timeout_ms: int) -> None:
         self._pages = pages
@@ -126,10 +133,22 @@ class TimedPages:
         return await self._within(self._pages.render(request))
 
     async def _within(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work)
         try:
-            return await asyncio.wait_for(work, self._timeout_ms / 1000)
-        except TimeoutError as error:
-            raise PageError(f"{self._name} did not begin to answer within {self._timeout_ms} ms") from error
+            done, _ = await asyncio.wait([task], timeout=self._timeout_ms / 1000)
+        finally:
+            if not task.done():
+                task.add_done_callback(_drop)
+                task.cancel()
+        if not done:
+            raise PageError(f"{self._name} did not begin to answer within {self._timeout_ms} ms")
+        return task.result()
+
+
+def _drop(task: asyncio.Task[Any]) -> None:
+    """Take the late result, which nobody waits for; asyncio complains of an error that nobody takes."""
+    if not task.cancelled():
+        task.exception()
 
 
 class FailedPages:

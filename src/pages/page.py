@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from core.errors import InvalidArgumentError
+from core.http import require_sendable
 from pages.policy import current_rendering, require_periods, require_valid_tags
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class Page:
             raise InvalidArgumentError("Page.status", status, "a status from 200 to 599")
         if not isinstance(headers, Mapping) or not all(isinstance(text, str) for item in headers.items() for text in item):
             raise InvalidArgumentError("Page.headers", headers, "strings by name")
+        try:
+            require_sendable(status, headers.items())
+        except ValueError as error:
+            raise InvalidArgumentError("Page.headers", headers, f"those of HTTP: {error}") from error
         require_periods("Page", self.revalidate, self.expire)
         object.__setattr__(self, "tags", require_valid_tags("Page", self.tags))
 

@@ -134,14 +134,20 @@ def with_policy(rendering: Rendering, method: str, status: int, headers: HeaderI
         added = ",".join(encode_uri_component(tag) for tag in rendering.tags)
         headers = tuple(item for item in headers if item[0].lower() != TAGS_HEADER)
         headers = (*headers, (TAGS_HEADER, f"{own},{added}" if own else added))
-    seconds = rendering.effective_seconds
-    if seconds is None or any(name.lower() in _CONTROLS for name, _ in headers):
+    given = given_cache_control(rendering)
+    if given is None or any(name.lower() in _CONTROLS for name, _ in headers):
         return headers
     if method not in _SAFE_METHODS or status not in STORABLE_STATUSES:
         return headers
-    if is_personal or seconds <= 0:
-        return (*headers, ("cache-control", NO_STORE))
-    return (*headers, ("cache-control", _cache_control(seconds, rendering.expire_seconds)))
+    return (*headers, ("cache-control", NO_STORE if is_personal else given))
+
+
+def given_cache_control(rendering: Rendering) -> str | None:
+    """Return what the period of a rendering is for caches, None if nobody gave one."""
+    seconds = rendering.effective_seconds
+    if seconds is None or seconds <= 0:
+        return None if seconds is None else NO_STORE
+    return _cache_control(seconds, rendering.expire_seconds)
 
 
 def _cache_control(seconds: float, expire: float | None) -> str:

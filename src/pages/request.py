@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HeaderItems = tuple[tuple[str, str], ...]
 
@@ -36,6 +39,19 @@ class Headers(Protocol):
     """A request's headers. Names are looked up without regard to case."""
 
     def get(self, name: str) -> str | None: ...
+
+
+class GivenHeaders:
+    """Headers from a dict."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = {name.lower(): value for name, value in values.items()}
+
+    def get(self, name: str) -> str | None:
+        return self._values.get(name.lower())
+
+
+NO_HEADERS = GivenHeaders({})
 
 
 @dataclass(frozen=True)

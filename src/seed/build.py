@@ -35,6 +35,7 @@ LAYOUT_VERSION = 2
 _READ_VERSIONS = (1, 2)
 MAX_ROUTES_PER_SHARD = 32
 MAX_DYNAMIC_PATHS = 1000
+MAX_STATIC_FILES = 1000
 
 _DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
 
@@ -106,6 +107,7 @@ class Build:
     folder of the shards, "" where the build has no pages. `rules` are the app's that come before its page cache. `stages` is
     the version of the exchange by which the app answers a request in two stages with the cache between them, 0 for none.
     `static_folders` are the URL paths, with a slash at each end, below which are the build's own scripts, styles and images.
+    `static_files` are the URL paths of the first MAX_STATIC_FILES files of a Python site that are served as they are.
     `header_sets` are those of next.config to which records refer. `dynamic_paths`, from `normalize_path`, are the first
     MAX_DYNAMIC_PATHS of the pages that the build left out as dynamic; they are here and not in the shards, because a shard is
     read only for pages that are not in the cache. `draft_digest` is the SHA-256 of the secret in the cookie of draft mode, in
@@ -125,6 +127,7 @@ class Build:
     rules: tuple[Rule, ...] = ()
     stages: int = 0
     static_folders: tuple[str, ...] = ()
+    static_files: tuple[str, ...] = ()
     header_sets: tuple[Mapping[str, str], ...] = ()
     dynamic_paths: tuple[str, ...] = ()
     draft_digest: str = ""
@@ -146,6 +149,7 @@ class Build:
             "rules": [rule.to_document() for rule in self.rules],
             "stages": self.stages,
             "staticFolders": list(self.static_folders),
+            "staticFiles": list(self.static_files),
             "headerSets": list(map(dict, self.header_sets)),
             "dynamicPaths": list(self.dynamic_paths),
             "draftDigest": self.draft_digest,
@@ -175,6 +179,7 @@ class Build:
                 rules=tuple(map(Rule.from_document, document["rules"])),
                 stages=document["stages"],
                 static_folders=tuple(document["staticFolders"]),
+                static_files=tuple(document.get("staticFiles", ())),
                 header_sets=tuple(document["headerSets"]),
                 dynamic_paths=tuple(document["dynamicPaths"]),
                 draft_digest=document["draftDigest"],
@@ -191,12 +196,13 @@ class Build:
                 build.base_path,
                 build.index,
                 *build.static_folders,
+                *build.static_files,
                 *build.dynamic_paths,
                 *build.routers,
             )
         ):
             message = (
-                f"{where}: buildId, basePath, index, a static folder, a dynamic path or a router is not a string;"
+                f"{where}: buildId, basePath, index, a static folder or file, a dynamic path or a router is not a string;"
                 " copy the build again"
             )
             raise ManifestError(message)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from seed.build import RouteRecord
     from seed.manifest import Route
 
-# A build shows its base path only in the URLs of its own files.
+# Without the adapter, a build shows its base path only in the URLs of its own files, where `assetPrefix` looks the same.
 _FILE_URL = re.compile(rb'(?:src|href)="(/[^"/?][^"?]{0,200}?)?/_next/static/')
 _COMPATIBILITY_ID = re.compile(rb'compatibilityId:"([^"\\]{1,200})"')
 
@@ -68,6 +68,9 @@ class OutputSource:
             if route_path == path and not isinstance(record, Skipped):
                 return record
         return None
+
+    def observer(self) -> OutputSource:
+        return self
 
     def lacks(self, path: str) -> bool:
         del path
@@ -114,7 +117,7 @@ class OutputSource:
             raise AssetsError(f"{name} cannot be read ({error.strerror})") from error
 
     def _clues(self) -> BuildClues:
-        clues = BuildClues()
+        clues = BuildClues(self._routing.base_path)
         asked = 0
         for route in self._manifest.routes():
             if isinstance(route, Skipped) or skip_reason(route, self._manifest.schema) is not None:
@@ -143,11 +146,11 @@ def _deployment_id(server: Path) -> str | None:
 
 
 class BuildClues:
-    """Facts about the whole build, learnt from one page after the other."""
+    """Facts about the whole build, learnt from one page after the other; a `base_path` of None is not known yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, base_path: str | None = None) -> None:
         self._compatibility_id: str | None = None
-        self._base_path: str | None = None
+        self._base_path = base_path
 
     @property
     def is_complete(self) -> bool:

@@ -27,7 +27,7 @@ class Routing:
     `header_sets` have names in lower case; `header_set_numbers` says by the path in the manifest which of them a page has.
     `stages`, `routers` and `i18n` are as in `seed.build.Build`; no `routers` means that the build does not tell.
     `periods` are those of the pages of the Pages Router, by their keys without a build ID. `adapter` is the adapter's version.
-    `images` are those of next.config.
+    `images` and `base_path` are those of next.config; a `base_path` of None means that the build does not tell.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -39,6 +39,7 @@ class Routing:
     periods: Mapping[str, Period] = field(default_factory=dict)
     adapter: str = ""
     images: Mapping[str, Any] = field(default_factory=dict)
+    base_path: str | None = None
 
     @classmethod
     def from_json(cls, text: bytes, build_id: str, where: str) -> Routing:
@@ -58,7 +59,8 @@ class Routing:
             }
             stages, adapter = int(document.get("stages", 0)), str(document.get("adapter", ""))
             images = dict(document.get("images") or {})
-            return cls(lower, tuple(sets), numbers, stages, routers, i18n, periods, adapter, images)
+            base_path = None if (given := document.get("basePath")) is None else str(given)
+            return cls(lower, tuple(sets), numbers, stages, routers, i18n, periods, adapter, images, base_path)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise ManifestError(f"{where} cannot be read ({error!r}); build the site again") from error
 

@@ -9,6 +9,7 @@ from cache.invalidation import GONE
 from core.recent import Recent
 from seed.build import SeedError
 from seed.entries import entry_of
+from seed.look import Seed, Unseedable, Unseeded
 
 if TYPE_CHECKING:
     from cache.entry import CacheEntry
@@ -42,8 +43,8 @@ class Seeder:
         self._log = runtime.log
         # Entries on their way into the handler: the next request need not fetch them again.
         self._arriving: dict[str, tuple[CacheEntry, int]] = {}
-        # Keys that are not seeded before this time; None means never.
-        self._resting: Recent[str, int | None] = Recent()
+        # Keys that are not seeded before the time that is stated, or never.
+        self._resting: Recent[str, Unseedable] = Recent()
 
     async def record(self, path: str) -> RouteRecord | None:
         """Return the build's record of a path, None where there is none, or none that can be read."""
@@ -55,6 +56,10 @@ class Seeder:
         except SeedError as error:
             self._log.event("error", "seed.failed", path=path, error=str(error))
             return None
+
+    def lacks(self, path: str) -> bool:
+        """Return whether it is known already that the build has nothing at a path."""
+        return self._source is None or self._source.lacks(path)
 
     async def seed(self, key: str, path: str, artifact: Artifact) -> CacheEntry | None:
         """Return the build's entry for an artifact of a path, and keep it under `key`; None where the build has no valid one.
@@ -72,38 +77,62 @@ class Seeder:
         return await self._flight.run(f"seed {key}", lambda: self._bring(source, key, path, artifact))
 
     async def _bring(self, source: Source, key: str, path: str, artifact: Artifact) -> CacheEntry | None:
+        seed = await self._take(source, self._cache, path, artifact)
+        if isinstance(seed, Unseedable):
+            if seed.error:
+                self._log.event("error", "seed.failed", path=path, error=seed.error)
+            if seed.is_lasting or seed.until_ms is not None:
+                self._resting[key] = seed
+            return None
+        self._arriving[key] = (seed.entry, self._clock() + _ARRIVAL_MS)
+        self._background.run(self._store(key, seed.entry), f"seeding {key}")
+        return seed.served
+
+    async def look(self, cache: EntryCache, key: str, path: str, artifact: Artifact) -> Seed | Unseedable:
+        """Return what `seed` would give now. Nothing changes if `cache` is an observer of this seeder's."""
+        source = self._source
+        if source is None:
+            return Unseedable(Unseeded.NO_BUILD)
+        resting = self._resting.get(key)
+        if resting is not None and self._is_resting(key):
+            return resting
+        arriving = self._arriving.get(key)
+        if arriving is not None and self._clock() <= arriving[1]:
+            entry = arriving[0]
+            found = await self._invalidation(cache, entry.tags, entry.last_modified_ms)
+            return Unseedable(Unseeded.INVALIDATED, tags=entry.tags) if found is GONE else Seed(entry, None, found)
+        return await self._take(source.observer(), cache, path, artifact)
+
+    async def _take(  # noqa: PLR0911 - a reason a line
+        self, source: Source, cache: EntryCache, path: str, artifact: Artifact
+    ) -> Seed | Unseedable:
+        """Return the build's entry for an artifact of a path, or why there is none. Nothing is kept."""
+        if source.lacks(path):
+            return Unseedable(Unseeded.NOT_IN_BUILD)
         build = source.build
         try:
             record = await source.record(path)
-            if record is None or artifact not in record.artifacts:
-                return None
-            found = await self._invalidation(record.tags, build.built_at_ms)
+            if record is None:
+                return Unseedable(Unseeded.NOT_IN_BUILD)
+            if artifact not in record.artifacts:
+                return Unseedable(Unseeded.NO_ARTIFACT)
+            found = await self._invalidation(cache, record.tags, build.built_at_ms)
             if found is GONE:
                 # A cache handler answers True also while its store fails, so the answer does not hold for ever.
-                self._resting[key] = self._clock() + RETRY_MS
-                return None
+                return Unseedable(Unseeded.INVALIDATED, until_ms=self._clock() + RETRY_MS, tags=record.tags)
             body = await self._body(source, record, artifact)
         except SeedError as error:
-            self._resting[key] = self._clock() + RETRY_MS
-            self._log.event("error", "seed.failed", path=path, error=str(error))
-            return None
+            return Unseedable(Unseeded.FAILED, str(error), until_ms=self._clock() + RETRY_MS)
         if body is None:
-            self._resting[key] = None
-            self._log.event(
-                "error", "seed.failed", path=path, error=f"{record.file(artifact)} of its {artifact.value} is missing"
-            )
-            return None
+            error_text = f"{record.file(artifact)} of its {artifact.value} is missing"
+            return Unseedable(Unseeded.MISSING_FILE, error_text, is_lasting=True)
         try:
-            entry: CacheEntry | None = entry_of(record, build, artifact, body, source.etag(record.artifacts[artifact]))
+            entry = entry_of(record, build, artifact, body, source.etag(record.artifacts[artifact]))
         except SeedError as error:
-            self._log.event("error", "seed.failed", path=path, error=str(error))
-            entry = None
-        if entry is None or freshness(entry, self._clock()) is Freshness.EXPIRED:
-            self._resting[key] = None
-            return None
-        self._arriving[key] = (entry, self._clock() + _ARRIVAL_MS)
-        self._background.run(self._store(key, entry), f"seeding {key}")
-        return entry if found is None else found.of(entry)
+            return Unseedable(Unseeded.FAILED, str(error), is_lasting=True)
+        if freshness(entry, self._clock()) is Freshness.EXPIRED:
+            return Unseedable(Unseeded.EXPIRED, is_lasting=True)
+        return Seed(entry, record, found)
 
     async def _body(self, source: Source, record: RouteRecord, artifact: Artifact) -> Body | None:
         body = await source.body(record, artifact)
@@ -116,15 +145,15 @@ class Seeder:
         if self._clock() > until_ms:
             self._arriving.pop(key, None)
             return None
-        found = await self._invalidation(entry.tags, entry.last_modified_ms)
+        found = await self._invalidation(self._cache, entry.tags, entry.last_modified_ms)
         if found is None or found is GONE:
             return entry if found is None else None
         return found.of(entry)
 
-    async def _invalidation(self, tags: tuple[str, ...], since_ms: int) -> Invalidation | None:
+    async def _invalidation(self, cache: EntryCache, tags: tuple[str, ...], since_ms: int) -> Invalidation | None:
         """Return what has become of content of that time; GONE also where the cache fails, which is logged."""
         try:
-            return await self._cache.invalidation(tags, since_ms)
+            return await cache.invalidation(tags, since_ms)
         except Exception as error:  # noqa: BLE001 - no error of a cache handler may fail a request
             self._log.event("error", "cache.read_failed", tags=tags, error=str(error))
             return GONE
@@ -136,7 +165,5 @@ class Seeder:
             self._arriving.pop(key, None)
 
     def _is_resting(self, key: str) -> bool:
-        if key not in self._resting:
-            return False
-        until_ms = self._resting[key]
-        return until_ms is None or self._clock() < until_ms
+        resting = self._resting.get(key)
+        return resting is not None and (resting.until_ms is None or self._clock() < resting.until_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -61,6 +62,9 @@ class Source(Protocol):
 
     def lacks(self, path: str) -> bool:
         """Return whether it is known, without reading anything, that the build has no such path."""
+
+    def observer(self) -> Source:
+        """Return a view of the same build; of what it reads, nothing is remembered here."""
 
     def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
         """Yield every path with its record, or with the reason why it has none. At most one shard is in memory at a time."""
@@ -143,7 +147,7 @@ class CopiedSource:
         self._assets = assets
         self._flight = flight
         self._last_pack: tuple[str, Buffer | None] = "", None
-        self._shards: Recent[int, _Shard] = Recent(_SHARDS_KEPT, lambda _, shard: shard.size_bytes)
+        self._shards: dict[int, _Shard] = Recent(_SHARDS_KEPT, lambda _, shard: shard.size_bytes)
 
     async def record(self, path: str) -> RouteRecord | None:
         if self.build.shards == 0:
@@ -163,6 +167,11 @@ class CopiedSource:
             return True
         shard = self._shards.get(shard_of(path, self.build.shards))
         return shard is not None and path not in shard.documents
+
+    def observer(self) -> Source:
+        observer = copy.copy(self)
+        observer._flight, observer._shards = None, dict(self._shards)  # noqa: SLF001 - a copy of this very object
+        return observer
 
     async def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
         for number in range(self.build.shards):
@@ -256,6 +265,9 @@ class PlainSource:
 
     def lacks(self, path: str) -> bool:
         return path not in self._records
+
+    def observer(self) -> Source:
+        return self
 
     async def routes(self) -> AsyncIterator[tuple[str, RouteRecord | Skipped]]:
         for item in self._records.items():

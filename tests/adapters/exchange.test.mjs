@@ -212,6 +212,17 @@ test("vinext decides behind a response that streams already", async () => {
   await Promise.all(lasting);
 });
 
+test("until then no cache on the way may keep it, whatever period the page has", async () => {
+  const shared = { ...POLICY, "X-Vinext-Shared-Cache-Control": POLICY["Cache-Control"] };
+  const render = deferring(new Adapter(), completed, () => text("hello ann", shared));
+  const { answer } = await serve({ offer: { path: "/a", part: "html" }, render });
+  const { headers } = answer.response;
+  assert.equal(headers.get("Cache-Control"), NO_STORE["Cache-Control"]);
+  assert.equal(headers.get("X-Vinext-Shared-Cache-Control"), null);
+  assert.equal(await answer.response.text(), "hello ann");
+  assert.equal((await read(await answer.admitted())).headers["cache-control"], POLICY["Cache-Control"]);
+});
+
 test("the first byte does not wait for the decision", async () => {
   const decision = Promise.withResolvers();
   const render = deferring(new Adapter(), async (response) => (await decision.promise, completed(response)));
@@ -533,3 +544,18 @@ async function shown({ about, response, admitted }, expected) {
   if (admitted) said.admits = (await admitted()) !== null;
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
 }
+
+test("what may be kept, and what may not, names the build that has rendered it", async () => {
+  const kept = async (headers) => {
+    const exchange = new Exchange(null, () => {});
+    const { headers: pairs } = await exchange.regenerate(async () => text("page", headers));
+    return new Headers(JSON.parse(pairs)).get("X-Vinext-App-Build");
+  };
+  assert.equal(await kept(POLICY), null);
+  process.env.__VINEXT_BUILD_ID = "b1";
+  try {
+    for (const headers of [POLICY, NO_STORE]) assert.equal(await kept(headers), "b1");
+  } finally {
+    delete process.env.__VINEXT_BUILD_ID;
+  }
+});

@@ -19,6 +19,8 @@ const sources = [
   ["/items?", "/item", true],
   ["/a+", "/", true],
   ["/old-:name", "/old-", true],
+  ["/report.:format?", "/report", true],
+  ["/v1.:minor?/end", "/v1", true],
   ["no slash", "/", true],
   [undefined, "/", true],
 ];
@@ -49,6 +51,13 @@ async function routingOf(context, files, routes = ["/", "/about", "/blog/a"]) {
   return JSON.parse(await readFile(path.join(root, "dist", "server", ROUTING_FILE), "utf8"));
 }
 
+test("basePath is told, and assetPrefix is none", async (context) => {
+  const config = (text) => ({ "next.config.mjs": `export default ${text};` });
+  const told = async (text) => (await routingOf(context, config(text))).basePath;
+  assert.equal(await told('{ assetPrefix: "/cdn" }'), "");
+  assert.equal(await told('{ assetPrefix: "/cdn", basePath: "/shop" }'), "/shop");
+});
+
 const middlewares = [
   ["one source", "middleware.js", 'export const config = { matcher: "/a/:path*" };', [["/a", true, "middleware.js: /a/:path*"]]],
   [
@@ -74,6 +83,13 @@ for (const [name, file, code, expected] of middlewares) {
   });
 }
 
+test("middleware is found by the pageExtensions of next.config", async (context) => {
+  const config = 'export default { pageExtensions: ["page.tsx", ".page.ts"] };';
+  const code = 'export const config = { matcher: "/a" }; export default () => {};';
+  const { rules } = await routingOf(context, { "next.config.mjs": config, "middleware.page.ts": code });
+  assert.deepEqual(rules.map((rule) => [rule.path, rule.prefix, rule.name]), [["/a", false, "middleware.page.ts: /a"]]);
+});
+
 test("middleware that does not parse may touch every path", async (context) => {
   const { rules } = await routingOf(context, { "proxy.js": "export const = ;" });
   assert.deepEqual(rules.map((rule) => [rule.path, rule.prefix]), [["/", true]]);
@@ -82,7 +98,7 @@ test("middleware that does not parse may touch every path", async (context) => {
 test("an app without rules has none", async (context) => {
   const { version: adapter } = JSON.parse(await readFile(new URL("../../adapters/vinext/package.json", import.meta.url), "utf8"));
   const build = { version: 1, stages: 1, adapter, buildId: "b1" };
-  const expected = { ...build, routers: [], i18n: null, images: null, periods: {}, rules: [], headers: { sets: [], paths: {} } };
+  const expected = { ...build, routers: [], basePath: "", i18n: null, images: null, periods: {}, rules: [], headers: { sets: [], paths: {} } };
   assert.deepEqual(await routingOf(context, {}), expected);
 });
 

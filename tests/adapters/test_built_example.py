@@ -315,6 +315,18 @@ def test_the_ids_that_a_cached_payload_needs_can_be_read_from_the_build(pages: P
     assert live["X-Vinext-RSC-Build-Id"] == (example.server_config.parent / "RSC_BUILD_ID").read_text()
 
 
+def test_what_is_given_to_be_kept_names_its_build_and_so_does_the_path_of_the_check(
+    pages: PagesWorker, example: SiteBuild
+) -> None:
+    build_id = json.loads(example.manifest.read_bytes())["buildId"]
+    for kept in (pages.serve("/about").kept, pages.render("/about")):
+        assert kept is not None
+        assert kept.headers["X-Vinext-App-Build"] == build_id
+    checked = pages.client.post("/__vinext-worker-check")
+    assert (checked.status_code < 500, checked.headers["X-Vinext-App-Build"]) == (True, build_id)
+    assert "X-Vinext-App-Build" not in pages.serve("/about").response.headers
+
+
 def action_id(pages: PagesWorker, name: str) -> str:
     page: httpx2.Response = pages.client.get("/actions")
     found = re.search(rf'name="\$ACTION_ID_([^"]+#{name})"', html.unescape(page.text))

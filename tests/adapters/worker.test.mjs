@@ -87,6 +87,20 @@ test("a response is passed on as it is where nothing was invalidated, cookies ar
   assert.deepEqual([response.status, response.headers.getSetCookie()], [204, ["a=1", "b=2"]]);
 });
 
+test("the path of the check tells the build, and no other does", async () => {
+  const build = async (path) => {
+    const response = await worker(() => new Response("none", { status: 404 })).fetch(request(path));
+    assert.deepEqual([response.status, await response.text()], [404, "none"]);
+    return response.headers.get("X-Vinext-App-Build");
+  };
+  process.env.__VINEXT_BUILD_ID = "b1";
+  try {
+    assert.deepEqual([await build("/__vinext-worker-check"), await build("/a")], ["b1", null]);
+  } finally {
+    delete process.env.__VINEXT_BUILD_ID;
+  }
+});
+
 test("after the response has left, nothing can be added to the list", async () => {
   let visit;
   await worker(() => ((visit = currentVisit()), new Response("body"))).fetch(request());

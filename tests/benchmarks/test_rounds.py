@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from benchmarks.cases import Case, in_turns
+from benchmarks.cases import Case, chosen, in_turns
 from benchmarks.load import Load, Request
 from benchmarks.rounds import Bench, WrongAnswerError, ratios
 
@@ -101,3 +101,22 @@ def test_contenders_take_turns_and_are_asked_for_the_same() -> None:
 def test_wrong_answers_are_no_figures() -> None:
     with pytest.raises(WrongAnswerError, match="HIT: cheap answered"):
         measured(Case("HIT", "hit", PAGES, tuple(COSTS), 20), 1, "200 miss")
+
+
+@pytest.mark.parametrize(
+    ("only", "found"),
+    [
+        pytest.param([], {"HIT, 8 KB": ("a peer", "ours"), "MISS": ("a peer",)}, id="everything"),
+        pytest.param(["hit"], {"HIT, 8 KB": ("a peer", "ours")}, id="a case"),
+        pytest.param(["Peer"], {"HIT, 8 KB": ("a peer",), "MISS": ("a peer",)}, id="a contender"),
+        pytest.param(["ours", "8 kb", "MISS"], {"HIT, 8 KB": ("ours",)}, id="both"),
+    ],
+)
+def test_cases_and_contenders_are_chosen_by_parts_of_their_names(only: list[str], found: dict[str, tuple[str, ...]]) -> None:
+    cases = [Case("HIT, 8 KB", "hit", PAGES, ("a peer", "ours"), 1), Case("MISS", "miss", PAGES, ("a peer",), 1)]
+    assert {case.name: case.contenders for case in chosen(cases, only)} == found
+
+
+def test_a_text_that_chooses_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="'opennxt' is in the name of no case"):
+        chosen([Case("HIT", "hit", PAGES, ("OpenNext",), 1)], ["HIT", "opennxt"])

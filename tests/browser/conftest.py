@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from rich.console import Console
-from tests.browser.tab import Tab
+from tests.browser.inspector import TOKEN
+from tests.browser.pictures import Pictures
+from tests.browser.tab import PATIENCE_MS, Tab
 from tests.workerd.example import ServedExample
 
 from vinext_worker.project import Project
@@ -55,6 +57,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get(REQUIRED):
             pytest.fail(missing)
         pytest.skip(missing)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -66,8 +69,14 @@ def example(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """The example, built just now, behind the Worker with KV."""
     project = Project.find()
     built = build_vinext_site(project.root / "examples" / "vinext", project.tools, Console(stderr=True))
-    with ServedExample.start(project, built, tmp_path_factory.mktemp("browser"), frozenset()) as served:
+    folder = tmp_path_factory.mktemp("browser")
+    with ServedExample.start(project, built, folder, frozenset(), VINEXT_ADMIN_TOKEN=TOKEN) as served:
         yield served
+
+
+@pytest.fixture
+def pictures() -> Pictures:
+    return Pictures()
 
 
 @pytest.fixture

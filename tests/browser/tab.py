@@ -8,11 +8,11 @@ from urllib.parse import unquote, urlsplit
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from playwright.sync_api import ConsoleMessage, Error, Page, Response
 
-_PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,8 @@ class Tab:
     complaints: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.set_default_timeout(_PATIENCE_MS)
-        self.page.set_default_navigation_timeout(_PATIENCE_MS)
-        expect.set_options(timeout=_PATIENCE_MS)
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.page.set_default_navigation_timeout(PATIENCE_MS)
         self.page.on("response", self._note)
         self.page.on("console", self._listen)
         self.page.on("pageerror", self._fail)
@@ -60,7 +59,7 @@ class Tab:
     def shows(self, heading: str, path: str) -> None:
         """Wait for a page."""
         expect(self.page.get_by_role("heading", level=1)).to_have_text(heading)
-        assert unquote(urlsplit(self.page.url).path) == path
+        self.page.wait_for_url(lambda url: unquote(urlsplit(url).path) == path, wait_until="commit")
 
     def shrink(self) -> None:
         """Make the window so small that most links are outside."""
@@ -68,9 +67,13 @@ class Tab:
 
     def wait_for(self, kind: str, path: str) -> None:
         """Wait until the browser has asked for a page."""
-        deadline = time.monotonic() + _PATIENCE_MS / 1000
-        while not self.asked(kind, path):
-            assert time.monotonic() < deadline, f"no {kind} of {path}"
+        self.wait_until(lambda: self.asked(kind, path))
+
+    def wait_until(self, is_so: Callable[[], object]) -> None:
+        """Wait for something that the browser does of itself; nothing says when."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while not is_so():
+            assert time.monotonic() < deadline, self.requests
             self.page.wait_for_timeout(20)
 
     def settle(self) -> None:

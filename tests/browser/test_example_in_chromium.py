@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from playwright.sync_api import expect
+from tests.browser.accessibility import accessibility_faults
+from tests.browser.inspector import TOKEN, sign_in
+from tests.browser.pictures import PICTURE_SIZE
 from tests.workerd.patience import eventually
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-    from tests.browser.tab import Tab
+    from playwright.sync_api import Browser, Dialog, Locator
+    from tests.browser.pictures import Pictures
+    from tests.browser.tab import Requested, Tab
     from tests.workerd.example import ServedExample
 
 POSTS = [
@@ -51,11 +58,12 @@ def test_links_are_followed_without_loading_another_page(tab: Tab) -> None:
 
 
 def test_what_is_prefetched_of_the_build_comes_from_cache(tab: Tab) -> None:
+    def seeded() -> list[Requested]:
+        return [each for each in tab.asked("prefetch") if each.path.startswith("/blog/") and each.path != "/blog/not-written-yet"]
+
     tab.open("/blog")
-    tab.settle()
-    seeded = [each for each in tab.asked("prefetch") if each.path.startswith("/blog/") and each.path != "/blog/not-written-yet"]
-    assert len(seeded) >= 5
-    assert {(each.status, each.state) for each in seeded} == {(200, "HIT")}
+    tab.wait_until(lambda: len(seeded()) >= 5)
+    assert {(each.status, each.state) for each in seeded()} == {(200, "HIT")}
 
 
 def test_posts_with_awkward_names_are_followed_without_loading_another_page(tab: Tab) -> None:
@@ -214,3 +222,136 @@ def test_the_site_works_without_javascript(example: ServedExample, browser: Brow
         expect(page.get_by_role("heading", level=1)).to_have_text("Tagged")
         after = page.locator("main [data-made-at]").get_attribute("data-made-at") or ""
         assert after > before > ""
+
+
+def test_the_inspector_finds_a_page_and_invalidates_it(example: ServedExample, browser: Browser) -> None:
+    assert example.visitor.ask("/about").state == "HIT"
+    complaints: list[str] = []
+    with browser.new_context(viewport={"width": 390, "height": 800}) as context:
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.goto(f"{example.runtime.url}/__vinext/inspect")
+        page.get_by_label("Token").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_have_text("This is not the token.")
+        sign_in(page)
+        page.get_by_label("Path begins with").fill("/about")
+        page.get_by_role("button", name="List").click()
+        row = page.get_by_role("row").filter(has=page.get_by_text("html", exact=True))
+        # The wrong token was refused, and no style was. On the page of the entry, the frame blocks what the page wants to run.
+        assert [said for said in complaints if said.startswith(("error", "warning")) and "401" not in said] == []
+        row.get_by_role("link", name="/about", exact=True).click()
+        expect(page.get_by_text("HIT: served.fresh")).to_be_visible()
+        expect(page.frame_locator("iframe").get_by_role("heading", level=1)).to_have_text("About")
+        assert any("script" in said and "sandboxed" in said for said in complaints), complaints
+        page.get_by_role("button", name="Revalidate now").click()
+        expect(page.get_by_role("status")).to_have_text("The page is invalidated: the next request renders it.")
+        assert example.visitor.ask("/about").state == "MISS"
+        eventually(lambda: example.visitor.ask("/about").state, lambda state: state == "HIT")
+        before = example.visitor.ask("/about").text
+        page.get_by_role("button", name="Regenerate now").click()
+        expect(page.get_by_role("status")).to_have_text("The page was rendered just now, and its new entry is stored.")
+        after = example.visitor.ask("/about")
+        assert (after.state, after.text != before) == ("HIT", True)
+
+
+def test_nothing_that_is_cached_can_run_in_the_inspector(example: ServedExample, browser: Browser) -> None:
+    evil = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+    key = f"app:v2:{example.manifest()['buildId']}:/evil/{evil}:html"
+    value = {"kind": "APP_PAGE", "html": f"<title>evil</title>{evil}", "headers": {"x-evil": evil}, "status": 200}
+    control = {"revalidate": 600}
+    now_ms = int(time.time() * 1000)
+    entry = {"key": key, "value": value, "tags": [evil], "lastModified": now_ms, "revalidateAt": now_ms + 600_000}
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    body = json.dumps({**entry, "cacheControl": control}).encode()
+    assert json.loads(example.visitor.ask("/__vinext/seed", "POST", headers, body).body)["accepted"] == 1
+    body = json.dumps({"tags": [evil]}).encode()
+    assert example.visitor.ask("/__vinext/revalidate", "POST", headers, body).status == 200
+    dialogs: list[str] = []
+
+    def hear(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    # What the inspector's CSP forbids may run here, so only its escaping and the sandbox of the frame are in the way.
+    with browser.new_context(bypass_csp=True) as context:
+        page = context.new_page()
+        page.on("dialog", hear)
+        page.goto(f"{example.runtime.url}/__vinext/inspect")
+        sign_in(page)
+        query = urlencode({"prefix": "/evil/", "tag": evil})
+        for below in (f"?{query}", f"/entry?{urlencode({'key': key})}", f"/tags?{urlencode({'prefix': '<'})}"):
+            page.goto(f"{example.runtime.url}/__vinext/inspect{below}", wait_until="networkidle")
+            expect(page.get_by_text("<script>alert(1)</script>").first).to_be_attached()
+    # The body alone has nothing but its CSP.
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.on("dialog", hear)
+        page.goto(f"{example.runtime.url}/__vinext/inspect")
+        sign_in(page)
+        page.goto(f"{example.runtime.url}/__vinext/inspect/body?{urlencode({'key': key})}", wait_until="networkidle")
+        expect(page).to_have_title("evil")
+        # Another page cannot frame the inspector.
+        page.goto("about:blank")
+        page.set_content(f'<iframe src="{example.runtime.url}/__vinext/inspect"></iframe>')
+        expect(page.frame_locator("iframe").get_by_role("heading", level=1)).not_to_be_attached()
+    assert dialogs == []
+
+
+def test_the_inspector_needs_no_mouse(example: ServedExample, browser: Browser) -> None:
+    assert example.visitor.ask("/docs/intro").state == "HIT"
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{example.runtime.url}/__vinext/inspect")
+        # The field has the focus, from the first frame that is painted on.
+        expect(page.get_by_label("Token")).to_be_focused()
+        page.keyboard.type(TOKEN)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Entries")
+        tab_to(page.get_by_label("Path begins with"))
+        page.keyboard.press("ControlOrMeta+a")
+        page.keyboard.type("/docs/intro")
+        page.keyboard.press("Enter")
+        # The link is on the page before, too.
+        page.wait_for_url("**/__vinext/inspect?*")
+        tab_to(page.get_by_role("link", name="/docs/intro", exact=True).first)
+        page.keyboard.press("Enter")
+        tab_to(page.get_by_role("button", name="Revalidate now"))
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("The page is invalidated")
+    assert example.visitor.ask("/docs/intro").state == "MISS"
+
+
+def tab_to(wanted: Locator) -> None:
+    """Go on with Tab until an element has the focus, which shows."""
+    for _ in range(100):
+        wanted.page.keyboard.press("Tab")
+        if wanted.evaluate("element => element === document.activeElement && element.matches(':focus-visible')"):
+            return
+    raise AssertionError(f"Tab does not lead to {wanted}")
+
+
+def test_the_inspector_is_accessible_and_fits_a_phone(example: ServedExample, browser: Browser, pictures: Pictures) -> None:
+    """Each page in light and dark, by axe-core; on a phone nothing has to be scrolled sideways."""
+    for path in ("/", "/about", "/blog/first-light", "/docs/intro", "/tagged"):
+        example.visitor.ask(path)
+    assert example.visitor.ask("/api/revalidate?tag=products").status == 200
+    with browser.new_context(viewport=PICTURE_SIZE, bypass_csp=True) as context:
+        page = context.new_page()
+        page.goto(f"{example.runtime.url}/__vinext/inspect")
+        faults = accessibility_faults(page, "the sign-in")
+        sign_in(page)
+        entry = page.get_by_role("link", name="/about", exact=True).first.get_attribute("href") or ""
+        pages = {
+            "entries": "/__vinext/inspect",
+            "entry": entry,
+            "tags": "/__vinext/inspect/tags",
+            "builds": "/__vinext/inspect/builds",
+            "numbers": "/__vinext/inspect/numbers",
+            "prune": "/__vinext/inspect/builds?prune=older",
+        }
+        for name, url in pages.items():
+            page.goto(f"{example.runtime.url}{url}")
+            pictures.take(page, f"inspector-{name}")
+            faults += accessibility_faults(page, name)
+    assert faults == []

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.cache.subjects import SUBJECTS, FakeSubject
-from tests.conformance.cache_handler import RULES
 
 from cache.keys import KeySchema
+from vinext.testing.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.conformance.cache_handler import Subject
+    from vinext.testing.rules import Subject
 
 
 @pytest.mark.parametrize("name", SUBJECTS)

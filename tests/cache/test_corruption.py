@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.cache.subjects import FakeSubject, kv
 from tests.cache.vectors import kv_dump
-from tests.conformance.cache_handler import VALUES
 
 from cache.entry import AppPageValue, CacheEntry, PagesValue
 from cache.handler import SetContext
@@ -21,6 +20,7 @@ from cache.kv import KVCacheHandler
 from cache.stored import Codec, Layout
 from core.body import BytesBody, body_text, text_body
 from core.errors import CorruptValueError
+from vinext.testing.rules import VALUES
 
 if TYPE_CHECKING:
     from cache.entry import CacheValue

@@ -6,7 +6,7 @@ import pytest
 from tests.fakes.no_op import NoOpCacheHandler
 
 from cache.entry import AppPageValue
-from cache.handler import get_cache_handler, set_cache_handler
+from cache.own_handler import get_cache_handler, set_cache_handler
 from core import errors
 from core.errors import InvalidArgumentError
 from core.log import SILENT_LOG

@@ -30,7 +30,7 @@ def failing(subject: FakeSubject, *operations: str, nth: int | None = None, erro
             if nth is None or count == nth:
                 raise error or KVError("KV failed: 503")
 
-    subject.kv.before = before
+    subject.kv.before = subject.r2.before = before
 
 
 async def stored() -> FakeSubject:

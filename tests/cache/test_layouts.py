@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cache.subjects import FakeSubject, kv
 from tests.cache.vectors import kv_dump, rows, seed_dump, value_of, without_key
-from tests.conformance.cache_handler import VALUES
 
 from cache.document import DETACH, MAX_KNOWN_CHARACTERS, MAX_KNOWN_ENTRIES, bodies_of
 from cache.entry import (
@@ -35,6 +34,7 @@ from cache.stored import _KNOWN_ENTRIES, _KNOWN_HEADS, FIRST_READ_BYTES, MAGIC, 
 from core.body import BytesBody, text_body
 from core.errors import CorruptValueError
 from core.javascript import json_text
+from vinext.testing.rules import VALUES
 
 if TYPE_CHECKING:
     from cache.entry import CacheValue

@@ -11,6 +11,7 @@ import pytest
 from tests.cache.subjects import FakeSubject, kv
 from tests.fakes.kv import Colo, InMemoryKV, KVError
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
+from tests.fakes.turns import let_others_run
 
 from cache.entry import AppPageValue, Freshness, freshness
 from cache.handler import SetContext, entry_cache
@@ -208,10 +209,10 @@ async def test_a_write_that_hangs_until_the_work_is_given_up_is_said() -> None:
 
     subject.kv.before = hang
     subject.pass_seconds(1)
-    await asyncio.sleep(0.01)
+    await let_others_run()
     for _, task in subject.background.tasks:
         task.cancel()
-    await asyncio.sleep(0.01)
+    await let_others_run()
     assert [fields["keys"] for _, event, fields in subject.log.lines if event == "cache.invalidation_lost"] == [["__tag:a"]]
 
 
@@ -238,7 +239,7 @@ async def test_a_write_that_never_ends_keeps_its_key_for_a_while_only() -> None:
 
     subject.kv.before = hang
     hanging = asyncio.ensure_future(subject.handler.revalidate_tag("a"))
-    await asyncio.sleep(0.01)
+    await let_others_run()
     subject.kv.before = None
     subject.background.tasks.clear()
     subject.pass_seconds(1)

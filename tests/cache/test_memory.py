@@ -162,9 +162,9 @@ def check(handler: MemoryCacheHandler) -> None:
     for place in (handler._as_they_came, handler._compressed):
         assert place.size_bytes == sum(stored.use.size_bytes for stored in handler._kept.values() if stored.place is place)
     assert handler.size_bytes <= handler._capacity_bytes
-    indexed = {(name, key) for name, keys in handler._keys_by_name.items() for key in keys}
+    indexed = {(name, key) for name in handler._index for key in handler._index.keys(name)}
     assert indexed == {(name, key) for key, stored in handler._kept.items() for name in stored.names}
-    assert all(handler._keys_by_name.values())
+    assert all(handler._index.keys(name) for name in handler._index)
 
 
 class MemoryMachine(RuleBasedStateMachine):

@@ -27,7 +27,7 @@ class Kind(StrEnum):
 class Faults:
     """`rates` are the share of operations with each fault, by the name of the operation; none strike while it is calm.
 
-    During an `outage`, it strikes every operation of KV.
+    During an `outage`, it strikes every operation of KV and R2.
     """
 
     source: random.Random
@@ -39,7 +39,7 @@ class Faults:
     def draw(self, operation: str) -> Kind | None:
         if self.is_calm:
             return None
-        if self.outage is not None and operation.startswith("kv "):
+        if self.outage is not None and operation.startswith(("kv ", "r2 ")):
             self.struck[operation, self.outage] += 1
             return self.outage
         drawn = self.source.random()
@@ -54,10 +54,16 @@ class Faults:
         await asyncio.sleep(self.source.uniform(0, seconds))
 
 
+_STORE = {
+    "get": {Kind.RAISES: 0.02, Kind.HANGS: 0.003, Kind.DELAYS: 0.05, Kind.CORRUPTS: 0.02},
+    "put": {Kind.RAISES: 0.03, Kind.HANGS: 0.005, Kind.DELAYS: 0.05},
+    "list": {Kind.RAISES: 0.1, Kind.HANGS: 0.02, Kind.DELAYS: 0.2},
+}
+
 RATES: dict[str, dict[Kind, float]] = {
-    "kv get": {Kind.RAISES: 0.02, Kind.HANGS: 0.003, Kind.DELAYS: 0.05, Kind.CORRUPTS: 0.02},
-    "kv put": {Kind.RAISES: 0.03, Kind.HANGS: 0.005, Kind.DELAYS: 0.05},
-    "kv list": {Kind.RAISES: 0.1, Kind.HANGS: 0.02, Kind.DELAYS: 0.2},
+    **{f"{store} {operation}": rates for store in ("kv", "r2") for operation, rates in _STORE.items()},
+    "region": {Kind.RAISES: 0.05, Kind.HANGS: 0.01, Kind.DELAYS: 0.1, Kind.CORRUPTS: 0.05},
+    "object": {Kind.ENDS: 0.03, Kind.HANGS: 0.01, Kind.DELAYS: 0.1},
     "assets": {Kind.RAISES: 0.1, Kind.HANGS: 0.02, Kind.DELAYS: 0.2, Kind.CORRUPTS: 0.1},
     "page": {
         Kind.RAISES: 0.02,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tests.chaos.runtime import now
 from tests.chaos.site import EXPIRE_SECONDS, PERIOD_SECONDS, Content, PageKind
-from tests.chaos.storage import LAG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,13 +128,15 @@ class Judge:
     @property
     def _oldest_seconds(self) -> float:
         """How old a page may be that is asked for all the time and renders well."""
-        lag = LAG_SECONDS if self.setup.has_kv else 0
-        return PERIOD_SECONDS + lag + SPARE_SECONDS + ASKED_EACH_SECONDS
+        return PERIOD_SECONDS + self.setup.lag_seconds + SPARE_SECONDS + ASKED_EACH_SECONDS
 
     def _grace(self, seen: Seen, invalidated: Invalidated) -> float:
         """How long an isolate may not know of an invalidation: not at all if it is its own."""
-        is_own = invalidated.isolate == seen.isolate
-        return 0 if is_own else LAG_SECONDS + TAG_CACHE_SECONDS + self.setup.skew_ms / 1000 + SPARE_SECONDS
+        if invalidated.isolate == seen.isolate:
+            return 0
+        # An isolate asks the object again where that did not answer.
+        lag = SPARE_SECONDS if invalidated.is_noted else self.setup.lag_seconds
+        return lag + TAG_CACHE_SECONDS + self.setup.skew_ms / 1000 + SPARE_SECONDS
 
     def _complain(self, what: str, seen: Seen, detail: str) -> None:
         self.counts[f"WRONG: {what}"] += 1

@@ -77,11 +77,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Invalidated:
-    """An invalidation that was confirmed: where, when, and the version that has to be shown since."""
+    """An invalidation that was confirmed: where, when, and the version that has to be shown since.
+
+    `is_noted`: the object of the site has confirmed it, too.
+    """
 
     isolate: int
     at: float
     version: int
+    is_noted: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,8 +204,8 @@ class _Stalling(FakeResponse):
 
 
 class _StallingCopy(FakeCopy):
-    async def read(self, limit_bytes: int) -> NoReturn:
-        del limit_bytes
+    async def read(self, limit_bytes: int, whole_bytes: int | None = None) -> NoReturn:
+        del limit_bytes, whole_bytes
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 

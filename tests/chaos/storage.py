@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from tests.chaos.faults import Kind
 from tests.fakes.kv import Colo, KVError
+from tests.fakes.region import InMemoryRegion
 
 from cache.kv_namespace import KVWhole
 from core.body import BytesBody
@@ -16,6 +17,7 @@ from core.javascript import json_text
 from seed.build import AssetsError
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Mapping, Sequence
 
     from tests.chaos.faults import Faults
@@ -23,29 +25,33 @@ if TYPE_CHECKING:
 
     from cache.kv_namespace import KVListPage
     from core.body import Body
+    from core.runtime import Clock
 
 READ_SECONDS = 5
 WRITE_SECONDS = 20
 """After which the Worker gives an operation up."""
+
+REGION_SECONDS = 1
 
 LAG_SECONDS = 60
 """How long a location may go on showing what it has read."""
 
 
 class Location(Colo):
-    """A namespace seen from one place, with faults. What was read here is shown again for up to a minute."""
+    """A namespace seen from one place, with faults. What was read here is shown again for up to `lag_seconds`."""
 
-    def __init__(self, shared: InMemoryKV, faults: Faults) -> None:
-        super().__init__(shared, lambda: faults.source.uniform(0, LAG_SECONDS * 1000))
+    def __init__(self, shared: InMemoryKV, faults: Faults, store: str = "kv", lag_seconds: float = LAG_SECONDS) -> None:
+        super().__init__(shared, lambda: faults.source.uniform(0, lag_seconds * 1000))
         self._faults = faults
+        self._store = store
 
     async def get(self, key: str, *, streamed: bool = False) -> KVWhole | None:
-        kind = await self._strike("kv get", READ_SECONDS)
+        kind = await self._strike("get", READ_SECONDS)
         value = await super().get(key, streamed=streamed)
         return self._corrupted(value) if kind is Kind.CORRUPTS else value
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
-        await self._strike("kv get", READ_SECONDS)
+        await self._strike("get", READ_SECONDS)
         values = {key: await super(Location, self).get(key) for key in keys}
         return {key: None if value is None else value.buffer.to_bytes().decode() for key, value in values.items()}
 
@@ -57,21 +63,21 @@ class Location(Colo):
         expiration_ttl: int | None = None,
         metadata: str | None = None,
     ) -> None:
-        await self._strike("kv put", WRITE_SECONDS)
+        await self._strike("put", WRITE_SECONDS)
         await super().put(key, value, expiration_ttl=expiration_ttl, metadata=metadata)
 
     async def delete(self, key: str) -> None:
-        await self._strike("kv put", WRITE_SECONDS)
+        await self._strike("put", WRITE_SECONDS)
         await super().delete(key)
 
-    async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
-        await self._strike("kv list", READ_SECONDS)
-        return await super().list(prefix, cursor)
+    async def list(self, prefix: str, cursor: str | None = None, limit: int | None = None) -> KVListPage:
+        await self._strike("list", READ_SECONDS)
+        return await super().list(prefix, cursor, limit)
 
     async def _strike(self, operation: str, limit_seconds: float) -> Kind | None:
         await asyncio.sleep(0.001)
         self.namespace.operations.clear()
-        kind = self._faults.draw(operation)
+        kind = self._faults.draw(f"{self._store} {operation}")
         if kind is Kind.RAISES:
             raise KVError(f"{operation} failed: 500 as planned")
         if kind is Kind.HANGS:
@@ -82,22 +88,59 @@ class Location(Colo):
         return kind
 
     def _corrupted(self, value: KVWhole | None) -> KVWhole | None:
-        source = self._faults.source
         others = list(self.namespace.stored)
-        content = b"" if value is None else value.buffer.to_bytes()
-        match source.randrange(5):
-            case 0:
-                content = content[: source.randrange(len(content) + 1)]
-            case 1:
-                content = source.randbytes(len(content) // 2 + 1)  # of the same size, nobody could tell
-            case 2 if others:
-                other = self.namespace.stored[source.choice(others)]
-                return KVWhole(None if other.metadata is None else json_text(other.metadata), BytesBody(other.value))
-            case 3:
-                return None if value is None else KVWhole(None, value.buffer)
-            case _:
-                content = b"null"
-        return None if value is None else KVWhole(value.metadata, BytesBody(content))
+        other = self.namespace.stored[self._faults.source.choice(others)] if others else None
+        metadata = None if other is None or other.metadata is None else json_text(other.metadata)
+        return corrupted(value, None if other is None else KVWhole(metadata, BytesBody(other.value)), self._faults.source)
+
+
+def corrupted(value: KVWhole | None, other: KVWhole | None, source: random.Random) -> KVWhole | None:
+    """Return a value as it must not be; `other` is another key's."""
+    content = b"" if value is None else value.buffer.to_bytes()
+    match source.randrange(5):
+        case 0:
+            content = content[: source.randrange(len(content) + 1)]
+        case 1:
+            content = source.randbytes(len(content) // 2 + 1)  # of the same size, nobody could tell
+        case 2 if other is not None:
+            return other
+        case 3:
+            return None if value is None else KVWhole(None, value.buffer)
+        case _:
+            content = b"null"
+    return None if value is None else KVWhole(value.metadata, BytesBody(content))
+
+
+class DataCentre(InMemoryRegion):
+    """The Cache API of the isolates of one place, with faults."""
+
+    def __init__(self, clock: Clock, faults: Faults) -> None:
+        super().__init__(clock)
+        self._faults = faults
+
+    async def get(self, key: str, *, streamed: bool = False) -> KVWhole | None:
+        kind = await self._strike()
+        value = await super().get(key, streamed=streamed)
+        if kind is not Kind.CORRUPTS:
+            return value
+        others = [KVWhole(metadata, BytesBody(data)) for _, data, metadata in self.kept.values()]
+        return corrupted(value, self._faults.source.choice(others) if others else None, self._faults.source)
+
+    async def put(self, key: str, value: Sequence[bytes | Body], metadata: str | None) -> None:
+        await self._strike()
+        await super().put(key, value, metadata)
+
+    async def _strike(self) -> Kind | None:
+        await asyncio.sleep(0.001)
+        kind = self._faults.draw("region")
+        if kind is Kind.RAISES:
+            raise KVError("the Cache API failed as planned")
+        if kind is Kind.HANGS:
+            await asyncio.sleep(REGION_SECONDS)
+            raise TimeoutError("the Cache API did not answer")
+        if kind is Kind.DELAYS:
+            await self._faults.delay(REGION_SECONDS / 4)
+        return kind
 
 
 @dataclass

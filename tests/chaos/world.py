@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from tests.chaos.faults import RATES, Faults, Kind
 from tests.chaos.judge import ASKED_EACH_SECONDS, LONGEST_ANSWER_SECONDS, Judge, Received
+from tests.chaos.objects import Objects
 from tests.chaos.runtime import BACKGROUND_SECONDS, START_MS, Background, CountingLog, IsolateClock, RequestContext, now
 from tests.chaos.site import Invalidated, PageKind, Renderer, Site, StagedPages, WholePages
-from tests.chaos.storage import Assets, Location
+from tests.chaos.storage import LAG_SECONDS, Assets, DataCentre, Location
 from tests.fakes.flight import FakeFlight
 from tests.fakes.kv import InMemoryKV
 from tests.fakes.pages import FakeResponse
+from tests.fakes.r2 import InMemoryR2
 from tests.fakes.requests import request
 from tests.fakes.worker import BUILD, NoImages, copied_build, digest, record
 
@@ -45,6 +47,8 @@ REQUESTS_A_SECOND = 60
 BETWEEN_OUTAGES_SECONDS = (200, 600)
 OUTAGE_SECONDS = (60, 300)
 LISTED_AT_ONCE = 20
+KV_BODY_BYTES = 120
+"""With R2 behind KV: about half of the bodies are larger."""
 LAST_WRITES_SECONDS = 60
 """After the last fault: as long as an isolate may wait to say that an invalidation is lost."""
 CALM_SECONDS = 75
@@ -60,14 +64,32 @@ class Setup:
     layout: Layout = Layout.VINEXT
     memory_bytes: int = 0
     has_kv: bool = True
+    has_r2: bool = False
+    has_region: bool = False
+    has_objects: bool = False
     in_stages: bool = False
     skew_ms: int = 0
     """How far the clocks of the isolates are apart."""
 
     @property
     def isolates(self) -> int:
-        # Without KV, no isolate knows of another.
-        return 3 if self.has_kv else 1
+        # Without a store, no isolate knows of another.
+        return 3 if self.has_store else 1
+
+    @property
+    def has_store(self) -> bool:
+        return self.has_kv or self.has_r2
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the store may show what is old. R2 alone shows each write at once."""
+        return LAG_SECONDS if self.has_kv else 0
+
+    @property
+    def operations(self) -> set[str]:
+        """What may go wrong."""
+        absent = {"kv": not self.has_kv, "r2": not self.has_r2, "region": not self.has_region, "object": not self.has_objects}
+        return {operation for operation in RATES if not absent.get(operation.partition(" ")[0], False)}
 
 
 SETUPS = [
@@ -78,15 +100,29 @@ SETUPS = [
     Setup("memory alone", has_kv=False, memory_bytes=2_000_000),
     Setup("in stages, memory", Layout.FRAMED, 2_000_000, in_stages=True),
     Setup("in stages, vinext layout", in_stages=True, skew_ms=400),
+    Setup("R2, a region", Layout.FRAMED, has_kv=False, has_r2=True, has_region=True, skew_ms=400),
+    Setup("KV and R2, memory", Layout.FRAMED, 200_000, has_r2=True),
+    Setup("objects, a region, memory", Layout.FRAMED, 200_000, has_region=True, has_objects=True, skew_ms=400),
+    Setup("R2, objects", Layout.FRAMED, has_kv=False, has_r2=True, has_objects=True),
 ]
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The stores as one isolate sees them."""
+
+    namespace: Location | None
+    bucket: Location | None
+    region: DataCentre | None
 
 
 @dataclass
 class Isolate:
-    """The servers of the tenants in one isolate."""
+    """The servers of the tenants in one isolate, and what it sees of the stores."""
 
     number: int
     servers: Mapping[str, SiteServer]
+    stores: Stores
 
 
 @dataclass
@@ -107,12 +143,14 @@ class World:
         self.sites = {tenant: Site.of(tenant, PAGES_OF_A_KIND) for tenant in TENANTS}
         self.judge = Judge(self.sites, self.setup)
         self._isolates: list[Isolate] = []
+        self._objects: dict[str, Objects] = {}
+        self._alarms: list[asyncio.Future[None]] = []
         self._running: set[asyncio.Task[Any]] = set()
 
     async def play(self, requests: int) -> None:
         """Send requests under faults, then let everything settle without any, and ask for each page until it is as it must be."""
         await self._open()
-        working = [asyncio.ensure_future(work) for work in (self._edit(), self._break_kv(), self._read_log())]
+        working = [asyncio.ensure_future(work) for work in (self._edit(), self._break_stores(), self._read_log())]
         for _ in range(requests):
             await asyncio.sleep(self._random.expovariate(self.requests_a_second))
             self._begin(self._any_request())
@@ -132,40 +170,68 @@ class World:
                         self._begin(Visit(isolate, tenant, path, is_last=is_last))
         await asyncio.sleep(CALM_SECONDS)
         self.judge.count_unanswered()
+        for alarm in self._alarms:
+            alarm.cancel()
 
     async def _open(self) -> None:
-        clock = IsolateClock()
-        shared = InMemoryKV(clock, one_write_a_second=True, page_size=LISTED_AT_ONCE)
-        for number in range(self.setup.isolates):
-            clock = IsolateClock(int(self.setup.skew_ms * number / max(1, self.setup.isolates - 1)))
-            namespace = Location(shared, self.faults) if self.setup.has_kv else None
-            servers = {}
-            for tenant, site in self.sites.items():
-                runtime = Runtime(FakeFlight(clock, self.log), Background(self.log), clock, self.log)
-                renderer = Renderer(site, self.faults)
-                pages = StagedPages(renderer) if self.setup.in_stages else WholePages(renderer)
-                settings = Settings(
-                    app_prefix=tenant,
-                    kv_layout=self.setup.layout,
-                    kv_ttl=TTLPolicy.THIRTY_DAYS,
-                    memory_bytes=self.setup.memory_bytes,
-                )
-                parts = SharedParts(
-                    settings=settings,
-                    namespace=namespace,
-                    page_handler=pages,
-                    image_sources=NoImages(),
-                    image_transformer=None,
-                    digest=digest,
-                    make_body=BytesBody,
-                )
-                build = replace(BUILD, build_id=f"build-{tenant}", built_at_ms=START_MS, stages=STAGES_VERSION)
-                assets = Assets(self._files(site, build), self.faults)
-                self.faults.is_calm = True
-                source = await BuildOpener(assets, runtime).open()
-                self.faults.is_calm = False
-                servers[tenant] = assemble(parts, source, tenant, runtime)
-            self._isolates.append(Isolate(number, servers))
+        setup, clock = self.setup, IsolateClock()
+        kv = InMemoryKV(clock, one_write_a_second=True, page_size=LISTED_AT_ONCE)
+        r2 = InMemoryR2(clock, one_write_a_second=True, page_size=LISTED_AT_ONCE)
+        regions = [DataCentre(clock, self.faults) for _ in range(2)]
+        if setup.has_objects:
+            self._objects = {tenant: Objects(clock, has_kv=setup.has_kv, faults=self.faults) for tenant in self.sites}
+
+        async def isolate(number: int, memory_bytes: int) -> Isolate:
+            skewed = IsolateClock(int(setup.skew_ms * number / max(1, setup.isolates - 1)))
+            parts = Stores(
+                Location(kv, self.faults) if setup.has_kv else None,
+                Location(r2, self.faults, "r2", 0) if setup.has_r2 else None,
+                regions[number // 2] if setup.has_region else None,
+            )
+            return Isolate(
+                number, {tenant: await self._server(tenant, skewed, parts, memory_bytes) for tenant in self.sites}, parts
+            )
+
+        for number in range(setup.isolates):
+            self._isolates.append(await isolate(number, setup.memory_bytes))
+        if setup.has_objects:
+            # The objects regenerate pages in isolates of their own, and keep none in memory.
+            theirs = await isolate(0, 0)
+            for tenant, objects in self._objects.items():
+                again = theirs.servers[tenant].revalidator.again
+                self._alarms.append(asyncio.ensure_future(objects.ring(theirs.stores.namespace, again)))
+
+    async def _server(self, tenant: str, clock: IsolateClock, stores: Stores, memory_bytes: int) -> SiteServer:
+        site = self.sites[tenant]
+        runtime = Runtime(FakeFlight(clock, self.log), Background(self.log), clock, self.log)
+        renderer = Renderer(site, self.faults)
+        pages = StagedPages(renderer) if self.setup.in_stages else WholePages(renderer)
+        settings = Settings(
+            app_prefix=tenant,
+            kv_layout=self.setup.layout,
+            kv_ttl=TTLPolicy.THIRTY_DAYS,
+            kv_body_bytes=KV_BODY_BYTES,
+            memory_bytes=memory_bytes,
+        )
+        objects = self._objects.get(tenant)
+        parts = SharedParts(
+            settings=settings,
+            namespace=stores.namespace,
+            bucket=stores.bucket,
+            region=stores.region,
+            tag_objects=None if objects is None else lambda _prefix, _shards: objects,
+            page_handler=pages,
+            image_sources=NoImages(),
+            image_transformer=None,
+            digest=digest,
+            make_body=BytesBody,
+        )
+        build = replace(BUILD, build_id=f"build-{tenant}", built_at_ms=START_MS, stages=STAGES_VERSION)
+        assets = Assets(self._files(site, build), self.faults)
+        self.faults.is_calm = True
+        source = await BuildOpener(assets, runtime).open()
+        self.faults.is_calm = False
+        return assemble(parts, source, tenant, runtime)
 
     def _files(self, site: Site, build: Build) -> dict[str, bytes]:
         built = [page for page in site.pages.values() if page.kind in {PageKind.PERIOD, PageKind.FOREVER}]
@@ -248,9 +314,11 @@ class World:
             await self._post(site, isolate, page)
 
     async def _invalidate(self, site: Site, isolate: Isolate, page: Page) -> None:
-        version = page.version
+        version, begun_at = page.version, now()
         await self._confirmed(lambda: isolate.servers[site.tenant].store.revalidate_tags((page.tag,)))
-        page.invalidations.append(Invalidated(isolate.number, now(), version))
+        objects = self._objects.get(site.tenant)
+        is_noted = objects is not None and objects.noted.get(page.tag, -1) >= begun_at
+        page.invalidations.append(Invalidated(isolate.number, now(), version, is_noted))
 
     async def _invalidate_below(self, site: Site, isolate: Isolate, page: Page) -> None:
         folder = page.path.rpartition("/")[0]
@@ -274,12 +342,12 @@ class World:
             await asyncio.sleep(pause)
             pause = min(60, 2 * pause)
 
-    async def _break_kv(self) -> None:
-        """Let KV fail altogether for minutes, now and then."""
-        while self.setup.has_kv:
+    async def _break_stores(self) -> None:
+        """Let the stores fail altogether for minutes, now and then."""
+        while self.setup.has_store:
             await asyncio.sleep(self._outages.uniform(*self.between_outages_seconds))
             self.faults.outage = self._outages.choice((Kind.RAISES, Kind.HANGS))
-            self.judge.counts["outages of KV"] += 1
+            self.judge.counts["outages of the stores"] += 1
             await asyncio.sleep(self._outages.uniform(*OUTAGE_SECONDS))
             self.faults.outage = None
 

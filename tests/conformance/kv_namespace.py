@@ -124,6 +124,9 @@ async def a_listing_has_pages(namespace: KVNamespace) -> None:
         await namespace.put(f"k{number:04}", b"")
     assert [key.name for key in await _listed(namespace, "k")] == [f"k{number:04}" for number in range(1005)]
     assert (await namespace.list("k")).cursor is not None
+    few = await namespace.list("k", None, 3)
+    more = await namespace.list("k", few.cursor, 3)
+    assert [key.name for key in (*few.keys, *more.keys)] == [f"k{number:04}" for number in range(6)]
     assert (await namespace.list("k100")).cursor is None
 
 

@@ -124,7 +124,7 @@ ACCEPTED = [
         "cache-control",
         alone=f"{_NO_STORE}|-",
         ours=_PERIOD,
-        besides={"state": "MISS|HIT|STALE"},
+        besides={"state": "HIT|STALE"},
         besides_alone={"state": "MISS|-"},
     ),
     Row("What comes from the cache says how old it is.", "age", alone="-", besides={"state": _CACHED}),

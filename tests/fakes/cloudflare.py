@@ -13,16 +13,20 @@ import socket
 import sys
 import threading
 import time
+import uuid
 from collections import Counter
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.fakes.analytics_sql import AnalyticsSQL, QueryError
+from tests.fakes.s3_api import BucketAPI
 from tests.fakes.scripts_api import NotThereError, ScriptsAPI
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 TOKEN = "test-token-0123456789-abcdefghijklmnopqrst"
@@ -30,6 +34,7 @@ LOGIN = "login-token-0123456789-abcdefghijklmnopqrs"
 ACCOUNT = "a" * 32
 NAMESPACE = "b" * 32
 ZONE = "c" * 32
+TOKEN_ID = "d" * 32
 
 _MAX_BODY_BYTES = 100 * 1000 * 1000
 _MAX_PAIRS = 10_000
@@ -77,13 +82,17 @@ class FakeCloudflare:
     """Runs in a thread while it is entered."""
 
     accounts: list[str] = field(default_factory=lambda: [ACCOUNT])
-    permissions: set[str] = field(default_factory=lambda: {"kv", "workers"})
+    permissions: set[str] = field(default_factory=lambda: {"kv", "r2", "workers", "analytics"})
     """What the token may do."""
     namespaces: list[str] = field(default_factory=lambda: [NAMESPACE])
+    titles: dict[str, str] = field(default_factory=dict)
+    """Of the namespaces that have one of their own."""
     workers: ScriptsAPI = field(default_factory=ScriptsAPI)
+    r2: BucketAPI = field(default_factory=lambda: BucketAPI(TOKEN_ID, TOKEN))
     zones: dict[str, str] = field(default_factory=lambda: {"example.com": ZONE})
     traffic: list[Traffic] = field(default_factory=list)
     may_see_traffic: bool = True
+    sql: AnalyticsSQL = field(default_factory=AnalyticsSQL)
     keeps_values: bool = True
     refuses_values: bool = False
     """Whether the token may list namespaces and not write to them."""
@@ -112,8 +121,12 @@ class FakeCloudflare:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}/client/v4"
 
+    @property
+    def r2_url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
     def environment(self) -> dict[str, str]:
-        return {"CLOUDFLARE_API_TOKEN": TOKEN, "CLOUDFLARE_API_BASE_URL": self.url}
+        return {"CLOUDFLARE_API_TOKEN": TOKEN, "CLOUDFLARE_API_BASE_URL": self.url, "CLOUDFLARE_R2_BASE_URL": self.r2_url}
 
     def login(self, home: Path) -> dict[str, str]:
         """Return the environment of someone who has used `wrangler login`."""
@@ -173,7 +186,7 @@ class FakeCloudflare:
             case "GET", ["user"]:
                 return 200, _success({"id": "u", "email": "dev@example.com"})
             case "GET", ["user", "tokens", "verify"]:
-                return 200, _success({"id": "t", "status": "active"})
+                return 200, _success({"id": TOKEN_ID, "status": "active"})
             case _, ["accounts", account, "workers", *rest]:
                 self._require(account, "workers")
                 try:
@@ -183,11 +196,25 @@ class FakeCloudflare:
             case "GET", ["accounts", account, "storage", "kv", "namespaces"]:
                 self._require(account, "kv")
                 size, page = int(query.get("per_page", "20")), int(query.get("page", "1"))
-                rows = [{"id": namespace, "title": "cache"} for namespace in self.namespaces]
+                rows = [{"id": namespace, "title": self.titles.get(namespace, "cache")} for namespace in self.namespaces]
                 return 200, _success(rows[size * (page - 1) : size * page])
+            case "POST", ["accounts", account, "storage", "kv", "namespaces"]:
+                self._require(account, "kv")
+                return 200, self._create_namespace(json.loads(body)["title"])
+            case "GET", ["accounts", account, "r2", "buckets", name]:
+                self._require(account, "r2")
+                if name not in self.r2.buckets:
+                    raise _RefusalError(404, 10006, "The specified bucket does not exist.")
+                return 200, _success({"name": name, "creation_date": "2026-11-01T00:00:00.000Z"})
             case "GET", ["zones"]:
                 name = query.get("name", "")
                 return 200, _success([{"id": self.zones[name], "name": name}] if name in self.zones else [])
+            case "POST", ["accounts", account, "analytics_engine", "sql"]:
+                self._require(account, "analytics")
+                try:
+                    return 200, self.sql.answer(body.decode())
+                except QueryError as error:
+                    return 422, str(error).encode()
             case "POST", ["graphql"]:
                 return 200, self._analytics(json.loads(body))
             case _, ["accounts", account, "storage", "kv", "namespaces", namespace, *rest]:
@@ -197,6 +224,14 @@ class FakeCloudflare:
                 return self._kv(method, rest, query, body, fault)
         raise _RefusalError(404, 7003, f"Could not route to {parts.path}")
 
+    def _create_namespace(self, title: str) -> dict[str, Any]:
+        if title in self.titles.values():
+            raise _RefusalError(400, 10014, "create namespace: 'a namespace with this account ID and title already exists'")
+        identifier = uuid.uuid5(uuid.NAMESPACE_URL, title).hex
+        self.namespaces.append(identifier)
+        self.titles[identifier] = title
+        return _success({"id": identifier, "title": title, "supports_url_encoding": True})
+
     def _require(self, account: str, permission: str) -> None:
         if account not in self.accounts or permission not in self.permissions:
             raise _RefusalError(403, 10000, "Authentication error")
@@ -205,7 +240,7 @@ class FakeCloudflare:
         self, method: str, rest: list[str], query: dict[str, str], body: bytes, fault: Fault | None
     ) -> tuple[int, Any]:
         match method, rest:
-            case "PUT", ["bulk"] if self.refuses_values:
+            case ("PUT", ["bulk"]) | ("DELETE", ["values", _]) if self.refuses_values:
                 raise _RefusalError(403, 10000, "Authentication error")
             case "PUT", ["bulk"]:
                 return 200, self._put_bulk(body, fault)
@@ -216,6 +251,9 @@ class FakeCloudflare:
                 for key in keys:
                     self.stored.pop(key, None)
                 return 200, _success({"successful_key_count": len(keys), "unsuccessful_keys": []})
+            case "DELETE", ["values", key]:
+                self.stored.pop(key, None)
+                return 200, _success(None)
             case "GET", ["keys"]:
                 return 200, self._list(query)
             case "GET", ["values", key]:
@@ -337,6 +375,11 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.status is not None:
                 self._send(fault.status, _failure(fault.status, 10001, "made to fail"), fault.retry_after)
                 return
+        if not self.path.startswith("/client/"):
+            self._send_raw(
+                *fake.r2.answer(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+            )
+            return
         try:
             status, document = fake.answer(
                 self.command, self.path, self.headers.get("Authorization"), self.headers.get("Content-Type", ""), body, fault
@@ -352,11 +395,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, document: Any, retry_after: str | None) -> None:
         data = document if isinstance(document, bytes) else json.dumps(document).encode()
+        again = {} if retry_after is None else {"Retry-After": retry_after}
+        self._send_raw(status, {"Content-Type": "application/json", **again}, data)
+
+    def _send_raw(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        if retry_after is not None:
-            self.send_header("Retry-After", retry_after)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 

@@ -91,7 +91,7 @@ class InMemoryKV:
         size = 0 if metadata is None else len(metadata.encode())
         if size > _MAX_METADATA_BYTES:
             raise KVError(f"KV PUT failed: 413 Metadata length of {size} exceeds limit of {_MAX_METADATA_BYTES}.")
-        data = _joined(value)
+        data = joined_bytes(value)
         if len(data) > _MAX_VALUE_BYTES:
             raise KVError(f"KV PUT failed: 413 Value length of {len(data)} exceeds limit of {_MAX_VALUE_BYTES}.")
         if self.one_write_a_second:
@@ -100,11 +100,16 @@ class InMemoryKV:
         self.stored[key] = Stored(data, expiration, None if metadata is None else json.loads(metadata))
 
     def _count_write(self, method: str, key: str) -> None:
-        """Refuse a write within a second of the last one."""
+        if self._is_too_soon(key):
+            raise KVError(f"KV {method} failed: 429 Too Many Requests")
+
+    def _is_too_soon(self, key: str) -> bool:
+        """Return whether this write is within a second of the last one, and note it if not."""
         now_ms = self.clock()
         if now_ms - self.written_ms.get(key, 0) < _WRITE_EVERY_MS:
-            raise KVError(f"KV {method} failed: 429 Too Many Requests")
+            return True
         self.written_ms[key] = now_ms
+        return False
 
     async def delete(self, key: str) -> None:
         await self._begin("delete", key)
@@ -113,12 +118,12 @@ class InMemoryKV:
             self._count_write("DELETE", key)
         self.stored.pop(key, None)
 
-    async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
+    async def list(self, prefix: str, cursor: str | None = None, limit: int | None = None) -> KVListPage:
         await self._begin("list", prefix)
         after = b"" if cursor is None else base64.b64decode(cursor)
         names = sorted((name for name in self.stored if self._live(name) is not None), key=str.encode)
         rest = [name for name in names if name.startswith(prefix) and name.encode() > after]
-        page = rest[: self.page_size]
+        page = rest[: min(limit or self.page_size, self.page_size)]
         keys = tuple(KVListedKey(name, self.stored[name].metadata, self.stored[name].expiration) for name in page)
         return KVListPage(keys, base64.b64encode(page[-1].encode()).decode() if len(rest) > len(page) else None)
 
@@ -173,8 +178,8 @@ class Colo:
     async def delete(self, key: str) -> None:
         await self.namespace.delete(key)
 
-    async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
-        return await self.namespace.list(prefix, cursor)
+    async def list(self, prefix: str, cursor: str | None = None, limit: int | None = None) -> KVListPage:
+        return await self.namespace.list(prefix, cursor, limit)
 
 
 def _check_key(method: str, key: str) -> None:
@@ -187,7 +192,7 @@ def _check_key(method: str, key: str) -> None:
         raise KVError(f"KV {method} failed: 414 UTF-8 encoded length of {size} exceeds key length limit of {_MAX_KEY_BYTES}.")
 
 
-def _joined(value: str | bytes | Sequence[bytes | Body]) -> bytes:
+def joined_bytes(value: str | bytes | Sequence[bytes | Body]) -> bytes:
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, bytes):

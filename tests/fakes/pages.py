@@ -54,7 +54,8 @@ class FakeResponse:
 class FakeCopy:
     response: FakeResponse
 
-    async def read(self, limit_bytes: int) -> BytesBody | None:
+    async def read(self, limit_bytes: int, whole_bytes: int | None = None) -> BytesBody | None:
+        del whole_bytes
         await asyncio.sleep(0)
         body = self.response.body
         if self.response.breaks_off:

@@ -21,9 +21,9 @@ FIXTURE = Path(__file__).parents[1] / "fixtures" / "python"
 PROJECT = Project.find()
 
 
-def fixture_packages() -> Path:
-    """The fixture's packages, installed where they are not yet."""
-    site = PythonProject.find(FIXTURE)
+def fixture_packages(folder: Path = FIXTURE) -> Path:
+    """The packages of a fixture, installed where they are not yet."""
+    site = PythonProject.find(folder)
     assert site is not None
     install_python_packages(site, PROJECT.tools, Console(quiet=True))
     return site.packages
@@ -36,7 +36,7 @@ def python_worker(variables: Mapping[str, str] | None = None, **options: Any) ->
             config=WranglerConfig.read(options.pop("folder", FIXTURE) / "wrangler.toml"),
             tools=PROJECT.tools,
             assets_directory=options.pop("assets_directory", FIXTURE / "assets"),
-            vendored=fixture_packages(),
+            vendored=options.pop("vendored", None) or fixture_packages(),
             variables=variables or {},
             **options,
         )

@@ -12,7 +12,10 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SUBDOMAIN = "example"
 
@@ -77,11 +80,14 @@ class ScriptsAPI:
     max_assets: int = 20_000
     refused: str = ""
     """Why every upload is refused; "" if none is."""
+    is_read_only: bool = False
+    """Whether the token may look at Workers and not upload any."""
     refused_deployments: list[str] = field(default_factory=list)
     """Workers whose deployments are refused."""
     scripts: dict[str, Script] = field(default_factory=dict)
     log: list[tuple[str, dict[str, float]]] = field(default_factory=list)
     """Each deployment of any Worker, in order."""
+    after_deployment: Callable[[str, dict[str, float]], None] = lambda _name, _share: None
 
     def __post_init__(self) -> None:
         self._manifests: dict[str, tuple[str, ...]] = {}
@@ -101,6 +107,8 @@ class ScriptsAPI:
     def answer(  # noqa: C901, PLR0911, PLR0912 - a case for each path
         self, method: str, path: list[str], query: dict[str, str], kind: str, body: bytes
     ) -> Any:
+        if self.is_read_only and method != "GET":
+            raise NotThereError(403, 10000, "Authentication error")
         match method, path:
             case "GET", ["subdomain"]:
                 return {"subdomain": SUBDOMAIN}
@@ -162,6 +170,7 @@ class ScriptsAPI:
     def _deploy(self, name: str, share: dict[str, float]) -> None:
         self.scripts[name].deployments.insert(0, share)
         self.log.append((name, share))
+        self.after_deployment(name, share)
 
     def _deployment(self, share: dict[str, float], number: int) -> dict[str, Any]:
         return {

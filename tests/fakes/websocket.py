@@ -22,16 +22,15 @@ class Closed:
 class WebSocketClient:
     def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
         parts = urlsplit(url)
-        self._socket = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=10)
+        self._socket = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=60)
         self._file = self._socket.makefile("rb")
         lines = [
             f"GET {parts.path} HTTP/1.1",
-            f"Host: {parts.netloc}",
             "Upgrade: websocket",
             "Connection: Upgrade",
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            *(f"{name}: {value}" for name, value in (headers or {}).items()),
+            *(f"{name}: {value}" for name, value in ({"Host": parts.netloc} | (headers or {})).items()),
         ]
         self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         self.status = int(self._file.readline().split()[1])

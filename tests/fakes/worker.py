@@ -18,9 +18,10 @@ from cache.memory import MemoryCacheHandler
 from cache.tags import path_tags
 from core.body import BytesBody
 from core.runtime import Runtime
-from isr.answer import CachedAnswer, RuledAnswer
+from isr.answer import CachedAnswer, RuledAnswer, outcome_of, sent_bytes
 from isr.assemble import SharedParts, assemble
-from isr.settings import Settings
+from isr.edge_policy import sealed
+from isr.settings import EdgeCache, Settings
 from seed.build import Artifact, Build, RouteRecord, artifact_file, shard_file, shard_of, shard_to_json
 from seed.rules import STAGES_VERSION
 from seed.sources import BuildOpener
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cache.handler import CacheHandler
+    from cache.purging import Purger
+    from cache.shared_markers import TagObjects
     from core.body import Body
 
 BUILD = Build(
@@ -100,8 +103,9 @@ class NoImages:
 class FakeWorker:
     """A Worker with its default settings: KV with memory in front, and leases.
 
-    `assets` hold the build; `handler` is a cache handler of the site's own. One that is `in_memory` has no KV. A worker
-    that is opened with another's `kv` or handler is another isolate.
+    `assets` hold the build; `handler` is a cache handler of the site's own. One that is `in_memory` has no KV, nor has one with a
+    `bucket`, which is R2. A worker that is opened with another's `kv` or handler is another isolate. `purger` is the cache in
+    front of it, for which what it answers is sealed as in the entrypoint.
     """
 
     assets: FakeAssets = field(default_factory=FakeAssets)
@@ -110,25 +114,31 @@ class FakeWorker:
     log: FakeLog = field(default_factory=FakeLog)
     background: FakeBackground = field(default_factory=FakeBackground)
     kv: InMemoryKV | None = None
+    bucket: InMemoryKV | None = None
     in_memory: bool = False
     handler: CacheHandler | None = None
     settings: Settings = field(default_factory=Settings)
+    tag_objects: TagObjects | None = None
+    purger: Purger | None = None
 
     async def open(self) -> FakeWorker:
         """Assemble the site; raises SeedError if the build cannot be read."""
         self.flight = FakeFlight(self.clock, self.log)
         self.runtime = Runtime(self.flight, self.background, self.clock, self.log, self.clock.sleep)
         self.background.clock = self.clock
-        if self.kv is None and not self.in_memory:
+        if self.kv is None and self.bucket is None and not self.in_memory:
             self.kv = InMemoryKV(self.clock)
         parts = SharedParts(
-            settings=self.settings,
+            settings=self.settings if self.bucket is None else self.settings.with_bucket(),
             namespace=self.kv,
+            bucket=self.bucket,
             page_handler=self.pages,
             image_sources=NoImages(),
             image_transformer=None,
             digest=digest,
             make_body=BytesBody,
+            tag_objects=None if (objects := self.tag_objects) is None else lambda *_: objects,
+            purger=None if self.settings.edge_cache is EdgeCache.OFF else self.purger,
         )
         self.opener = BuildOpener(self.assets, self.runtime)
         source = await self.opener.open()
@@ -138,12 +148,19 @@ class FakeWorker:
         self.site = site.store.build
         self.seeder = site.store._seeder
         self.revalidator = site.revalidator
+        self.lease = site.lease
         self.page_cache = site.page_cache
+        self.why = site.why
+        self.listing = site.listing
+        self.regeneration = site.regeneration
         return self
 
     async def ask(self, url: str, headers: dict[str, str] | None = None, method: str = "GET") -> Got:
         """Answer a request; work in the background goes on."""
-        answer = await self.page_cache.answer(request(url, headers, method))
+        answer = self.last_answer = await self.page_cache.answer(request(url, headers, method))
+        self.store.numbers.answered(outcome_of(answer), answer.reason, sent_bytes(answer), 0)
+        if self.purger is not None:
+            answer = sealed(answer)
         if isinstance(answer, CachedAnswer):
             body = None if answer.body is None else answer.body.to_bytes()
             return Got(answer.status, tuple(answer.headers), body, is_cached=True)
@@ -151,7 +168,8 @@ class FakeWorker:
         assert isinstance(response, FakeResponse)
         if isinstance(answer, RuledAnswer):
             return _ruled(answer, response)
-        headers_given = [(name, text) for name, text in response.header_items() if name.lower() not in answer.removed]
+        replaced = answer.removed | {name.lower() for name, _ in answer.added}
+        headers_given = [(name, text) for name, text in response.header_items() if name.lower() not in replaced]
         return Got(response.status, (*headers_given, *answer.added), response.body, is_cached=False)
 
     @property
@@ -181,7 +199,7 @@ def _ruled(answer: RuledAnswer, response: FakeResponse) -> Got:
     body = None if answer.body is None else answer.body.to_bytes()
     age = ("Age", str(answer.age_seconds))
     headers = [(name, text) for name, text in response.header_items() if name.lower() not in answer.removed]
-    return Got(304 if answer.is_not_modified else response.status, (*headers, age), body, is_cached=True)
+    return Got(304 if answer.is_not_modified else response.status, (*headers, age, *answer.added), body, is_cached=True)
 
 
 @dataclass(frozen=True)

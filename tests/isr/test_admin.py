@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.ports import FakeClock, FakeLog
+from tests.fakes.ports import START_MS, FakeClock, FakeLog
+from tests.fakes.tag_objects import FakeTagObjects
+from tests.fakes.worker import FakeWorker
 
 from cache.entry import AppPageValue, CacheEntry
+from cache.lease import NoLease, SharedLease
 from cache.memory import MemoryCacheHandler
 from cache.stored import whole_bytes, write_vinext
 from core.body import BytesBody
@@ -61,6 +64,8 @@ class Endpoint:
     opened: int = 0
 
     def __post_init__(self) -> None:
+        self.why: Any = None
+        self.objects = FakeTagObjects(FakeClock())
         self.handler: Any = MemoryCacheHandler(10_000_000, FakeClock(2000))
 
     async def ask(
@@ -80,11 +85,13 @@ class Endpoint:
 
         async def open_cache() -> AdminCache | None:
             self.opened += 1
-            return AdminCache(self.handler, self.invalidations) if self.is_open else None
+            lease = SharedLease(self.objects, NoLease(), self.log)
+            return AdminCache(self.handler, self.invalidations, self.why, lease) if self.is_open else None
 
-        request = PageRequest(method, "https://example.com", path, "", dict(headers))
+        path, _, query = path.partition("?")
+        request = PageRequest(method, "https://example.com", path, query, dict(headers))
         assert is_admin(request.path)
-        return await Admin(self.token, self.log).answer(request, read_body, open_cache)
+        return await Admin(self.token, self.log, lambda: "counters\n").answer(request, read_body, open_cache)
 
 
 def document(answer: CachedAnswer) -> Any:
@@ -121,7 +128,27 @@ def test_every_spelling_of_the_folder_leads_to_the_endpoints(path: str, expected
     assert is_admin(path) is expected
 
 
-@pytest.mark.parametrize("path", ["/__vinext/seed", "/__vinext/revalidate", "/__vinext/other"])
+@pytest.mark.parametrize(
+    ("method", "headers", "status", "content_type"),
+    [
+        ("GET", BEARER, 200, "text/plain; version=0.0.4; charset=utf-8"),
+        ("GET", {}, 401, "application/json"),
+        ("GET", {"authorization": "Bearer wrong"}, 401, "application/json"),
+        ("POST", BEARER, 405, "application/json"),
+    ],
+)
+async def test_the_counters_are_for_those_who_have_the_token(
+    method: str, headers: dict[str, str], status: int, content_type: str
+) -> None:
+    endpoint = Endpoint(is_open=False)
+    answer = await endpoint.ask("/__vinext/metrics", method=method, headers=headers)
+    assert (answer.status, dict(answer.headers)["Content-Type"]) == (status, content_type)
+    assert (endpoint.read, endpoint.opened) == (0, 0)
+    assert answer.body is not None
+    assert (answer.body.to_bytes() == b"counters\n") == (status == 200)
+
+
+@pytest.mark.parametrize("path", ["/__vinext/seed", "/__vinext/revalidate", "/__vinext/metrics", "/__vinext/other"])
 async def test_without_a_token_there_are_no_endpoints(path: str) -> None:
     endpoint = Endpoint(token=None)
     answer = await endpoint.ask(path, line())
@@ -143,7 +170,7 @@ async def test_without_a_token_there_are_no_endpoints(path: str) -> None:
 )
 async def test_without_the_right_token_nothing_is_read_or_revealed(headers: dict[str, str]) -> None:
     endpoint = Endpoint()
-    for path in ("/__vinext/seed", "/__vinext/other"):
+    for path in ("/__vinext/seed", "/__vinext/why", "/__vinext/other"):
         answer = await endpoint.ask(path, line(), headers=headers)
         assert answer.status == 401
         assert ("WWW-Authenticate", "Bearer") in answer.headers
@@ -366,3 +393,72 @@ async def test_a_request_to_invalidate_is_as_large_as_its_names_can_be() -> None
     assert (await Endpoint().ask("/__vinext/revalidate", json.dumps({"tags": tags}).encode())).status == 200
     answer = await Endpoint().ask("/__vinext/revalidate", b"\n" * MAX_REQUEST_BYTES)
     assert (answer.status, "larger than 1048576 bytes" in document(answer)["error"]) == (413, True)
+
+
+async def test_the_story_of_a_request_is_told() -> None:
+    worker = await FakeWorker().open()
+    endpoint = Endpoint()
+    endpoint.why = worker.why
+    answer = await endpoint.ask("/__vinext/why", b'{"url": "/a?_rsc=1", "headers": {"RSC": "1"}}')
+    told = document(answer)
+    assert (answer.status, told["outcome"], told["reason"]) == (200, "MISS", "cache.absent")
+    assert told["steps"][0]["keys"] == ["app:v2:/a:rsc"]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        pytest.param(b"{", "the body is", id="no JSON"),
+        pytest.param(b"[]", "must be an object with url", id="no object"),
+        pytest.param(b'{"url": "/", "cookies": {}}', "must be an object with url", id="another field"),
+        pytest.param(b"{}", "None is no url", id="no URL"),
+        pytest.param(b'{"url": "https://example.com/"}', "a path that begins with /", id="a whole URL"),
+        pytest.param(b'{"url": "/", "headers": {"a": 1}}', "strings by name", id="a header that is a number"),
+        pytest.param(b'{"url": "/", "method": null}', "method must be a string", id="no method"),
+    ],
+)
+async def test_a_wrong_request_for_a_story_is_400_with_the_reason(body: bytes, error: str) -> None:
+    answer = await Endpoint().ask("/__vinext/why", body)
+    assert answer.status == 400
+    assert error in document(answer)["error"]
+
+
+async def test_a_story_that_cannot_be_told_is_an_error_with_the_reason() -> None:
+    answer = await Endpoint().ask("/__vinext/why", b'{"url": "/"}')  # it has no site
+    assert answer.status == 500
+    assert "the reason cannot be told: AttributeError" in document(answer)["error"]
+
+
+async def test_pages_that_could_not_be_regenerated_are_told() -> None:
+    endpoint = Endpoint()
+    for path in ("/a", "/b"):
+        own_ms = await endpoint.objects.take(path, 0, START_MS, json.dumps({"url": f"https://example.com{path}"}))
+    await endpoint.objects.ended("/a", own_ms, "status 500")
+    answer = await endpoint.ask("/__vinext/pages?state=failed", method="GET")
+    assert answer.status == 200
+    page = {"url": "https://example.com/a", "state": "failed", "tries": 1, "error": "status 500", "key": "/a"}
+    assert document(answer) == {"pages": [{**page, "at": "2023-11-14T22:13:20.123Z", "due": "2023-11-14T22:13:22.123Z"}]}
+    everything = document(await endpoint.ask("/__vinext/pages", method="GET"))
+    assert {page["state"] for page in everything["pages"]} == {"failed", "running"}
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status", "error"),
+    [
+        ("/__vinext/pages", "POST", 405, "takes GET, not POST"),
+        ("/__vinext/pages?state=lost", "GET", 400, "state= and one of running, failed, given-up"),
+        ("/__vinext/pages?failed", "GET", 400, "is no query of this endpoint"),
+        ("/__vinext/pages?state=", "GET", 400, "is no query of this endpoint"),
+    ],
+)
+async def test_other_questions_for_pages_are_refused(path: str, method: str, status: int, error: str) -> None:
+    answer = await Endpoint().ask(path, method=method)
+    assert answer.status == status
+    assert error in document(answer)["error"]
+
+
+async def test_pages_are_unknown_without_the_objects_answer() -> None:
+    endpoint = Endpoint()
+    endpoint.objects.fault = TimeoutError("VINEXT_TAGS did not answer within 1000 ms")
+    answer = await endpoint.ask("/__vinext/pages", method="GET")
+    assert (answer.status, "did not answer" in document(answer)["error"]) == (503, True)

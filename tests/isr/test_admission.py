@@ -178,7 +178,7 @@ REFUSED = [
     ),
     *(
         Refused(f"status-{status}", "a failure keeps the stale entry", replace(page(), status=status), is_failure=True)
-        for status in (408, 425, 429, 500, 502, 503, 504, 599)
+        for status in (408, 409, 425, 429, 500, 502, 503, 504, 599)
     ),
     Refused(
         "status-500-with-record",

@@ -103,6 +103,16 @@ async def test_a_cache_handler_of_the_site_s_own_is_used_even_one_that_is_false(
     assert own.written == ["k"]
 
 
+@pytest.mark.parametrize("chosen_in_code", [False, True])
+async def test_a_cache_handler_that_cannot_be_used_is_one_line_and_the_worker_s_own_cache(*, chosen_in_code: bool) -> None:
+    bindings = Bindings(settings=read_settings({"VINEXT_CACHE_HANDLER": "nowhere:Handler"}))
+    site = await bindings.assemble((lambda _: None) if chosen_in_code else None)  # type: ignore[arg-type]
+    assert type(site.entries) is TieredCacheHandler
+    ((level, event, fields),) = [line for line in bindings.log.lines if line[0] != "info"]
+    assert (level, event) == ("error", "cache.handler_unusable")
+    assert ("nowhere:Handler cannot be imported" in str(fields["error"])) is not chosen_in_code
+
+
 @pytest.mark.parametrize("layout", ["vinext", "framed"])
 async def test_an_invalidation_is_noticed_after_the_time_of_the_setting(layout: str) -> None:
     settings = read_settings({"VINEXT_KV_LAYOUT": layout, "VINEXT_TAG_CACHE_MS": "5000"})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -9,14 +10,16 @@ from tests.fakes.pages import FakePages, broken, page, payload, route
 from tests.fakes.requests import request
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
+from cache.entry import AppPageValue, CacheEntry
 from cache.memory import MemoryCacheHandler
+from core.body import text_body
 from core.log import QuietLog
 from isr.answer import NO_PAGE, NOT_FOUND, PassedAnswer
 from isr.page_cache import PassThrough
 from pages.handler import PageError
 
 if TYPE_CHECKING:
-    from cache.handler import CacheHandler
+    from cache.handler import CacheHandler, GetContext
 
 ABOUT = record("/about")
 
@@ -127,6 +130,37 @@ async def test_a_fault_that_nobody_foresaw_holds_nothing_up() -> None:
         await served.ask("/new")
     served.pages.documents["/new"] = page("live")
     assert (await served.get("/new")).state == "MISS"
+
+
+def entry_with(**fields: Any) -> CacheEntry:
+    return replace(CacheEntry.make(AppPageValue(html=text_body("kept")), (), 0, None, None), **fields)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param("a page", id="a text"),
+        pytest.param(AppPageValue(html=text_body("kept")), id="a value without its entry"),
+        pytest.param(entry_with(value={"kind": "APP_PAGE"}), id="a document"),
+        pytest.param(entry_with(value=AppPageValue(html="kept")), id="a body that is text"),  # type: ignore[arg-type]
+        pytest.param(entry_with(value=AppPageValue(html=text_body("kept"), headers=["a"])), id="headers"),  # type: ignore[arg-type]
+        pytest.param(entry_with(last_modified_ms="now"), id="a time that is text"),
+        pytest.param(entry_with(revalidate_at_ms="soon"), id="a period that is text"),
+        pytest.param(entry_with(tags=None), id="no tags"),
+    ],
+)
+async def test_what_an_own_handler_returns_in_place_of_an_entry_is_a_miss_and_a_line(given: Any) -> None:
+    served = worker()
+
+    class Handler(MemoryCacheHandler):
+        async def get(self, key: str, context: GetContext | None = None) -> Any:
+            del key, context
+            return given
+
+    await open_with(Handler(1_000_000, served.clock), served)
+    answer = await served.get("/new")
+    assert (answer.status, answer.text) == (200, "live")
+    assert "cache.read_failed" in served.log.names()
 
 
 async def test_with_everything_down_there_is_one_line_for_each_kind_of_failure() -> None:

@@ -33,7 +33,7 @@ class FakeFiles:
 
 
 def built(source: FakeFiles, log: FakeLog) -> BuiltFiles:
-    return BuiltFiles(("/shop/_next/static/",), source, log)
+    return BuiltFiles(("/shop/_next/static/",), frozenset(), source, log)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

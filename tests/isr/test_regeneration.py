@@ -8,6 +8,7 @@ import pytest
 from tests.cache.subjects import FakeSubject, kv, tiered
 from tests.fakes.assets import FakeAssets
 from tests.fakes.pages import FakePages, FakeResponse, broken, dynamic, missing, page, payload, route
+from tests.fakes.turns import let_others_run
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
 from cache.entry import AppPageValue
@@ -76,7 +77,7 @@ async def test_a_page_whose_regeneration_is_ended_without_a_word_is_regenerated_
     served.pages.hold = asyncio.Event()
     assert (await served.ask("/tick")).state == "STALE"
     await served.pages.is_asked.wait()
-    await asyncio.sleep(0.01)
+    await let_others_run()
     # From here on the platform has ended it: neither its timers nor its `finally` run.
     ((_, ended),) = served.background.tasks
     served.background.tasks.clear()
@@ -90,6 +91,20 @@ async def test_a_page_whose_regeneration_is_ended_without_a_word_is_regenerated_
     assert [(await served.get("/tick")).state for _ in range(2)] == ["STALE", "HIT"]
     assert served.log.names() == ["claim.ended", "page.regenerated", "page.regenerated"]
     ended.cancel()
+
+
+async def test_an_isolate_that_made_a_stale_page_itself_writes_no_lease_before_it_sees_another_s() -> None:
+    served = await stale(page("new tick"), payload("new tick payload"))
+    await served.get("/tick")  # of the build: somebody else may serve it, too
+    another = await FakeWorker(served.assets, served.pages, served.clock, kv=served.kv).open()
+    assert served.kv is not None
+    leases = []
+    for one in (served, another, served, served):
+        served.clock.pass_seconds(61)
+        served.kv.operations.clear()
+        assert [(await one.get("/tick")).state for _ in range(2)] == ["STALE", "HIT"]
+        leases.append(sum(operation == "put" and "__lease" in key for operation, key in served.kv.operations))
+    assert leases == [0, 1, 1, 1]
 
 
 async def test_two_isolates_that_find_a_page_stale_have_it_made_once() -> None:

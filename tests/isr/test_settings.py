@@ -10,8 +10,9 @@ from tests.fakes.requests import request
 
 from cache.keys import KeySchema
 from cache.kv_record import TTLPolicy
+from cache.own_handler import HandlerName
 from cache.stored import Layout
-from isr.settings import SettingError, Settings, read_settings
+from isr.settings import EdgeCache, SettingError, Settings, read_settings
 from isr.tenants import TenantPattern, Tenants
 
 
@@ -26,7 +27,9 @@ PAIRS = (
     "HOST=PREFIX pairs with commas between them, each host once, no prefix with a colon; "
     "*.HOST takes {label} in its prefix once, which is what stands for the asterisk"
 )
-CLASH = "patterns of which no two make the same prefix of two labels, such as {label} and shop-{label} do"
+HANDLER = "module:Class, or module:function, of a module beside the entry"
+
+CLASH = "patterns of which no two may make the same prefix, as {label} and shop-{label} do, or {label} twice"
 
 
 @pytest.mark.parametrize(
@@ -43,10 +46,16 @@ CLASH = "patterns of which no two make the same prefix of two labels, such as {l
         ("VINEXT_KEY_SCHEMA", "v2", KeySchema.V2),
         ("VINEXT_KV_LAYOUT", "vinext", Layout.VINEXT),
         ("VINEXT_KV_LAYOUT", "framed", Layout.FRAMED),
+        ("VINEXT_KV_BODY_BYTES", "1000", 1000),
+        ("VINEXT_REGIONAL_CACHE", "60", 60),
+        ("VINEXT_EDGE_CACHE", "on", EdgeCache.ON),
+        ("VINEXT_EDGE_CACHE", "without_cookies", EdgeCache.WITHOUT_COOKIES),
         ("VINEXT_KV_TTL", "30d", TTLPolicy.THIRTY_DAYS),
         ("VINEXT_KV_TTL", "ten_times", TTLPolicy.TEN_TIMES),
         ("VINEXT_TAG_CACHE_MS", "0", 0),
         ("VINEXT_TAG_CACHE_MS", "100", 100),
+        ("VINEXT_TAG_SHARDS", "4", 4),
+        ("VINEXT_ANALYTICS_SAMPLE", "10000", 10_000),
         ("VINEXT_BODY_TIMEOUT_MS", "0", 0),
         ("VINEXT_BODY_TIMEOUT_MS", "2500", 2500),
         ("VINEXT_CLOCK_SKEW_MS", "0", 0),
@@ -73,6 +82,7 @@ CLASH = "patterns of which no two make the same prefix of two labels, such as {l
         ("VINEXT_VARIANTS", "100", 100),
         ("VINEXT_LANGUAGES", "", ()),
         ("VINEXT_LANGUAGES", "en, pt-BR,zh-Hant-TW", ("en", "pt-BR", "zh-Hant-TW")),
+        ("VINEXT_CACHE_HANDLER", "own.cache:Pages", HandlerName("own.cache", "Pages")),
         ("VINEXT_DIRECT_AWAIT", "on", True),
         ("VINEXT_DIRECT_AWAIT", "off", False),
     ],
@@ -98,6 +108,11 @@ def test_a_variable_sets_the_setting_of_its_name(variable: str, text: str, expec
         ("VINEXT_KV_TTL", "30", "30d, ten_times"),
         ("VINEXT_CLOCK_SKEW_MS", "30001", "a whole number from 0 to 30000"),
         ("VINEXT_CLOCK_SKEW_MS", "-1", "a whole number from 0 to 30000"),
+        ("VINEXT_EDGE_CACHE", "true", "off, on, without_cookies"),
+        ("VINEXT_REGIONAL_CACHE", "on", "a whole number from 0 on"),
+        ("VINEXT_TAG_SHARDS", "0", "a whole number from 1 to 100"),
+        ("VINEXT_TAG_SHARDS", "101", "a whole number from 1 to 100"),
+        ("VINEXT_ANALYTICS_SAMPLE", "0", "a whole number from 1 to 10000"),
         ("VINEXT_TAG_CACHE_MS", "-1", "a whole number from 0 on"),
         ("VINEXT_TAG_CACHE_MS", "5s", "a whole number from 0 on"),
         ("VINEXT_TAG_CACHE_MS", "\u0665", "a whole number from 0 on"),
@@ -126,6 +141,10 @@ def test_a_variable_sets_the_setting_of_its_name(variable: str, text: str, expec
         ("VINEXT_TENANTS", "*.example.com=__{label}", PREFIX),
         ("VINEXT_TENANTS", "*.a.example={label},*.b.example=shop-{label}", CLASH),
         ("VINEXT_TENANTS", "*.a.example={label}-x,*.b.example=shop-{label}", CLASH),
+        ("VINEXT_TENANTS", "*.a.example=shop-{label},*.b.example=shop-{label}", CLASH),
+        ("VINEXT_CACHE_HANDLER", "own_cache", HANDLER),
+        ("VINEXT_CACHE_HANDLER", "own cache:Pages", HANDLER),
+        ("VINEXT_CACHE_HANDLER", "", HANDLER),
         ("VINEXT_VARIANTS", "101", "a whole number from 0 to 100"),
         ("VINEXT_LANGUAGES", "en,,de", LANGUAGES),
         ("VINEXT_LANGUAGES", "en;q=1", LANGUAGES),

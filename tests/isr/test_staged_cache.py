@@ -808,6 +808,43 @@ async def test_a_miss_of_a_path_that_no_rule_touches_is_rendered_once() -> None:
     assert len(pages.stage_rendered) == 1
 
 
+async def test_a_miss_of_a_path_that_no_rule_touches_is_one_call_of_the_app_and_one_look_into_kv() -> None:
+    pages = app()
+    served = await worker(pages)
+    await served.get("/free")  # reads the build's index
+    assert served.kv is not None
+    served.kv.operations.clear()
+    assert (await served.get("/unbuilt")).state == "MISS"
+    looked_up = [key.rpartition(":")[2] for name, key in served.kv.operations if name == "get" and "/unbuilt" in key]
+    assert (looked_up, len(pages.served), pages.questions) == (["html"], 1, [])
+    assert stored(served)[-2:] == ["/unbuilt:html", "/unbuilt:rsc"]
+
+
+async def test_a_route_handler_that_no_rule_touches_is_looked_up_as_soon_as_the_app_asks_for_it() -> None:
+    fields = {"documents": {"/unbuilt": route("{}")}, "rules": {"/unbuilt": doing(part="route")}}
+    served = await worker(app(**fields))
+    assert [(await served.get("/unbuilt")).state for _ in range(2)] == ["MISS", "HIT"]
+    pages = app(**fields)
+    another = await FakeWorker(served.assets, pages, served.clock, kv=served.kv).open()
+    await another.get("/free")
+    assert [((await another.get("/unbuilt")).state, len(pages.questions), len(pages.served)) for _ in range(2)] == [
+        ("HIT", 1, 1),
+        ("HIT", 1, 1),
+    ]
+    assert not pages.stage_rendered
+
+
+async def test_a_route_handler_that_no_rule_touches_is_there_while_the_app_is_down() -> None:
+    fields = {"documents": {"/unbuilt": route("{}")}, "rules": {"/unbuilt": doing(part="route")}}
+    served = await worker(app(**fields))
+    await served.get("/unbuilt")
+    pages = app(faults={"/unbuilt": PageError("down")})
+    another = await FakeWorker(served.assets, pages, served.clock, kv=served.kv).open()
+    await another.get("/free")
+    assert (await another.get("/unbuilt")).state == "HIT"
+    assert (len(pages.served), pages.answered) == (1, [])
+
+
 async def test_a_dynamic_page_that_no_rule_touches_goes_straight_to_the_app_for_a_while() -> None:
     pages = app(documents={"/unbuilt": dynamic()})
     served = await worker(pages)

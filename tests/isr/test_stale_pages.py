@@ -17,7 +17,7 @@ from cache.stored import Layout
 from core.body import BytesBody
 from isr.settings import Settings
 from pages.handler import WholeResponse
-from pages.stages import NO_OFFER, Question, Resource, StagedAnswer
+from pages.stages import Resource, StagedAnswer, no_entry
 from seed.rules import STAGES_VERSION
 
 if TYPE_CHECKING:
@@ -220,8 +220,8 @@ class StagedPages(FakePages):
         return self
 
     async def serve(self, request: PageRequest, offer: str) -> Step:
-        assert offer == NO_OFFER
         resource = Resource(request.path, "html", request.path)
+        assert offer == no_entry(resource, is_unruled=True)
         made = page("of stale data", x_vinext_cache="MISS")
         headers = tuple((dict(made.headers) | self.kept_headers).items())
         kept = WholeResponse(200, headers, BytesBody(made.body), BytesBody(b"payload"))
@@ -229,11 +229,7 @@ class StagedPages(FakePages):
         async def admitted() -> WholeResponse:
             return kept
 
-        async def resume(offer: str) -> Step:
-            assert '"status"' not in offer
-            return StagedAnswer(made, made=resource, replay="again", admitted=admitted)
-
-        return Question(resource, resume)
+        return StagedAnswer(made, made=resource, replay="again", admitted=admitted)
 
 
 @pytest.mark.parametrize("is_stale", [True, False])

@@ -11,7 +11,8 @@ from tests.fakes.pages import FakePages, FakeResponse, broken, missing
 from tests.fakes.worker import FakeWorker
 
 from isr.settings import Settings
-from isr.variants import NO_HEADERS, REPLACED_AFTER_MS, VariantRules, best_language, read_selection
+from isr.variants import REPLACED_AFTER_MS, VariantRules, best_language, read_selection
+from pages.request import NO_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -65,7 +65,7 @@ def test_the_command_carries_the_other_packages_and_the_list_of_its_tools(comman
         files = {name: archive.read(name) for name in archive.namelist()}
     assert files[f"vinext_worker/artifacts/{library.name}"] == library.read_bytes()
     assert files[f"vinext_worker/artifacts/{adapter.name}"] == adapter.read_bytes()
-    for name in ("package.json", "package-lock.json"):
+    for name in ("package.json", "package-lock.json", "node_modules/@babel/parser/lib/index.js"):
         assert files[f"vinext_worker/artifacts/npm/{name}"] == (ROOT / name).read_bytes()
     assert {"vinext_worker/py.typed", "vinext_worker/local_runtime/host.mjs", "vinext_worker/init/edit.mjs"} <= files.keys()
     metadata = message_from_bytes(files[f"vinext_worker_cli-{version}.dist-info/METADATA"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +150,11 @@ async def test_an_app_learns_that_its_visitor_has_gone() -> None:
         pytest.param([], "the app ended without an answer", id="nothing"),
         pytest.param([START], "the app ended without an answer", id="a start alone"),
         pytest.param([part(b"")], "http.response.body where ASGI has no place for it", id="a body without a start"),
+        pytest.param(
+            [START | {"status": 700}], "status of a response is a whole number from 200 to 599, not 700", id="status 700"
+        ),
+        pytest.param([START | {"headers": [(b"X A", b"1")]}], "name of a header has letters.*'X A'", id="a header's name"),
+        pytest.param([START | {"headers": [(b"X-A", b"1\r\nB: 2")]}], "header X-A has a line break", id="a header's value"),
         pytest.param([{"type": "nonsense"}], "nonsense where ASGI has no place for it", id="nonsense"),
     ],
 )
@@ -201,6 +208,10 @@ async def test_the_policy_of_a_page_becomes_headers() -> None:
     assert (await Exchange().run(app)).header("cache-control") == "private, no-store"
 
 
+async def others_end() -> None:
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+
+
 async def test_an_app_is_cancelled_when_its_time_to_answer_is_over() -> None:
     ended: list[bool] = []
 
@@ -220,8 +231,30 @@ async def test_an_app_is_cancelled_when_its_time_to_answer_is_over() -> None:
     for call in (timed.answer, timed.render):
         with pytest.raises(PageError, match="the pages did not begin to answer within 10 ms"):
             await call(None)  # type: ignore[arg-type]  # the handler does not look
-    await asyncio.sleep(0)
+    await others_end()
     assert ended == [True, True]
+
+
+async def test_an_app_that_ignores_its_cancellation_is_not_waited_for() -> None:
+    woken = asyncio.Event()
+
+    class Pages:
+        async def answer(self, _request: object) -> PageResponse:
+            with contextlib.suppress(asyncio.CancelledError):
+                await woken.wait()
+            await woken.wait()
+            raise ValueError("nobody hears this")
+
+        render = answer
+
+    with pytest.raises(PageError, match="the pages did not begin to answer within 10 ms"):
+        await TimedPages(Pages(), "the pages", 10).answer(None)  # type: ignore[arg-type]  # the handler does not look
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    woken.set()
+    await others_end()
+    gc.collect()
+    assert complaints == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -160,12 +161,16 @@ def test_the_page_shows_faults_first_and_escapes_what_it_shows() -> None:
     good = CheckedAnswer("/good", "html", 200, "HIT", "s-maxage=60", 1.0, ())
     bad = CheckedAnswer("/<bad>", "rsc", None, "", "", None, ("no answer: <script>",))
     script = CheckedAnswer("/_next/static/a.js", "script", 404, "", "", 1.0, ("status 404, expected 200, in /good",))
-    page = html_page("https://example.com/?<x>", CheckResult((good, bad), (script,)))
+    noted = CheckedAnswer("/noted", "html", 200, "MISS", "s-maxage=60", 1.0, (), ("it was rendered anew",))
+    at = datetime(2026, 11, 28, 12, 30, tzinfo=UTC)
+    page = html_page("https://example.com/?<x>", CheckResult((good, noted, bad), (script,)), "build-<1>", at)
     assert page.index("&lt;bad&gt;") < page.index("/good")
-    assert page.index("a.js") < page.index(">/good")
+    assert page.index("a.js") < page.index(">/noted") < page.index(">/good")
+    assert "Build <code>build-&lt;1&gt;</code>" in page
+    assert "2026-11-28 12:30 UTC" in page
     assert "<script>" not in page
-    assert "2 of 2 answers and 1 files are not as expected" in page
-    assert "all 1 answers are as expected" in html_page("https://example.com", CheckResult((good,)))
+    assert "2 of 3 answers and 1 files are not as expected; 1 were invalidated since the build" in page
+    assert "all 1 answers are as expected" in html_page("https://example.com", CheckResult((good,)), "b", at)
 
 
 @pytest.mark.parametrize("url", ["example.com", "ftp://example.com", "https://", ""])

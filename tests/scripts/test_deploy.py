@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.cloudflare import NAMESPACE
 from tests.fakes.deployments import FakeDeployment
 
+from vinext_worker.cloudflare.deployment import Deployment
 from vinext_worker.cloudflare.login import Login
 from vinext_worker.cloudflare.wrangler import Finished, ProgramRunner
 from vinext_worker.deploy import command
@@ -122,6 +124,25 @@ def test_a_dry_run_sends_nothing(
     assert cloudflare.requests == []
     assert "2 entries would be written" in said.out
     assert "\x1b" not in said.out
+
+
+def test_the_namespace_that_is_made_at_a_terminal_is_the_one_that_is_filled_and_deployed(
+    deployment: FakeDeployment,
+    command_line: CommandLine,
+    cloudflare: FakeCloudflare,
+    programs: FakePrograms,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def made(given: Deployment, *_: object) -> Deployment:
+        deployment.config.write_text(deployment.config.read_text().replace("0" * 32, NAMESPACE))
+        return Deployment.read(given.config.path, None)
+
+    monkeypatch.setattr(command, "can_ask", lambda _: True)
+    monkeypatch.setattr(command, "with_namespace", made)
+    deployment.config.write_text(deployment.config.read_text().replace(NAMESPACE, "0" * 32))
+    said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config, "--no-check")
+    assert said.status == 0, said.err
+    assert len(cloudflare.stored) == 2
 
 
 def test_a_build_as_it_is_and_kv_left_alone(

@@ -3,60 +3,35 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import shutil
+import tomllib
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from tests.fakes.cloudflare import ACCOUNT, NAMESPACE
-from tests.fakes.deployments import FakeDeployment
+from tests.fakes.shop import PAGES, make_shop
 
+from vinext_worker.cloudflare.deployment import Deployment
 from vinext_worker.cloudflare.login import Login
-from vinext_worker.deploy import command, gradual
+from vinext_worker.cloudflare.wrangler import ProgramRunner, Wrangler
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.deploy import command, new_namespace, preflight
 from vinext_worker.deploy.preflight import asset_faults
+from vinext_worker.deploy.write_permissions import write_faults
 from vinext_worker.errors import UserError
+from vinext_worker.terminal.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.fakes.cloudflare import FakeCloudflare
-    from tests.fakes.deployments import CommandLine, Said
-
-    from vinext_worker.sites.site_build import SiteBuild
-
-FRONT = """
-main = "src/entry.py"
-compatibility_flags = ["python_workers"]
-[[services]]
-binding = "PAGES"
-service = "pages"
-"""
-ENTRY = "from workers import WorkerEntrypoint\n\n\nclass Default(WorkerEntrypoint):\n    pass\n"
-PAGES = {"name": "pages", "main": "index.js", "compatibility_date": "2026-10-01", "no_bundle": True}
+    from tests.fakes.deployments import CommandLine, FakeDeployment, Said
 
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    """A vinext app's build and the Worker in front of it, ready to be deployed."""
-    from tests.fakes.builds import built_site  # noqa: PLC0415 - here alone
-
-    shop = FakeDeployment.of_pages(tmp_path, {"/": b"<p>", "/a": b"<p>"})
-    shop.configure(FRONT)
-    server = tmp_path / "site" / "dist" / "server"
-    (server / "wrangler.json").write_text(json.dumps(PAGES))
-    (server / "index.js").write_text("export default { fetch: () => new Response('page') };\n")
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "entry.py").write_text(ENTRY)
-    workers = tmp_path / "python_modules" / "workers"
-    workers.mkdir(parents=True)
-    (workers / "__init__.py").write_text("class WorkerEntrypoint: ...\n")
-
-    def site_of(_folder: Path, *_more: object) -> SiteBuild:
-        return built_site(tmp_path / "site", server / "prerendered-routes")
-
-    monkeypatch.setattr(command, "build_vinext_site", site_of)
-    monkeypatch.setattr(command, "find_build", site_of)
-    return shop
+    return make_shop(tmp_path, monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -137,12 +112,15 @@ def test_wranglers_own_error_is_shown(
     assert len(said.err.strip().splitlines()) == 1
 
 
-def test_a_dry_run_says_nothing_of_live_and_shows_no_modules(
+def test_a_dry_run_needs_no_namespace_says_nothing_of_live_and_shows_no_modules(
     shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare
 ) -> None:
     command_line.set({"CLOUDFLARE_API_TOKEN": ""})
+    shop.config.write_text(shop.config.read_text().replace(NAMESPACE, "0" * 32))
     said = deploy(shop, command_line, "--dry-run")
     assert (said.status, said.err) == (0, "")
+    assert "has no KV namespace yet, which a deploy needs" in said.out
+    assert "2 entries would be written, 0 pages skipped" in said.out
     assert cloudflare.requests == []
     assert "live" not in said.out
     assert "Total Upload" not in said.out
@@ -167,6 +145,12 @@ CONFIGURATION = {
     "an old date": ("2026-10-01", "2026-01-01", "is before 2026-09-08, so Python is too old"),
     "no date": ("2026-10-01", "soon", "'soon' is no date"),
     "no Python": ('["python_workers"]', "[]", 'compatibility_flags lacks "python_workers"; add it'),
+    "a setting without its cache": ("[vars]", '[vars]\nVINEXT_EDGE_CACHE = "on"', "but no cache is in front of the Worker"),
+    "a cache that builds share": (
+        "[vars]",
+        '[cache]\nenabled = true\ncross_version_cache = true\n[vars]\nVINEXT_EDGE_CACHE = "on"',
+        "pages of an earlier build would stay; remove it from [cache]",
+    ),
     "no assets": ("[assets]", "[other]", "has no [assets]"),
 }
 
@@ -208,28 +192,95 @@ def test_packages_that_are_not_there_are_no_deploy(shop: FakeDeployment, command
     assert f"{modules} lacks workers, which the Worker imports" in said.err
 
 
-def test_more_files_than_any_plan_takes(shop: FakeDeployment, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vinext_worker.deploy.preflight.FREE_ASSETS", 2)
-    assert "files: the free plan takes 2, a paid one 100,000" in asset_faults(shop.assets)[1][0]
+@pytest.mark.parametrize(("options", "step"), [((), "copy"), (("--skip-build",), "preflight")])
+def test_more_files_than_any_plan_takes_stop_before_anything_is_copied(
+    options: tuple[str, ...], step: str, shop: FakeDeployment, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vinext_worker.deploy.preflight.PAID_ASSETS", 2)
-    said = deploy(shop, command_line, "--dry-run")
-    assert "copy failed: " in said.err
-    assert "and Cloudflare takes 2; pre-render fewer pages" in said.err
+    shutil.rmtree(shop.assets)
+    said = deploy(shop, command_line, "--dry-run", *options)
+    assert f"{step} failed: the build makes about 4 files, and Cloudflare takes 2; pre-render fewer pages" in said.err
+    assert not shop.assets.exists()
+
+
+def test_more_files_than_the_free_plan_takes_are_a_note() -> None:
+    faults, notes = asset_faults(30_000, "assets has")
+    assert (faults, notes) == ([], ["assets has 30,000 files: the free plan takes 20,000, a paid one 100,000"])
+
+
+def test_a_namespace_is_created_if_the_user_wants_it(
+    shop: FakeDeployment, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(click, "confirm", lambda text: "Use front-vinext-cache, made if there is none" in text)
+    monkeypatch.setattr(new_namespace, "account_of", lambda *_: Login(ACCOUNT, "User API Token"))
+    shop.config.write_text("# mine\n" + shop.config.read_text().replace(NAMESPACE, "0" * 32))
+    deployment = Deployment.read(shop.config, None)
+    wrangler = Wrangler(deployment.project.tools, ProgramRunner(lambda _: None), shop.folder)
+    changed = new_namespace.with_namespace(deployment, wrangler, Output())
+    ((created, title),) = cloudflare.titles.items()
+    assert title == "front-vinext-cache"
+    assert changed.config.kv_namespaces == {"VINEXT_CACHE": created}
+    assert shop.config.read_text().startswith("# mine\n")
+
+
+class FakeWrangler:
+    """Has a namespace of that name already, and creates none."""
+
+    def of_account(self, _account: str) -> FakeWrangler:
+        return self
+
+    def ask(self, *_arguments: str) -> list[dict[str, str]]:
+        return [{"id": "1" * 32, "title": "other"}, {"id": "2" * 32, "title": "front-staging-vinext-cache"}]
+
+
+def test_a_namespace_of_that_name_is_taken_for_the_environment(shop: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(click, "confirm", lambda _: True)
+    monkeypatch.setattr(new_namespace, "account_of", lambda *_: Login(ACCOUNT, "User API Token"))
+    shop.config.write_text(shop.config.read_text() + '[[env.staging.kv_namespaces]]\nbinding = "VINEXT_CACHE"\n')
+    deployment = Deployment.read(shop.config, "staging")
+    changed = new_namespace.with_namespace(deployment, FakeWrangler(), Output())  # type: ignore[arg-type]
+    assert changed.config.kv_namespaces == {"VINEXT_CACHE": "2" * 32}
+    assert tomllib.loads(shop.config.read_text())["kv_namespaces"][0]["id"] == NAMESPACE
+
+
+def test_the_id_is_put_into_json_with_its_comments(shop: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(click, "confirm", lambda _: True)
+    monkeypatch.setattr(new_namespace, "account_of", lambda *_: Login(ACCOUNT, "User API Token"))
+    file = shop.folder / "wrangler.jsonc"
+    text = """{
+  "name": "front-staging", // mine
+  "compatibility_date": "2026-10-01",
+  "kv_namespaces": [{ "binding": "OTHER", "id": "x" }, { "binding": "VINEXT_CACHE", "id": "ZEROS" }],
+}
+"""
+    file.write_text(text.replace("ZEROS", "0" * 32))
+    new_namespace.with_namespace(Deployment.read(file, None), FakeWrangler(), Output())  # type: ignore[arg-type]
+    assert file.read_text() == text.replace("ZEROS", "2" * 32)
+
+
+def test_a_user_who_wants_no_namespace_is_told_how_to_make_one(shop: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(click, "confirm", lambda _: False)
+    shop.config.write_text(shop.config.read_text().replace(NAMESPACE, "0" * 32))
+    with pytest.raises(UserError, match="create one with `npx wrangler kv namespace create VINEXT_CACHE`"):
+        new_namespace.with_namespace(Deployment.read(shop.config, None), FakeWrangler(), Output())  # type: ignore[arg-type]
 
 
 def test_nobody_is_logged_in(shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare) -> None:
     command_line.set({"CLOUDFLARE_API_TOKEN": ""})
     said = deploy(shop, command_line)
-    assert "preflight failed: nobody is logged in at Cloudflare" in said.err
-    assert "run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN" in said.err
+    assert (
+        "preflight failed: nobody is logged in at Cloudflare; run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN" in said.err
+    )
+    assert ".dev.vars is for the Worker's own variables" in said.err
+    assert "loggedIn" not in said.err
 
 
 def test_a_token_that_is_none(shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare) -> None:
     command_line.set({"CLOUDFLARE_API_TOKEN": "another-token"})
     said = deploy(shop, command_line)
-    assert "preflight failed: " in said.err
-    assert "CLOUDFLARE_API_TOKEN" in said.err
+    assert "preflight failed: Cloudflare does not accept the token of CLOUDFLARE_API_TOKEN in the environment" in said.err
     assert "another-token" not in said.err
+    assert "loggedIn" not in said.err
 
 
 def test_a_token_that_may_do_little(shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare) -> None:
@@ -240,10 +291,49 @@ def test_a_token_that_may_do_little(shop: FakeDeployment, command_line: CommandL
     assert "needs Workers Scripts: Edit" in said.err
 
 
-def test_a_namespace_of_another_account(shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare) -> None:
+READS_ONLY: dict[str, tuple[bool, bool, list[str]]] = {
+    "it may write": (False, False, []),
+    "KV": (True, False, ["Workers KV Storage"]),
+    "Workers": (False, True, ["Workers Scripts"]),
+    "both": (True, True, ["Workers Scripts", "Workers KV Storage"]),
+}
+
+
+@pytest.mark.parametrize(("kv", "workers", "lacking"), READS_ONLY.values(), ids=READS_ONLY)
+def test_a_token_that_may_only_read_is_found_out_by_writing_nothing(
+    kv: bool,  # noqa: FBT001 - of a table
+    workers: bool,  # noqa: FBT001 - likewise
+    lacking: list[str],
+    shop: FakeDeployment,
+    cloudflare: FakeCloudflare,
+) -> None:
+    cloudflare.refuses_values, cloudflare.workers.is_read_only = kv, workers
+    faults = write_faults(WranglerConfig.read(shop.config), Login(ACCOUNT, "User API Token"))
+    assert faults == [f"the User API Token may read {name} and not write; give it {name}: Edit" for name in lacking]
+    assert (cloudflare.stored, cloudflare.workers.scripts) == ({}, {})
+
+
+def test_a_token_that_may_only_read_is_refused(
+    shop: FakeDeployment, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloudflare.workers.is_read_only = True
+    monkeypatch.setattr(preflight, "account_of", lambda *_: Login(ACCOUNT, "User API Token"))
+    monkeypatch.setattr(Wrangler, "ask", lambda *_: [{"id": NAMESPACE}])
+    monkeypatch.setattr(preflight, "_worker_faults", lambda *_: [])
+    deployment = Deployment.read(shop.config, None)
+    wrangler = Wrangler(deployment.project.tools, ProgramRunner(lambda _: None), shop.folder)
+    with pytest.raises(UserError, match=r"^the User API Token may read Workers Scripts and not write; give it"):
+        preflight.log_in(wrangler, deployment)
+
+
+def test_a_namespace_of_another_account_and_a_bucket_that_is_not_there(
+    shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare
+) -> None:
+    shop.config.write_text(shop.config.read_text() + '[[r2_buckets]]\nbinding = "VINEXT_CACHE_R2"\nbucket_name = "pages"\n')
     cloudflare.namespaces = ["d" * 32]
     said = deploy(shop, command_line)
     assert f"the account {ACCOUNT} has no KV namespace {NAMESPACE}; create one" in said.err
+    assert f"the account {ACCOUNT} has no R2 bucket pages; create it with `npx wrangler r2 bucket create pages`" in said.err
 
 
 def test_an_account_that_is_not_named(shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare) -> None:
@@ -253,83 +343,3 @@ def test_an_account_that_is_not_named(shop: FakeDeployment, command_line: Comman
     command_line.set({"CLOUDFLARE_ACCOUNT_ID": "f" * 32})
     said = deploy(shop, command_line)
     assert f"the account {'f' * 32} is none of this" in said.err
-
-
-OLD = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
-
-
-@dataclass
-class FakeCheck:
-    """Stands for the check of the deployed app; is red from a number of checks on."""
-
-    red_from: int = 1_000_000
-    asked: list[dict[str, str]] = field(default_factory=list)
-
-    def __call__(self, headers: Mapping[str, str]) -> None:
-        self.asked.append(dict(headers))
-        if len(self.asked) > self.red_from:
-            raise UserError("https://shop.example: 3 of 10 answers are wrong")
-
-
-@pytest.fixture
-def check(monkeypatch: pytest.MonkeyPatch) -> FakeCheck:
-    fake = FakeCheck()
-    monkeypatch.setattr(command.Deploy, "_check_all", staticmethod(fake))
-    monkeypatch.setattr(gradual, "_PAUSES_SECONDS", ())
-    return fake
-
-
-def roll_out(shop: FakeDeployment, command_line: CommandLine) -> Said:
-    options = ("--gradual", "--steps", "", "--step-seconds", "0", "--no-populate-kv", "--json")
-    return command_line.run("deploy", shop.folder / "site", "--config", shop.config, *options)
-
-
-def test_new_versions_come_in_steps_and_go_back_by_one_command(
-    admitted: None, shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, check: FakeCheck
-) -> None:
-    workers = cloudflare.workers
-    for name, version in zip(("pages", "front"), OLD, strict=True):
-        workers.add(name, version)
-    said = roll_out(shop, command_line)
-    assert said.status == 0, said.err
-    pages, front = (workers.scripts[name].versions[-1].id for name in ("pages", "front"))
-    assert workers.log == [
-        ("pages", {OLD[0]: 100, pages: 0}),
-        ("front", {OLD[1]: 100, front: 0}),
-        ("pages", {pages: 100}),
-        ("front", {front: 100}),
-    ]
-    header = {"Cloudflare-Workers-Version-Overrides": f'pages="{pages}", front="{front}"'}
-    assert check.asked == [header] * 3
-
-    shown = command_line.run("versions", "--config", shop.config, "--json").document["workers"]
-    newest = shown[0]["deployments"][0]["versions"]
-    assert (shown[0]["name"], newest) == ("front", [{"id": front, "percentage": 100, "message": "build b1"}])
-    said = command_line.run("rollback", "--config", shop.config, "--json")
-    assert said.document["workers"] == [
-        {"name": "front", "from": front, "to": OLD[1]},
-        {"name": "pages", "from": pages, "to": OLD[0]},
-    ]
-    assert workers.log[-2:] == [("front", {OLD[1]: 100}), ("pages", {OLD[0]: 100})]
-
-
-def test_a_red_check_takes_the_versions_back(
-    admitted: None, shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, check: FakeCheck
-) -> None:
-    workers = cloudflare.workers
-    workers.add("pages", OLD[0])
-    workers.add("front", OLD[1])
-    check.red_from = 1
-    said = roll_out(shop, command_line)
-    assert said.status == 1
-    assert "3 of 10 answers are wrong; all visitors have the versions from before again; the live app is unchanged" in said.err
-    assert (workers.share("front"), workers.share("pages")) == ({OLD[1]: 100}, {OLD[0]: 100})
-
-
-def test_workers_that_are_new_are_live_at_once(
-    admitted: None, shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, check: FakeCheck
-) -> None:
-    said = roll_out(shop, command_line)
-    assert said.status == 0, said.err
-    assert said_of(said)["upload the versions"] == "pages is new, so it is live at once, front is new, so it is live at once"
-    assert len(check.asked) == 1

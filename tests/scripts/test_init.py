@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.deployments import CommandLine, Said
 
-NEWEST = newest_date(Tools(Path(__file__).parent).node_modules)
+NEWEST = newest_date(Tools(Path(__file__).parent).workerd_version)
 LIBRARY, ADAPTER = "vinext_worker-0.1.0-py3-none-any.whl", "vinext-worker-adapter-0.1.0.tgz"
 
 
@@ -396,7 +396,7 @@ def test_static_files_in_public_are_served_without_the_worker_as_before(command_
     assets = WranglerConfig.read(folder / "wrangler.jsonc").assets
     assert assets is not None
     assert assets.directory == folder / ".vinext" / "assets"
-    assert assets.assets_first == ("/static/*", "/images/*", "/index.html")
+    assert assets.run_worker_first == ("/__prerender/*",)
 
 
 def test_an_asgi_app_becomes_a_worker(command_line: CommandLine, tmp_path: Path) -> None:

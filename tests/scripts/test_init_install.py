@@ -8,7 +8,8 @@ import pytest
 from tests.fakes.projects import write_project
 
 from vinext_worker.errors import UserError
-from vinext_worker.init.install import install_packages, package_manager
+from vinext_worker.init.install import install_packages
+from vinext_worker.sites.package_manager import package_manager
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 def test_the_lock_file_further_up_tells_the_package_manager(tmp_path: Path, name: str, manager: str) -> None:
     write_project(tmp_path, {name: "", "apps/web/package.json": "{}"})
     assert package_manager(tmp_path / "apps" / "web") == manager
+
+
+def test_package_json_may_name_the_package_manager(tmp_path: Path) -> None:
+    write_project(tmp_path, {"package.json": '{"packageManager": "pnpm@10.0.0"}', "apps/web/package.json": "{}"})
+    assert package_manager(tmp_path / "apps" / "web") == "pnpm"
 
 
 def test_a_lock_file_outside_the_repository_tells_nothing(tmp_path: Path) -> None:
@@ -42,11 +48,21 @@ def write_program(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_the_packages_are_installed_in_the_projects_folder(tmp_path: Path, programs: Path) -> None:
-    write_program(programs, "npm", 'echo "$*" > called; echo "$PATH" > path')
-    site = write_project(tmp_path / "a site", {"package.json": "{}"})
+@pytest.mark.parametrize(
+    ("manager", "lock", "arguments"),
+    [
+        ("npm", "package-lock.json", "install --no-audit --no-fund"),
+        ("pnpm", "pnpm-lock.yaml", "install --config.strict-dep-builds=false"),
+        ("yarn", "yarn.lock", "install"),
+    ],
+)
+def test_the_packages_are_installed_in_the_projects_folder(
+    tmp_path: Path, programs: Path, manager: str, lock: str, arguments: str
+) -> None:
+    write_program(programs, manager, 'echo "$*" > called; echo "$PATH" > path')
+    site = write_project(tmp_path / "a site", {"package.json": "{}", lock: ""})
     install_packages(site, tmp_path / "node 22" / "bin" / "node")
-    assert (site / "called").read_text() == "install --no-audit --no-fund\n"
+    assert (site / "called").read_text() == f"{arguments}\n"
     assert (site / "path").read_text().startswith(f"{tmp_path}/node 22/bin:")
 
 

@@ -16,6 +16,7 @@ from vinext_worker.local_runtime import BuildService, RuntimeOptions, ScriptServ
 from vinext_worker.tools import Tools
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
+OBJECTS = Path(__file__).parents[1] / "fixtures" / "objects"
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def build(tmp_path: Path) -> Path:
         "name": "pages",
         "main": "index.js",
         "compatibility_date": "2026-09-30",
-        "compatibility_flags": ["nodejs_compat"],
+        "compatibility_flags": ["global_fetch_strictly_public"],
         "rules": [{"type": "ESModule", "globs": ["**/*.js"]}],
         "services": [{"binding": "SELF", "service": "pages"}, {"binding": "OTHER", "service": "other"}],
         "assets": {"directory": "../client", "binding": "ASSETS"},
@@ -48,7 +49,7 @@ def test_a_build_gives_its_modules_and_bindings(build: Path) -> None:
     wire = BuildService(build, {"B": "3"}).to_wire({"directory": "/files", "binding": "ASSETS"})
     folder = build.parent
     assert wire["modules"] == [["ESModule", str(folder / "index.js")], ["ESModule", str(folder / "chunks" / "one.js")]]
-    assert (wire["compatibilityDate"], wire["compatibilityFlags"]) == ("2026-09-30", ["nodejs_compat"])
+    assert (wire["compatibilityDate"], wire["compatibilityFlags"]) == ("2026-09-30", ["global_fetch_strictly_public"])
     assert wire["variables"] == {"A": "1", "B": "3"}
     assert wire["kvNamespaces"] == {"STORE": "shared"}
     assert wire["selfBindings"] == ["SELF"]
@@ -91,6 +92,13 @@ def test_bindings_are_left_out_and_variables_are_laid_over() -> None:
     wire = changed.to_wire("token")
     assert (wire["worker"]["kvNamespaces"], wire["worker"]["assets"], wire["services"]) == ({}, None, {})
     assert wire["worker"]["variables"] == {"COLOUR": "red"}
+
+
+def test_a_durable_object_without_a_migration_is_named() -> None:
+    config = replace(WranglerConfig.read(OBJECTS / "wrangler.toml"), object_classes={"Other": True})
+    with pytest.raises(ConfigurationError, match=r'ROOMS to Room, which no migration makes; .*classes = \["Room"\]'):
+        options(config=config).to_wire("token")
+    assert options(config=config, without=frozenset({"ROOMS"})).to_wire("token")["worker"]["durableObjects"] == {}
 
 
 def test_a_missing_main_module_is_named() -> None:

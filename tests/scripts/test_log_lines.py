@@ -63,3 +63,8 @@ def test_a_line_is_shown_as_it_is(line: LogLine | RequestLine, shown: str) -> No
 def test_a_request_of_the_worker_in_front_is_told_from_a_log() -> None:
     message = '{"vinextRequest":{"method":"GET","path":"/","status":200,"cache":null,"milliseconds":1}}'
     assert parse_log("log", message) == RequestLine("GET", "/", 200, None, 1)
+
+
+def test_what_workerd_says_of_its_own_scripts_is_left_out() -> None:
+    noise = "NOSENTRY per-isolate bootstrap compile cache failed its compatibility check; scripts will be compiled from source"
+    assert parse_log("error", noise) is None

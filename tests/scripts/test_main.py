@@ -37,6 +37,7 @@ def test_help_names_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     ("arguments", "message"),
     [
         pytest.param(["dev", "--site", "/nowhere"], "'/nowhere' does not exist", id="no such site"),
+        pytest.param(["dev", "--open", "--runtime", "wrangler"], "--open needs the embedded runtime", id="open"),
         pytest.param(["dev", "--port", "70000"], "70000 is not in the range", id="port"),
         pytest.param(["dev", "--cache", "disk"], "'disk' is not one of 'kv', 'memory'", id="cache"),
         pytest.param(["dev", "--", "--x"], "need --runtime wrangler", id="arguments for wrangler"),

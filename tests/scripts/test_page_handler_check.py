@@ -21,21 +21,41 @@ if TYPE_CHECKING:
 HEADERS = overrides({"front": "f2", "pages": "p2"})
 
 
+@pytest.fixture
+def url(httpserver: HTTPServer) -> str:
+    return httpserver.url_for("").rstrip("/")
+
+
+def answer(httpserver: HTTPServer, status: int = 404, build: str | None = None) -> None:
+    headers = {} if build is None else {"X-Vinext-App-Build": build}
+    asked = httpserver.expect_request("/__vinext-worker-check", method="POST", headers=HEADERS)
+    asked.respond_with_data("", status, headers)
+
+
 @pytest.mark.parametrize("status", [404, 405, 403, 307])
-def test_any_answer_of_the_page_handler_will_do(status: int, httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/__vinext-worker-check", method="POST", headers=HEADERS).respond_with_data("", status)
-    require_page_handler(httpserver.url_for("").rstrip("/"), HEADERS)
+@pytest.mark.parametrize("build", [None, "b1"])
+def test_any_answer_of_the_page_handler_will_do(status: int, build: str | None, url: str, httpserver: HTTPServer) -> None:
+    answer(httpserver, status, build)
+    for is_live in (False, True):
+        assert require_page_handler(url, HEADERS, "b1", is_live=is_live)
 
 
-def test_an_error_of_the_page_handler_is_red(httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/__vinext-worker-check", method="POST").respond_with_data("", 502)
+def test_an_old_build_is_red_when_all_visitors_should_have_the_new_one(url: str, httpserver: HTTPServer) -> None:
+    answer(httpserver, build="b0")
+    assert not require_page_handler(url, HEADERS, "b1", is_live=False)
+    with pytest.raises(UserError, match="the page handler that answers is of build b0, not of b1"):
+        require_page_handler(url, HEADERS, "b1", is_live=True)
+
+
+def test_an_error_of_the_page_handler_is_red(url: str, httpserver: HTTPServer) -> None:
+    answer(httpserver, 502)
     with pytest.raises(UserError, match="the page handler answers with status 502"):
-        require_page_handler(httpserver.url_for("").rstrip("/"), HEADERS)
+        require_page_handler(url, HEADERS, "b1", is_live=False)
 
 
 def test_nobody_there_is_red() -> None:
     with pytest.raises(UserError, match="cannot be reached"):
-        require_page_handler("http://127.0.0.1:1", {})
+        require_page_handler("http://127.0.0.1:1", {}, "b1", is_live=False)
 
 
 async def test_a_check_names_the_versions_in_each_request(httpserver: HTTPServer, tmp_path: Path) -> None:

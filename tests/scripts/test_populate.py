@@ -202,7 +202,7 @@ def test_it_is_waited_as_long_as_the_server_asks(tmp_path: Path, command_line: C
     cloudflare.faults = [Fault(429, retry_after="1")]
     assert command_line.run("populate", "--config", deployment.config).status == 0
     first, second = [at for method, _, at in cloudflare.requests if method == "PUT"]
-    assert 1 <= second - first < 3
+    assert second - first >= 1
 
 
 def test_keys_that_stay_unwritten_are_named_and_the_status_says_so(
@@ -319,7 +319,7 @@ def test_the_environment_says_which_namespace_and_which_settings(
             {
                 "name": "front",
                 "compatibility_date": "2026-10-01",
-                "assets": {"directory": "assets"},
+                "assets": {"directory": "assets", "binding": "ASSETS"},
                 "kv_namespaces": [{"binding": "VINEXT_CACHE", "id": "e" * 32}],
                 "vars": {"VINEXT_APP_PREFIX": "top"},
                 "env": {

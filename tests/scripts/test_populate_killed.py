@@ -30,19 +30,26 @@ def test_killed_at_some_points_and_run_again(tmp_path: Path) -> None:
         environment = os.environ | cloudflare.environment()
         for kill in range(1, KILLS + 1):
             # Most are killed before the first answer, some later; always while batches are under way.
-            enough = threading.Event()
-            begun = len(cloudflare.bulk_sizes)
+            enough, killed = threading.Event(), threading.Event()
             points = 10 if kill % 4 == 0 else 1
 
-            def count(number: int, begun: int = begun, points: int = points, enough: threading.Event = enough) -> None:
-                if number - begun >= points:
+            def count(
+                number: int,
+                end: int = len(cloudflare.bulk_sizes) + points,
+                enough: threading.Event = enough,
+                killed: threading.Event = killed,
+            ) -> None:
+                if number >= end:
                     enough.set()
+                    killed.wait(120)  # nothing more is answered, so the run cannot end before
 
             cloudflare.before_answer = count
             with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-                assert enough.wait(30)
+                is_under_way = enough.wait(120)
                 process.kill()
-                assert process.wait() == -signal.SIGKILL
+                ended = process.wait()
+                killed.set()
+            assert (is_under_way, ended) == (True, -signal.SIGKILL)
         cloudflare.wait_until_left()
         before_last = sum(cloudflare.writes.values())
         cloudflare.before_answer = lambda _number: None

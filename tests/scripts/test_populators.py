@@ -85,14 +85,14 @@ def test_a_packages_own_populator_is_found_by_its_name(registered: None, tmp_pat
 
 
 def test_names_are_known_and_ours_come_first(registered: None) -> None:
-    assert populator.populator_names() == ["kv", "worker", "local", "broken", "list"]
+    assert populator.populator_names() == ["kv", "r2", "worker", "local", "broken", "list"]
     assert populator.find_populator("kv").__name__ == "kv_populator"
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        pytest.param("redis", "there is no populator 'redis', only kv, worker, local", id="unknown"),
+        pytest.param("redis", "there is no populator 'redis', only kv, r2, worker, local", id="unknown"),
         pytest.param("broken", "does not import", id="broken"),
         pytest.param("worker", "name it with --url", id="no URL"),
     ],

@@ -11,11 +11,11 @@ from tests.fakes.cloudflare import Stored
 from tests.fakes.deployments import FakeDeployment
 
 from cache.entry import AppPageValue, CacheEntry
-from cache.keys import KeySchema, kv_key, page_key, pages_router_key
+from cache.keys import KeySchema, key_build, kv_key, page_key, pages_router_key
 from cache.kv_record import TTLPolicy, kv_record
 from cache.stored import Codec, Layout, whole_bytes
 from core.body import text_body
-from vinext_worker.prune.plan import StoredBuild, key_build, plan_prune
+from vinext_worker.prune.plan import StoredBuild, plan_prune
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,14 +96,16 @@ def deployment(tmp_path: Path, cloudflare: FakeCloudflare) -> FakeDeployment:
     return FakeDeployment.of_pages(tmp_path, {"/": b"<p>"}, build_id=CURRENT)
 
 
+@pytest.mark.parametrize("is_in_r2", [False, True], ids=["in KV", "the body in R2"])
 def test_a_framed_entry_tells_its_age_in_its_metadata(
-    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, *, is_in_r2: bool
 ) -> None:
     for build, made_ms in (("framed-older", BUILT_AT_MS - 1), ("framed-newer", BUILT_AT_MS + 1)):
         entry = CacheEntry.make(AppPageValue(html=text_body("<p>")), ("t",), made_ms)
         key = kv_key(page_key(KeySchema.V2, build, "/0", "html"))
         record = kv_record(entry, Codec(Layout.FRAMED, KeySchema.V2), TTLPolicy.THIRTY_DAYS, key)
-        cloudflare.stored[key] = Stored(whole_bytes(record.parts), json.loads(record.metadata or "null"))
+        metadata = json.loads(record.metadata or "null")
+        cloudflare.stored[key] = Stored(b"", {"r2": 1, **metadata}) if is_in_r2 else Stored(whole_bytes(record.parts), metadata)
     said = command_line.run("prune", "--config", deployment.config, "--keep", "1", "--json").document
     assert {row["buildId"] for row in said["removed"]} == {"oldest", "older", "framed-older"}
 

@@ -157,9 +157,28 @@ def test_nobody_elses_package_of_the_librarys_name_is_taken(folder: Path) -> Non
     wheel(folder, "vinext_worker", "evil.py", version="99.0")
     install_python_packages(found(folder), PROJECT.tools, QUIET)
     assert not (folder / "python_modules" / "evil.py").exists()
-    require(folder, "vinext-worker==99.0")
-    with pytest.raises(UserError, match="cannot be installed for a Python Worker"):
+
+
+@pytest.mark.parametrize(
+    ("requirement", "source", "message"),
+    [
+        pytest.param("vinext-worker==99.0.0", "", "vinext-worker 99.0.0 is newer than this command", id="newer"),
+        pytest.param("vinext-worker==0.0.1", "", "vinext-worker 0.0.1 is older than this command", id="older"),
+        pytest.param(
+            "vinext-worker",
+            "vinext-worker = { path = 'vendor/vinext_worker-0.0.1-py3-none-any.whl' }",
+            "run `vinext-worker init` in .* again",
+            id="an older wheel of the site's own",
+        ),
+    ],
+)
+def test_a_library_of_another_release_is_one_line(folder: Path, requirement: str, source: str, message: str) -> None:
+    require(folder, requirement)
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write(f"\n[tool.uv.sources]\n{source}\n")
+    with pytest.raises(UserError, match=rf"pyproject\.toml: .*{message}"):
         install_python_packages(found(folder), PROJECT.tools, QUIET)
+    assert not (folder / "python_modules").exists()
 
 
 @pytest.mark.parametrize("file", ["cache.py", "cache/__init__.py", "cache/deep/module.py"])

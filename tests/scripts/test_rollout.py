@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +15,7 @@ from vinext_worker.versions.pair import Back, Pair, way_back
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-CHANGES = (Change("pages", "p1", "p2"), Change("front", "f1", "f2"))
+CHANGES = (Change("pages", "p1", "p2", has_steps=False), Change("front", "f1", "f2"))
 
 
 @dataclass
@@ -36,35 +36,45 @@ class FakeServing:
         return dict(self.asked)
 
 
-def rollout(serving: FakeServing, check: Callable[[], None], wait: Callable[[], None] = lambda: None) -> Rollout:
+def rollout(serving: FakeServing, check: Callable[[int], None], wait: Callable[[], None] = lambda: None) -> Rollout:
     return Rollout(CHANGES, (50, 10), serving, check, wait, lambda _: None)
 
 
 def test_the_page_handler_reaches_all_visitors_before_the_worker_reaches_one() -> None:
     serving = FakeServing()
     seen: list[dict[str, dict[str, float]]] = []
-    rollout(serving, lambda: seen.append(serving.now())).run()
+    begun: list[int] = []
+
+    def check(number: int) -> None:
+        seen.append(serving.now())
+        begun.append(number)
+
+    rollout(serving, check).run()
     assert serving.asked == [
         ("pages", {"p1": 100, "p2": 0}),
         ("front", {"f1": 100, "f2": 0}),
-        ("pages", {"p1": 90, "p2": 10}),
-        ("pages", {"p1": 50, "p2": 50}),
         ("pages", {"p2": 100}),
         ("front", {"f1": 90, "f2": 10}),
         ("front", {"f1": 50, "f2": 50}),
         ("front", {"f2": 100}),
     ]
     # Before any visitor, and after each step; a new Worker never meets an old page handler.
-    assert len(seen) == 7
+    assert begun == [0, 1, 2, 2, 2]
     assert all(now["pages"] == {"p2": 100} for now in seen if now["front"].get("f2"))
 
 
-@pytest.mark.parametrize("good", range(7))
+def test_a_page_handler_behind_a_worker_that_is_new_takes_no_steps_either() -> None:
+    serving = FakeServing()
+    replace(rollout(serving, lambda _: None), changes=CHANGES[:1]).run()
+    assert serving.asked == [("pages", {"p1": 100, "p2": 0}), ("pages", {"p2": 100})]
+
+
+@pytest.mark.parametrize("good", range(5))
 def test_a_red_check_takes_everything_back_the_worker_first(good: int) -> None:
     serving = FakeServing()
     checks = iter([True] * good)
 
-    def check() -> None:
+    def check(_begun: int) -> None:
         if not next(checks, False):
             raise UserError("3 of 10 pages are wrong")
 
@@ -80,14 +90,14 @@ def test_an_interruption_takes_everything_back() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(UserError, match="it was interrupted; all visitors have the versions from before again"):
-        rollout(serving, lambda: None, interrupted).run()
+        rollout(serving, lambda _: None, interrupted).run()
     assert serving.now() == {"front": {"f1": 100}, "pages": {"p1": 100}}
 
 
 def test_what_could_not_be_taken_back_is_said() -> None:
     serving = FakeServing()
 
-    def check() -> None:
+    def check(_begun: int) -> None:
         serving.refuses.add("front")
         raise UserError("wrong")
 

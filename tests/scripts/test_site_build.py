@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,7 +23,15 @@ mkdir -p dist/server dist/client
 echo '{"assets": {"directory": "../client"}}' > dist/server/wrangler.json
 echo '{}' > dist/server/vinext-prerender.json
 """
-CACHE_FOLDERS = ["node_modules/a.js", "dist/client/a.js", ".git/index", ".wrangler/state/a", "app/.cache/a", "next-env.d.ts"]
+CACHE_FOLDERS = [
+    "node_modules/a.js",
+    "dist/client/a.js",
+    ".git/index",
+    ".wrangler/state/a",
+    "app/.cache/a",
+    "next-env.d.ts",
+    "vinext-worker/wrangler.toml",
+]
 SOURCES = ["app/page.tsx", "public/a.png", ".env.local", "vite.config.ts", "../linked/index.js"]
 
 
@@ -131,11 +140,31 @@ def test_what_is_no_source_means_no_other_build(site: Site, name: str) -> None:
     assert site.calls() == []
 
 
+def test_what_a_build_writes_among_the_sources_means_no_other_build(site: Site) -> None:
+    site.npm(build=f"{GOOD_BUILD}\necho made > app/made.ts; touch app/page.tsx")
+    site.prepare()
+    site.calls()
+    site.prepare()
+    assert site.calls() == []
+    site.write("app/made.ts", "other")
+    site.prepare()
+    assert site.calls() == ["run"]
+
+
+def test_what_is_changed_while_a_build_runs_means_another_one(site: Site) -> None:
+    site.npm(build=f"{GOOD_BUILD}\necho $$ > app/page.tsx")
+    site.prepare()
+    site.calls()
+    site.prepare()
+    assert site.calls() == ["run"]
+
+
 @pytest.mark.parametrize("name", ["package.json", "package-lock.json"])
 def test_a_changed_lock_means_another_installation(site: Site, name: str) -> None:
     site.prepare()
     site.calls()
     later = (site.root / "node_modules/.package-lock.json").stat().st_mtime + 1
+    site.write(name, f"{(site.root / name).read_text()}\n")
     os.utime(site.root / name, (later, later))
     site.prepare()
     assert site.calls() == ["ci", "run"]
@@ -259,7 +288,26 @@ def test_npm_installs_no_vinext(site: Site) -> None:
 def test_another_package_manager_is_not_replaced(site: Site) -> None:
     (site.root / "package-lock.json").rename(site.root / "pnpm-lock.yaml")
     assert "uses pnpm; run `pnpm install` there first" in refusal(site)
+    site.write("../.pnp.cjs")
+    (site.root / "pnpm-lock.yaml").rename(site.root / "yarn.lock")
+    assert "write `nodeLinker: node-modules` into .yarnrc.yml" in refusal(site)
     assert site.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "installed", "message"),
+    [
+        pytest.param("file:vendor/vinext-worker-adapter-0.0.1.tgz", "0.0.1", "is older .* run `vinext-worker init`", id="older"),
+        pytest.param("file:vendor/vinext-worker-adapter-0.1.0.tgz", "0.0.1", "is older .* run `npm install`", id="not installed"),
+        pytest.param("file:vendor/vinext-worker-adapter-9.0.0.tgz", "9.0.0", "is newer than this command", id="newer"),
+    ],
+)
+def test_an_adapter_of_another_release_is_one_line(site: Site, asked: str, installed: str, message: str) -> None:
+    site.package(devDependencies={"vinext-worker-adapter": asked})
+    os.utime(site.root / "package.json", (1, 1))
+    site.prepare()
+    site.write("node_modules/vinext-worker-adapter/package.json", json.dumps({"version": installed}))
+    assert re.search(message, refusal(site))
 
 
 def test_a_failed_build_is_made_again(site: Site) -> None:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
-from vinext_worker.copy.static_folders import assets_advice, static_folders
+from vinext_worker.copy.static_folders import assets_advice, public_files, static_folders
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+FIRST = ["/__prerender/*"]
 ROOT = "/_next/static/"
 SHOP = "/shop/_next/static/"
 
@@ -60,6 +61,36 @@ def test_advice_has_the_line_to_write(rules: str, folders: list[str], wanted: li
     assert json.loads(text.partition("run_worker_first = ")[2]) == wanted
     assert str(tmp_path / "wrangler.toml") in text
     assert assets_advice(config(tmp_path, f"run_worker_first = {json.dumps(wanted)}"), folders) == []
+
+
+def test_the_files_of_a_python_site_have_the_paths_of_urls(tmp_path: Path) -> None:
+    for name in ("robots.txt", "images/with space é.png", "100%.txt", "__prerender/build.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert public_files(tmp_path) == ("/100%25.txt", "/images/with%20space%20%C3%A9.png", "/robots.txt")
+    assert public_files(tmp_path / "nowhere") == ()
+
+
+@pytest.mark.parametrize(
+    ("rules", "said", "wanted"),
+    [
+        pytest.param('["/__prerender/*"]', "", None, id="right"),
+        pytest.param('["/__prerender/*", "/a/*"]', "", None, id="a folder of the Worker's own"),
+        pytest.param(
+            '["/*", "!/a/*"]', "the Worker answers for 2 files of public/ (/b.txt, /c.txt)", FIRST, id="files by folder"
+        ),
+        pytest.param("true", "the Worker answers for 3 files of public/ (/a/1.png, /b.txt, /c.txt)", FIRST, id="every file"),
+        pytest.param("false", "/__prerender/ is public", FIRST, id="private files too"),
+        pytest.param('["/api/*"]', "/__prerender/ is public", [*FIRST, "/api/*"], id="an API"),
+    ],
+)
+def test_files_of_a_python_site_come_before_the_worker(rules: str, said: str, wanted: list[str] | None, tmp_path: Path) -> None:
+    files = ("/a/1.png", "/b.txt", "/c.txt")
+    advice = assets_advice(config(tmp_path, f"run_worker_first = {rules}"), [], files)
+    assert [text.startswith(said) for text in advice] == ([] if wanted is None else [True])
+    if wanted is not None:
+        assert json.loads(advice[0].partition("run_worker_first = ")[2]) == wanted
+        assert assets_advice(config(tmp_path, f"run_worker_first = {json.dumps(wanted)}"), [], files) == []
 
 
 def test_private_files_are_public_unless_the_configuration_says_otherwise(tmp_path: Path) -> None:

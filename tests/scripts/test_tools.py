@@ -13,11 +13,11 @@ from vinext_worker.errors import ToolError
 from vinext_worker.installation import Installation
 from vinext_worker.tools import Tools
 
-PINNED = {"@babel/parser": "7.1.0", "miniflare": "4.1.0", "pyodide": "314.0.6", "workerd": "1.5.0", "wrangler": "4.2.0"}
+PINNED = {"miniflare": "4.1.0", "pyodide": "314.0.6", "workerd": "1.5.0", "wrangler": "4.2.0"}
 # Installs what package.json names, as npm does, and counts the runs.
 NPM = """#!/bin/sh
 echo run >> "$(dirname "$0")/runs"
-for name in @babel/parser miniflare pyodide workerd wrangler; do
+for name in miniflare pyodide workerd wrangler; do
   /bin/mkdir -p node_modules/$name && echo '{"version": "9.0.0"}' > node_modules/$name/package.json
 done
 """
@@ -79,6 +79,22 @@ def test_the_project_s_own_tools_are_used(project: Path, machine: Path, installa
     assert runs(machine) == 0
 
 
+def test_what_would_be_installed_is_known_without_an_installation(
+    project: Path, machine: Path, installation: Installation, tmp_path: Path
+) -> None:
+    tools = Tools(project, installation)
+    assert tools.workerd_version == PINNED["workerd"]
+    place = tools.folder_to_fill()
+    assert place is not None
+    assert place.is_relative_to(tmp_path / "cache" / "vinext-worker")
+    assert runs(machine) == 0
+    assert tools.node_modules == place / "node_modules"
+    assert tools.folder_to_fill() is None
+    install(project, {**PINNED, "workerd": "1.6.0"})
+    own = Tools(project, installation)
+    assert (own.workerd_version, own.folder_to_fill()) == ("1.6.0", None)
+
+
 def test_tools_that_are_missing_are_installed_once_and_said(
     project: Path, machine: Path, installation: Installation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,7 +103,7 @@ def test_tools_that_are_missing_are_installed_once_and_said(
         assert modules.is_relative_to(tmp_path / "cache" / "vinext-worker")
     assert runs(machine) == 1
     said = capsys.readouterr().err
-    assert said.count("installing the local Workers runtime and wrangler from npm") == 1
+    assert said.count("installing the local Workers runtime and wrangler from npm (about 470 MB)") == 1
     assert list(project.iterdir()) == []
     assert sorted(path.name for path in installation.npm_tools.iterdir()) == ["package-lock.json", "package.json"]
 

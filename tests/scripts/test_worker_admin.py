@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.fakes.deployments import FakeDeployment
 from werkzeug import Response
+
+from vinext_worker.dev.running import RunningDev
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,27 +35,39 @@ def revalidate(command_line: CommandLine, impatient: None) -> Callable[[str], Sa
     return lambda url: command_line.run("revalidate", url, "--tag", "a")
 
 
+def ours(status: int, reason: str) -> Response:
+    return Response(json.dumps({"error": reason}), status, content_type="application/json")
+
+
+def page(status: int, **headers: str) -> Response:
+    return Response("<html>no, " + TOKEN, status, headers, content_type="text/html; charset=utf-8")
+
+
 @pytest.mark.parametrize(
-    ("status", "advice"),
+    ("answer", "message"),
     [
-        pytest.param(302, "look at its log", id="a redirect"),
-        pytest.param(401, "VINEXT_ADMIN_TOKEN is not the Worker's token", id="a wrong token"),
-        pytest.param(404, "wrangler secret put VINEXT_ADMIN_TOKEN", id="no such endpoint"),
-        pytest.param(419, "look at its log", id="a status that is not registered"),
-        pytest.param(799, "failed 4 times: status 799", id="a status of no class"),
+        pytest.param(ours(401, "no token"), "{url} refuses the token: VINEXT_ADMIN_TOKEN is not the Worker's secret", id="token"),
+        pytest.param(ours(400, "stale is 1"), "{url} refused: stale is 1; if the Worker there is older", id="an older Worker"),
+        pytest.param(ours(413, f"no, {TOKEN}"), "{url} refused with status 413: no, ***; look at its log", id="another reason"),
+        pytest.param(Response("", 404), "has no such endpoint (status 404), so its Worker has no secret", id="no secret"),
+        pytest.param(page(404), "does not answer at {url}, but something else", id="the app itself"),
+        pytest.param(page(403), "such as the app itself or a login; check the URL (status 403, text/html)", id="a login"),
+        pytest.param(page(302, Location="https://b.example/"), "redirects to https://b.example/ (status 302)", id="a redirect"),
+        pytest.param(page(419), "check the URL (status 419, text/html)", id="a status that is not registered"),
+        pytest.param(page(200), "does not answer at {url}, but something else", id="a page"),
+        pytest.param(page(799), "failed 4 times: status 799", id="a status of no class"),
     ],
 )
 @pytest.mark.parametrize("command", ["populate", "revalidate"])
-def test_a_refusal_is_one_line_with_the_status_and_what_to_do(
-    request: pytest.FixtureRequest, httpserver: HTTPServer, command: str, status: int, advice: str
+def test_a_refusal_is_one_line_that_says_who_refused_and_what_to_do(
+    request: pytest.FixtureRequest, httpserver: HTTPServer, command: str, answer: Response, message: str
 ) -> None:
-    httpserver.expect_request(f"/__vinext/{'seed' if command == 'populate' else command}").respond_with_data(
-        f"no, {TOKEN}", status=status
-    )
-    said = request.getfixturevalue(command)(httpserver.url_for(""))
+    path = f"/__vinext/{'seed' if command == 'populate' else command}"
+    httpserver.expect_request(path).respond_with_response(answer)
+    url = httpserver.url_for("")
+    said = request.getfixturevalue(command)(url)
     assert (said.status, len(said.errors)) == (1, 1)
-    assert f"status {status}" in said.err
-    assert advice in said.err
+    assert message.format(url=url) in said.err
     assert TOKEN not in said.err
 
 
@@ -118,6 +133,16 @@ def test_what_is_not_written_in_the_end_is_an_error_that_names_it(
     assert "not written yet: a;" in said.err
 
 
+def test_what_may_still_be_in_front_of_the_worker_is_an_error_with_the_reason(
+    httpserver: HTTPServer, revalidate: Callable[[str], Said]
+) -> None:
+    late = {"tags": ["a"], "prefixes": [], "unpurged": ["rate limited (1134)"]}
+    httpserver.expect_request("/__vinext/revalidate").respond_with_json(late, status=202)
+    said = revalidate(httpserver.url_for(""))
+    assert (said.status, len(said.errors)) == (1, 1)
+    assert "may still have pages: rate limited (1134); run the command again" in said.err
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
@@ -150,3 +175,61 @@ def test_without_a_token_revalidate_says_what_to_do(command_line: CommandLine) -
     said = command_line.run("revalidate", "https://example.com", "--tag", "a")
     assert (said.status, "wrangler secret put VINEXT_ADMIN_TOKEN" in said.err) == (1, True)
     assert command_line.run("revalidate", "https://example.com").status == 2
+
+
+STORY = {
+    "url": "/a?b=c",
+    "outcome": "MISS",
+    "reason": "answer.no-store",
+    "says": "the last answer was not kept: no-store",
+    "steps": [
+        {
+            "step": "store",
+            "artifact": "html",
+            "says": "an entry that a tag has invalidated",
+            "reason": "cache.invalidated",
+            "tags": ["t"],
+            "invalidations": [{"tag": "t", "at": "2026-11-28T12:00:00.000Z", "staleUntil": "2026-11-28T13:00:00.000Z"}],
+        },
+    ],
+}
+
+
+def test_a_story_is_told_in_words_and_as_json(httpserver: HTTPServer, command_line: CommandLine) -> None:
+    command_line.set({"VINEXT_ADMIN_TOKEN": TOKEN})
+    sent = {"url": "/a?b=c", "method": "GET", "headers": {"RSC": "1", "Accept": "text/x-component", "X": "y"}}
+    httpserver.expect_request("/__vinext/why", json=sent).respond_with_json(STORY)
+    options = ["--rsc", "--header", "X: y"]
+    said = command_line.run("why", httpserver.url_for("/a?b=c"), *options)
+    assert said.status == 0, said.err
+    assert said.out.splitlines() == [
+        "MISS: the last answer was not kept: no-store (answer.no-store)",
+        "  store       html: an entry that a tag has invalidated (cache.invalidated)",
+        "              tags t",
+        "              t was invalidated at 2026-11-28T12:00:00.000Z, stale until 2026-11-28T13:00:00.000Z",
+    ]
+    said = command_line.run("why", "/a?b=c", "--at", httpserver.url_for("/"), "--json", *options)
+    assert (said.status, said.document) == (0, STORY)
+
+
+def test_a_path_is_asked_for_at_the_running_dev(httpserver: HTTPServer, command_line: CommandLine, tmp_path: Path) -> None:
+    fake = FakeDeployment(tmp_path)
+    fake.configure()
+    headers = {"Authorization": "Bearer made-by-dev"}
+    httpserver.expect_request("/__vinext/why", headers=headers).respond_with_json(STORY)
+    (tmp_path / ".vinext").mkdir()
+    RunningDev(httpserver.url_for("").replace("localhost", "127.0.0.1"), "made-by-dev").note(tmp_path / ".vinext")
+    said = command_line.run("why", "/a", "--config", fake.config, "--json")
+    assert (said.status, said.document) == (0, STORY), said.err
+
+
+def test_a_story_of_a_worker_that_tells_none_is_one_line(httpserver: HTTPServer, command_line: CommandLine) -> None:
+    command_line.set({"VINEXT_ADMIN_TOKEN": TOKEN})
+    httpserver.expect_ordered_request("/__vinext/why").respond_with_data("", status=404)
+    httpserver.expect_ordered_request("/__vinext/why").respond_with_json({"steps": [1]})
+    said = command_line.run("why", httpserver.url_for("/a"))
+    assert (said.status, len(said.errors)) == (1, 1)
+    assert "a Worker that is older than this command" in said.err
+    said = command_line.run("why", httpserver.url_for("/a"))
+    assert "vinext-worker does not answer at" in said.err
+    assert command_line.run("why", "/a", "--header", "nothing").status == 2

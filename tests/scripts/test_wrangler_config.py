@@ -19,6 +19,8 @@ compatibility_date = "2026-10-01"
 compatibility_flags = ["python_workers"]
 kv_namespaces = [{ binding = "STORE", id = "abc" }, { binding = "NEW" }]
 services = [{ binding = "PAGES", service = "pages" }]
+d1_databases = [{ binding = "DB", database_name = "db", database_id = "def" }, { binding = "NEW", database_name = "new" }]
+analytics_engine_datasets = [{ binding = "POINTS", dataset = "pages" }, { binding = "OTHER" }]
 [assets]
 directory = "public"
 binding = "ASSETS"
@@ -30,10 +32,24 @@ binding = "IMAGES"
 COLOUR = "blue"
 LIMITS = { bytes = 3 }
 [durable_objects]
-bindings = [{ name = "ROOM", class_name = "Room" }]
+bindings = [{ name = "ROOM", class_name = "Room" }, { name = "OTHER", class_name = "Room", script_name = "another-worker" }]
+[[migrations]]
+tag = "v1"
+new_classes = ["Old", "Gone"]
+new_sqlite_classes = ["Room"]
+[[migrations]]
+tag = "v2"
+renamed_classes = [{ from = "Old", to = "New" }]
+deleted_classes = ["Gone"]
 [[rules]]
 type = "ESModule"
 globs = ["**/*.js"]
+[cache]
+enabled = false
+cross_version_cache = true
+[exports.default]
+type = "worker"
+cache = { enabled = true }
 """
 
 JSONC = """
@@ -44,11 +60,24 @@ JSONC = """
   "compatibility_flags": ["python_workers"], /* and more */
   "kv_namespaces": [{ "binding": "STORE", "id": "abc" }, { "binding": "NEW" }],
   "services": [{ "binding": "PAGES", "service": "pages" }],
+  "d1_databases": [{ "binding": "DB", "database_id": "def" }, { "binding": "NEW", "database_name": "new" }],
+  "analytics_engine_datasets": [{ "binding": "POINTS", "dataset": "pages" }, { "binding": "OTHER" }],
   "assets": { "directory": "public", "binding": "ASSETS", "html_handling": "none", "run_worker_first": ["/*", "!/static/*"] },
   "images": { "binding": "IMAGES" },
   "vars": { "COLOUR": "blue", "LIMITS": { "bytes": 3 } },
-  "durable_objects": { "bindings": [{ "name": "ROOM", "class_name": "Room" }] },
+  "durable_objects": {
+    "bindings": [
+      { "name": "ROOM", "class_name": "Room" },
+      { "name": "OTHER", "class_name": "Room", "script_name": "another-worker" },
+    ],
+  },
+  "migrations": [
+    { "tag": "v1", "new_classes": ["Old", "Gone"], "new_sqlite_classes": ["Room"] },
+    { "tag": "v2", "renamed_classes": [{ "from": "Old", "to": "New" }], "deleted_classes": ["Gone"] },
+  ],
   "rules": [{ "type": "ESModule", "globs": ["**/*.js"] }],
+  "cache": { "enabled": true, "cross_version_cache": true },
+  "exports": { "Other": { "type": "worker", "cache": { "enabled": false } } },
 }
 """
 
@@ -65,12 +94,17 @@ def test_reads_every_format_alike(tmp_path: Path, name: str, text: str) -> None:
         compatibility_flags=("python_workers",),
         kv_namespaces={"STORE": "abc", "NEW": "NEW"},
         services={"PAGES": "pages"},
+        d1_databases={"DB": "def", "NEW": "new"},
+        analytics_datasets={"POINTS": "pages", "OTHER": "OTHER"},
         assets=AssetsConfig(tmp_path / "public", "ASSETS", "none", "none", ("/*", "!/static/*")),
         images_binding="IMAGES",
         variables={"COLOUR": "blue", "LIMITS": {"bytes": 3}},
         deployed_variables={"COLOUR": "blue", "LIMITS": {"bytes": 3}},
         durable_objects={"ROOM": "Room"},
+        object_classes={"Room": True, "New": False},
         module_rules=(("ESModule", ("**/*.js",)),),
+        is_cached=True,
+        shares_cache=True,
     )
 
 
@@ -91,6 +125,7 @@ def test_local_secrets_come_over_the_variables(tmp_path: Path) -> None:
         pytest.param(
             'compatibility_date = "d"\ncompatibility_flags = "x"', "compatibility_flags must be a list of strings", id="flags"
         ),
+        pytest.param('compatibility_date = "d"\n[cache]\nenabled = 1', "cache.enabled must be true or false", id="a number"),
         pytest.param('compatibility_date = "d"\nservices = ["x"]', "services must be a list of tables", id="services"),
         pytest.param(
             'compatibility_date = "d"\n[[kv_namespaces]]\nid = "x"',

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from tests.workerd.stubs import AssetsStub, PagesStub
+
 from core.paths import PRERENDER_FOLDER
 from seed.build import BUILD_FILE
 from seed.routing import ROUTING_NAME
@@ -18,6 +20,12 @@ from vinext_worker.sites.site_build import SiteBuild
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from vinext_worker.local_runtime import LocalRuntime
+
+LARGE = "".join(f"<p>{number} é" for number in range(100_000))
+
+KEPT = {"headers": {"Cache-Control": "s-maxage=60", "Content-Type": "text/html"}}
 
 _numbers = count(1)
 
@@ -78,3 +86,12 @@ class SmallBuild:
         return {
             f"/{path.relative_to(assets).as_posix()}": path.read_bytes() for path in sorted(assets.rglob("*")) if path.is_file()
         }
+
+
+def large_and_small(runtime: LocalRuntime, folder: Path) -> SmallBuild:
+    """Give a runtime with stubs a build of one page; the page handler has LARGE at `/large`, a letter at `/small`."""
+    made = SmallBuild(folder)
+    made.page("/page")
+    AssetsStub(runtime).fill(made.copy())
+    PagesStub(runtime).plan_for({"/large": {**KEPT, "body": LARGE}, "/small": {**KEPT, "body": "é"}, "*": KEPT})
+    return made

@@ -32,7 +32,9 @@ class ServedExample:
 
     @classmethod
     @contextmanager
-    def start(cls, project: Project, built: SiteBuild, folder: Path, without: frozenset[str]) -> Iterator[ServedExample]:
+    def start(
+        cls, project: Project, built: SiteBuild, folder: Path, without: frozenset[str], **variables: str
+    ) -> Iterator[ServedExample]:
         options = RuntimeOptions(
             config=WranglerConfig.read(project.configuration),
             tools=project.tools,
@@ -40,6 +42,7 @@ class ServedExample:
             assets_directory=copy_as_built_now(built, folder),
             without=without,
             isolates=2,
+            variables=variables,
         )
         with LocalRuntime(options) as runtime:
             yield cls(built, runtime, Visitor(runtime.url), PagesStub(runtime), not without)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SECONDS = 30
+_SECONDS = 120
 _PAUSE_SECONDS = 0.02
 
 

@@ -1,4 +1,4 @@
-"""The suites of tests/conformance inside workerd: from Python, over the real KV binding.
+"""The rules of `vinext.testing` and of tests/conformance inside workerd: from Python, over the real bindings of KV and R2.
 
 The clock of the handlers is turned there. KV's own cannot be: that a value goes when its time has come is shown with the
 fake in tests/cache/test_fake_kv.py, which obeys the same rules.
@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.cache.test_corruption import damaged_bytes, damaged_documents
 from tests.cache.vectors import rows
-from tests.conformance import cache_handler, kv_namespace
+from tests.conformance import kv_namespace, r2_bucket
 
 from core.body import MAX_DEPTH
+from vinext.testing import RULES
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 
@@ -40,15 +41,23 @@ SUBJECTS = (
     "kv-v2-framed-js",
     "tiered-v2-vinext",
     "tiered-v2-framed-js",
+    "kv-v2-framed-js-r2",
+    "kv-v2-framed-js-both",
+    "tiered-v2-framed-js-r2",
+    "tiered-v2-framed-js-both",
+    "kv-v2-framed-js-regional",
 )
-"""Store, schema and layout; `js`: the bodies that are written are in JavaScript's memory."""
+"""Store, schema and layout; `js`: the bodies that are written are in JavaScript's memory.
+
+`r2` instead of KV, or `both`; `regional`: the Cache API before KV.
+"""
 
 
 @pytest.fixture(scope="module")
 def runtime(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     folder = tmp_path_factory.mktemp("conformance") / "worker"
     shutil.copytree(TESTS / "fixtures" / "conformance", folder)
-    for package in ("core", "cache", "pages", "edge"):
+    for package in ("core", "cache", "pages", "datacache", "edge", "vinext"):
         shutil.copytree(project.root / "src" / package, folder / "src" / package)
     shutil.copytree(TESTS / "conformance", folder / "src" / "conformance")
     with LocalRuntime(
@@ -64,7 +73,7 @@ def client(runtime: LocalRuntime) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-@pytest.mark.parametrize("rule", [rule.__name__ for rule in cache_handler.RULES])
+@pytest.mark.parametrize("rule", [rule.__name__ for rule in RULES])
 def test_handler_obeys(client: httpx.Client, subject: str, rule: str) -> None:
     failure = client.get(f"/handler/{subject}/{rule}").raise_for_status().json()["failure"]
     assert failure is None, failure
@@ -76,11 +85,18 @@ def test_binding_obeys(client: httpx.Client, rule: str) -> None:
     assert failure is None, failure
 
 
-def test_a_store_that_never_answers_is_given_up(runtime: LocalRuntime, client: httpx.Client) -> None:
+@pytest.mark.parametrize("rule", [rule.__name__ for rule in r2_bucket.RULES])
+def test_bucket_obeys(client: httpx.Client, rule: str) -> None:
+    failure = client.get(f"/bucket/{rule}").raise_for_status().json()["failure"]
+    assert failure is None, failure
+
+
+@pytest.mark.parametrize(("binding", "path"), [("VINEXT_CACHE", "/hang"), ("VINEXT_CACHE_R2", "/hang/r2")], ids=["kv", "r2"])
+def test_a_store_that_never_answers_is_given_up(runtime: LocalRuntime, client: httpx.Client, binding: str, path: str) -> None:
     for method in ("get", "getWithMetadata", "put", "delete", "list"):
-        runtime.fail("VINEXT_CACHE", method, "hang")
+        runtime.fail(binding, method, "hang")
     try:
-        answer = client.get("/hang").raise_for_status().json()
+        answer = client.get(path).raise_for_status().json()
     finally:
         runtime.heal()
     outcomes = answer["outcomes"]

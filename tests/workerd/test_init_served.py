@@ -53,7 +53,7 @@ def served(folder: Path) -> Iterator[str]:
         yield ready[1]
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(_SECONDS)
 
 
 def test_an_app_that_vinext_init_has_made(tmp_path: Path, project: Project, example_build: SiteBuild) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx2 as httpx
 import pytest
-from tests.fakes.python_worker import python_worker
+from tests.fakes.python_worker import FIXTURE, fixture_packages, python_worker
 from tests.workerd.builds import SmallBuild
 from tests.workerd.patience import eventually
 from tests.workerd.stubs import AssetsStub, PagesStub, assets_service, events, pages_service
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.workerd.worker_pool import ColdWorker
 
     from vinext_worker.project import Project
+
+CLIENTS = FIXTURE.with_name("clients")
 
 KEPT = {"headers": {"Cache-Control": "s-maxage=600", "X-Vinext-Cache-Tags": "shared"}}
 BRIEF = {"headers": {"Cache-Control": "s-maxage=1, stale-while-revalidate=3600"}}
@@ -142,13 +144,13 @@ def test_off_nothing_is_logged_about_it(off: Started) -> None:
     assert events(off.runtime, "answer.failed") == events(off.runtime, "background.failed") == []
 
 
-@pytest.mark.parametrize("library", ["requests", "urllib.request"])
-def test_off_a_python_site_asks_servers_without_await(httpserver: HTTPServer, library: str) -> None:
+def test_off_a_python_site_asks_servers_without_await(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/text").respond_with_data("text")
-    with python_worker({"VINEXT_PAGE_HANDLER": "http_app:handler", "VINEXT_DIRECT_AWAIT": "off"}) as runtime:
-        query = {"library": library, "method": "GET", "url": httpserver.url_for("/text")}
-        answer = httpx.get(runtime.url, params=query, trust_env=False, timeout=30).json()
-        assert (answer["status"], bytes.fromhex(answer["body"])) == (200, b"text")
+    with python_worker({"VINEXT_DIRECT_AWAIT": "off"}, folder=CLIENTS, vendored=fixture_packages(CLIENTS)) as runtime:
+        for client in ("requests", "urllib.request"):
+            asked: dict[str, object] = {"client": client, "case": "once", "url": httpserver.url_for("/text"), "options": {}}
+            answer = httpx.post(runtime.url, json=asked, trust_env=False, timeout=60).json()
+            assert (answer["status"], bytes.fromhex(answer["body"])) == (200, b"text")
 
 
 LOOP, SDK = "src/edge/loop.py", "python_modules/workers/rpc.py"

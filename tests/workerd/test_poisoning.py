@@ -344,7 +344,7 @@ def test_each_tenant_gets_its_own_pages(tenants: Attacked) -> None:
         for _ in range(2):
             answer = at(tenants, host, "/host/own")
             assert answer.text.lower().startswith(f"page of /host/own at {host.lower().partition(':')[0]}")
-    prefixes = {name.partition(":")[0] for name in tenants.runtime.kv().names()}
+    prefixes = eventually(lambda: {name.partition(":")[0] for name in tenants.runtime.kv().names()}, lambda found: len(found) > 1)
     assert prefixes == {"a", "b"}
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import httpx2 as httpx
 import pytest
 from rich.console import Console
 from tests.fakes.builds import VERSIONS
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from vinext_worker.sites.site_build import SiteBuild
 
 TOKEN = "a-token-of-this-test"
-PAGES = "export default { fetch(request) { return new Response(`made ${new URL(request.url).pathname}`, { status: 500 }) } }"
+PAGES = """export default { fetch({ url, headers }) {
+    return new Response(`made ${new URL(url).pathname} ${headers.get("x-vinext-debug")}`, { status: 500 })
+} }"""
 
 
 @pytest.fixture
@@ -114,7 +118,7 @@ def test_revalidate_reaches_the_deployed_app(served: tuple[FakeDeployment, Local
     assert (said.status, said.out.strip()) == (0, f"invalidated at {runtime.url}: _N_T_/about, /docs/…")
     said = command_line.run("check", runtime.url, "--patience", "0", "--from", deployment.assets, "--json")
     wrong = {answer["path"] for answer in said.document["answers"] if answer["faults"]}
-    assert "/about" in wrong
+    assert "/about" in wrong  # its page handler fails, so that it is rendered for nobody
     assert all(path == "/about" or path.startswith("/docs") for path in wrong)
     assert len(wrong) == 7
 
@@ -126,7 +130,7 @@ def test_a_wrong_token_is_refused_and_not_shown(
     command_line.set({"VINEXT_ADMIN_TOKEN": "not-the-token"})
     said = command_line.run("populate", "--config", deployment.config, "--into", "worker", "--url", runtime.url)
     assert said.status == 1
-    assert "status 401" in said.err
+    assert "refuses the token" in said.err
     assert "not-the-token" not in said.out + said.err
 
 
@@ -240,3 +244,41 @@ def test_the_examples_pages_are_as_check_expects(
         said = command_line.run("check", runtime.url, "--from", assets, "--json")
         assert [answer for answer in said.document["answers"] if answer["faults"]] == []
         assert {answer["status"] for answer in said.document["answers"]} == {200, 308, 404}
+
+
+def test_why_is_told_by_the_deployed_app(served: tuple[FakeDeployment, LocalRuntime], command_line: CommandLine) -> None:
+    deployment, runtime = served
+    command_line.set({"VINEXT_ADMIN_TOKEN": TOKEN})
+    before = runtime.kv().names()
+    for page in ("/", "/never-asked"):
+        said = command_line.run("why", page, "--at", runtime.url, "--config", deployment.config, "--json")
+        assert said.status == 0, said.err
+        expected = ("HIT", "served.fresh") if page == "/" else ("MISS", "cache.absent")
+        assert (said.document["outcome"], said.document["reason"]) == expected
+    assert runtime.kv().names() == before
+
+
+def test_a_request_with_the_token_is_told_why(served: tuple[FakeDeployment, LocalRuntime]) -> None:
+    _, runtime = served
+    bare = httpx.get(f"{runtime.url}/", trust_env=False)
+    debugged = httpx.get(f"{runtime.url}/", headers={"X-Vinext-Debug": TOKEN}, trust_env=False)
+    assert debugged.headers["x-vinext-cache-reason"] == "HIT: served.fresh (it is fresh)"
+    phases = [part.partition(";")[0].strip() for part in debugged.headers["server-timing"].split(",")]
+    assert (phases[0], phases[-1]) == ("route", "worker")
+    assert debugged.content == bare.content
+    passed = httpx.get(f"{runtime.url}/nowhere", headers={"X-Vinext-Debug": TOKEN}, trust_env=False)
+    # Another test may have asked for it a moment ago, and then nobody waits for the same again.
+    line = passed.headers["x-vinext-cache-reason"]
+    assert re.fullmatch(r"passed on: answer\.failed-status \((this|the last) answer .* not kept: status 500.*\)", line), line
+    assert "handler;dur=" in passed.headers["server-timing"]
+    assert passed.text == "made /nowhere null"
+
+
+def test_a_wrong_token_is_as_none(served: tuple[FakeDeployment, LocalRuntime]) -> None:
+    _, runtime = served
+    shown = []
+    for headers in ({}, {"X-Vinext-Debug": f"{TOKEN}x"}):
+        answers = [httpx.get(f"{runtime.url}{path}", headers=headers, trust_env=False) for path in ("/", "/nowhere")]
+        shown.append([(one.status_code, one.content, {**one.headers, "date": "", "age": ""}) for one in answers])
+    assert shown[0] == shown[1]
+    assert "x-vinext-cache-reason" not in shown[1][0][2]

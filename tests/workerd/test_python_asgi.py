@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx2 as httpx
@@ -23,7 +24,7 @@ UNCHANGED = 20
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[LocalRuntime]:
-    with python_worker({"VINEXT_PAGE_TIMEOUT_MS": "1500", "VINEXT_LANGUAGES": "en,de"}) as started:
+    with python_worker({"VINEXT_PAGE_TIMEOUT_MS": "3000", "VINEXT_LANGUAGES": "en,de"}) as started:
         yield started
 
 
@@ -95,7 +96,9 @@ def test_no_store_applies_if_a_nested_function_calls_it(client: httpx.Client) ->
 
 
 def test_no_store_after_the_first_part_keeps_the_page_out_of_the_cache(runtime: LocalRuntime, client: httpx.Client) -> None:
-    assert client.get("/late").text == "<p>first</p><p>second</p>"
+    late = client.get("/late")
+    assert late.text == "<p>first</p><p>second</p>"
+    assert late.headers["Cache-Control"] == "private, no-store", "no cache on the way may keep it either"
     runtime.wait_for_log("came after the answer had begun")
     assert runtime.kv().get("cache:app:v2:/late:html") is None
 
@@ -112,6 +115,15 @@ def test_the_first_part_arrives_before_the_last_is_rendered(client: httpx.Client
         assert next(parts) == b"<p>first</p>"
         assert client.get("/release").text == "released"
         assert b"".join(parts) == b"<p>last</p>"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("/no-status", "a whole number from 200 to 599, not 700"), ("/no-header", "letters, digits and hyphens, not 'x own'")],
+)
+def test_what_http_does_not_have_is_a_500_and_a_line(runtime: LocalRuntime, client: httpx.Client, path: str, said: str) -> None:
+    assert client.get(path).status_code == 500
+    assert '"event": "page.raised"' in runtime.wait_for_log(said).message
 
 
 def test_a_handler_that_raises_is_a_500_and_nothing_is_stored(runtime: LocalRuntime, client: httpx.Client) -> None:
@@ -132,7 +144,30 @@ def test_a_body_that_breaks_off_is_never_served_as_a_whole_page(runtime: LocalRu
 
 def test_a_handler_that_never_answers_times_out(runtime: LocalRuntime, client: httpx.Client) -> None:
     assert client.get("/never").status_code == 500
-    runtime.wait_for_log("asgi:asgi_app:app did not begin to answer within 1500 ms")
+    runtime.wait_for_log("asgi:asgi_app:app did not begin to answer within 3000 ms")
+
+
+def test_code_that_waits_for_another_thread_holds_nobody_up_and_times_out(runtime: LocalRuntime) -> None:
+    waits = ["event", "queue", "simple-queue", "future", "lock", "sleep"]
+    with ThreadPoolExecutor() as pool:
+        answers = pool.map(lambda what: httpx.get(f"{runtime.url}/waits/{what}", trust_env=False, timeout=20), waits)
+        assert [answer.status_code for answer in answers] == [500] * len(waits)
+    for what in waits:
+        runtime.wait_for_log(f'"path": "/waits/{what}", "reason": "the page handler gave no answer"')
+
+
+def test_code_that_waits_goes_on_once_another_request_lets_it(runtime: LocalRuntime, client: httpx.Client) -> None:
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(httpx.get, f"{runtime.url}/waits/until-set", trust_env=False, timeout=20)
+        assert client.get("/waits/short").text == "False"
+        assert client.get("/waits/executor").text == "concurrent.futures.thread"
+        assert client.get("/waits/set").text == "None"
+        assert waiting.result().text == "True"
+
+
+def test_a_thread_that_cannot_be_started_is_named(runtime: LocalRuntime, client: httpx.Client) -> None:
+    assert client.get("/waits/thread").status_code == 500
+    runtime.wait_for_log("the mailer cannot be started: a Worker has one thread")
 
 
 def test_the_lifespan_is_run_once_an_isolate(client: httpx.Client) -> None:

@@ -100,9 +100,12 @@ def test_an_invalidation_by_python_is_vinexts_own_marker(runtime: LocalRuntime) 
 
 
 def test_concurrent_requests_share_one_run(runtime: LocalRuntime) -> None:
+    python(runtime, "/hold", name="together")
     with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(lambda _: python(runtime, "/slow", name="together").text, range(4)))
-    assert answers == ["1"] * 4
+        answers = [threads.submit(python, runtime, "/slow", name="together") for _ in range(4)]
+        eventually(lambda: python(runtime, "/runs", name="together asked").text, lambda text: text == "4")
+        python(runtime, "/release", name="together")
+        assert [answer.result().text for answer in answers] == ["1"] * 4
 
 
 @pytest.mark.parametrize(("url", "failure"), [({}, "ValueError run 2"), ({"url": "nowhere:"}, "JsException TypeError")])

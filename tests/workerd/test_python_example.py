@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.fakes.python_worker import PROJECT
 from tests.workerd.patience import eventually
 
+from vinext_worker.dev.changed_site import forget_pages
 from vinext_worker.dev.preparation import prepare_python_site
 from vinext_worker.errors import ConfigurationError
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
@@ -39,9 +40,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> PythonProject:
 
 
 @pytest.fixture(scope="module")
-def client(site: PythonProject) -> Iterator[httpx.Client]:
-    options = RuntimeOptions(config=site.config, tools=PROJECT.tools, vendored=site.packages)
-    with LocalRuntime(options) as runtime, httpx.Client(base_url=runtime.url, trust_env=False, timeout=20) as connected:
+def runtime(site: PythonProject) -> Iterator[LocalRuntime]:
+    variables = {"VINEXT_SERVER_TIMING": "on"}  # by that header, answers of the Worker are told from those of the assets
+    options = RuntimeOptions(config=site.config, tools=PROJECT.tools, vendored=site.packages, variables=variables)
+    with LocalRuntime(options) as runtime:
+        yield runtime
+
+
+@pytest.fixture(scope="module")
+def client(runtime: LocalRuntime) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=runtime.url, trust_env=False, timeout=20) as connected:
         yield connected
 
 
@@ -68,10 +76,30 @@ def test_a_streamed_page_arrives_in_parts_and_is_stored(client: httpx.Client) ->
     eventually(lambda: client.get("/stream").headers["X-Vinext-Cache"], lambda state: state == "HIT")
 
 
-def test_images_static_files_and_missing_pages(client: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/robots.txt", "text/plain"), ("/images/picture.jpg", "image/jpeg"), ("/static/site.css", "text/css")],
+)
+def test_static_files_are_served_at_their_paths_without_python(client: httpx.Client, path: str, kind: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (200, kind)
+    unchanged = client.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert client.post(path).status_code == 405
+    assert "Server-Timing" not in {**answer.headers, **unchanged.headers}
+    assert "Server-Timing" in client.get("/posts").headers
+
+
+@pytest.mark.parametrize("path", ["/__prerender/", "/%5F_prerender/", "/__%70rerender/", "//__prerender/", "/..%2f__prerender/"])
+def test_the_files_of_the_cache_stay_private(client: httpx.Client, path: str) -> None:
+    answer = client.get(httpx.URL(str(client.base_url), raw_path=f"{path}build.json".encode()))
+    assert answer.status_code in {307, 404}
+    assert "buildId" not in answer.text
+
+
+def test_images_and_missing_pages(client: httpx.Client) -> None:
     image = client.get("/_vinext/image?url=/images/picture.jpg&w=384&q=75", headers={"Accept": "image/webp"})
     assert (image.status_code, image.headers["Content-Type"]) == (200, "image/webp")
-    assert client.get("/static/site.css").headers["Content-Type"].startswith("text/css")
     missing = client.get("/posts/none")
     assert (missing.status_code, "There is no such page" in missing.text) == (404, True)
 
@@ -105,3 +133,13 @@ def test_a_site_without_assets_names_the_missing_setting(site: PythonProject, tm
     assert bare is not None
     with pytest.raises(ConfigurationError, match=r"has no \[assets\]"):
         prepare_python_site(bare, PROJECT.tools, Console(quiet=True))
+
+
+def test_after_a_reload_no_page_is_of_the_former_sources(site: PythonProject, runtime: LocalRuntime) -> None:
+    app = site.sources / "app.py"
+    app.write_text(app.read_text().replace("Pages of Python, from the cache", "Pages of changed sources"))
+    forget_pages(site.config.assets_directory)
+    runtime.reload()
+    answer = httpx.get(f"{runtime.url}/", trust_env=False)
+    assert (answer.headers["X-Vinext-Cache"], "Pages of changed sources" in answer.text) == ("MISS", True)
+    assert httpx.get(f"{runtime.url}/images/picture.jpg", trust_env=False).status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[LocalRuntime]:
-    with python_worker({"VINEXT_PAGE_HANDLER": "function_app:handler", "VINEXT_PAGE_TIMEOUT_MS": "1000"}) as started:
+    variables = {"VINEXT_PAGE_HANDLER": "function_app:handler", "VINEXT_PAGE_TIMEOUT_MS": "2000", "VINEXT_ADMIN_TOKEN": "secret"}
+    with python_worker(variables) as started:
         yield started
 
 
@@ -53,6 +55,24 @@ def test_what_has_a_period_is_a_miss_and_then_a_hit(runtime: LocalRuntime, clien
     assert (state(first), state(second)) == ("MISS", "HIT")
     assert (first.status_code, first.text) == (second.status_code, second.text)
     assert first.headers["Content-Type"] == second.headers["Content-Type"]
+
+
+def test_each_request_is_counted_and_gets_a_data_point(runtime: LocalRuntime, client: httpx.Client) -> None:
+    before = len(runtime.control().data_points("VINEXT_ANALYTICS"))
+    client.get("/forever/counted?a=b")
+    client.get("/page")
+    until_stored(runtime, "/page")
+    assert state(client.get("/page")) == "HIT"
+    points = runtime.control().data_points("VINEXT_ANALYTICS")[before:]
+    assert [(point["indexes"], point["blobs"][:4]) for point in (points[0], points[-1])] == [
+        (["/forever/*"], ["passed_on", "pass.query", "/forever/*", "/forever/counted"]),
+        (["/page"], ["hit", "served.fresh", "/page", "/page"]),
+    ]
+    requests, _, size_bytes, status = points[-1]["doubles"]
+    assert (requests, size_bytes, status) == (1, len(client.get("/page").content), 200)
+    counters = client.get("/__vinext/metrics", headers={"Authorization": "Bearer secret"}).text
+    assert 'vinext_passed_on_total{site="",reason="pass.query"} ' in counters
+    assert re.search(r'vinext_requests_total\{site="",outcome="hit"\} [1-9]', counters)
 
 
 def test_a_page_says_its_periods_tags_and_headers(runtime: LocalRuntime, client: httpx.Client) -> None:
@@ -101,7 +121,8 @@ def test_what_is_not_kept(client: httpx.Client, path: str, status: int, control:
             "/negative", "Page.revalidate is -1 (int), allowed: seconds from 0 on, or None, or False", id="negative period"
         ),
         pytest.param("/raises", "function_app:handler raised ValueError: nothing to see", id="raises"),
-        pytest.param("/never", "function_app:handler did not begin to answer within 1000 ms", id="never answers"),
+        pytest.param("/never", "function_app:handler did not begin to answer within 2000 ms", id="never answers"),
+        pytest.param("/sleeps", "function_app:handler did not begin to answer within 2000 ms", id="sleeps in place"),
     ],
 )
 def test_a_failure_is_a_500_that_the_log_explains(runtime: LocalRuntime, client: httpx.Client, path: str, message: str) -> None:

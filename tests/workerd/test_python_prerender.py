@@ -58,7 +58,7 @@ class Making:
 @contextmanager
 def making(folder: Path, handler: str) -> Iterator[Making]:
     site = site_in(folder, handler)
-    variables = {"VINEXT_PRERENDER": "on", "VINEXT_PAGE_HANDLER": handler, "VINEXT_PAGE_TIMEOUT_MS": "1000"}
+    variables = {"VINEXT_PRERENDER": "on", "VINEXT_PAGE_HANDLER": handler, "VINEXT_PAGE_TIMEOUT_MS": "2000"}
     with python_worker(variables) as runtime:
         yield Making(site, runtime.direct_url)
 
@@ -93,18 +93,37 @@ def test_pages_with_a_period_are_made_and_others_named(report: PrerenderReport) 
         "/raises": "status 500",
         "/late": "no_store(), a tag or a period came after the answer had begun",
         "/cookies": "it sets a cookie",
-        "/never": "asgi:asgi_app:app did not begin to answer within 1000 ms",
+        "/never": "asgi:asgi_app:app did not begin to answer within 2000 ms",
         "/redirect": "no period",
     }
 
 
+def test_a_page_at_the_path_of_a_file_is_refused(function: Making) -> None:
+    file = function.site.static_files / "a page"
+    file.parent.mkdir()
+    file.write_text("a file")
+    with pytest.raises(UserError, match=r"^/a%20page is a page, and .*public has a file of that path"):
+        function.run(["/page", "/a page"])
+    file.unlink()
+
+
 def test_the_build_is_served_from_the_first_request_on(asgi: Making, report: PrerenderReport, tmp_path: Path) -> None:
+    files = asgi.site.static_files
+    files.mkdir()
+    (files / "robots.txt").write_text("User-agent: *")
+    (files / "dynamic").write_text("a file")  # there is a page at its path
     copied = copy_build(python_build(asgi.site), tmp_path)
     assert copied.routes == 4
     with python_worker(assets_directory=tmp_path) as runtime:
         answer = httpx.get(f"{runtime.url}/kept", trust_env=False)
         streamed = httpx.get(f"{runtime.url}/streamed", trust_env=False)
         assert httpx.get(f"{runtime.url}/__vinext/static-paths", trust_env=False).status_code == 404
+        # The configuration has `run_worker_first = ["/*"]`, so the Worker answers for files.
+        robots = httpx.get(f"{runtime.url}/robots.txt", trust_env=False)
+        known = {"If-None-Match": robots.headers["ETag"]}
+        assert httpx.get(f"{runtime.url}/robots.txt", headers=known, trust_env=False).status_code == 304
+        assert httpx.get(f"{runtime.url}/dynamic", trust_env=False).text == "a file"
+    assert (robots.status_code, robots.headers["Content-Type"].partition(";")[0]) == (200, "text/plain")
     assert (answer.headers["X-Vinext-Cache"], answer.text) == ("HIT", "<p>kept 1</p>")
     assert (streamed.headers["X-Vinext-Cache"], streamed.text.count("part")) == ("HIT", 5)
 

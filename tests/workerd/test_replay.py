@@ -79,13 +79,6 @@ V2 = Replay(
         ),
         Differs(("about-after-revalidatePath-2", "rsc-canonical without RSC header"), "The same.", like="static-about"),
         Differs(
-            ("slug-not-prerendered-1", "docs-not-listed", "rsc-suffix on-demand-2"),
-            "With the adapter a page says its period when it has been rendered to its end, so the first answer has it too.",
-            but={"policy": YEAR},
-        ),
-        Differs(("tagged-3-after-revalidateTag", "about-after-revalidatePath"), "The same.", but={"policy": NEVER_STALE}),
-        Differs(("slug-not-found-in-page",), "The same.", but={"policy": YEAR}),
-        Differs(
             ("isr-blog-1",),
             "Our build is seconds old; the recorded one was past its period.",
             but={"state": "HIT"},
@@ -100,7 +93,7 @@ V2 = Replay(
                 "slug-html UPPER-Case-Slug",
             ),
             "The site's build does not know these slugs.",
-            but={"state": "MISS"},
+            but={"state": "MISS", "policy": NO_STORE},
         ),
         Differs(
             ("slug-html 100% sure",),

@@ -272,7 +272,7 @@ SEEDED = random.Random(1).random()
 def test_the_top_level_may_hold_classes_and_locks_and_the_sources_are_reloaded(tmp_path: Path) -> None:
     project = write_project(tmp_path, ALLOWED + ANSWER.format(text="one"))
     entry = project / "src" / "entry.py"
-    with LocalRuntime(options(project, state=tmp_path / "state")) as runtime:
+    with LocalRuntime(options(project, state=tmp_path / "state", log_requests=True)) as runtime:
         runtime.kv("STORE").put("kept", "on disk")
         entry.write_text("import nowhere\n" + ANSWER.format(text="two"))
         with pytest.raises(ImportFailedError, match="nowhere"):
@@ -314,14 +314,14 @@ class Default(WorkerEntrypoint):
 """
 
 
-def test_a_compiled_package_is_imported_in_each_isolate(tmp_path: Path) -> None:
+def test_a_compiled_package_is_in_the_snapshot_of_each_isolate(tmp_path: Path) -> None:
     project = write_project(tmp_path, COMPILED)
     vendored = project / "python_modules"
     shutil.copytree(Project.find().root / "python_modules", vendored)
     (vendored / f"tiny{SUFFIX}").write_bytes(compiled_module("tiny"))
     with LocalRuntime(options(project, isolates=2)) as runtime:
         texts = [httpx.get(url, trust_env=False, timeout=60).text for url in runtime.urls]
-    assert texts == [f"tiny tiny{SUFFIX} True"] * 2
+    assert texts == [f"tiny tiny{SUFFIX} False"] * 2
 
 
 def test_a_taken_port_is_named(tmp_path: Path, runtime: LocalRuntime) -> None:

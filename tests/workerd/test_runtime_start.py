@@ -51,7 +51,7 @@ def fail():
 
 @dataclass(frozen=True)
 class ToolsApart(Tools):
-    """Tools with a snapshot of their own: the common one is what other tests start from."""
+    """Tools with a snapshot and bytecode of their own: the common ones are what other tests start from."""
 
     kept_in: Path = Path()
 
@@ -90,6 +90,11 @@ class Site:
     def snapshots(self) -> list[Path]:
         return sorted(self.tools.cache.glob("*.snapshot*"))
 
+    def bytecode(self) -> tuple[int, int]:
+        """Return when the bytecode was written, and its size."""
+        [file] = self.tools.cache.glob("*.bytecode")
+        return file.stat().st_mtime_ns, file.stat().st_size
+
 
 def answer(runtime: LocalRuntime) -> str:
     return httpx.get(runtime.url, trust_env=False).text
@@ -108,14 +113,29 @@ def test_without_a_snapshot_none_is_made(site: Site) -> None:
 
 def test_a_changed_source_is_what_the_next_start_serves(site: Site) -> None:
     assert site.start_and_stop() == "one"
-    site.write("words", WORDS.replace("one", "two"))
+    kept = site.bytecode()
+    changed = WORDS.replace("one", "two")
+    assert len(changed) == len(WORDS), "the size alone must not tell a source from another"
+    site.write("words", changed)
     assert site.start_and_stop() == "two"
+    assert site.bytecode() > kept
+    kept = site.bytecode()
+    site.write("words", WORDS)
+    assert site.start_and_stop() == "one"
+    assert site.bytecode() == kept, "both sources were compiled before"
+
+
+def port_of_its_own() -> int:
+    """A free port of those that no program gets without asking for it, so that it is still free a moment later."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def test_who_asks_while_it_starts_gets_the_first_answer_or_breaks_off(site: Site) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = port_of_its_own()
     is_over = threading.Event()
     statuses: list[int] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,7 +53,8 @@ def test_without_the_page_handler_s_binding_the_build_s_pages_are_served_and_oth
 ) -> None:
     build = SmallBuild(tmp_path)
     build.page("/page")
-    with LocalRuntime(options(project, VINEXT_PAGE_HANDLER="service:NOWHERE")) as runtime:
+    given = options(project, VINEXT_PAGE_HANDLER="service:NOWHERE")
+    with LocalRuntime(replace(given, services={**given.services, "VINEXT_ANALYTICS": pages_service()})) as runtime:
         AssetsStub(runtime).fill(build.copy())
         visitor = Visitor(runtime.url)
         assert (visitor.ask("/page").state, visitor.ask("/page").text) == ("HIT", "built /page")
@@ -63,6 +65,8 @@ def test_without_the_page_handler_s_binding_the_build_s_pages_are_served_and_oth
         (event,) = eventually(lambda: events(runtime, "page.failed"))
         assert "NOWHERE" in event["error"]
         assert "wrangler.toml" in event["error"]
+        (event,) = events(runtime, "binding.wrong")
+        assert event["error"] == "it is bound to Fetcher, not to AnalyticsEngine, and is not used"
 
 
 def test_the_worker_s_code_obeys_the_rules_of_the_top_level(project: Project, tmp_path: Path) -> None:

@@ -31,6 +31,11 @@ async def data(name):
 
 async def pages(request):
     path = request.url.partition("://")[2].partition("/")[2]
+    if path == "method":
+        import entry
+
+        one, other = (object.__new__(entry.Default).fetch for _ in range(2))
+        return Page(str(one is other))
     run_sync(js.scheduler.wait(1))
     text = await data(path)
     run_sync(js.scheduler.wait(1))
@@ -60,8 +65,7 @@ class Default(Worker):
 import time
 import js
 from pyodide.ffi import run_sync
-from vinext.cache.handler import set_cache_handler
-from vinext.cache.memory import MemoryCacheHandler
+from vinext import MemoryCacheHandler, set_cache_handler
 from vinext.worker import Default
 
 
@@ -102,6 +106,11 @@ def test_pages_wait_when_they_are_made_again(runtime: LocalRuntime) -> None:
     ask(runtime, "brief")
     eventually(lambda: ask(runtime, "brief").headers["X-Vinext-Cache"] == "STALE")
     runtime.wait_for_log('"event": "page.regenerated", "path": "/brief"')
+
+
+def test_the_runtime_calls_the_same_method_for_each_request_unless_it_is_a_subclass_s(runtime: LocalRuntime) -> None:
+    is_subclass = "class Default(" in (runtime.options.config.path.parent / "src" / "entry.py").read_text()
+    assert ask(runtime, "method").text == str(not is_subclass)
 
 
 def test_what_a_page_raises_is_told(runtime: LocalRuntime) -> None:

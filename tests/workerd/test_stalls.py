@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from vinext_worker.project import Project
 
-IDLE_MS = 300
+IDLE_MS = 800
+"""Shorter than a body that comes slowly takes in all, and much longer than the pause between its parts."""
 
 
 @pytest.fixture(scope="module")

@@ -1,24 +1,31 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
+from rich.text import Text
 
 from seed.from_directory import open_directory
 from seed.rules import STAGES_VERSION
 from vinext_worker.check.report import html_page, show_result
+from vinext_worker.cloudflare.bindings import bindings_of
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.errors import UserError
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from seed.build import Build
     from vinext_worker.check.expectation import CheckResult
     from vinext_worker.check.run import CheckOptions
+    from vinext_worker.cloudflare.bindings import Binding
 
 
 @click.command
@@ -28,20 +35,32 @@ if TYPE_CHECKING:
     "--from",
     "folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder of copied pages, or a build's dist/server.  [default: the configuration's assets]",
+    help="Check the pages in this folder: copied pages, or a build's dist/server.  [default: the configuration's assets]",
 )
-@click.option("--sample", type=click.IntRange(1), metavar="N", help="Check N random pages.  [default: all]")
-@click.option("--against", metavar="URL", help="Compare each answer with the app's own, from the page handler alone at this URL.")
-@click.option("--ignore", "ignored", multiple=True, metavar="REGEX", help="What --against does not compare. May be repeated.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Check N pages, chosen at random.  [default: all]")
+@click.option("--against", metavar="URL", help="Also compare each answer with what the page handler alone gives at URL.")
+@click.option(
+    "--ignore",
+    "ignored",
+    multiple=True,
+    metavar="REGEX",
+    help="With --against, do not compare what matches REGEX. May be repeated.",
+)
 @click.option(
     "--patience",
     type=click.FloatRange(0),
     default=60,
     show_default=True,
     metavar="SECONDS",
-    help="How long a stale page may take to be made again; 0 does not ask again.",
+    help="Wait this long for a stale page to be regenerated; 0 does not wait.",
 )
-@click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the result as an HTML page.")
+@click.option("--strict", is_flag=True, help="Count a page that was invalidated since the build as not as expected.")
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the result into this file, as an HTML page.",
+)
 @json_option
 def check(  # noqa: PLR0913 - the command line
     *,
@@ -53,12 +72,15 @@ def check(  # noqa: PLR0913 - the command line
     against: str | None,
     ignored: tuple[str, ...],
     patience: float,
+    strict: bool,
     html_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Request the build's pages from the app at URL, as HTML and RSC, and check that they come from its cache.
+    """Check that the pages of a deployed app come from its cache.
 
-    The command also requests the scripts, styles and images of the pages. It exits with 1 if an answer is not as expected.
+    The command requests the build's pages from the app at URL, as HTML and RSC, and the scripts, styles and images of these
+    pages. It exits with 1 if an answer is not as expected. If the Worker's secret is in the environment variable
+    VINEXT_ADMIN_TOKEN, a page that was invalidated since the build is a note and not a fault.
 
     \b
     Examples:
@@ -68,38 +90,56 @@ def check(  # noqa: PLR0913 - the command line
       vinext-worker check https://example.com --against https://my-app.example.workers.dev --ignore 'visitor [0-9]+'
     """  # noqa: D301 - \b is click's
     output = Output(as_json)
-    source = folder or Deployment.read(config_path, environment).assets_directory
+    deployment = None if folder else Deployment.read(config_path, environment)
+    source = deployment.assets_directory if deployment else folder
+    assert source is not None  # noqa: S101 - one of them is there
+    bindings = bindings_of(deployment) if deployment else []
     from vinext_worker.check.comparison import Comparison  # noqa: PLC0415 - not for a deploy
     from vinext_worker.check.run import CheckOptions  # noqa: PLC0415 - brings an HTTP client with it
 
     comparison = Comparison(tuple(map(_pattern, ignored)))
-    options = CheckOptions(patience, None if against is None else _origin(against), comparison)
-    if not run_check(url, source, output, options, sample, html_file).wrong:
+    token = None if strict else _token(url)
+    options = CheckOptions(patience, None if against is None else _origin(against), comparison, token=token)
+    if not run_check(url, source, output, options, sample, html_file, bindings).wrong:
         return 0
     output.line(f"compared with the build in {source}; --config or --from names another one")
+    if token is None and not strict:
+        output.line("a page that was invalidated since is wrong, too; with the Worker's VINEXT_ADMIN_TOKEN set, it is a note")
     return 1
 
 
 def run_check(  # noqa: PLR0913, PLR0917 - what a check consists of
-    url: str, folder: Path, output: Output, options: CheckOptions, sample: int | None = None, html_file: Path | None = None
+    url: str,
+    folder: Path,
+    output: Output,
+    options: CheckOptions,
+    sample: int | None = None,
+    html_file: Path | None = None,
+    bindings: Sequence[Binding] = (),
 ) -> CheckResult:
-    """Check, and show the result.
+    """Check, and show the result, and before it the `bindings` of the Worker.
 
     Raise UserError if `url` is no URL, if a server cannot be reached, or if there is nothing to check.
     """
     result, build = asyncio.run(_check(_origin(url), folder, sample, options, output))
     if html_file is not None:
-        html_file.write_text(html_page(url, result), encoding="utf-8")
+        page = html_page(url, result, build.build_id, datetime.now(UTC))
+        html_file.write_text(page, encoding="utf-8")
     passed_on = _passed_on(build)
     document = {
         "url": url,
         "checked": len(result.answers),
         "wrong": result.wrong,
+        "noted": result.noted,
         "answers": [row.to_document() for row in result.answers],
         "files": [row.to_document() for row in result.files],
         "rules": [name for name, _ in passed_on],
+        "bindings": [binding.to_document() for binding in bindings],
     }
     output.document(document)
+    if bindings:
+        rows = [(binding.name, "bound" if binding.is_bound else "not bound", binding.means) for binding in bindings]
+        output.table(("binding", "", "which means"), [[Text(cell) for cell in row] for row in rows])
     output.reasons("rules of the app that come before the cache", passed_on, len(passed_on), "yellow")
     show_result(result, output)
     return result
@@ -117,6 +157,14 @@ def _origin(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UserError(f"{url!r} is no URL; write it as https://HOST")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _token(url: str) -> str | None:
+    """Return the Worker's token, None if there is none, or if it would go over the network as it is."""
+    from vinext_worker.cloudflare.worker_admin import TOKEN_VARIABLE, is_safe_for_tokens  # noqa: PLC0415 - an HTTP client
+
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    return token if token and is_safe_for_tokens(url) else None
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from cache.entry import CacheEntry, Freshness
+from cache.look import Unserved
 from core.http import REDIRECTS, STALE_TIME_HEADER
 from isr.answer import cached_cache_control
+from isr.edge_policy import BROWSER_POLICY
 from isr.page_headers import NOT_STORED
+from isr.stopwatch import REASON_HEADER
+from isr.story import code_of
 from seed.build import Artifact
+from seed.look import Unseeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +33,8 @@ _CONTENT_TYPES = {
 _STATES = {"HIT": Freshness.FRESH, "STALE": Freshness.STALE}
 
 RULE = "rule"
+
+_INVALIDATED = frozenset(map(code_of, (Unserved.INVALIDATED, Unseeded.INVALIDATED)))
 
 # The content type has a rule of its own, and a preload may name another file in each render.
 _MAY_DIFFER = frozenset({"content-type", "link"})
@@ -76,8 +84,8 @@ class Request:
 class CheckedAnswer:
     """An answer for a form of a page, or for a file that pages need.
 
-    `faults` is empty if all is well. `status` and `first_byte_ms` are None if there was no answer. `state` is that of the cache,
-    or RULE if a rule of the app has answered in place of the page.
+    `faults` is empty if all is well; `notes` are what is worth a look, and no fault. `status` and `first_byte_ms` are None if
+    there was no answer. `state` is that of the cache, or RULE if a rule of the app has answered in place of the page.
     """
 
     path: str
@@ -87,6 +95,7 @@ class CheckedAnswer:
     cache_control: str
     first_byte_ms: float | None
     faults: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, object]:
         return {
@@ -97,6 +106,7 @@ class CheckedAnswer:
             "cacheControl": self.cache_control or None,
             "firstByteMs": None if self.first_byte_ms is None else round(self.first_byte_ms, 1),
             "faults": list(self.faults),
+            "notes": list(self.notes),
         }
 
 
@@ -108,9 +118,22 @@ class CheckResult:
     files: tuple[CheckedAnswer, ...] = field(default=())
 
     @property
+    def noted(self) -> int:
+        """How many answers are as expected but for a note."""
+        return sum(bool(answer.notes and not answer.faults) for answer in (*self.answers, *self.files))
+
+    @property
     def wrong(self) -> int:
         """How many answers are not as expected."""
         return sum(bool(answer.faults) for answer in (*self.answers, *self.files))
+
+
+def invalidation_of(headers: Mapping[str, str]) -> str | None:
+    """Return what invalidated a page that was not in the cache, as the Worker says it to whoever has its token; else None."""
+    told = headers.get(REASON_HEADER) or ""
+    _, _, reason = told.partition(": ")
+    code, _, says = reason.partition(" ")
+    return unquote(says).removeprefix("(").removesuffix(")") if code in _INVALIDATED else None
 
 
 def is_of_a_rule(request: Request, status: int, headers: Mapping[str, str]) -> bool:
@@ -119,22 +142,30 @@ def is_of_a_rule(request: Request, status: int, headers: Mapping[str, str]) -> b
     return request.is_ruled and not is_page and status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def faults(request: Request, build: Build, status: int, headers: Mapping[str, str]) -> tuple[str, ...]:
-    """Return how an answer differs from the expected one. `headers` looks names up regardless of case."""
+def faults(
+    request: Request, build: Build, status: int, headers: Mapping[str, str], *, was_invalidated: bool = False
+) -> tuple[str, ...]:
+    """Return how an answer differs from the expected one. `headers` looks names up regardless of case.
+
+    `was_invalidated`: the page need not have been in the cache.
+    """
     if is_of_a_rule(request, status, headers):
         return ()
     reasons: list[str] = []
     if status != request.expected_status:
         reasons.append(f"status {status}, expected {request.expected_status}")
     state = headers.get("X-Vinext-Cache") or ""
-    if state not in _STATES:
+    if state == "MISS" and was_invalidated:
+        pass
+    elif state not in _STATES:
         reasons.append(f"X-Vinext-Cache is {state or 'missing'}, expected HIT or STALE")
     elif not request.is_ruled and not request.record.is_unsure:
         # A rule may set one, and one that sets a cookie has it made private.
         entry = CacheEntry.make(None, (), 0, request.record.revalidate_seconds, request.record.expire_seconds)
         expected = cached_cache_control(entry, _STATES[state])
         given = headers.get("Cache-Control") or ""
-        if given != expected:
+        # The second one is that of a page which Workers Cache may keep (docs/workers-cache.md).
+        if given not in {expected, BROWSER_POLICY}:
             reasons.append(f"Cache-Control is {given!r}, expected {expected!r}")
     reasons += _type_faults(request, status, (headers.get("Content-Type") or "").lower())
     if request.artifact is Artifact.RSC:

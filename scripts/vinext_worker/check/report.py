@@ -11,6 +11,8 @@ from rich.text import Text
 from vinext_worker.check.expectation import RULE
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from vinext_worker.check.expectation import CheckedAnswer, CheckResult
     from vinext_worker.terminal.output import Output
 
@@ -18,21 +20,31 @@ _STATE_STYLES = {"HIT": "green", "STALE": "yellow", RULE: "yellow"}
 _CSS = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #1b1b1f; background: #fff }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .3rem .8rem; border-bottom: 1px solid #ddd }
-td.number { text-align: right; font-variant-numeric: tabular-nums } tr.fault { background: #fde7e7 } .reason { color: #a11 }
-.good { color: #176b2c } .bad { color: #a11 }
+td { overflow-wrap: anywhere } td.number { text-align: right; font-variant-numeric: tabular-nums }
+tr.fault { background: #fde7e7 } tr.note { background: #fdf4dc } .reason, .bad { color: #a11 } .remark { color: #7a5200 }
+.good { color: #176b2c } fieldset { border: 0; padding: 0; margin: 0 0 1rem } label { margin-right: 1rem; white-space: nowrap }
+body:has(#faults:checked) tbody tr:not(.fault), body:has(#notes:checked) tbody tr:not(.note),
+body:has(#rest:checked) tbody tr:is(.fault, .note) { display: none }
+@media (max-width: 45rem) {
+  body { margin: 1rem } thead { display: none } table, tbody, tr, td { display: block }
+  tr { padding: .5rem 0; border-bottom: 1px solid #ddd } td { border: 0; padding: 0 .5rem } td:empty { display: none }
+  td.number { text-align: left } td[data-name]::before { content: attr(data-name) ": "; color: #666 }
+}
 @media (prefers-color-scheme: dark) {
-  body { color: #e6e6ea; background: #17171b } td, th { border-color: #333 } tr.fault { background: #401a1a }
-  .reason, .bad { color: #ff9b9b } .good { color: #7fd694 }
+  body { color: #e6e6ea; background: #17171b } td, th, tr { border-color: #333 } tr.fault { background: #401a1a }
+  tr.note { background: #3a2e10 } .reason, .bad { color: #ff9b9b } .remark { color: #f0c674 } .good { color: #7fd694 }
+  td[data-name]::before { color: #aaa }
 }
 """
+_FILTERS = (("all", "all"), ("faults", "not as expected"), ("notes", "with a note"), ("rest", "as expected"))
 
 
 def show_result(result: CheckResult, output: Output) -> None:
-    """Show a row for each page's answer and for each file that is wrong, and a summary."""
+    """Show a row for each page's answer and for each file that is wrong, what is wrong first, and a summary."""
     wrong_files = [answer for answer in result.files if answer.faults]
     output.table(
         ("path", "form", "status", "cache", "Cache-Control", "first byte", "not as expected"),
-        map(_cells, (*result.answers, *wrong_files)),
+        map(_cells, sorted((*result.answers, *wrong_files), key=_rank)),
     )
     times = [answer.first_byte_ms for answer in result.answers if answer.first_byte_ms is not None]
     first_byte = f"; median time to first byte {median(times):.0f} ms" if times else ""
@@ -42,7 +54,13 @@ def show_result(result: CheckResult, output: Output) -> None:
 def summary_of(result: CheckResult) -> str:
     """Return the result in a few words."""
     checked = f"{len(result.answers)} answers" + (f" and {len(result.files)} files" if result.files else "")
-    return f"{result.wrong} of {checked} are not as expected" if result.wrong else f"all {checked} are as expected"
+    noted = f"; {result.noted} were invalidated since the build" if result.noted else ""
+    return f"{f'{result.wrong} of {checked} are not' if result.wrong else f'all {checked} are'} as expected{noted}"
+
+
+def _rank(answer: CheckedAnswer) -> int:
+    """Return the place of an answer: what is wrong comes first, then what has a note."""
+    return 0 if answer.faults else 1 if answer.notes else 2
 
 
 def _cells(answer: CheckedAnswer) -> list[Text]:
@@ -53,29 +71,40 @@ def _cells(answer: CheckedAnswer) -> list[Text]:
         Text(answer.state or "-", style=_STATE_STYLES.get(answer.state, "red")),
         Text(answer.cache_control),
         Text("" if answer.first_byte_ms is None else f"{answer.first_byte_ms:.0f} ms"),
-        Text("\n".join(answer.faults), style="red"),
+        Text("\n".join((*answer.faults, *answer.notes)), style="red" if answer.faults else "yellow"),
     ]
 
 
-def html_page(url: str, result: CheckResult) -> str:
-    """Return an HTML document that loads nothing else; wrong answers come first."""
+def html_page(url: str, result: CheckResult, build_id: str, at: datetime) -> str:
+    """Return an HTML document that loads nothing else and runs nothing; wrong answers come first."""
     summary = f'<p class="{"bad" if result.wrong else "good"}">{escape(summary_of(result))}</p>'
-    answers = sorted((*result.answers, *result.files), key=lambda answer: not answer.faults)
-    rows = "\n".join(map(_html_row, answers))
+    time = f'<time datetime="{at.isoformat()}">{at:%Y-%m-%d %H:%M} UTC</time>'
+    about = f"<p>Build <code>{escape(build_id)}</code>, checked on {time}</p>"
+    rows = "\n".join(map(_html_row, sorted((*result.answers, *result.files), key=_rank)))
+    filters = "".join(
+        f'<label><input type="radio" name="shown" id="{name}"{" checked" if name == "all" else ""}> {text}</label>'
+        for name, text in _FILTERS
+    )
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Check of {escape(url)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_CSS}</style></head><body>\n'
-        f"<h1>Check of {escape(url)}</h1>\n{summary}\n<table>\n<thead><tr><th>path</th><th>form</th><th>status</th><th>cache</th>"
-        f"<th>Cache-Control</th><th>first byte</th></tr></thead>\n<tbody>\n{rows}\n</tbody></table></body></html>\n"
+        f"<h1>Check of {escape(url)}</h1>\n{about}\n{summary}\n<fieldset><legend>Show</legend>{filters}</fieldset>\n"
+        f"<table>\n<thead><tr><th>path</th>{''.join(f'<th>{name}</th>' for name in _COLUMNS)}</tr></thead>\n"
+        f"<tbody>\n{rows}\n</tbody></table></body></html>\n"
     )
+
+
+_COLUMNS = ("form", "status", "cache", "Cache-Control", "first byte")
 
 
 def _html_row(answer: CheckedAnswer) -> str:
     first_byte = "" if answer.first_byte_ms is None else f"{answer.first_byte_ms:.0f} ms"
     reasons = "".join(f'<br><span class="reason">{escape(fault)}</span>' for fault in answer.faults)
-    mark = ' class="fault"' if answer.faults else ""
-    return (
-        f"<tr{mark}><td>{escape(answer.path)}{reasons}</td><td>{answer.form}</td>"
-        f"<td>{answer.status or ''}</td><td>{escape(answer.state)}</td><td>{escape(answer.cache_control)}</td>"
-        f'<td class="number">{first_byte}</td></tr>'
+    remarks = "".join(f'<br><span class="remark">{escape(note)}</span>' for note in answer.notes)
+    mark = ("fault", "note", "")[_rank(answer)]
+    values = (answer.form, str(answer.status or ""), answer.state, answer.cache_control, first_byte)
+    cells = "".join(
+        f'<td data-name="{name}"{" class=number" if name == "first byte" else ""}>{escape(value)}</td>'
+        for name, value in zip(_COLUMNS, values, strict=True)
     )
+    return f"<tr{f' class={mark}' if mark else ''}><td>{escape(answer.path)}{reasons}{remarks}</td>{cells}</tr>"

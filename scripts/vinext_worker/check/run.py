@@ -12,6 +12,7 @@ from urllib.parse import quote, urljoin
 
 import httpx2 as httpx
 
+from isr.stopwatch import DEBUG_HEADER
 from seed.build import Artifact, Skipped
 from seed.pages_router import data_url
 from seed.rules import touching_rule
@@ -22,6 +23,7 @@ from vinext_worker.check.expectation import (
     CheckResult,
     Request,
     faults,
+    invalidation_of,
     is_made_again,
     is_of_a_rule,
     repeated_fault,
@@ -56,12 +58,14 @@ class CheckOptions:
     """`patience_seconds` is for stale pages to be made again, 0 asks for none twice.
 
     `against` is the URL of the app itself, None to compare nothing. `headers` go with every request to the deployed app.
+    With the Worker's `token`, a page that was invalidated since the build is told from one that is missing; None: it is a fault.
     """
 
     patience_seconds: float = 60
     against: str | None = None
     comparison: Comparison = field(default_factory=Comparison)
     headers: Mapping[str, str] = field(default_factory=dict)
+    token: str | None = None
 
 
 def page_url(path: str, build: Build) -> str:
@@ -181,9 +185,10 @@ class _Check:
 
     async def _ask(self, request: Request) -> _Asked:
         started = time.perf_counter()
-        form = request.artifact.value
+        form, token = request.artifact.value, self._options.token
         try:
-            async with self._client.stream("GET", request.target, headers=request.headers) as response:
+            headers = request.headers if token is None else {**request.headers, DEBUG_HEADER: token}
+            async with self._client.stream("GET", request.target, headers=headers) as response:
                 parts = response.aiter_bytes()
                 body = [await anext(parts, b"")]
                 first_byte_ms = (time.perf_counter() - started) * 1000
@@ -191,7 +196,9 @@ class _Check:
         except httpx.HTTPError as error:
             checked = CheckedAnswer(request.url_path, form, None, "", "", None, (f"no answer: {_reason(error)}",))
             return _Asked(request, checked, started, is_settled=True)
-        reasons = faults(request, self._build, response.status_code, response.headers)
+        invalidated = None if token is None else invalidation_of(response.headers)
+        was_invalidated = invalidated is not None
+        reasons = faults(request, self._build, response.status_code, response.headers, was_invalidated=was_invalidated)
         is_page = not is_of_a_rule(request, response.status_code, response.headers)
         if is_page and not any(body) and not response.has_redirect_location:
             reasons = (*reasons, "the body is empty")
@@ -200,7 +207,8 @@ class _Check:
         state, cache_control = (response.headers.get(name, "") for name in ("X-Vinext-Cache", "Cache-Control"))
         if not is_page:
             state = RULE
-        checked = CheckedAnswer(request.url_path, form, response.status_code, state, cache_control, first_byte_ms, reasons)
+        notes = () if invalidated is None else (f"it was rendered anew, because {invalidated}",)
+        checked = CheckedAnswer(request.url_path, form, response.status_code, state, cache_control, first_byte_ms, reasons, notes)
         return _Asked(request, checked, started, is_settled=state in {"HIT", RULE})
 
     def _note_files(self, request: Request, html: str) -> None:

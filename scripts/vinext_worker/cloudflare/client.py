@@ -35,7 +35,8 @@ class Cloudflare:
         token = variables.get(TOKEN_VARIABLE, "").strip()
         if not token:
             raise UserError(
-                f"{TOKEN_VARIABLE} is not set; create a token at https://dash.cloudflare.com/profile/api-tokens and set it"
+                f"{TOKEN_VARIABLE} is not set in the environment (.dev.vars is not read for it); "
+                "create a token at https://dash.cloudflare.com/profile/api-tokens and set it"
             )
         url = variables.get(BASE_URL_VARIABLE) or _BASE_URL
         return cls(RetryingClient(url, token, server="Cloudflare", token_name=TOKEN_VARIABLE))
@@ -54,10 +55,20 @@ class Cloudflare:
         return self.document(await self.send(method, path, parameters=parameters, parts=parts), what)
 
     async def send(
-        self, method: str, path: str, *, parameters: Mapping[str, str] | None = None, parts: Sequence[bytes] = ()
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        parts: Sequence[bytes] = (),
+        content_type: str = "application/json",
     ) -> httpx.Response:
         """Send a body in parts and return the raw answer; raise RemoteError if there is none."""
-        return await self._client.request(method, path, parameters=parameters, parts=parts)
+        return await self._client.request(method, path, parameters=parameters, parts=parts, content_type=content_type)
+
+    def scrub(self, text: str) -> str:
+        """Return the text for a message: without the token, and not too long."""
+        return self._client.scrub(text)
 
     def document(self, response: httpx.Response, what: str) -> dict[str, Any]:
         """Return the document of an answer; raise RemoteError if it is a refusal."""

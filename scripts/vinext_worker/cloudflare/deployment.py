@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from isr.settings import Settings
     from seed.build import Build
 
+R2_BINDING = "VINEXT_CACHE_R2"
+
 F = TypeVar("F", bound="Callable[..., object]")
 
 
@@ -45,10 +47,8 @@ class Deployment:
 
     @property
     def assets_directory(self) -> Path:
-        """The folder that is deployed as assets; raises ConfigurationError if the configuration names none."""
-        if self.config.assets is None:
-            raise ConfigurationError(f"{self.config.path} has no [assets], which hold a build's pages; add it with a directory")
-        return self.config.assets.directory
+        """The folder that is deployed as assets; see `WranglerConfig.assets_directory`."""
+        return self.config.assets_directory
 
     def schema_of(self, build: Build) -> KeySchema:
         """Return the schema of the keys: the setting if there is one, else the build's."""
@@ -88,9 +88,10 @@ def settings_of(config: WranglerConfig, variables: Mapping[str, object]) -> Sett
         click.echo(f"warning: {config.path}: no setting is called {name}, so it has no effect; {advice}", err=True)
     texts = {name: str(value) for name, value in variables.items() if isinstance(value, str | int | float)}
     try:
-        return read_settings(texts)
+        settings = read_settings(texts)
     except SettingError as error:
         raise ConfigurationError(f"{config.path}: {error}") from error
+    return settings.with_bucket() if R2_BINDING in config.r2_buckets else settings
 
 
 site_argument = click.argument("site", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -103,9 +104,13 @@ def configuration_options(command: F) -> F:
         "--config",
         "config_path",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="The Worker's wrangler.toml, .json or .jsonc.  [default: the one in this folder or above]",
+        help="Use this wrangler configuration of the Worker.  [default: the one in this folder or above]",
     )
     environment = click.option(
-        "--env", "environment", envvar="CLOUDFLARE_ENV", help="An environment of the configuration, such as staging."
+        "--env",
+        "environment",
+        envvar="CLOUDFLARE_ENV",
+        show_envvar=True,
+        help="Use this environment of the configuration, such as staging.",
     )
     return config(environment(command))

@@ -45,11 +45,9 @@ def account_of(wrangler: Wrangler, config: WranglerConfig) -> Login:
         who = wrangler.ask("whoami", "--json")
     except WranglerError as error:
         if "resolve" in error.reason or "fetch failed" in error.reason:
-            raise UserError(f"Cloudflare cannot be reached ({error.reason}); try again when there is a network") from error
-        raise UserError(
-            f"nobody is logged in at Cloudflare ({error.reason}); run `npx wrangler login`, "
-            f"or set {TOKEN_VARIABLE} to a token that may edit Workers Scripts and Workers KV Storage"
-        ) from error
+            what = error.reason.partition(" This is typically caused by")[0].rstrip(".")
+            raise UserError(f"Cloudflare cannot be reached ({what}); try again when there is a network") from error
+        raise UserError(_not_logged_in(error.reason)) from error
     accounts = [str(account["id"]) for account in who.get("accounts") or ()]
     named = config.account_id or os.environ.get(ACCOUNT_VARIABLE, "").strip()
     kind = str(who.get("authType") or "token")
@@ -63,3 +61,17 @@ def account_of(wrangler: Wrangler, config: WranglerConfig) -> Login:
             + ", ".join(accounts)
         )
     return Login(named or accounts[0], kind, frozenset(who.get("tokenPermissions") or ()))
+
+
+def _not_logged_in(reason: str) -> str:
+    """Return what to do where wrangler gives a reason for having no user; that may be its JSON, which says no more."""
+    why = "" if reason.startswith("{") else f" ({reason})"
+    if has_token():
+        return (
+            f"Cloudflare does not accept the token of {TOKEN_VARIABLE} in the environment{why}; "
+            "make a new one at https://dash.cloudflare.com/profile/api-tokens, or unset it and run `npx wrangler login`"
+        )
+    return (
+        f"nobody is logged in at Cloudflare{why}; run `npx wrangler login`, or set {TOKEN_VARIABLE} in the environment "
+        "to a token that may edit Workers Scripts and Workers KV Storage (.dev.vars is for the Worker's own variables)"
+    )

@@ -13,26 +13,32 @@ from vinext_worker.errors import RemoteError, UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import httpx2 as httpx
+
 SEED_PATH = "/__vinext/seed"
 REVALIDATE_PATH = "/__vinext/revalidate"
+WHY_PATH = "/__vinext/why"
 TOKEN_VARIABLE = "VINEXT_ADMIN_TOKEN"  # noqa: S105 - a name, not a token
-_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_ADVICE: dict[int, str] = {
-    HTTPStatus.NOT_FOUND: f"set its secret: `npx wrangler secret put {TOKEN_VARIABLE}`, or check the URL",
-    HTTPStatus.UNAUTHORIZED: f"{TOKEN_VARIABLE} is not the Worker's token; set the right one",
-}
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+"""The hosts of this machine."""
 
 
 def admin_token(url: str, config_variables: Mapping[str, object]) -> str:
     """Return the token in VINEXT_ADMIN_TOKEN, or for this machine also the one in .dev.vars; raise UserError without a token."""
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    if not token and urlsplit(url).hostname in _LOCAL_HOSTS:
+    if not token and urlsplit(url).hostname in LOCAL_HOSTS:
         token = str(config_variables.get(TOKEN_VARIABLE) or "").strip()
     if not token:
         raise UserError(
-            f"{TOKEN_VARIABLE} is not set; set it to the Worker's secret (`npx wrangler secret put {TOKEN_VARIABLE}`)"
+            f"{TOKEN_VARIABLE} is not set; export the Worker's secret in it. If the Worker has none yet, {secret_advice(url)}"
         )
     return token
+
+
+def is_safe_for_tokens(url: str) -> bool:
+    """Return whether nobody else reads what is sent to a URL: it is encrypted, or stays on this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in LOCAL_HOSTS
 
 
 def admin_client(url: str, token: str) -> RetryingClient:
@@ -40,12 +46,53 @@ def admin_client(url: str, token: str) -> RetryingClient:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UserError(f"{url!r} is not the URL of a Worker; write it as https://HOST")
-    if parts.scheme == "http" and parts.hostname not in _LOCAL_HOSTS:
+    if not is_safe_for_tokens(url):
         raise UserError(f"{url} would send the token unencrypted; use https")
     return RetryingClient(f"{parts.scheme}://{parts.netloc}", token, server=url, token_name=TOKEN_VARIABLE)
 
 
-def refusal(client: RetryingClient, url: str, status: int, text: str) -> RemoteError:
-    """Return the error for an answer of the Worker that is not a success. The status may be any number."""
-    advice = _ADVICE.get(status, "look at its log")
-    return RemoteError(f"{url} refused with status {status}: {client.scrub(text.strip())}; {advice}")
+def refusal(client: RetryingClient, url: str, response: httpx.Response) -> RemoteError:
+    """Return the error for an answer that is not a success, by what has answered: the Worker, or something else at the URL.
+
+    The status may be any number.
+    """
+    status, reason = response.status_code, _reason(response)
+    if reason is not None:
+        reason = client.scrub(reason)
+        if status == HTTPStatus.UNAUTHORIZED:
+            return RemoteError(f"{url} refuses the token: {TOKEN_VARIABLE} is not the Worker's secret; set the right one")
+        if status == HTTPStatus.BAD_REQUEST:
+            return RemoteError(f"{url} refused: {reason}; if the Worker there is older than this command, deploy it again")
+        return RemoteError(f"{url} refused with status {status}: {reason}; look at its log")
+    if status == HTTPStatus.NOT_FOUND and not response.content:
+        return RemoteError(
+            f"{url} has no such endpoint (status 404), so its Worker has no secret {TOKEN_VARIABLE} or is not vinext-worker; "
+            f"{secret_advice(url)}, or check the URL"
+        )
+    if location := response.headers.get("location"):
+        return RemoteError(f"{url} redirects to {client.scrub(location)} (status {status}); name the URL that it leads to")
+    kind = response.headers.get("content-type", "").partition(";")[0]
+    said = f"status {status}, {kind}" if kind else f"status {status}"
+    return RemoteError(f"{not_ours(url)} ({said})")
+
+
+def not_ours(url: str) -> str:
+    """Return what to say of an answer that the Worker cannot have given."""
+    return f"vinext-worker does not answer at {url}, but something else, such as the app itself or a login; check the URL"
+
+
+def _reason(response: httpx.Response) -> str | None:
+    """Return the reason that the Worker itself gives for a refusal; None if the answer is not the Worker's."""
+    try:
+        document = response.json()
+    except ValueError:
+        return None
+    reason = document.get("error") if isinstance(document, dict) else None
+    return reason if isinstance(reason, str) else None
+
+
+def secret_advice(url: str) -> str:
+    """Return how the Worker at a URL gets its token."""
+    if urlsplit(url).hostname in LOCAL_HOSTS:
+        return f"write {TOKEN_VARIABLE}=… into .dev.vars beside the wrangler configuration"
+    return f"set it with `npx wrangler secret put {TOKEN_VARIABLE}`"

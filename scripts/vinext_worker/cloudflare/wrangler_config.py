@@ -20,6 +20,9 @@ _NOT_INHERITED = frozenset(
     | {"dispatch_namespaces", "images", "pipelines", "version_metadata"}
 )
 
+ASSETS_BINDING = "ASSETS"
+"""The Worker's name for its assets."""
+
 Variables = Mapping[str, Any]
 """Variable name to its value: text, or anything JSON can hold."""
 
@@ -61,14 +64,28 @@ class WranglerConfig:
     compatibility_flags: tuple[str, ...] = ()
     kv_namespaces: Mapping[str, str] = field(default_factory=dict)
     """Binding to namespace id."""
+    r2_buckets: Mapping[str, str] = field(default_factory=dict)
+    """Binding to the name of the bucket."""
+    r2_jurisdictions: Mapping[str, str] = field(default_factory=dict)
+    """Binding to the jurisdiction of the bucket, if it has one."""
     services: Mapping[str, str] = field(default_factory=dict)
     """Binding to the name of the Worker behind it."""
+    d1_databases: Mapping[str, str] = field(default_factory=dict)
+    """Binding to the database's id, or its name until there is one."""
+    analytics_datasets: Mapping[str, str] = field(default_factory=dict)
+    """Binding to the name of the dataset of Analytics Engine."""
     assets: AssetsConfig | None = None
     images_binding: str | None = None
     variables: Variables = field(default_factory=dict)
     """`[vars]`, overridden by `.dev.vars` next to the file, which holds local secrets."""
     durable_objects: Mapping[str, str] = field(default_factory=dict)
-    """Binding to class name."""
+    """Binding to the class behind it, for the classes of this Worker."""
+    object_classes: Mapping[str, bool] = field(default_factory=dict)
+    """The classes of Durable Objects that the migrations make, and whether their storage is SQLite."""
+    is_cached: bool = False
+    """Whether Workers Cache is in front of the default entrypoint."""
+    shares_cache: bool = False
+    """Whether versions of the Worker share what it keeps."""
     module_rules: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """`[[rules]]`: a module type, and the globs of the files that are modules of that type."""
     account_id: str | None = None
@@ -83,6 +100,19 @@ class WranglerConfig:
     def folder(self) -> Path:
         """The folder of the file."""
         return self.path.parent
+
+    @property
+    def assets_directory(self) -> Path:
+        """The folder of the pages and static files; raises ConfigurationError if there is none, or the Worker cannot read it."""
+        if self.assets is None:
+            raise ConfigurationError(
+                f"{self.path} has no [assets], which hold the pages and the static files; `vinext-worker init` adds it"
+            )
+        if self.assets.binding != ASSETS_BINDING:
+            raise ConfigurationError(
+                f'{self.path}: write binding = "{ASSETS_BINDING}" in [assets], by which the Worker finds its pages'
+            )
+        return self.assets.directory
 
     @classmethod
     def read(cls, path: Path | str, environment: str | None = None) -> WranglerConfig:
@@ -99,7 +129,19 @@ class WranglerConfig:
             compatibility_date=table.required("compatibility_date"),
             compatibility_flags=tuple(table.texts("compatibility_flags")),
             kv_namespaces=_read_kv_namespaces(table),
+            r2_buckets=_read_r2_buckets(table),
+            r2_jurisdictions={
+                row.required("binding"): place for row in table.rows("r2_buckets") if (place := row.text("jurisdiction", None))
+            },
             services={row.required("binding"): row.required("service") for row in table.rows("services")},
+            d1_databases={
+                (name := row.required("binding")): row.text("database_id", None) or row.text("database_name", None) or name
+                for row in table.rows("d1_databases")
+            },
+            analytics_datasets={
+                (name := row.required("binding")): row.text("dataset", None) or name
+                for row in table.rows("analytics_engine_datasets")
+            },
             assets=_read_assets(table),
             images_binding=images.required("binding") if (images := table.table("images")) else None,
             variables={**table.mapping("vars"), **_dev_variables(file.parent / ".dev.vars")},
@@ -108,6 +150,9 @@ class WranglerConfig:
             deployed_variables=table.mapping("vars"),
             environment=environment or None,
             durable_objects=_read_durable_objects(table),
+            object_classes=_read_object_classes(table),
+            is_cached=_is_cached(table),
+            shares_cache=(cache := table.table("cache")) is not None and cache.flag("cross_version_cache"),
             module_rules=tuple((row.required("type"), tuple(row.texts("globs"))) for row in table.rows("rules")),
         )
 
@@ -172,14 +217,44 @@ def _read_assets(table: _Table) -> AssetsConfig | None:
     )
 
 
+def _is_cached(table: _Table) -> bool:
+    """Source: https://developers.cloudflare.com/workers/cache/configuration/#per-entrypoint-caching."""
+    exports = table.table("exports")
+    default = exports.table("default") if exports else None
+    cache = (default.table("cache") if default else None) or table.table("cache")
+    return cache is not None and cache.flag("enabled")
+
+
 def _read_kv_namespaces(table: _Table) -> dict[str, str]:
     # wrangler makes up an id if there is none yet.
     return {(name := row.required("binding")): row.text("id", None) or name for row in table.rows("kv_namespaces")}
 
 
+def _read_r2_buckets(table: _Table) -> dict[str, str]:
+    # wrangler makes up a name, too.
+    return {(name := row.required("binding")): row.text("bucket_name", None) or name.lower() for row in table.rows("r2_buckets")}
+
+
 def _read_durable_objects(table: _Table) -> dict[str, str]:
     objects = table.table("durable_objects")
-    return {row.required("name"): row.required("class_name") for row in objects.rows("bindings")} if objects else {}
+    rows = objects.rows("bindings") if objects else []
+    own = table.text("name", None)
+    return {row.required("name"): row.required("class_name") for row in rows if row.text("script_name", None) in {None, own}}
+
+
+def _read_object_classes(table: _Table) -> dict[str, bool]:
+    """Follow the migrations, as a deploy does (https://developers.cloudflare.com/durable-objects/reference/durable-objects-migrations/)."""
+    classes: dict[str, bool] = {}
+    for migration in table.rows("migrations"):
+        classes |= dict.fromkeys(migration.texts("new_classes"), False)
+        classes |= dict.fromkeys(migration.texts("new_sqlite_classes"), True)
+        for row in migration.rows("renamed_classes"):
+            classes[row.required("to")] = classes.pop(row.required("from"), False)
+        # Whether their storage is SQLite, the other Worker's configuration says. All new classes have it.
+        classes |= {row.required("to"): True for row in migration.rows("transferred_classes")}
+        for name in migration.texts("deleted_classes"):
+            classes.pop(name, None)
+    return classes
 
 
 @dataclass(frozen=True)
@@ -200,6 +275,12 @@ class _Table:
         value = self.text(key, None)
         if not value:
             raise ConfigurationError(f"{self.file}: {self.where}{key} is missing; add it")
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            raise self._wrong(key, "true or false")
         return value
 
     def texts(self, key: str) -> list[str]:

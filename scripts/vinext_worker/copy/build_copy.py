@@ -16,6 +16,7 @@ from core.paths import PRERENDER_FOLDER, normalize_path
 from seed.build import (
     BUILD_FILE,
     MAX_DYNAMIC_PATHS,
+    MAX_STATIC_FILES,
     Artifact,
     Build,
     ManifestError,
@@ -24,6 +25,7 @@ from seed.build import (
     pack_file,
     shard_count,
     shard_file,
+    shard_of,
     shard_to_json,
 )
 from seed.manifest import is_dynamic, skip_reason
@@ -35,9 +37,9 @@ from seed.routing import Routing, read_routing
 from seed.rules import STAGES_VERSION
 from vinext_worker.copy.draft_secret import draft_digest
 from vinext_worker.copy.earlier_builds import KEPT_BUILDS, STATIC_FILES, EarlierBuilds
-from vinext_worker.copy.pack import MAX_PACKED_BYTES, Pack, content_name
+from vinext_worker.copy.pack import MAX_PACK_BYTES, MAX_PACKED_BYTES, Pack, content_name
 from vinext_worker.copy.shard_store import ShardStore
-from vinext_worker.copy.static_folders import static_folders
+from vinext_worker.copy.static_folders import public_files, static_folders
 from vinext_worker.errors import UserError
 from vinext_worker.sites.files import remove_others, write_atomically
 from vinext_worker.sites.site_build import NO_VINEXT
@@ -60,7 +62,8 @@ class CopyReport:
 
     `skipped` has the first thousand paths that are not served from the build, with the reasons; `skipped_routes` counts all.
     `rules` names the app's rules that come before the cache; `has_stages` says whether the app's request stage applies them.
-    `static_folders` is as in `seed.build.Build`. `kept_files` are static files of earlier builds, which stay.
+    `static_folders` is as in `seed.build.Build`, and `static_files` has all of a Python site. `kept_files` are static files of
+    earlier builds, which stay.
     """
 
     build_id: str
@@ -73,6 +76,7 @@ class CopyReport:
     rules: tuple[str, ...] = ()
     has_stages: bool = False
     static_folders: tuple[str, ...] = ()
+    static_files: tuple[str, ...] = ()
     kept_files: int = 0
 
 
@@ -95,6 +99,18 @@ def copy_build(built: SiteBuild, destination: Path, kept_builds: int = KEPT_BUIL
         raise UserError(f"the build cannot be copied to {destination}: {error}") from error
 
 
+def expected_files(built: SiteBuild) -> int:
+    """Return how many files a copy will have, without the static files of earlier builds; nothing is written.
+
+    The sizes of the build's files tell. Equal bodies are counted each. Raises UserError if the manifest cannot be read.
+    """
+    try:
+        pages = _Copy(built, ManifestFile(built.manifest), built.client_directory).expected_files()
+    except ManifestError as error:
+        raise UserError(str(error)) from error
+    return pages + sum(1 for path in built.client_directory.rglob("*") if path.is_file())
+
+
 class _Copy:
     """One pass over the routes of a manifest."""
 
@@ -103,11 +119,12 @@ class _Copy:
         self._server = built.manifest.parent
         self._manifest = manifest
         self._folder = folder
-        self._clues = BuildClues()
         routing = read_routing(self._server, manifest.head.build_id)
         self._routing = Routing(unread_rules(built)) if routing is None else routing
+        self._clues = BuildClues(self._routing.base_path)
         self._draft_digest = _draft_digest(built)
         self._static_folders = static_folders(built.client_directory)
+        self._static_files = public_files(built.client_directory) if built.vinext_version == NO_VINEXT else ()
         self._skipped: list[tuple[str, str]] = []
         self._routes = 0
         self._skipped_routes = 0
@@ -150,6 +167,7 @@ class _Copy:
             rules=self._routing.rules,
             stages=self._routing.stages,
             static_folders=self._static_folders,
+            static_files=self._static_files[:MAX_STATIC_FILES],
             header_sets=self._routing.header_sets,
             dynamic_paths=tuple(self._dynamic_paths),
             draft_digest=self._draft_digest,
@@ -170,7 +188,34 @@ class _Copy:
             rules=tuple(rule.name for rule in self._routing.rules),
             has_stages=self._routing.stages == STAGES_VERSION,
             static_folders=self._static_folders,
+            static_files=self._static_files,
         )
+
+    def expected_files(self) -> int:
+        """Return how many files the pages will have: packs and large bodies, the index, and what there is one of."""
+        paths = {normalize_path(route.path): self._sizes(route) for route in self._seedable()}
+        shards = shard_count(len(paths))
+        files = shards + len((BUILD_FILE, STATIC_FILES))
+        filled: dict[int, int] = {}
+        for path in sorted(paths):
+            shard, small = shard_of(path, shards), [size for size in paths[path] if size <= MAX_PACKED_BYTES]
+            files += len(paths[path]) - len(small)
+            if not small:
+                continue
+            room = MAX_PACK_BYTES - filled.get(shard, MAX_PACK_BYTES)
+            if sum(small) > room:
+                files += 1
+                filled[shard] = 0
+            filled[shard] += sum(small)
+        return files
+
+    def _sizes(self, route: Route) -> list[int]:
+        """Return the sizes of a route's files that are there."""
+        try:
+            files = artifact_files(route, trailing_slash=self._manifest.head.trailing_slash).values()
+            return [path.stat().st_size for file in files if (path := self._artifacts / file).is_file()]
+        except (ManifestError, OSError, ValueError):
+            return []
 
     def _seedable(self) -> Iterator[Route]:
         for route in self._manifest.routes():

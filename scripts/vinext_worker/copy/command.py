@@ -33,7 +33,9 @@ kept_builds_option = click.option(
 @click.command
 @site_argument
 @configuration_options
-@click.option("--to", "destination", type=click.Path(path_type=Path), help="The folder.  [default: the configuration's assets]")
+@click.option(
+    "--to", "destination", type=click.Path(path_type=Path), help="Copy to this folder.  [default: the configuration's assets]"
+)
 @kept_builds_option
 @click.option("--verbose", is_flag=True, help="List the pages that are not served from the build, and the app's rules.")
 @json_option
@@ -47,10 +49,10 @@ def copy(  # noqa: PLR0913 - the command line
     verbose: bool,
     as_json: bool,
 ) -> None:
-    """Copy the pages and static files of SITE's build to the folder that is deployed as assets.
+    """Copy a build's pages and static files to the folder of assets.
 
-    SITE is a vinext app or a Python site that is built. The command writes only files that have changed, and removes files of
-    earlier builds.
+    SITE is a vinext app or a Python site that is built, by default the current project's. The folder is the one that is
+    deployed as assets. The command writes only files that have changed, and removes files of earlier builds.
 
     \b
     Examples:
@@ -65,7 +67,8 @@ def copy(  # noqa: PLR0913 - the command line
     deployment = Deployment.read(config_path, environment, site)
     target = destination or deployment.assets_directory
     report = copy_build(find_build(find_site(deployment.project, site)), target, kept_builds)
-    show_copy(report, target, output, assets_advice(deployment.config, report.static_folders), verbose=verbose)
+    advice = assets_advice(deployment.config, report.static_folders, report.static_files)
+    show_copy(report, target, output, advice, verbose=verbose)
 
 
 def show_copy(report: CopyReport, target: Path, output: Output, advice: Sequence[str] = (), *, verbose: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The folders of a build's own scripts, styles and images, and whether the configuration lets them past the Worker."""
+"""The files of a site that are served as they are, and whether the configuration lets them past the Worker."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from core.paths import PRERENDER_FOLDER
+from core.paths import PRERENDER_FOLDER, url_path
 from seed.build import BUILD_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from vinext_worker.cloudflare.wrangler_config import AssetsConfig, WranglerConfig
 
 _STATIC = "_next/static"
+
+_EVERYTHING = "/*"
+
+_SHOWN_FILES = 3
+
+FILES_FIRST = (f"/{PRERENDER_FOLDER}/*",)
+"""`run_worker_first` of a Python site: every file comes before the Worker, but for its pages."""
 
 
 def static_folders(client: Path) -> tuple[str, ...]:
@@ -28,11 +35,22 @@ def static_folders(client: Path) -> tuple[str, ...]:
     return tuple(sorted(f"/{prefix}{_STATIC}/" for prefix in prefixes))
 
 
-def assets_advice(config: WranglerConfig, folders: Iterable[str]) -> list[str]:
-    """Return what should be changed in a Worker's `[assets]`: where it shows private files, or files take a detour."""
+def public_files(folder: Path) -> tuple[str, ...]:
+    """Return the URL paths of the files in a Python site's folder of static files."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return tuple(sorted(url_path("/" + name.replace("%", "%25")) for name in names if name.partition("/")[0] != PRERENDER_FOLDER))
+
+
+def assets_advice(config: WranglerConfig, folders: Iterable[str], files: Sequence[str] = ()) -> list[str]:
+    """Return what should be changed in a Worker's `[assets]`: where it shows private files, or files take a detour.
+
+    `folders` are those of a vinext app (`static_folders`), `files` those of a Python site (`public_files`).
+    """
     assets = config.assets
     if assets is None:
         return []
+    if files:
+        return _advice_for_files(config, assets, files)
     if not is_worker_first(assets, f"/{PRERENDER_FOLDER}/{BUILD_FILE}"):
         rules = _as_text(["/*", *(f"!{folder}*" for folder in folders)])
         return [f"/{PRERENDER_FOLDER}/ is public; in [assets] of {config.path} write run_worker_first = {rules}"]
@@ -43,6 +61,19 @@ def assets_advice(config: WranglerConfig, folders: Iterable[str]) -> list[str]:
     rules = _as_text([*(["/*"] if isinstance(given, bool) else given), *(f"!{folder}*" for folder in detours)])
     detour = f"the Worker answers for every file below {' and '.join(detours)}, which costs CPU"
     return [f"{detour}; in [assets] of {config.path} write run_worker_first = {rules}"]
+
+
+def _advice_for_files(config: WranglerConfig, assets: AssetsConfig, files: Sequence[str]) -> list[str]:
+    own = [rule for rule in assets.worker_first if rule not in {_EVERYTHING, *FILES_FIRST}]
+    write = f"in [assets] of {config.path} write run_worker_first = {_as_text([*FILES_FIRST, *own])}"
+    if not is_worker_first(assets, f"/{PRERENDER_FOLDER}/{BUILD_FILE}"):
+        return [f"/{PRERENDER_FOLDER}/ is public; {write}"]
+    detours = [file for file in files if is_worker_first(assets, file)]
+    # Whoever names a folder means it.
+    if not detours or not (assets.run_worker_first is True or _EVERYTHING in assets.worker_first):
+        return []
+    shown = ", ".join(detours[:_SHOWN_FILES]) + (" …" if len(detours) > _SHOWN_FILES else "")
+    return [f"the Worker answers for {len(detours)} files of public/ ({shown}), which costs CPU; {write}"]
 
 
 def is_worker_first(assets: AssetsConfig, path: str) -> bool:

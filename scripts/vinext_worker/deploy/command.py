@@ -1,22 +1,26 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
 
-from vinext_worker.cloudflare.deployment import Deployment, configuration_options, site_argument
+from vinext_worker.cloudflare.client import TOKEN_VARIABLE
+from vinext_worker.cloudflare.deployment import R2_BINDING, Deployment, configuration_options, site_argument
+from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING, is_placeholder
 from vinext_worker.cloudflare.login import has_token
+from vinext_worker.cloudflare.stores import describe_stores
 from vinext_worker.cloudflare.wrangler import ProgramRunner, Wrangler, WranglerError
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.copy.command import kept_builds_option
-from vinext_worker.copy.earlier_builds import KEPT_BUILDS, EarlierBuilds
+from vinext_worker.copy.earlier_builds import EarlierBuilds
 from vinext_worker.copy.static_folders import assets_advice
 from vinext_worker.deploy.gradual import Gradual, WorkerConfig
+from vinext_worker.deploy.new_namespace import can_ask, with_namespace
+from vinext_worker.deploy.options import DeployOptions, percentages
 from vinext_worker.deploy.preflight import (
     app_name,
     asset_faults,
@@ -24,9 +28,10 @@ from vinext_worker.deploy.preflight import (
     log_in,
     package_faults,
     require_all,
+    require_few_files,
     service_faults,
 )
-from vinext_worker.deploy.steps import Step, run_steps
+from vinext_worker.deploy.steps import Step, run_steps, what_now
 from vinext_worker.errors import UserError
 from vinext_worker.sites.python_packages import install_front_packages
 from vinext_worker.sites.python_project import PythonProject
@@ -44,24 +49,6 @@ if TYPE_CHECKING:
 _STYLES = {"done": "green", "skipped": "dim", "failed": "red", "not done": "yellow"}
 
 
-@dataclass(frozen=True)
-class DeployOptions:
-    """The options of the command line."""
-
-    dry_run: bool = False
-    skip_build: bool = False
-    populate_kv: bool = True
-    tpr: bool = False
-    check: bool = True
-    sample: int = 100
-    url: str | None = None
-    verbose: bool = False
-    gradual: bool = False
-    steps: tuple[int, ...] = (10, 50)
-    step_seconds: float = 60
-    kept_builds: int = KEPT_BUILDS
-
-
 @click.command
 @site_argument
 @configuration_options
@@ -69,22 +56,32 @@ class DeployOptions:
     "--dry-run", is_flag=True, help="Build and copy, then run `wrangler deploy --dry-run`; nothing leaves this machine."
 )
 @click.option("--skip-build", is_flag=True, help="Use SITE's build as it is.")
-@click.option("--no-populate-kv", is_flag=True, help="Do not write to Workers KV; pages are then seeded on their first request.")
+@click.option(
+    "--no-populate-kv", is_flag=True, help="Do not write to Workers KV or R2; pages are then seeded on their first request."
+)
 @click.option("--tpr", "with_tpr", is_flag=True, help="Also pre-render the pages that visitors request most.")
 @click.option("--no-check", is_flag=True, help="Do not check the deployed app's pages.")
-@click.option("--sample", type=click.IntRange(1), default=100, show_default=True, help="The number of pages to check.")
-@click.option("--url", help="The URL to check.  [default: the first of the routes, else the one that wrangler prints]")
+@click.option(
+    "--sample", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Check N pages, chosen at random."
+)
+@click.option("--url", help="Check the app at this URL.  [default: the first of the routes, else the one that wrangler prints]")
 @click.option(
     "--gradual", is_flag=True, help="Let the new versions reach visitors in steps, and take them back if a check is red."
 )
 @click.option(
     "--steps",
-    callback=lambda _context, _option, text: _percentages(text),
+    callback=lambda _context, _option, text: percentages(text),
     default="10,50",
     show_default=True,
-    help="For --gradual: the percentages of visitors before all of them.",
+    help="With --gradual, lead these percentages of the visitors to the new Worker first, one after the other.",
 )
-@click.option("--step-seconds", type=click.FloatRange(0), default=60, show_default=True, help="How long each step takes.")
+@click.option(
+    "--step-seconds",
+    type=click.FloatRange(0),
+    default=60,
+    show_default=True,
+    help="With --gradual, stay so many seconds at each step.",
+)
 @kept_builds_option
 @click.option("--verbose", is_flag=True, help="Also show all that wrangler prints.")
 @json_option
@@ -107,10 +104,11 @@ def deploy(  # noqa: PLR0913 - the command line
     verbose: bool,
     as_json: bool,
 ) -> None:
-    """Build SITE, put its pages into the cache, deploy its page handler and the Worker in front, and check them.
+    """Build a site, fill its cache, deploy it and check it.
 
-    SITE is a vinext app or a Python site. If a step fails, the command stops and lists the steps that were not done. It populates
-    before it deploys: keys contain the new build's ID, so the live app is not touched until then.
+    SITE is a vinext app or a Python site, by default the current project's. Its page handler and the Worker in front of it are
+    deployed. If a step fails, the command stops and lists the steps that were not done. It populates before it deploys: keys
+    contain the new build's ID, so the live app is not touched until then.
 
     \b
     Examples:
@@ -147,7 +145,7 @@ def deploy(  # noqa: PLR0913 - the command line
     output.document({"dryRun": dry_run, "complete": all(result.state != "failed" for result in results), "steps": _rows(results)})
     failed = next((result for result in results if result.state == "failed"), None)
     if failed is not None:
-        raise UserError(_what_now(failed, results, dry_run=dry_run))
+        raise UserError(what_now(failed, results, dry_run=dry_run))
 
 
 class Deploy:
@@ -180,9 +178,7 @@ class Deploy:
     def steps(self) -> list[Step]:
         """Return all steps in order."""
         options = self._options
-        namespace = self._deployment.config.kv_namespaces
-        no_kv = "" if "VINEXT_CACHE" in namespace else "the configuration has no KV namespace"
-        no_kv = no_kv if options.populate_kv else "--no-populate-kv"
+        no_kv = self._no_store() if options.populate_kv else "--no-populate-kv"
         no_tpr = "" if options.tpr else "no --tpr"
         no_tpr = "a dry run renders nothing" if options.tpr and options.dry_run else no_tpr or no_kv
         no_check = "" if options.check else "--no-check"
@@ -208,22 +204,31 @@ class Deploy:
         is_python = self._python_project is not None
         app = None if is_python else app_name(self._site, config.environment)
         services = [] if is_python else service_faults(self._deployment, app)
-        require_all([*configuration_faults(self._deployment), *services])
+        self._output.line(describe_stores(self._deployment))
+        lacks_namespace = is_placeholder(config) and (self._options.dry_run or can_ask(self._output))
+        require_all([*configuration_faults(self._deployment, may_lack_namespace=lacks_namespace), *services])
+        if self._options.skip_build:
+            require_few_files(self._site_build())
         said = "the configuration is complete; a dry run does not ask Cloudflare"
+        if lacks_namespace and self._options.dry_run:
+            said = f"{config.path} has no KV namespace yet, which a deploy needs; a dry run does not ask Cloudflare"
         if not self._options.dry_run:
+            if lacks_namespace:
+                self._deployment = with_namespace(self._deployment, self._wrangler, self._output)
+                config = self._deployment.config
             login = log_in(self._wrangler, self._deployment)
             self._wrangler = self._wrangler.of_account(login.account)
             said = f"account {login.account}, by {login.kind}"
         # Nothing is written where one of these is wrong. A Python site's packages are installed by its build.
         if not is_python and not self._options.skip_build:
-            install_front_packages(config, self._deployment.project.tools, self._output.console)
+            install_front_packages(config, self._deployment.project.tools, self._output.steps_console)
         if not is_python or self._options.skip_build:
             require_all(package_faults(config))
         return said
 
     def _build(self) -> str:
         if self._python_project is None:
-            built = build_vinext_site(self._site, self._deployment.project.tools, self._output.console)
+            built = build_vinext_site(self._site, self._deployment.project.tools, self._output.steps_console)
             return f"vinext {built.vinext_version} in {built.root}"
         from vinext_worker.prerender.command import run_prerender  # noqa: PLC0415 - brings the local runtime with it
 
@@ -239,11 +244,16 @@ class Deploy:
         return find_build(self._site)
 
     def _copy(self) -> str:
-        report = copy_build(self._site_build(), self._deployment.assets_directory, self._options.kept_builds)
+        if not self._options.skip_build:
+            require_few_files(self._site_build())
+        folder = self._deployment.assets_directory
+        report = copy_build(self._site_build(), folder, self._options.kept_builds)
         self._build_id = report.build_id
-        faults, notes = asset_faults(self._deployment.assets_directory)
+        files = sum(1 for path in folder.rglob("*") if path.is_file())
+        faults, notes = asset_faults(files, f"{folder} has")
         require_all([*faults, *self._late_faults()])
-        for advice in (*assets_advice(self._deployment.config, report.static_folders), *notes):
+        advice_on_assets = assets_advice(self._deployment.config, report.static_folders, report.static_files)
+        for advice in (*advice_on_assets, *notes):
             self._quiet.line(advice, "yellow")
         return f"build {report.build_id}: {report.routes} pages, {report.skipped_routes} not served from the build"
 
@@ -281,6 +291,15 @@ class Deploy:
         if not report.is_complete:
             raise UserError(f"{report.failed.count} of {report.entries} entries were not written; deploy again")
         return f"{report.written} entries written"
+
+    def _no_store(self) -> str:
+        """Return why nothing can be written before the deploy, "" if it can."""
+        config = self._deployment.config
+        if CACHE_BINDING in config.kv_namespaces:
+            return ""
+        if R2_BINDING not in config.r2_buckets:
+            return "the configuration has no KV namespace"
+        return "" if has_token() or self._options.dry_run else f"R2 is written with a token, and {TOKEN_VARIABLE} is not set"
 
     def _no_pages(self) -> str:
         return "a Python site renders its pages in the Worker itself" if self._python_project is not None else ""
@@ -329,10 +348,11 @@ class Deploy:
         folder = self._deployment.assets_directory
         EarlierBuilds.read(folder).deployed().write(folder)
 
-    def _check_all(self, headers: Mapping[str, str]) -> None:
+    def _check_all(self, headers: Mapping[str, str], begun: int) -> None:
         from vinext_worker.check.page_handler import require_page_handler  # noqa: PLC0415 - brings an HTTP client with it
 
-        require_page_handler(self._url(), headers)
+        if not require_page_handler(self._url(), headers, self._build_id, is_live=begun > 0):
+            self._output.line("  the check has not reached the new page handler yet", "dim")
         self._check(headers)
 
     def _check(self, headers: Mapping[str, str] | None = None) -> str:
@@ -366,13 +386,6 @@ class Deploy:
             self._output.console.print(text)
 
 
-def _percentages(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no list of percentages; write it as 10,50") from error
-
-
 def _silent(output: Output) -> Output:
     from rich.console import Console  # noqa: PLC0415 - only for programs
 
@@ -381,14 +394,3 @@ def _silent(output: Output) -> Output:
 
 def _rows(results: list[StepResult]) -> list[dict[str, object]]:
     return [result.to_document() for result in results]
-
-
-def _what_now(failed: StepResult, results: list[StepResult], *, dry_run: bool) -> str:
-    live = [result.name for result in results if result.state == "done" and result.is_live]
-    state = f"already live: {', '.join(live)}" if live else "the live app is unchanged"
-    if dry_run:
-        state = "a dry run deploys nothing"
-    undone = [result.name for result in results if result.state == "not done"]
-    rest = f"; not done: {', '.join(undone)}" if undone else ""
-    advice = "" if dry_run else "; fix it, then deploy again"
-    return f"{failed.name} failed: {failed.said}; {state}{rest}{advice}"

@@ -31,12 +31,16 @@ class WorkerConfig:
 
 @dataclass
 class Gradual:
-    """A deploy in steps. `check` requests the app with headers that name the versions, and raises UserError if it is wrong."""
+    """A deploy in steps.
+
+    `check` requests the app with headers that name the versions, and raises UserError if it is wrong. It also takes how many of
+    the Workers visitors have begun to get, as in `Rollout`.
+    """
 
     wrangler: Wrangler
     workers: Sequence[WorkerConfig]
     """In the order in which they reach visitors: the page handler first."""
-    check: Callable[[Mapping[str, str]], None]
+    check: Callable[[Mapping[str, str], int], None]
     steps: Sequence[int]
     step_seconds: float
     say: Callable[[str], None]
@@ -55,7 +59,7 @@ class Gradual:
                 said.append(f"{worker.name} is new, so it is live at once")
                 continue
             uploaded = versions.upload(worker.path, worker.environment, message)
-            self._changes.append(Change(worker.name, served[0].main, uploaded.id))
+            self._changes.append(Change(worker.name, served[0].main, uploaded.id, has_steps=worker is self.workers[-1]))
             self.urls = [uploaded.live_url] if uploaded.live_url else []
             said.append(f"{worker.name} {uploaded.id}")
         return ", ".join(said)
@@ -67,19 +71,19 @@ class Gradual:
             self._changes,
             self.steps,
             Versions(self.wrangler),
-            check=lambda: self._check(headers),
+            check=lambda begun: self._check(headers, begun),
             wait=lambda: time.sleep(self.step_seconds),
             say=self.say,
         ).run()
         return ", ".join(f"{change.worker} serves {change.new} to all visitors" for change in self._changes) or "nothing to do"
 
-    def _check(self, headers: Mapping[str, str]) -> None:
+    def _check(self, headers: Mapping[str, str], begun: int) -> None:
         """Check, and believe a red result only after the time that a deployment takes to be known everywhere."""
         for pause in _PAUSES_SECONDS:
             try:
-                self.check(headers)
+                self.check(headers, begun)
             except UserError:
                 time.sleep(pause)
             else:
                 return
-        self.check(headers)
+        self.check(headers, begun)

@@ -6,12 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING, namespace_id
-from vinext_worker.cloudflare.login import account_of
+from isr.settings import EdgeCache
+from vinext_worker.cloudflare.bindings import binding_faults
+from vinext_worker.cloudflare.deployment import R2_BINDING
+from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING, is_placeholder, namespace_id
+from vinext_worker.cloudflare.login import account_of, has_token
 from vinext_worker.cloudflare.versions import Versions
 from vinext_worker.cloudflare.wrangler import WranglerError
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.copy.build_copy import expected_files
 from vinext_worker.deploy.whole_packages import missing_files, missing_packages
+from vinext_worker.deploy.write_permissions import write_faults
 from vinext_worker.errors import ConfigurationError, UserError
 from vinext_worker.project import CONFIGURATION_NAMES
 
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from vinext_worker.cloudflare.deployment import Deployment
     from vinext_worker.cloudflare.login import Login
     from vinext_worker.cloudflare.wrangler import Wrangler
+    from vinext_worker.sites.site_build import SiteBuild
 
 # From here on, Python Workers run Python 3.14, which this Worker is made for.
 # Source: https://developers.cloudflare.com/workers/languages/python/
@@ -31,6 +37,8 @@ PYTHON_FLAG = "python_workers"
 FREE_ASSETS = 20_000
 PAID_ASSETS = 100_000
 _SHOWN = 3
+# Source: https://developers.cloudflare.com/r2/api/error-codes/
+_NO_SUCH_BUCKET = 10006
 
 
 def require_all(faults: Iterable[str]) -> None:
@@ -40,17 +48,33 @@ def require_all(faults: Iterable[str]) -> None:
         raise UserError("; ".join(texts))
 
 
-def configuration_faults(deployment: Deployment, today: date | None = None) -> list[str]:
-    """Return what is wrong with the Worker's own configuration."""
+def configuration_faults(deployment: Deployment, today: date | None = None, *, may_lack_namespace: bool = False) -> list[str]:
+    """Return what is wrong with the Worker's own configuration. Its namespace may still have to be created, if that is said."""
     config = deployment.config
     faults: list[str] = []
     try:
         deployment.assets_directory  # noqa: B018 - it raises
-        if CACHE_BINDING in config.kv_namespaces:
+        if CACHE_BINDING in config.kv_namespaces and not (may_lack_namespace and is_placeholder(config)):
             namespace_id(config)
     except ConfigurationError as error:
         faults.append(str(error))
-    return faults + _date_faults(config, today or datetime.now(UTC).date())
+    return faults + binding_faults(config) + edge_faults(deployment) + _date_faults(config, today or datetime.now(UTC).date())
+
+
+def edge_faults(deployment: Deployment) -> list[str]:
+    """Return what keeps Workers Cache from keeping pages, or lets it keep those of an earlier build (docs/workers-cache.md)."""
+    config, settings = deployment.config, deployment.settings
+    if settings.edge_cache is EdgeCache.OFF:
+        return []
+    where = f'{config.path}: VINEXT_EDGE_CACHE is "{settings.edge_cache}", but'
+    faults: list[str] = []
+    if not config.is_cached:
+        faults.append(f"{where} no cache is in front of the Worker; write enabled = true under [cache]")
+    if config.shares_cache:
+        faults.append(f"{where} with cross_version_cache pages of an earlier build would stay; remove it from [cache]")
+    if settings.tenants:
+        faults.append(f"{where} the cache does not tell the hosts of VINEXT_TENANTS apart; remove one of the two")
+    return faults
 
 
 def _date_faults(config: WranglerConfig, today: date) -> list[str]:
@@ -112,26 +136,33 @@ def package_faults(config: WranglerConfig) -> list[str]:
     return [f"{folder} lacks {_some(lost)}; delete the folder, and install the Worker's packages again"] if lost else []
 
 
-def asset_faults(folder: Path) -> tuple[list[str], list[str]]:
+def asset_faults(count: int, where: str) -> tuple[list[str], list[str]]:
     """Return what is wrong with the number of assets, and what is to be known about it."""
-    count = sum(1 for path in folder.rglob("*") if path.is_file())
     cure = "pre-render fewer pages, or populate with --from the build and do not copy them (docs/populating.md)"
     if count > PAID_ASSETS:
-        return [f"{folder} has {count:,} files, and Cloudflare takes {PAID_ASSETS:,}; {cure}"], []
+        return [f"{where} {count:,} files, and Cloudflare takes {PAID_ASSETS:,}; {cure}"], []
     if count > FREE_ASSETS:
-        return [], [f"{folder} has {count:,} files: the free plan takes {FREE_ASSETS:,}, a paid one {PAID_ASSETS:,}"]
+        return [], [f"{where} {count:,} files: the free plan takes {FREE_ASSETS:,}, a paid one {PAID_ASSETS:,}"]
     return [], []
+
+
+def require_few_files(built: SiteBuild) -> None:
+    """Raise UserError if the copy of a build would have more files than any plan takes."""
+    require_all(asset_faults(expected_files(built), "the build makes about")[0])
 
 
 def log_in(wrangler: Wrangler, deployment: Deployment) -> Login:
     """Return the account to deploy to; raise UserError if nobody is logged in, or may not do what a deploy needs."""
     login = account_of(wrangler, deployment.config)
     config, wrangler = deployment.config, wrangler.of_account(login.account)
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(4) as pool:
         kv = pool.submit(_namespace_faults, wrangler, deployment, login)
+        r2 = pool.submit(_bucket_faults, wrangler, config, login)
         workers = pool.submit(_worker_faults, wrangler, config.name)
-        faults = [*login.missing_permissions(), *kv.result(), *workers.result()]
-    require_all(faults)
+        writes = pool.submit(write_faults, config, login) if has_token() else None
+        faults = [*login.missing_permissions(), *kv.result(), *r2.result(), *workers.result()]
+    # What may not even be read is not said twice.
+    require_all(faults or ([] if writes is None else writes.result()))
     return login
 
 
@@ -152,6 +183,21 @@ def _namespace_faults(wrangler: Wrangler, deployment: Deployment, login: Login) 
             f"create one with `npx wrangler kv namespace create {CACHE_BINDING}` and put its id there"
         )
     ]
+
+
+def _bucket_faults(wrangler: Wrangler, config: WranglerConfig, login: Login) -> list[str]:
+    bucket, place = config.r2_buckets.get(R2_BINDING), config.r2_jurisdictions.get(R2_BINDING)
+    if bucket is None:
+        return []
+    where = ("--jurisdiction", place) if place else ()
+    try:
+        wrangler.ask("r2", "bucket", "info", bucket, "--json", *where)
+    except WranglerError as error:
+        if error.code == _NO_SUCH_BUCKET:
+            create = " ".join((f"npx wrangler r2 bucket create {bucket}", *where))
+            return [f"{config.path}: the account {login.account} has no R2 bucket {bucket}; create it with `{create}`"]
+        return [f"R2 is refused ({error.reason}); the {login.kind} needs Workers R2 Storage: Edit, and the account R2"]
+    return []
 
 
 def _worker_faults(wrangler: Wrangler, name: str) -> list[str]:

@@ -16,11 +16,12 @@ _WHOLE = 100
 
 @dataclass(frozen=True)
 class Change:
-    """A Worker goes from one version to another."""
+    """A Worker goes from one version to another. A page handler does so without steps (`Rollout`)."""
 
     worker: str
     old: str
     new: str
+    has_steps: bool = True
 
     def shares(self, percent: int) -> dict[str, float]:
         """Return the deployment in which the new version serves some of the visitors."""
@@ -37,15 +38,16 @@ class Serving(Protocol):
 class Rollout:
     """Changes, in the order in which they reach visitors.
 
-    The page handler goes first and comes back last. So the Worker in front never asks a page handler that is older than itself:
-    it may not know the Worker's protocol, and its pages would be kept as those of the new build.
+    The page handler goes first and comes back last. So the Worker in front never serves visitors from a page handler that is
+    older than itself, which may not know its protocol. It takes no steps: while it had two versions, nothing would
+    lead the request for a page's script to the one that has rendered the page.
     """
 
     changes: Sequence[Change]
     steps: Sequence[int]
     serving: Serving
-    check: Callable[[], None]
-    """Raises UserError if the new versions are not as they should be."""
+    check: Callable[[int], None]
+    """Raises UserError if the new versions are wrong. Takes how many of the changes visitors have begun to get."""
     wait: Callable[[], None]
     """Waits until enough visitors have seen a step."""
     say: Callable[[str], None]
@@ -55,14 +57,15 @@ class Rollout:
         try:
             for change in self.changes:
                 self.serving.serve(change.worker, change.shares(0), "for the check, before any visitor")
-            self.check()
+            self.check(0)
             self.say("the new versions are right; no visitor has seen them yet")
-            for change in self.changes:
-                for percent in self._percentages():
+            for number, change in enumerate(self.changes, 1):
+                for percent in self._percentages() if change.has_steps else [_WHOLE]:
                     self.serving.serve(change.worker, change.shares(percent), f"{percent} % of the visitors")
                     self.say(f"{change.worker}: {percent} % of the visitors have the new version")
-                    self.wait()
-                    self.check()
+                    if change.has_steps:
+                        self.wait()
+                    self.check(number)
         except (VinextWorkerError, KeyboardInterrupt) as error:
             kept = self._take_back()
             reason = "it was interrupted" if isinstance(error, KeyboardInterrupt) else str(error)

@@ -62,3 +62,15 @@ def run_steps(steps: Sequence[Step], on_begin: Callable[[Step], None], on_end: C
         results.append(result)
         on_end(result)
     return results
+
+
+def what_now(failed: StepResult, results: Sequence[StepResult], *, dry_run: bool) -> str:
+    """Return why a deploy has stopped, what is live, what was not done, and what to do."""
+    live = [result.name for result in results if result.state == "done" and result.is_live]
+    state = f"already live: {', '.join(live)}" if live else "the live app is unchanged"
+    if dry_run:
+        state = "a dry run deploys nothing"
+    undone = [result.name for result in results if result.state == "not done"]
+    rest = f"; not done: {', '.join(undone)}" if undone else ""
+    advice = "" if dry_run else "; fix it, then deploy again"
+    return f"{failed.name} failed: {failed.said}; {state}{rest}{advice}"

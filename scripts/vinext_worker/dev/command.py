@@ -21,7 +21,7 @@ from vinext_worker.sites.site_build import find_site
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_CACHE_BINDING = "VINEXT_CACHE"
+_STORES = frozenset({"VINEXT_CACHE", "VINEXT_CACHE_R2"})
 
 
 @click.command
@@ -29,18 +29,27 @@ _CACHE_BINDING = "VINEXT_CACHE"
     "--site",
     "site_directory",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The folder of the vinext app or Python site.  [default: the current project's]",
+    help="Serve the vinext app or Python site in this folder.  [default: the current project's]",
 )
 @configuration_options
-@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free port.")
-@click.option("--cache", type=click.Choice(["kv", "memory"]), default="kv", show_default=True, help="Where pages are kept.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="Listen on this port; 0 takes any free one."
+)
+@click.option(
+    "--cache",
+    type=click.Choice(["kv", "memory"]),
+    default="kv",
+    show_default=True,
+    help="Keep pages in a local Workers KV, or in memory alone.",
+)
 @click.option(
     "--runtime",
     type=click.Choice(["embedded", "wrangler"]),
     default="embedded",
     show_default=True,
-    help="embedded needs no download at run time; wrangler is `wrangler dev`.",
+    help="Run the Worker in the runtime that needs no further download, or by `wrangler dev`.",
 )
+@click.option("--open", "opens", is_flag=True, help="Open the inspector in a browser; at a terminal the key o does it later.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def dev(  # noqa: PLR0913 - the command line
     *,
@@ -50,15 +59,19 @@ def dev(  # noqa: PLR0913 - the command line
     port: int,
     cache: Literal["kv", "memory"],
     runtime: Literal["embedded", "wrangler"],
+    opens: bool,
     arguments: tuple[str, ...],
 ) -> None:
-    """Build a site and serve it locally with the Worker in front, until Ctrl-C.
+    """Build a site and serve it locally, until Ctrl-C.
 
-    Prints a line for each request: method, path, status, cache state and milliseconds. Reloads the Worker whenever its sources
-    change. ARGUMENTS after -- go to `wrangler dev` (--runtime wrangler).
+    The Worker runs in front of it. The command prints a line for each request: method, path, status, cache state and
+    milliseconds. It reloads the Worker whenever its sources change. At its end it says how the cache did, and why pages were
+    never kept. With --runtime wrangler, ARGUMENTS after -- go to `wrangler dev`.
     """
     if arguments and runtime == "embedded":
         raise click.UsageError(f"arguments for wrangler ({' '.join(arguments)}) need --runtime wrangler")
+    if opens and runtime == "wrangler":
+        raise click.UsageError("--open needs the embedded runtime: vinext-worker does not know when wrangler dev is ready")
     if cache == "memory" and runtime == "wrangler":
         raise click.UsageError(
             "--cache memory needs the embedded runtime: wrangler dev takes every binding that wrangler.toml names"
@@ -87,11 +100,11 @@ def dev(  # noqa: PLR0913 - the command line
             port=port,
             state=project.local / "state",
             services=services,
-            without=frozenset({_CACHE_BINDING}) if cache == "memory" else frozenset(),
+            without=_STORES if cache == "memory" else frozenset(),
             log_requests=True,
             vendored=python_project.packages if python_project else None,
         )
-        serve(options, console)
+        serve(options, console, project.local, opens=opens)
 
 
 def _say_what_is_served(site: Path, project: Project, config: WranglerConfig, console: Console) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.copy.static_folders import assets_advice
-from vinext_worker.errors import ConfigurationError
 from vinext_worker.init.wrangler_file import find_wrangler_file
 from vinext_worker.local_runtime.dates import newest_date, require_known_date
 from vinext_worker.prerender.command import run_prerender, show_prerender
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from vinext_worker.copy.build_copy import CopyReport
     from vinext_worker.sites.python_project import PythonProject
     from vinext_worker.tools import Tools
 
@@ -30,16 +30,15 @@ _SHOWN_SKIPPED = 5
 
 def prepare_vinext_site(folder: Path, tools: Tools, config: WranglerConfig, console: Console) -> Path:
     """Build the vinext app and copy its pages to the Worker's assets; return the configuration of the built Worker."""
-    assets = _assets_directory(config)
-    newest = newest_date(tools.node_modules)
+    assets = config.assets_directory
+    newest = newest_date(tools.workerd_version)
     require_known_date(config, newest)
     install_front_packages(config, tools, console)
     build = build_vinext_site(folder, tools, console)
     require_known_date(WranglerConfig.read(build.server_config), newest, find_wrangler_file(folder))
     report = copy_build(build, assets)
     console.print(f"{report.routes} pre-rendered pages of {folder} are in place (build {report.build_id})")
-    for advice in assets_advice(config, report.static_folders):
-        console.print(advice, style="yellow", markup=False)
+    _show_advice(config, report, console)
     if report.skipped:
         shown = ", ".join(f"{path} ({reason})" for path, reason in report.skipped[:_SHOWN_SKIPPED])
         rest = len(report.skipped) - _SHOWN_SKIPPED
@@ -52,8 +51,8 @@ def prepare_python_site(project: PythonProject, tools: Tools, console: Console) 
 
     A page that fails is reported, and rendered when a visitor asks for it.
     """
-    assets = _assets_directory(project.config)
-    require_known_date(project.config, newest_date(tools.node_modules))
+    assets = project.config.assets_directory
+    require_known_date(project.config, newest_date(tools.workerd_version))
     install_python_packages(project, tools, console)
     stamp = project.build_directory.parent / ".vinext-worker-build"
     sources = python_fingerprint(project)
@@ -61,16 +60,15 @@ def prepare_python_site(project: PythonProject, tools: Tools, console: Console) 
         output = Output(console=console)
         show_prerender(run_prerender(project, tools, output, may_be_empty=True), output)
         stamp.write_text(sources)
-    copy_build(python_build(project), assets)
+    _show_advice(project.config, copy_build(python_build(project), assets), console)
+
+
+def _show_advice(config: WranglerConfig, report: CopyReport, console: Console) -> None:
+    for advice in assets_advice(config, report.static_folders, report.static_files):
+        console.print(advice, style="yellow", markup=False)
 
 
 def pages_binding(config: WranglerConfig, server_config: Path) -> str:
     """Return the binding that names the built Worker, or the default one."""
     name = WranglerConfig.read(server_config).name
     return next((binding for binding, service in config.services.items() if service == name), _PAGES_BINDING)
-
-
-def _assets_directory(config: WranglerConfig) -> Path:
-    if config.assets is None:
-        raise ConfigurationError(f"{config.path} has no [assets], so there is no folder for the pages; add it with a directory")
-    return config.assets.directory

@@ -1,17 +1,29 @@
-"""Serving a Worker in the local runtime until somebody stops it."""
+"""Serving a Worker in the local runtime until somebody stops it.
+
+Its Worker has a token in any case: where the project sets none, one that nobody knows but the commands on this machine.
+"""
 
 from __future__ import annotations
 
+import secrets
 import signal
+import time
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from watchfiles import watch
 
+from vinext_worker.cloudflare.worker_admin import TOKEN_VARIABLE
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.dev.changed_site import forget_pages
+from vinext_worker.dev.keys import pressed_keys
+from vinext_worker.dev.running import RunningDev
+from vinext_worker.dev.summary import reason_of, summary
 from vinext_worker.errors import UserError
 from vinext_worker.local_runtime import LocalRuntime
 from vinext_worker.local_runtime.options import UPLOADED_SUFFIXES
+from vinext_worker.terminal.browser import opens_in_browser
 from vinext_worker.terminal.log_lines import show_line
 
 if TYPE_CHECKING:
@@ -24,33 +36,87 @@ if TYPE_CHECKING:
     from vinext_worker.local_runtime import RuntimeOptions
 
 _POLL_MILLISECONDS = 300
+_PAGES = "; pages are rendered anew"
 
 
-def serve(options: RuntimeOptions, console: Console) -> None:
-    """Run the Worker until Ctrl-C or SIGTERM, and reload it whenever its sources change."""
+def serve(options: RuntimeOptions, console: Console, folder: Path | None = None, *, opens: bool = False) -> None:
+    """Run the Worker until Ctrl-C or SIGTERM, and reload it whenever its sources change.
+
+    Other commands find it by the project's own `folder`. With `opens`, the inspector is opened at the start; a key does it later.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
+    options = with_token(options)
     sources = SourceWatch(options)
+    runtime = LocalRuntime(options, on_log=lambda line: show_line(line, console))
     try:
-        with LocalRuntime(options, on_log=lambda line: show_line(line, console)) as runtime:
-            console.print(f"Ready on [bold]{runtime.url}[/bold] (Ctrl-C stops it)")
-            for changed in sources.changes(lambda: runtime.is_running):
+        with console.status("starting the Worker …"):
+            runtime.start()
+        with pressed_keys() as keys, ExitStack() as stack:
+            if folder is not None:
+                _running(runtime).note(folder)
+                stack.callback(RunningDev.forget, folder)
+            hint = "" if keys is None else "; o opens the inspector"
+            console.print(f"Ready on [bold]{runtime.url}[/bold] (Ctrl-C stops it{hint})")
+            if opens:
+                _open(runtime, console)
+
+            def goes_on() -> bool:
+                if keys is not None and "o" in keys():
+                    _open(runtime, console)
+                return runtime.is_running
+
+            for changed in sources.changes(goes_on):
                 _reload(runtime, sources, changed, console)
-            if not runtime.is_running:
-                raise UserError(f"the local runtime ended unexpectedly: {runtime.last_words}")
+                if folder is not None:
+                    _running(runtime).note(folder)
+        if not runtime.is_running:
+            raise UserError(f"the local runtime ended unexpectedly: {runtime.last_words}")
     except KeyboardInterrupt:
-        pass
+        with suppress(KeyboardInterrupt):
+            _sum_up(runtime, console)
+    finally:
+        runtime.stop()
     console.print("Stopped")
 
 
+def with_token(options: RuntimeOptions) -> RuntimeOptions:
+    """Return the options with a token for the Worker's own endpoints."""
+    if options.config.variables.get(TOKEN_VARIABLE):
+        return replace(options, variables={name: text for name, text in options.variables.items() if name != TOKEN_VARIABLE})
+    return replace(options, variables={TOKEN_VARIABLE: secrets.token_urlsafe(24), **options.variables})
+
+
+def _running(runtime: LocalRuntime) -> RunningDev:
+    options = runtime.options
+    return RunningDev(runtime.url, str({**options.config.variables, **options.variables}[TOKEN_VARIABLE]))
+
+
+def _open(runtime: LocalRuntime, console: Console) -> None:
+    link = _running(runtime).sign_in_link()
+    if not opens_in_browser(link):
+        console.print(f"no browser was opened; open {link} within a minute", markup=False)
+
+
+def _sum_up(runtime: LocalRuntime, console: Console) -> None:
+    if runtime.requests:
+        for line in summary(runtime.requests, reason_of(_running(runtime), runtime.direct_url)):
+            console.print(line)
+
+
 def _reload(runtime: LocalRuntime, sources: SourceWatch, changed: str, console: Console) -> None:
+    console.print(f"reloading: {changed} changed …", markup=False)
+    start = time.monotonic()
+    renders_pages = runtime.options.vendored is not None
     try:
-        sources.options = runtime.reload(sources.reread())
+        options = sources.reread()
+        if renders_pages:
+            forget_pages(options.config.assets_directory)
+        sources.options = runtime.reload(options)
     except UserError as error:
-        message = f"not reloaded ({changed} changed): the new sources do not start, so the old ones go on serving"
-        console.print(message, style="yellow")
+        console.print("not reloaded: the new sources do not start, so the old ones go on serving", style="yellow")
         console.print(str(error), markup=False)
     else:
-        console.print(f"reloaded ({changed} changed)")
+        console.print(f"reloaded in {time.monotonic() - start:.1f} s{_PAGES if renders_pages else ''}")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
@@ -77,7 +143,8 @@ class SourceWatch:
 
     def reread(self) -> RuntimeOptions:
         """Return the options with the configuration read again; raise ConfigurationError."""
-        return replace(self.options, config=WranglerConfig.read(self.options.config.path, self.options.config.environment))
+        config = WranglerConfig.read(self.options.config.path, self.options.config.environment)
+        return with_token(replace(self.options, config=config))
 
     def _changed_configuration(self) -> str | None:
         # These files are next to node_modules and the like, so they are checked one by one instead of watching their folder.

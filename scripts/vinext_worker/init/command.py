@@ -18,11 +18,15 @@ from vinext_worker.init.new_site import TEMPLATES, plan_new_site
 from vinext_worker.init.plan import Plan
 from vinext_worker.init.python_site import plan_framework, plan_worker
 from vinext_worker.init.setting_up import Setting
-from vinext_worker.init.vinext_app import FRONT_FOLDER, has_adapter, plan_vinext_app
+from vinext_worker.init.vinext_app import has_adapter, plan_vinext_app
 from vinext_worker.local_runtime.dates import newest_date
-from vinext_worker.tools import Tools
+from vinext_worker.sites.package_manager import package_manager
+from vinext_worker.sites.vinext_project import FRONT_FOLDER
+from vinext_worker.tools import TOOLS_LABEL, Tools
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vinext_worker.init.found import Found
     from vinext_worker.installation import Installation
 
@@ -33,17 +37,23 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 @click.command
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), default=".")
 @click.option(
-    "--kind", type=click.Choice([kind.value for kind in Kind if kind is not Kind.NEXT]), help="What DIR is, if it is several."
+    "--kind",
+    type=click.Choice([kind.value for kind in Kind if kind is not Kind.NEXT]),
+    help="Set up this one, if DIR holds several.",
 )
-@click.option("--template", type=click.Choice(TEMPLATES), help="Make a new site in DIR, which has none.")
-@click.option("--app", help="The Python app to serve, as module:variable, if there are several.")
+@click.option("--template", type=click.Choice(TEMPLATES), help="Make a new site of this kind in DIR, where there is none yet.")
+@click.option("--app", metavar="MODULE:VARIABLE", help="Serve this Python app, if there are several.")
 @click.option(
-    "--pages", default="/", show_default=True, help="Paths of a Python site that are the same for everybody, with blanks between."
+    "--pages",
+    default="/",
+    show_default=True,
+    metavar="PATHS",
+    help="Cache these pages of a Python site, which are the same for everybody; put blanks between them.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Change the files without asking.")
 @click.option(
-    "--install/--no-install", default=True, help="Install the npm packages of a vinext app afterwards.  [default: install]"
+    "--install/--no-install", default=True, show_default=True, help="Install the npm packages of a vinext app afterwards."
 )
 def init(  # noqa: PLR0913 - the command line
     *,
@@ -56,12 +66,12 @@ def init(  # noqa: PLR0913 - the command line
     yes: bool,
     install: bool,
 ) -> None:
-    """Set up the project in DIR, by default the current folder.
+    """Set up a project, or make a new site.
 
-    DIR is a vinext app, a Python Worker, a FastAPI, Starlette, Django or Flask app, or a folder for a new site. The command
-    shows what it will change, as a unified diff, and asks before it changes anything. Comments and formats stay. What it cannot
-    change it names, with file and line; then it changes nothing and exits with 1. Run it again at any time: it adds what is
-    missing.
+    DIR, by default the current folder, is a vinext app, a Python Worker, a FastAPI, Starlette, Django or Flask app, or a folder
+    for a new site. The command shows what it will change, as a unified diff, and asks before it changes anything. Comments and
+    formats stay. What it cannot change it names, with file and line; then it changes nothing and exits with 1. Run it again at
+    any time: it adds what is missing.
 
     \b
     Examples:
@@ -75,9 +85,9 @@ def init(  # noqa: PLR0913 - the command line
     tools = Tools(folder)
     plan = Plan(folder if found is None else found.folder)
     setting = Setting(
-        Editor(tools.node, tools.parser),
+        Editor(tools),
         _artifacts(tools.installation),
-        newest_date(tools.node_modules),
+        newest_date(tools.workerd_version),
         tuple(pages.split()),
         app,
     )
@@ -90,17 +100,22 @@ def init(  # noqa: PLR0913 - the command line
         click.secho(line, fg=_COLOURS.get(line[:1]))
     for note in plan.notes if changed else ():
         console.print(Text(f"note: {note}", style="yellow"))
+    installs = install and found is not None and found.kind is Kind.VINEXT and (changed or not has_adapter(found.folder))
     if dry_run:
-        console.print(f"{len(changed)} files would change; nothing was changed")
+        console.print(f"{_files(changed)} would change; nothing was changed")
+        if installs:
+            console.print(f"Then `{package_manager(plan.root)} install` would install the npm packages", markup=False)
+        if (place := tools.folder_to_fill()) is not None:
+            console.print(f"The first `vinext-worker dev` would install {TOOLS_LABEL} into {place}", markup=False)
         return
     if changed:
         _confirm(plan, yes=yes)
         plan.apply()
-        console.print(f"{len(changed)} files changed")
+        console.print(f"{_files(changed)} changed")
     else:
         console.print("nothing to change: everything is there")
-    if install and found is not None and found.kind is Kind.VINEXT and (changed or not has_adapter(found.folder)):
-        _install(found.folder, tools.node, console)
+    if installs:
+        _install(plan.root, tools.node, console)
     console.print(f"Now run: {_command('dev', plan.root)}")
 
 
@@ -179,13 +194,17 @@ def _confirm(plan: Plan, *, yes: bool) -> None:
         raise UserError(
             "nothing was changed, because nobody can be asked; say --yes to change these files, or --dry-run to look only"
         )
-    click.confirm(f"Change these {len(plan.changed)} files?", abort=True)
+    click.confirm(f"Change {_files(plan.changed)}?", abort=True)
 
 
 def _install(folder: Path, node: Path, console: Console) -> None:
     with console.status(f"installing the npm packages of {folder} …"):
         install_packages(folder, node)
     console.print("the npm packages are installed")
+
+
+def _files(paths: Sequence[Path]) -> str:
+    return "1 file" if len(paths) == 1 else f"{len(paths)} files"
 
 
 def _artifacts(installation: Installation) -> Artifacts:

@@ -7,13 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from vinext_worker.init.plan import Plan
     from vinext_worker.init.wrangler_file import WranglerFile
 
 NO_NAMESPACE = "00000000000000000000000000000000"
-"""Stands where the ID of a KV namespace belongs; `deploy` refuses it."""
+"""Stands where the ID of a KV namespace belongs; `deploy` offers to put one in."""
 
 FIRST_DATE = "2026-09-08"
 """From this compatibility date on, Python Workers run Python 3.14."""
@@ -29,8 +30,8 @@ main = "{main}"
 compatibility_date = "{date}"
 compatibility_flags = ["python_workers"]
 
-# The page cache. Before the first deploy, create the namespace with `npx wrangler kv namespace create VINEXT_CACHE`, and put
-# the ID that it prints here.
+# The page cache. The first `vinext-worker deploy` makes the namespace and puts its ID here, if you want it to. By hand:
+# `npx wrangler kv namespace create VINEXT_CACHE`.
 [[kv_namespaces]]
 binding = "VINEXT_CACHE"
 id = "{no_namespace}"
@@ -41,7 +42,7 @@ directory = "{assets}"
 binding = "ASSETS"
 html_handling = "none"
 not_found_handling = "none"
-run_worker_first = ["/*", "!{static}"]
+run_worker_first = {worker_first}
 {services}
 # Keep the Worker's logs in the Cloudflare dashboard.
 [observability]
@@ -57,16 +58,16 @@ service = {service}
 
 
 def new_configuration(  # noqa: PLR0913 - what differs from one to the next
-    *, title: str, name: str, main: str, date: str, static: str, service: str | None = None
+    *, title: str, name: str, main: str, date: str, worker_first: Sequence[str], service: str | None = None
 ) -> str:
-    """Return a whole wrangler.toml. `static` is the folder whose files are served without the Worker."""
+    """Return a whole wrangler.toml. `worker_first` are the rules for which files come before the Worker."""
     services = _SERVICES.format(service=json.dumps(service)) if service else ""
     return _TEMPLATE.format(
         title=title,
         name=json.dumps(name),
         main=main,
         date=date,
-        static=static,
+        worker_first=json.dumps(worker_first),
         services=services,
         no_namespace=NO_NAMESPACE,
         assets=ASSETS,
@@ -74,7 +75,7 @@ def new_configuration(  # noqa: PLR0913 - what differs from one to the next
 
 
 def complete_configuration(  # noqa: PLR0913 - likewise
-    plan: Plan, file: WranglerFile, *, main: str, date: str, static: str, service: str | None = None
+    plan: Plan, file: WranglerFile, *, main: str, date: str, worker_first: Sequence[str], service: str | None = None
 ) -> None:
     """Add to a configuration what the Worker needs, and leave the rest alone."""
     values = file.values
@@ -85,7 +86,7 @@ def complete_configuration(  # noqa: PLR0913 - likewise
     file.require_flag("python_workers")
     if all(row.get("binding") != _KV for row in values.get("kv_namespaces", [])):
         file.add("kv_namespaces", {"binding": _KV, "id": NO_NAMESPACE})
-    _complete_assets(plan, file, static)
+    _complete_assets(plan, file, worker_first)
     if service is not None:
         rows = values.get("services", [])
         index = next((index for index, row in enumerate(rows) if row.get("binding") == _PAGES), None)
@@ -95,7 +96,7 @@ def complete_configuration(  # noqa: PLR0913 - likewise
             file.set(("services", index, "service"), service)
 
 
-def _complete_assets(plan: Plan, file: WranglerFile, static: str) -> None:
+def _complete_assets(plan: Plan, file: WranglerFile, worker_first: Sequence[str]) -> None:
     assets = file.values.get("assets") or {}
     directory = str(assets.get("directory", "")).removeprefix("./").rstrip("/")
     if directory not in {"", "public", ASSETS}:
@@ -110,21 +111,15 @@ def _complete_assets(plan: Plan, file: WranglerFile, static: str) -> None:
         "binding": _ASSETS_BINDING,
         "html_handling": "none",
         "not_found_handling": "none",
-        "run_worker_first": ["/*", f"!{static}", *(f"!{rule}" for rule in _static_rules(file.path.parent / "public"))],
+        "run_worker_first": list(worker_first),
     }
     if not assets:
         file.set(("assets",), wanted)
         return
     for name, value in wanted.items():
-        # Exceptions of the site's own stay.
+        # Rules of the site's own stay.
         if name != "run_worker_first" or not isinstance(assets.get(name), list):
             file.set(("assets", name), value)
-
-
-def _static_rules(folder: Path) -> list[str]:
-    """Return the rules for what lies in the folder of static files already, but for `static`, which every site has."""
-    items = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [f"/{item.name}/*" if item.is_dir() else f"/{item.name}" for item in items if item.name != "static"]
 
 
 def lower_unknown_date(plan: Plan, file: WranglerFile, newest: str) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from vinext_worker.init.plan import Plan
+    from vinext_worker.tools import Tools
 
 _PROGRAM = Path(__file__).with_name("edit.mjs")
 _SECONDS = 60
@@ -19,11 +20,9 @@ _SECONDS = 60
 
 @dataclass(frozen=True)
 class Editor:
-    """Edits JavaScript, TypeScript and JSON with comments by a parser from npm, which keeps everything else as it is."""
+    """Edits JavaScript, TypeScript and JSON with comments by a parser, which keeps everything else as it is."""
 
-    node: Path
-    tools: Path
-    """The folder node_modules that has the parser."""
+    tools: Tools
 
     def edit(self, plan: Plan, path: Path, operation: str, **arguments: object) -> Mapping[str, Any] | None:
         """Apply an operation of edit.mjs to a file of the plan. Where that is not possible, note the problems and return None."""
@@ -44,10 +43,11 @@ class Editor:
         return edited
 
     def _run(self, request: Mapping[str, object]) -> dict[str, Any]:
-        document = json.dumps({"tools": str(self.tools / "package.json"), **request})
+        document = json.dumps({"tools": str(self.tools.installation.npm_tools / "package.json"), **request})
+        node = self.tools.node
         try:
             done = subprocess.run(
-                [self.node, _PROGRAM],
+                [node, _PROGRAM],
                 input=document,
                 capture_output=True,
                 text=True,

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 FRONT = '''\
 """The Worker's entry: the cache, in front of the app's own Worker (the service PAGES in wrangler.toml)."""
 
-from vinext.worker import Default
+from vinext.worker import Default, VinextTags
 
-__all__ = ["Default"]
+__all__ = ["Default", "VinextTags"]
 '''
 
 _PAGES = """

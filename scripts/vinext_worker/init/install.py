@@ -8,31 +8,17 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from vinext_worker.errors import UserError
+from vinext_worker.sites.package_manager import package_manager
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LOCKS = {
-    "package-lock.json": "npm",
-    "npm-shrinkwrap.json": "npm",
-    "pnpm-lock.yaml": "pnpm",
-    "pnpm-workspace.yaml": "pnpm",
-    "yarn.lock": "yarn",
-    "bun.lock": "bun",
-    "bun.lockb": "bun",
+_OPTIONS = {
+    "npm": ("--no-audit", "--no-fund"),
+    # pnpm fails where nobody has decided whether packages may run their scripts. Here, none has to.
+    "pnpm": ("--config.strict-dep-builds=false",),
 }
 _SHOWN_LINES = 20
-
-
-def package_manager(folder: Path) -> str:
-    """Return the package manager whose lock file is in the folder, or in the nearest one above it; npm if there is none."""
-    for place in (folder, *folder.parents):
-        for name, manager in _LOCKS.items():
-            if (place / name).is_file():
-                return manager
-        if (place / ".git").exists():
-            break
-    return "npm"
 
 
 def install_packages(folder: Path, node: Path) -> None:
@@ -42,7 +28,7 @@ def install_packages(folder: Path, node: Path) -> None:
     advice = f"the files are changed; run `{manager} install` in {folder}"
     if program is None:
         raise UserError(f"{manager} was not found on PATH, so the npm packages are not installed: {advice}")
-    command = [program, "install", *(("--no-audit", "--no-fund") if manager == "npm" else ())]
+    command = [program, "install", *_OPTIONS.get(manager, ())]
     path = os.pathsep.join((str(node.parent), os.environ.get("PATH", "")))
     done = subprocess.run(
         command,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vinext_worker.copy.static_folders import FILES_FIRST
 from vinext_worker.init.configuration import folder_name, new_configuration
 from vinext_worker.init.ignored import ignore
 from vinext_worker.init.pyproject import require_library
-from vinext_worker.init.python_site import GENERATED, STATIC
+from vinext_worker.init.python_site import GENERATED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ from starlette.routing import Route
 from vinext import revalidate
 
 
-# From public/static, which is served without this code.
+# From public/, whose files are served without this code.
 _STYLE = "<link rel='stylesheet' href='/static/site.css'>"
 
 
@@ -89,7 +90,7 @@ def plan_new_site(plan: Plan, folder: Path, setting: Setting) -> None:
     )
     title = "The whole site is one Worker: the app is in src/; vinext-worker and the packages are in python_modules/."
     name = folder_name(folder)
-    text = new_configuration(title=title, name=name, main="src/entry.py", date=setting.date, static=STATIC)
+    text = new_configuration(title=title, name=name, main="src/entry.py", date=setting.date, worker_first=FILES_FIRST)
     plan.write(folder / "wrangler.toml", text)
     require_library(plan, folder, setting.artifacts, name=name, others=_PACKAGES)
     ignore(plan, folder, GENERATED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from vinext_worker.copy.static_folders import FILES_FIRST
 from vinext_worker.init.configuration import (
     complete_configuration,
     folder_name,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from vinext_worker.init.setting_up import Setting
 
 GENERATED = ("python_modules/", ".vinext/", "dist/", ".wrangler/", ".venv-workers/", "node_modules/", ".dev.vars")
-STATIC = "/static/*"
 _SERVERS = frozenset({"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress", "mod-wsgi", "uwsgi"})
 _WSGI = frozenset({Kind.FLASK, Kind.DJANGO})
 
@@ -51,7 +51,7 @@ def plan_worker(plan: Plan, found: Found, setting: Setting) -> None:
     entry = read_entry(module)
     if not entry.is_ours:
         main = _put_in_front(plan, module, main, setting)
-    complete_configuration(plan, file, main=main, date=setting.date, static=STATIC)
+    complete_configuration(plan, file, main=main, date=setting.date, worker_first=FILES_FIRST)
     lower_unknown_date(plan, file, setting.newest_date)
     file.write(plan, setting.editor)
     if (folder / "public" / "index.html").is_file():
@@ -97,7 +97,7 @@ def plan_framework(plan: Plan, found: Found, setting: Setting) -> None:
     name = folder_name(folder)
     if configuration is None:
         title = "The whole site is one Worker: the app is in src/; vinext-worker and the packages are in python_modules/."
-        text = new_configuration(title=title, name=name, main="src/entry.py", date=setting.date, static=STATIC)
+        text = new_configuration(title=title, name=name, main="src/entry.py", date=setting.date, worker_first=FILES_FIRST)
         plan.write(folder / "wrangler.toml", text)
     else:
         plan.problem(configuration, "this configuration is not a Python Worker's; move it to the app that it belongs to")

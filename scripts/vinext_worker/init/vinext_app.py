@@ -21,7 +21,7 @@ from vinext_worker.init.ignored import ignore, keep
 from vinext_worker.init.pyproject import put_vendored, require_library
 from vinext_worker.init.scripts import add_scripts
 from vinext_worker.init.wrangler_file import NAMES, WranglerFile, find_wrangler_file
-from vinext_worker.sites.vinext_project import VinextProject
+from vinext_worker.sites.vinext_project import ADAPTER, FRONT_FOLDER, VinextProject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,12 +29,19 @@ if TYPE_CHECKING:
     from vinext_worker.init.plan import Plan
     from vinext_worker.init.setting_up import Setting
 
-FRONT_FOLDER = "vinext-worker"
-"""The folder in a vinext app with the Worker in front of it."""
-
-STATIC = "/_next/static/*"
-_ADAPTER = "vinext-worker-adapter"
-_ENTRY = f"{_ADAPTER}/worker"
+_WORKER_FIRST = ("/*", "!/_next/static/*")
+_GENERATED = (
+    "node_modules/",
+    "dist/",
+    ".next/",
+    "next-env.d.ts",
+    ".vinext/",
+    ".wrangler/",
+    ".venv-workers/",
+    "python_modules/",
+    ".dev.vars",
+)
+_ENTRY = f"{ADAPTER}/worker"
 _VINEXTS_ENTRIES = frozenset(
     {"", "vinext/server/fetch-handler", "vinext/server/app-router-entry", "vinext/server/pages-router-entry"}
 )
@@ -63,14 +70,14 @@ def plan_vinext_app(plan: Plan, folder: Path, setting: Setting) -> None:
     name = _edit_app_configuration(plan, folder, setting)
     _edit_package(plan, folder, setting)
     _put_in_front(plan, folder, name, setting)
-    ignore(plan, folder, ("node_modules/", "dist/", ".vinext/", ".wrangler/", ".venv-workers/", "python_modules/", ".dev.vars"))
+    ignore(plan, folder, _GENERATED)
     vendor = folder / FRONT_FOLDER / VENDOR
     keep(plan, folder, [vendor / setting.artifacts.adapter.name, vendor / setting.artifacts.library.name])
 
 
 def has_adapter(folder: Path) -> bool:
     """Return whether the adapter is installed where Node.js looks for it."""
-    return any((place / "node_modules" / _ADAPTER).is_dir() for place in (folder, *folder.parents))
+    return any((place / "node_modules" / ADAPTER).is_dir() for place in (folder, *folder.parents))
 
 
 def _require_new_vinext(folder: Path) -> None:
@@ -211,7 +218,7 @@ def _edit_package(plan: Plan, folder: Path, setting: Setting) -> None:
     edits: list[tuple[tuple[str, ...], object]] = []
     places = {name: key for key in ("dependencies", "devDependencies") for name in package.get(key, {})}
     needed = {**_VERSIONS, **(_APP_ROUTER_VERSIONS if _has_app_router(folder) else {})}
-    wanted = {_ADAPTER: tarball} | {name: version for name, version in needed.items() if name not in places}
+    wanted = {ADAPTER: tarball} | {name: version for name, version in needed.items() if name not in places}
     if _PLUGIN in places and re.match(r"\D*(?:[2-9]|\d\d)|beta", str(package[places[_PLUGIN]][_PLUGIN])):
         wanted[_PLUGIN] = _VERSIONS[_PLUGIN]
         if "cf" in places:
@@ -235,12 +242,12 @@ def _put_in_front(plan: Plan, folder: Path, app: str, setting: Setting) -> None:
     if present is None:
         title = "vinext-worker, in front of the app: it answers the visitors, and keeps the pages."
         name = worker_name(f"{app[:57]}-cache")
-        text = new_configuration(title=title, name=name, main=main, date=setting.date, static=STATIC, service=app)
+        text = new_configuration(title=title, name=name, main=main, date=setting.date, worker_first=_WORKER_FIRST, service=app)
         plan.write(front / "wrangler.toml", text)
     else:
         file = WranglerFile.read(plan, present)
         main = str(file.values.get("main") or main)
-        complete_configuration(plan, file, main=main, date=setting.date, static=STATIC, service=app)
+        complete_configuration(plan, file, main=main, date=setting.date, worker_first=_WORKER_FIRST, service=app)
         lower_unknown_date(plan, file, setting.newest_date)
         file.write(plan, setting.editor)
     if plan.read(front / main) is None:

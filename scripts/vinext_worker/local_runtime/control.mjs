@@ -1,5 +1,7 @@
 // The actions that the host and tests can perform in a running Worker, through a separate socket that needs the host's token.
 
+import { dataPoints } from "./datasets.mjs";
+
 /** A binding's method, such as `VINEXT_CACHE.get`, to its fault: "throw", "hang", "break", "limit", or a status for `fetch`. */
 const faults = new Map();
 
@@ -38,24 +40,30 @@ const actions = {
     const keys = [];
     let cursor;
     do {
-      const page = await bindings[binding].list({ prefix, cursor });
-      keys.push(...page.keys);
-      cursor = page.list_complete ? undefined : page.cursor;
+      const page = await bindings[binding].list({ prefix, cursor, include: ["customMetadata"] });
+      keys.push(...(page.keys ?? page.objects.map((object) => ({ name: object.key, metadata: metadataOf(object) }))));
+      cursor = page.list_complete || page.truncated === false ? undefined : page.cursor;
     } while (cursor !== undefined);
     return Response.json({ keys });
   },
 
   async "kv.get"({ binding, key }, { bindings }) {
-    const { value, metadata } = await bindings[binding].getWithMetadata(key, "arrayBuffer");
+    const { value, metadata } = await got(bindings[binding], key);
     return Response.json({ value: value && new Uint8Array(value).toBase64(), metadata });
   },
 
   async "kv.put"({ binding, key, value, options }, { bindings }) {
-    await bindings[binding].put(key, Uint8Array.fromBase64(value), options);
+    const store = bindings[binding];
+    const own = isBucket(store) ? { customMetadata: options.metadata && { vinext: JSON.stringify(options.metadata) } } : options;
+    await store.put(key, Uint8Array.fromBase64(value), own);
   },
 
   async "kv.delete"({ binding, key }, { bindings }) {
     await bindings[binding].delete(key);
+  },
+
+  "analytics.points"({ binding }) {
+    return Response.json({ points: dataPoints(binding) });
   },
 
   fail({ binding, method, fault }) {
@@ -66,6 +74,21 @@ const actions = {
     faults.clear();
   },
 };
+
+/** Return whether a binding is a bucket of R2, which keeps the metadata of KV as custom metadata, in JSON. */
+function isBucket(binding) {
+  return "createMultipartUpload" in binding;
+}
+
+function metadataOf(object) {
+  return JSON.parse(object.customMetadata?.vinext ?? "null");
+}
+
+async function got(binding, key) {
+  if (!isBucket(binding)) return await binding.getWithMetadata(key, "arrayBuffer");
+  const object = await binding.get(key);
+  return object === null ? { value: null, metadata: null } : { value: await object.arrayBuffer(), metadata: metadataOf(object) };
+}
 
 /** Return the same bindings, but `fail` can make each of their methods fail. */
 export function withFaults(bindings) {
@@ -78,15 +101,23 @@ function isService(binding) {
   return typeof binding === "object" && binding !== null && !Array.isArray(binding) && binding.constructor !== Object;
 }
 
+const OBJECT_GETTERS = ["get", "getByName"];
+
 function faulty(name, binding) {
   // A plain object as the target: a proxy must return frozen properties of its target unchanged, and some of workerd's are frozen.
   return new Proxy(Object.create(Object.getPrototypeOf(binding)), {
     get(_target, property) {
       const value = binding[property];
       if (typeof value !== "function" || property === "constructor") return value;
+      // Not `value.apply`: a method of another Worker has every attribute.
+      const call = (given) => Reflect.apply(value, binding, given);
+      // The object's own methods fail, by the name of the binding.
+      if (binding.constructor.name === "DurableObjectNamespace") {
+        return (...given) => (OBJECT_GETTERS.includes(property) ? faulty(name, call(given)) : call(given));
+      }
       return (...given) => {
         const fault = faults.get(`${name}.${property}`);
-        return fault === "break" ? broken(value.apply(binding, given)) : act(fault, name, property, given) ?? value.apply(binding, given);
+        return fault === "break" ? broken(call(given)) : act(fault, name, property, given) ?? call(given);
       };
     },
   });

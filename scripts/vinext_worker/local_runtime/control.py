@@ -46,6 +46,11 @@ class Control:
         """Return the namespace behind a binding."""
         return KvNamespace(self, binding)
 
+    def data_points(self, binding: str) -> list[dict[str, Any]]:
+        """Return what this isolate has written to a dataset of Analytics Engine, the oldest first, at most the last 1,000."""
+        points: list[dict[str, Any]] = self.ask("analytics.points", binding=binding)["points"]
+        return points
+
     def fail(self, binding: str, method: str, fault: Fault) -> None:
         """Make `env.<binding>.<method>` fail until `heal`; needs RuntimeOptions.faults."""
         self.ask("fail", binding=binding, method=method, fault=fault)
@@ -61,7 +66,7 @@ class Control:
 
 @dataclass(frozen=True)
 class KvNamespace:
-    """A key-value namespace, read and written without the Worker's code, but through the real binding."""
+    """A key-value namespace or a bucket of R2, read and written without the Worker's code, but through the real binding."""
 
     control: Control
     binding: str

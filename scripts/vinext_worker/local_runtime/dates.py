@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -13,19 +12,16 @@ if TYPE_CHECKING:
 
     from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 
+_NODEJS_DATE = "2026-08-04"
+_NODEJS_FLAGS = frozenset({"nodejs_compat", "nodejs_compat_v2"})
 _RELEASE = re.compile(r"1\.(\d{4})(\d\d)(\d\d)\.")
 
 
-def newest_date(node_modules: Path) -> str:
-    """Return the newest compatibility date that the workerd in a folder knows: that of its release. Raises ToolError."""
-    package = node_modules / "workerd" / "package.json"
-    try:
-        version = str(json.loads(package.read_bytes())["version"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ToolError(f"{package} cannot be read ({error}); install the npm packages again") from error
-    release = _RELEASE.match(version)
+def newest_date(workerd_version: str) -> str:
+    """Return the newest compatibility date that a workerd knows: that of its release. Raises ToolError."""
+    release = _RELEASE.match(workerd_version)
     if release is None:
-        raise ToolError(f"{package}: the version {version} has no date; install the npm packages again")
+        raise ToolError(f"workerd's version {workerd_version} has no date; install the npm packages again")
     return "-".join(release.groups())
 
 
@@ -39,3 +35,12 @@ def require_known_date(config: WranglerConfig, newest: str, source: Path | None 
             f"{source or config.path}: the local runtime knows compatibility dates up to {newest}; "
             f'write compatibility_date = "{newest}" instead of {config.compatibility_date}'
         )
+
+
+def needed_flags(config: WranglerConfig) -> list[str]:
+    """Return a Worker's compatibility flags without those for Node.js where its date has made them the default.
+
+    workerd warns of them at each start. wrangler leaves them out, too.
+    """
+    redundant = _NODEJS_FLAGS if config.compatibility_date >= _NODEJS_DATE else frozenset[str]()
+    return [flag for flag in config.compatibility_flags if flag not in redundant]

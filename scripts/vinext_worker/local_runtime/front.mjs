@@ -5,17 +5,19 @@ export default {
   async fetch(request, { NEXT }) {
     const start = Date.now();
     const url = new URL(request.url);
-    const report = (status, cache) => {
+    const report = (status, cache, type) => {
       const milliseconds = Date.now() - start;
       const { method } = request;
-      console.log(JSON.stringify({ vinextRequest: { method, path: url.pathname + url.search, status, cache, milliseconds } }));
+      // A link that signs in to the inspector is nobody else's.
+      const path = url.pathname.startsWith("/__vinext/") ? url.pathname : url.pathname + url.search;
+      console.log(JSON.stringify({ vinextRequest: { method, path, status, cache, milliseconds, type } }));
     };
     try {
       const response = await NEXT.fetch(request, { redirect: "manual" });
-      report(response.status, response.headers.get("X-Vinext-Cache"));
+      report(response.status, response.headers.get("X-Vinext-Cache"), response.headers.get("Content-Type") ?? "");
       return response;
     } catch (error) {
-      report(500, null);
+      report(500, null, "");
       throw error;
     }
   },

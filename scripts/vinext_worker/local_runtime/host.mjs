@@ -1,15 +1,23 @@
 // The process that runs workerd through miniflare. Python starts it, and they exchange JSON lines: commands with a configuration on
 // stdin, events on stdout. The process ends when its stdin is closed, so that it does not outlive Python.
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { createInterface } from "node:readline";
-import { SnapshotFolder } from "./snapshots.mjs";
-import { CONTROL, DIRECT, pythonOptions, serviceNames, toMiniflareOptions, UPLOADER, uploadOptions, workerNames } from "./options.mjs";
+import { Bytecode } from "./bytecode.mjs";
+import { Door } from "./door.mjs";
+import { KeptFile } from "./kept.mjs";
+import { pack } from "./packs.mjs";
+import { CONTROL, DIRECT, pythonOptions, serviceNames, toMiniflareOptions, UPLOADER, workerNames } from "./options.mjs";
 
 // miniflare is in the node_modules of the tools, not next to this file.
-const { Log, LogLevel, Miniflare } = createRequire(`${process.argv[2]}/`)("miniflare");
+const { Log, LogLevel, Miniflare, Response } = createRequire(`${process.argv[2]}/`)("miniflare");
 
-let miniflare;
+/** The runtime that serves, and the address in front of it, if requests are reported. */
+let miniflare, door;
 
 function emit(event, fields = {}) {
   process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
@@ -81,14 +89,14 @@ async function urlsOf(instance, config) {
  * code. A start without it is only slower, so a failure is no more than a line in the log.
  */
 async function withSnapshot(config) {
-  const folder = await SnapshotFolder.open(config);
   if (!config.usesSnapshot) return { ...config, snapshot: null };
-  if (folder.has()) return { ...config, snapshot: folder.name };
+  const file = await KeptFile.open(config, ".snapshot");
+  if (file.exists()) return { ...config, snapshot: file.name };
   const maker = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await pythonOptions(config)) });
   try {
     await maker.ready;
-    await folder.write(await takeSnapshot(maker, config));
-    return { ...config, snapshot: folder.name };
+    await file.write(await takeSnapshot(maker, config));
+    return { ...config, snapshot: file.name };
   } catch (error) {
     emit("log", { level: "warn", message: `no snapshot of Python was made, so it starts slowly: ${error.message}` });
     return { ...config, snapshot: null };
@@ -103,31 +111,66 @@ async function takeSnapshot(instance, config) {
   return Buffer.from(await response.arrayBuffer());
 }
 
-async function boot(config) {
-  await upload(miniflare, config);
-  await bootAll(miniflare, config);
-  emit("ready", await urlsOf(miniflare, config));
+/**
+ * Return the configuration with the service that the Workers ask for the project's files and their bytecode. As modules, encoding the
+ * files for workerd's configuration would take a second.
+ */
+async function withFiles(config) {
+  const files = await Promise.all(config.worker.files.map(async ([name, file]) => [name, await readFile(file)]));
+  const bytecode = new Bytecode(await KeptFile.open(config, ".bytecode"), files);
+  const answers = {
+    "GET /files": () => pack(files),
+    "GET /bytecode": () => bytecode.read(),
+    "POST /bytecode": async (request) => await bytecode.add(await request.arrayBuffer()),
+  };
+  const service = async (request) => new Response(await answers[`${request.method} ${new URL(request.url).pathname}`](request));
+  return { ...config, filesService: service };
 }
 
-async function start(given) {
-  const config = await withSnapshot(given);
-  miniflare = new Miniflare({ ...sharedOptions(config, (line) => emit("log", line)), ...(await toMiniflareOptions(config)) });
-  await miniflare.ready;
-  await boot(config);
-}
-
-/** Try the new sources in a runtime of their own first: until they start, the old ones go on serving. */
-async function reload(given) {
-  const config = await withSnapshot(given);
-  const trial = new Miniflare({ ...sharedOptions({ ...config, state: null }, () => {}), ...(await uploadOptions(config)) });
+/** Start everything, with Python in each isolate; throw, with nothing left running, if the main module does not import. */
+async function run(given) {
+  const config = await withFiles(await withSnapshot({ ...given, state: given.state ?? temporaryState() }));
+  const instance = new Miniflare({ ...sharedOptions(config, (line) => emit("log", line)), ...(await toMiniflareOptions(config)) });
   try {
-    await trial.ready;
-    await upload(trial, config);
-  } finally {
-    await trial.dispose();
+    await instance.ready;
+    await upload(instance, config);
+    await bootAll(instance, config);
+    return { instance, urls: await urlsOf(instance, config) };
+  } catch (error) {
+    await instance.dispose();
+    throw error;
   }
-  await miniflare.setOptions({ ...sharedOptions(config, (line) => emit("log", line)), ...(await toMiniflareOptions(config)) });
-  await boot(config);
+}
+
+/** Open the door first, so that whoever asks early waits. */
+async function start(config) {
+  if (config.front) door = await Door.open(config);
+  serve(await run(config));
+}
+
+/** Until the new sources have started, the old ones go on serving. Only one runtime at a time uses the stores. */
+async function reload(config) {
+  const next = await run(config);
+  await door?.hold();
+  await miniflare.dispose();
+  serve(next);
+}
+
+function serve({ instance, urls }) {
+  miniflare = instance;
+  door?.leadTo(urls.urls[0]);
+  emit("ready", door === undefined ? urls : { ...urls, urls: [door.url, ...urls.urls.slice(1)] });
+}
+
+let temporary;
+
+/** The stores' folder where nothing is to be kept: the same one for a runtime and the one that takes its place. */
+function temporaryState() {
+  if (temporary === undefined) {
+    temporary = mkdtempSync(path.join(tmpdir(), "vinext-worker-"));
+    process.on("exit", () => rmSync(temporary, { recursive: true, force: true }));
+  }
+  return temporary;
 }
 
 async function attempt(action) {

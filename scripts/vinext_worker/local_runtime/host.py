@@ -35,6 +35,12 @@ def prepare_import_path(code: str, vendored: str) -> None:
     addsitedir(vendored)  # `.pth` files of vendored packages are processed (flag python_process_pth_files)
 
 
+def use_bytecode(folder: str | None = None) -> None:
+    """Let imports find bytecode in a folder and write it there; without one, do as the Workers runtime does."""
+    sys.pycache_prefix = folder
+    sys.dont_write_bytecode = folder is None
+
+
 def import_main(name: str) -> None:
     """Import the main module as the Workers runtime does for its snapshot."""
     try:
@@ -65,6 +71,24 @@ def describe_import_error() -> str:
         if not skip:
             lines.append(line)
     return "\n".join(lines)
+
+
+def describe_missing_classes(bindings: dict[str, str]) -> str:
+    """Return what is wrong if the main module lacks a class of a Durable Object, else an empty string.
+
+    `bindings` are the names of the classes, and for each a binding. The Workers runtime takes the classes that the module
+    exports: the names in `__all__`, if it has that.
+    """
+    main = _State.main
+    exported = getattr(main, "__all__", [name for name in vars(main) if not name.startswith("_")])
+    for name, binding in bindings.items():
+        found = getattr(main, name, None) if name in exported else None
+        if not isinstance(found, type) or not issubclass(found, _State.sdk.DurableObject):
+            return (
+                f"the main module {main.__name__} has no Durable Object {name}, which the configuration binds as {binding}; "
+                f"define or import a class {name}(workers.DurableObject) there, and name it in __all__ if there is one"
+            )
+    return ""
 
 
 async def call_method(relaxed: bool, instance: Any, name: str, *arguments: Any) -> Any:  # noqa: FBT001 - called from JavaScript

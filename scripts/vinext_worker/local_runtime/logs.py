@@ -9,6 +9,8 @@ from typing import Any
 _PLACES = (("/session/metadata/python_modules/", "python_modules/"), ("/session/metadata/", "src/"))
 # workerd repeats an error that the Worker has logged with its traceback.
 _SAID_TWICE = re.compile(r"^(Uncaught exception: .*PythonError: Traceback|Uncaught \(in promise\) PythonError: Traceback)")
+# workerd on the cache of its own scripts, which does not fit every processor; it starts without.
+_NOISE = re.compile(r"^NOSENTRY per-isolate bootstrap compile cache")
 # Frames of the runtime's own modules and of the import system say nothing about the project.
 _OWN_FRAMES = re.compile(r'^  File "(?:host\.py|<frozen importlib\.\w+>)", line \d+, in .*\n(?:    .*\n)*', re.MULTILINE)
 
@@ -32,18 +34,19 @@ class LogLine:
 
 @dataclass(frozen=True)
 class RequestLine:
-    """A request to the Worker; `cache` is the answer's X-Vinext-Cache, None if it has none."""
+    """A request to the Worker; `cache` is the answer's X-Vinext-Cache, None if it has none, and `type` its Content-Type."""
 
     method: str
     path: str
     status: int
     cache: str | None
     milliseconds: int
+    type: str = ""
 
 
 def parse_log(level: str, message: str) -> LogLine | RequestLine | None:
-    """Return the message or request in a line of the runtime; None if the line only repeats another one."""
-    if _SAID_TWICE.match(message):
+    """Return the message or request in a line of the runtime; None if it only repeats another one, or is on workerd itself."""
+    if _SAID_TWICE.match(message) or _NOISE.match(message):
         return None
     if message.startswith('{"vinextRequest":'):
         return RequestLine(**json.loads(message)["vinextRequest"])

@@ -4,8 +4,9 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-export const CONTROL = "Control";
-export const DIRECT = "Direct";
+// The host's own classes in a Worker, by names that no class of a project has.
+export const CONTROL = "HostControl";
+export const DIRECT = "HostDirect";
 export const UPLOADER = "uploader";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
@@ -29,24 +30,37 @@ const PYTHON_FLAGS = [
   "python_workflows_implicit_dependencies",
 ];
 
-// The modules of the standard library that the SDK, and so nearly every Worker, imports. They are part of the snapshot.
+// The modules of the standard library that the SDK, this project and the frameworks import, and so nearly every Worker. They are part of
+// the snapshot, so they are not compiled at each start.
 const PRELOADED = [
   "asyncio",
+  "colorsys",
   "dataclasses",
+  "encodings.cp437",
   "encodings.utf_8_sig",
+  "fractions",
   "hashlib",
   "hmac",
+  "html",
   "http.client",
+  "http.cookies",
   "importlib.metadata",
+  "importlib.metadata._adapters",
   "inspect",
   "json",
   "logging",
+  "mimetypes",
+  "pickle",
   "pyodide.http",
+  "queue",
   "random",
+  "secrets",
+  "shlex",
   "site",
   "traceback",
   "typing",
   "uuid",
+  "zoneinfo",
 ];
 
 /** Return the names of the Python Workers: one per isolate, all with the same code and bindings. */
@@ -68,20 +82,16 @@ export async function toMiniflareOptions(config) {
   );
   const [first, ...others] = python;
   if (!config.front) return { workers: [listening(first, config), ...others.map(listeningAnywhere), ...services, uploader] };
-  const front = listening(await frontWorker(config), config);
-  return { workers: [listeningAnywhere(first), ...others.map(listeningAnywhere), ...services, uploader, front] };
-}
-
-/** Return the minimum that makes an upload: to try changed sources. */
-export async function uploadOptions(config) {
-  return { workers: [await uploaderWorker(config)] };
+  // The visitors' address is the door's.
+  const front = listeningAnywhere(await frontWorker(config));
+  return { workers: [...python.map(listeningAnywhere), ...services, uploader, front] };
 }
 
 /** Return the minimum that starts Python: to make a snapshot of it. */
 export async function pythonOptions(config) {
-  const alone = { ...config, isolates: 1, services: {}, worker: { ...config.worker, assets: null } };
+  const alone = { ...config, isolates: 1, services: {}, worker: { ...config.worker, assets: null, durableObjects: {} } };
   const [{ serviceBindings, ...python }] = await pythonWorkers(alone);
-  const { VINEXT_HOST_UPLOAD: _none, ...bindings } = serviceBindings;
+  const { VINEXT_HOST_UPLOAD: _upload, VINEXT_HOST_FILES: _files, ...bindings } = serviceBindings;
   return { workers: [{ ...python, serviceBindings: bindings }] };
 }
 
@@ -100,6 +110,7 @@ async function hostSettings({ worker, ...config }) {
     preloaded: PRELOADED,
     snapshot: config.snapshot ?? null,
     countsLines: config.countsLines,
+    datasets: Object.keys(worker.analyticsDatasets),
     lockFileInfo: JSON.parse(await readFile(path.join(config.pyodide, "pyodide-lock.json"), "utf8")).info,
     compatibilityFlags: Object.fromEntries([...PYTHON_FLAGS, ...worker.compatibilityFlags].map((flag) => [flag, true])),
   };
@@ -122,11 +133,15 @@ async function pythonWorkers(config) {
     bindings: { ...worker.variables, VINEXT_HOST: settings },
     unsafeEvalBinding: "VINEXT_HOST_EVAL",
     kvNamespaces: worker.kvNamespaces,
+    r2Buckets: worker.r2Buckets,
+    d1Databases: worker.d1Databases,
+    durableObjects: objectsFor(name, worker),
     serviceBindings: {
       ...services,
       // As files instead of modules: encoding tens of megabytes for workerd's configuration takes a second.
       VINEXT_HOST_PYODIDE: { disk: { path: config.pyodide } },
       VINEXT_HOST_CACHE: { disk: { path: config.cache } },
+      VINEXT_HOST_FILES: config.filesService,
       VINEXT_HOST_UPLOAD: UPLOADER,
     },
     ...(worker.images === null ? {} : { images: { binding: worker.images } }),
@@ -139,11 +154,17 @@ async function pythonWorkers(config) {
   }));
 }
 
+/** Return the bindings to Durable Objects. They live in the first isolate alone, so that there is one object for a name. */
+function objectsFor(name, worker) {
+  const elsewhere = name === worker.name ? {} : { scriptName: worker.name };
+  return Object.fromEntries(Object.entries(worker.durableObjects).map(([binding, given]) => [binding, { ...given, ...elsewhere }]));
+}
+
 /** Return the Worker that imports the main module for all isolates. */
 async function uploaderWorker(config) {
   const { worker } = config;
   const upload = {
-    settings: { ...(await hostSettings(config)), bindings: bindingTypes(config) },
+    settings: { ...(await hostSettings(config)), bindings: bindingTypes(config), objectClasses: objectClasses(worker) },
     variables: worker.variables,
     compatibilityDate: worker.compatibilityDate,
     compatibilityFlags: flagsOf(worker),
@@ -154,10 +175,7 @@ async function uploaderWorker(config) {
   return {
     name: UPLOADER,
     compatibilityDate: worker.compatibilityDate,
-    modules: [
-      { type: "ESModule", path: "/uploader.mjs", contents: await readFile(path.join(HERE, "uploader.mjs")) },
-      ...(await Promise.all(mountedFiles(worker.files))),
-    ],
+    modules: [{ type: "ESModule", path: "/uploader.mjs", contents: await readFile(path.join(HERE, "uploader.mjs")) }],
     modulesRoot: "/",
     bindings: { VINEXT_HOST: upload },
     workerLoaders: { LOADER: {} },
@@ -165,6 +183,7 @@ async function uploaderWorker(config) {
       OWN: { disk: { path: HERE } },
       PYODIDE: { disk: { path: config.pyodide } },
       CACHE: { disk: { path: config.cache } },
+      FILES: config.filesService,
     },
     unsafeDirectSockets: [{ host: "127.0.0.1", port: 0, entrypoint: CONTROL }],
   };
@@ -176,39 +195,52 @@ function bindingTypes(config) {
   const fetchers = [...Object.keys(config.services), ...(worker.assets === null ? [] : [worker.assets.binding])];
   return {
     ...Object.fromEntries(Object.keys(worker.kvNamespaces).map((name) => [name, "KvNamespace"])),
+    ...Object.fromEntries(Object.keys(worker.r2Buckets).map((name) => [name, "R2Bucket"])),
+    ...Object.fromEntries(Object.keys(worker.d1Databases).map((name) => [name, "D1Database"])),
+    ...Object.fromEntries(Object.keys(worker.analyticsDatasets).map((name) => [name, "AnalyticsEngine"])),
+    ...Object.fromEntries(Object.keys(worker.durableObjects).map((name) => [name, "DurableObjectNamespace"])),
     ...Object.fromEntries(fetchers.map((name) => [name, "Fetcher"])),
   };
 }
 
-const OWN = ["worker.mjs", "control.mjs", "python.mjs", "surroundings.mjs", "entropy.py", "host.py", "lines.py"];
+const OWN = ["worker.mjs", "control.mjs", "datasets.mjs", "libraries.mjs", "packs.mjs", "python.mjs", "surroundings.mjs", "entropy.py", "host.py", "lines.py"];
 
 /** The files of this folder that run inside the Worker. */
 export const OWN_MODULES = [...OWN.map((name) => path.join(HERE, name)), fileURLToPath(import.meta.url)];
 
+/** Return the class of each Durable Object, and the binding that names it. */
+function objectClasses({ durableObjects }) {
+  return Object.fromEntries(Object.entries(durableObjects).map(([binding, { className }]) => [className, binding]));
+}
+
+/** Return the module that workerd takes as the Worker. It exports the classes of the project's Durable Objects by their names. */
+function entryModule(worker) {
+  const lines = Object.keys(objectClasses(worker)).map((name) => `export const ${name} = durableObject("${name}");`);
+  const own = `export { default, ${CONTROL}, ${DIRECT} } from "./worker.mjs";`;
+  const contents = [own, 'import { durableObject } from "./worker.mjs";', ...lines].join("\n");
+  return { type: "ESModule", path: "/entry.mjs", contents };
+}
+
 async function pythonModules({ pyodide, worker }) {
   const read = (type, name, file) => readFile(file).then((contents) => ({ type, path: `/${name}`, contents }));
   return await Promise.all([
+    entryModule(worker),
     ...OWN.map((name) => read(name.endsWith(".py") ? "Text" : "ESModule", name, path.join(HERE, name))),
     ...["pyodide.mjs", "pyodide.asm.mjs"].map(async (name) => {
-      const contents = SURROUNDINGS + (await readFile(path.join(pyodide, name), "utf8"));
+      const contents = SURROUNDINGS + withPlaces(name, await readFile(path.join(pyodide, name), "utf8"));
       return { type: "ESModule", path: `/${name}`, contents };
     }),
-    ...mountedFiles(worker.files),
     // The SDK imports these by name, with `doAnImport`.
     ...worker.scripts.map(([name, file]) => read("ESModule", name, file)),
   ]);
 }
 
-/** Return the project's files as two modules, an index and their bytes. They are written to Pyodide's files at the start. */
-function mountedFiles(files) {
-  const read = Promise.all(files.map(async ([name, file]) => [name, await readFile(file)]));
-  return [
-    read.then((entries) => {
-      const index = JSON.stringify(entries.map(([name, contents]) => [name, contents.length]));
-      return { type: "ESModule", path: "/files.mjs", contents: `export default ${index};` };
-    }),
-    read.then((entries) => ({ type: "Data", path: "/files.bin", contents: Buffer.concat(entries.map(([, contents]) => contents)) })),
-  ];
+/** Let `libraries.mjs` say where the memory of a library is. */
+function withPlaces(name, source) {
+  if (name !== "pyodide.asm.mjs") return source;
+  const start = "var getMemory=size=>{";
+  if (!source.includes(start)) throw new Error(`this release of Pyodide has no \`${start}\``);
+  return source.replace(start, `${start}if(Module.placeOfMemory)return Module.placeOfMemory;`);
 }
 
 async function serviceWorker(name, service, config) {
@@ -218,6 +250,7 @@ async function serviceWorker(name, service, config) {
     compatibilityFlags: service.compatibilityFlags ?? [],
     bindings: service.variables ?? {},
     kvNamespaces: service.kvNamespaces ?? {},
+    r2Buckets: service.r2Buckets ?? {},
     unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
   };
   if (service.script !== undefined) {

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vinext_worker.errors import ConfigurationError, ToolError
-from vinext_worker.local_runtime.services import assets_to_wire
+from vinext_worker.local_runtime.dates import needed_flags
+from vinext_worker.local_runtime.services import assets_to_wire, objects_to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ class RuntimeOptions:
     faults: bool = False
     """Whether bindings can be made to fail, which costs a little time on every call."""
     log_requests: bool = False
-    """Whether a Worker in front of the first isolate reports each request."""
+    """Whether a Worker in front of the first isolate reports each request. Its address stays when the sources are reloaded."""
     snapshot: bool = True
     """Whether the upload starts from a snapshot of Python without the project's code; False is for measuring."""
     vendored: Path | None = None
@@ -98,7 +99,7 @@ class RuntimeOptions:
                 "name": config.name,
                 "mainModule": self._main.stem,
                 "compatibilityDate": config.compatibility_date,
-                "compatibilityFlags": list(config.compatibility_flags),
+                "compatibilityFlags": needed_flags(config),
                 "folders": [str(self.source_root), str(vendored)],
                 "files": self._files(vendored),
                 "scripts": [
@@ -107,7 +108,13 @@ class RuntimeOptions:
                     if path.suffix in {".js", ".mjs"}
                 ],
                 "kvNamespaces": {name: key for name, key in config.kv_namespaces.items() if name not in self.without},
+                "r2Buckets": {name: bucket for name, bucket in config.r2_buckets.items() if name not in self.without},
+                "d1Databases": {name: key for name, key in config.d1_databases.items() if name not in self.without},
+                "analyticsDatasets": {
+                    name: dataset for name, dataset in config.analytics_datasets.items() if name not in self.without
+                },
                 "assets": assets,
+                "durableObjects": self._objects(),
                 "images": None if config.images_binding in self.without else config.images_binding,
                 "variables": {**config.variables, **self.variables},
             },
@@ -120,6 +127,17 @@ class RuntimeOptions:
             return None
         wire = assets_to_wire(assets)
         return wire | {"directory": str(self.assets_directory)} if self.assets_directory else wire
+
+    def _objects(self) -> dict[str, Any]:
+        config = self.config
+        bound = {binding: name for binding, name in config.durable_objects.items() if binding not in self.without}
+        for binding, name in bound.items():
+            if name not in config.object_classes:
+                raise ConfigurationError(
+                    f"{config.path}: durable_objects binds {binding} to {name}, which no migration makes; "
+                    f'add [[migrations]] with a tag and new_sqlite_classes = ["{name}"]'
+                )
+        return {binding: given for binding, given in objects_to_wire(config).items() if binding in bound}
 
     def _files(self, vendored: Path) -> list[list[str]]:
         """Return the path in the Worker and the path here of each file of the code and of the vendored packages."""

@@ -99,6 +99,8 @@ class LocalRuntime:
     def reload(self, options: RuntimeOptions | None = None) -> RuntimeOptions:
         """Read the sources again, by default with the same options, and serve them; return the options.
 
+        `url` stays if RuntimeOptions.log_requests is set, and whoever asks meanwhile waits. The other addresses change.
+
         Raises ImportFailedError with the traceback if the new sources do not import. The old ones then go on serving.
         """
         options = options or self.options
@@ -182,7 +184,7 @@ class LocalRuntime:
         for control in self._controls:
             control.heal()
 
-    def wait_for_log(self, text: str, seconds: float = 30) -> LogLine:
+    def wait_for_log(self, text: str, seconds: float = 120) -> LogLine:
         """Wait for a log line that contains the text, and return the first; raise TimeoutError."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

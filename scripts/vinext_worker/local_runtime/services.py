@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ConfigurationError
+from vinext_worker.local_runtime.dates import needed_flags
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,10 +55,11 @@ class BuildService:
             "root": str(root),
             "modules": [[kind, str(path)] for kind, path in _modules(config.main, config.module_rules)],
             "compatibilityDate": config.compatibility_date,
-            "compatibilityFlags": list(config.compatibility_flags),
+            "compatibilityFlags": needed_flags(config),
             "variables": {**config.variables, **self.variables},
             "kvNamespaces": dict(config.kv_namespaces),
-            "durableObjects": dict(config.durable_objects),
+            "r2Buckets": dict(config.r2_buckets),
+            "durableObjects": objects_to_wire(config),
             # A Worker may be bound to itself, as vinext is for its own revalidation.
             "selfBindings": [binding for binding, name in config.services.items() if name == config.name],
         }
@@ -70,6 +72,14 @@ class BuildService:
 
 
 Service = ScriptService | BuildService
+
+
+def objects_to_wire(config: WranglerConfig) -> dict[str, Any]:
+    """Return miniflare's options for the Durable Objects of a Worker."""
+    return {
+        binding: {"className": name, "useSQLite": config.object_classes.get(name, False)}
+        for binding, name in config.durable_objects.items()
+    }
 
 
 def assets_to_wire(assets: AssetsConfig) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 // lost behind the snapshot, as in production: files, open handles, attributes of `globalThis`.
 
 import { env } from "cloudflare:workers";
-import baseSnapshot from "./base.bin";
+import basePack from "./base.bin";
+import bytecodePack from "./bytecode.bin";
 import clocksSource from "./clocks.py";
-import filesContents from "./files.bin";
-import filesIndex from "./files.mjs";
+import filesPack from "./files.bin";
 import wasm from "./pyodide.wasm.bin";
 import referencesSource from "./references.py";
 import standardLibrary from "./python_stdlib.bin";
+import { loadedLibraries } from "./libraries.mjs";
+import { pack, unpack, unpackHeap } from "./packs.mjs";
 import { addOwnModules, CODE, entrypointHelper, startPython, VENDORED, writeProject } from "./python.mjs";
 import { allowBadRandomness } from "./surroundings.mjs";
 
@@ -60,16 +62,21 @@ async function upload() {
 
   let mayBeBad = () => true; // Python needs random numbers to start
   allowBadRandomness(() => mayBeBad());
-  const base = baseSnapshot.byteLength === 0 ? {} : { _loadSnapshot: Promise.resolve(baseSnapshot) };
+  const hasBase = basePack.byteLength > 0;
+  const base = hasBase ? { _loadSnapshot: Promise.resolve(unpackHeap(basePack)) } : {};
   const jsglobals = findable("globalThis", globalThis);
   const pyodide = await startPython({ wasm, standardLibrary }, settings, { jsglobals, ...base });
-  if (baseSnapshot.byteLength === 0) addOwnModules(pyodide);
-  writeProject(pyodide.FS, filesIndex, filesContents);
+  if (!hasBase) addOwnModules(pyodide);
+  const files = unpack(filesPack);
+  const bytecode = unpack(bytecodePack);
+  writeProject(pyodide.FS, files);
+  writeBytecode(pyodide.FS, bytecode);
   pyodide.registerJsModule("_pyodide_entrypoint_helper", helper);
   pyodide.registerJsModule("_cloudflare_compat_flags", settings.compatibilityFlags);
   const exceptions = pyodide.pyimport("_cloudflare").address_of_exceptions();
   mayBeBad = () => pyodide._module.HEAP8[exceptions] > 0;
   const host = pyodide.pyimport("_vinext_host");
+  host.use_bytecode(BYTECODE);
   host.prepare_import_path(CODE, VENDORED);
   const before = outside(pyodide);
   const clocks = ownModule(pyodide, "clocks", clocksSource);
@@ -79,13 +86,37 @@ async function upload() {
   } catch (error) {
     return { error: host.describe_import_error() };
   }
+  host.use_bytecode();
+  const missing = host.describe_missing_classes(pyodide.toPy(settings.objectClasses));
+  if (missing) return { error: missing };
   for (const warning of [...clocks.get("end")(), ...warnings(before, outside(pyodide))]) console.warn(warning);
   clocks.destroy();
   freeSlotsAreNull(pyodide._module);
   pyodide._api.config._makeSnapshot = true; // not from the start: Pyodide would put proxies of its own in the place of ours
   const snapshot = pyodide.makeMemorySnapshot({ serializer });
   if (lost.length > 0) return { error: describe(pyodide, lost) };
-  return { snapshot, roots: [...roots], usesLibraries: Object.keys(pyodide._module.LDSO.loadedLibsByName).length > 1 };
+  const made = madeBytecode(pyodide.FS, [...files.keys()].filter((path) => path.endsWith(".py") && !bytecode.has(path)));
+  return { snapshot, roots: [...roots], libraries: loadedLibraries(pyodide._module), bytecode: made.length === 0 ? null : pack(made) };
+}
+
+/** Where Python finds and writes the bytecode of the project's modules while it imports them. */
+const BYTECODE = "/session/bytecode";
+
+const bytecodePath = (path) => `${BYTECODE}${CODE}/${path.slice(0, -".py".length)}.cpython-314.pyc`;
+
+function writeBytecode(FS, bytecode) {
+  FS.mkdirTree(BYTECODE);
+  for (const [path, bytes] of bytecode) {
+    const target = bytecodePath(path);
+    FS.mkdirTree(target.slice(0, target.lastIndexOf("/")));
+    FS.writeFile(target, bytes, { canOwn: true });
+  }
+}
+
+/** Return the bytecode of those of the sources that were imported. */
+function madeBytecode(FS, sources) {
+  const imported = sources.filter((path) => FS.analyzePath(bytecodePath(path)).exists);
+  return imported.map((path) => [path, FS.readFile(bytecodePath(path))]);
 }
 
 /** Stand for the bindings that cannot be passed to this Worker. They can be kept in a global, as in production, but not called. */
@@ -119,7 +150,7 @@ function filesBelow(FS, folder) {
   return FS.readdir(folder)
     .filter((name) => name !== "." && name !== "..")
     .map((name) => (folder === "/" ? `/${name}` : `${folder}/${name}`))
-    .filter((path) => path !== "/proc" && path !== "/dev" && path !== CODE)
+    .filter((path) => path !== "/proc" && path !== "/dev" && path !== CODE && path !== BYTECODE)
     .flatMap((path) => (FS.isDir(FS.lstat(path).mode) ? [path, ...filesBelow(FS, path)] : [path]));
 }
 
@@ -135,9 +166,10 @@ function warnings(before, after) {
 const result = await upload().catch((error) => ({ error: error?.stack ?? String(error) }));
 
 export default {
-  fetch() {
+  fetch({ url }) {
+    if (url.endsWith("/bytecode")) return new Response(result.bytecode, { status: result.bytecode === null ? 204 : 200 });
     if (result.error !== undefined) return Response.json({ error: result.error }, { status: 500 });
-    const headers = { "X-Roots": JSON.stringify(result.roots), "X-Uses-Libraries": String(result.usesLibraries) };
+    const headers = { "X-Roots": JSON.stringify(result.roots), "X-Libraries": JSON.stringify(result.libraries) };
     return new Response(result.snapshot, { headers });
   },
 };

@@ -3,10 +3,11 @@
 // What it does for a request is what that support does, call by call, so that a request costs what it costs in production.
 
 import * as cloudflareWorkers from "cloudflare:workers";
-import filesContents from "./files.bin";
-import filesIndex from "./files.mjs";
 import linesSource from "./lines.py";
 import { answerControl, withFaults } from "./control.mjs";
+import { datasets } from "./datasets.mjs";
+import { loadLibraries } from "./libraries.mjs";
+import { packHeap, unpack, unpackHeap } from "./packs.mjs";
 import { addOwnModules, CODE, entrypointHelper, startPython, VENDORED, writeProject } from "./python.mjs";
 
 /** The bindings of the host itself, which `options.mjs` adds to the project's bindings. */
@@ -15,9 +16,12 @@ const {
   VINEXT_HOST_EVAL: _unsafeEval,
   VINEXT_HOST_PYODIDE: pyodideFiles,
   VINEXT_HOST_CACHE: cacheFiles,
+  VINEXT_HOST_FILES: filesService,
   VINEXT_HOST_UPLOAD: uploader,
-  ...bindings
+  ...bound
 } = cloudflareWorkers.env;
+
+const bindings = { ...bound, ...datasets(settings.datasets) };
 
 delete process.env.VINEXT_HOST;
 
@@ -59,6 +63,8 @@ async function readFile(folder, name) {
   return await response.arrayBuffer();
 }
 
+const projectFiles = async () => unpack(await readFile(filesService, "files"));
+
 async function pyodideParts() {
   const [wasm, standardLibrary] = await Promise.all(
     ["pyodide.asm.wasm", "python_stdlib.zip"].map((name) => readFile(pyodideFiles, name)),
@@ -71,16 +77,17 @@ async function makeSnapshot() {
   const pyodide = await startPython(await pyodideParts(), settings, { _makeSnapshot: true });
   pyodide.runPython(settings.preloaded.map((name) => `__import__("${name}")`).join("\n"));
   addOwnModules(pyodide);
-  return pyodide.makeMemorySnapshot();
+  return packHeap(pyodide.makeMemorySnapshot());
 }
 
 async function load() {
   const [parts, uploaded] = await Promise.all([pyodideParts(), uploader.fetch("http://upload/")]);
   if (!uploaded.ok) throw new Error((await uploaded.json()).error);
   const helper = entrypointHelper(visibleEnv);
-  const pyodide = await (uploaded.headers.get("X-Uses-Libraries") === "true" || settings.countsLines
+  const libraries = JSON.parse(uploaded.headers.get("X-Libraries"));
+  const pyodide = await (libraries === null || settings.countsLines
     ? importAgain(parts, helper)
-    : restore(parts, helper, uploaded));
+    : restore(parts, helper, uploaded, libraries));
   pyodide.pyimport("_vinext_host").begin_requests();
   return {
     main: pyodide.pyimport(settings.mainModule),
@@ -89,10 +96,12 @@ async function load() {
 }
 
 /** Start from the snapshot of the upload. */
-async function restore(parts, helper, uploaded) {
+async function restore(parts, helper, uploaded, libraries) {
   const names = JSON.parse(uploaded.headers.get("X-Roots"));
+  const files = await projectFiles();
   const roots = new Map(await Promise.all(names.map(async (name) => [name, await rootNamed(name, helper)])));
   const pyodide = await startPython(parts, settings, {
+    prepare: (module) => loadLibraries(module, libraries, (path) => files.get(path.slice(CODE.length + 1))),
     _loadSnapshot: uploaded.arrayBuffer(),
     _snapshotDeserializer(kept) {
       if (kept.helper) return helper;
@@ -100,7 +109,7 @@ async function restore(parts, helper, uploaded) {
       return kept.way.reduce((object, property) => object[property], roots.get(kept.root));
     },
   });
-  writeProject(pyodide.FS, filesIndex, filesContents);
+  writeProject(pyodide.FS, files);
   return pyodide;
 }
 
@@ -112,12 +121,12 @@ function rootNamed(name, helper) {
   return helper.doAnImport(name);
 }
 
-/** Import the project's modules in this isolate: compiled libraries are no part of a snapshot, nor are the lines that ran. */
+/** Import the project's modules in this isolate: the lines that ran, and libraries that need others, are no part of a snapshot. */
 async function importAgain(parts, helper) {
-  const options = settings.snapshot ? { _loadSnapshot: readFile(cacheFiles, settings.snapshot) } : {};
+  const options = settings.snapshot ? { _loadSnapshot: readFile(cacheFiles, settings.snapshot).then(unpackHeap) } : {};
   const pyodide = await startPython(parts, settings, options);
   if (!settings.snapshot) addOwnModules(pyodide);
-  writeProject(pyodide.FS, filesIndex, filesContents);
+  writeProject(pyodide.FS, await projectFiles());
   pyodide.registerJsModule("_pyodide_entrypoint_helper", helper);
   pyodide.registerJsModule("_cloudflare_compat_flags", settings.compatibilityFlags);
   if (settings.countsLines) countLines(pyodide);
@@ -142,9 +151,42 @@ async function callPython(callable, ...given) {
   return await callable.callWithOptions({ relaxed: false, promising: true }, ...given);
 }
 
-async function makeInstance(context) {
+async function makeInstance(className, context) {
   const { main } = await started();
-  return await callPython(main.Default, context, visibleEnv);
+  return await callPython(main[className], context, visibleEnv);
+}
+
+/** Call `fetch` or a method of RPC, whose arguments and result Python converts. */
+async function callMethod(instance, name, given) {
+  const { introspection } = python();
+  return await callPython(introspection.call_method, name === "fetch", instance, name, ...given);
+}
+
+/** What the runtime itself calls in a Durable Object gets its arguments as they are, and as many as it takes. */
+const OBJECT_HANDLERS = ["alarm", "webSocketMessage", "webSocketClose", "webSocketError"];
+
+async function callObject(instance, name, given) {
+  if (!OBJECT_HANDLERS.includes(name)) return await callMethod(instance, name, given);
+  return await instance[name].callWithOptions({ relaxed: true, promising: true }, ...given);
+}
+
+/** Return an object that has every method, and hands its calls to the Python instance. */
+function withPythonMethods(object, making, call) {
+  return new Proxy(object, {
+    get(target, property, receiver) {
+      if (typeof property !== "string") return Reflect.get(target, property, receiver);
+      return async (...given) => {
+        try {
+          const instance = await making;
+          if (typeof instance[property] !== "function") throw new TypeError(`Method ${property} does not exist`);
+          return await call(instance, property, given);
+        } catch (error) {
+          console.error(error.message);
+          throw error;
+        }
+      };
+    },
+  });
 }
 
 /** An entrypoint makes a new instance of `Default` for each request, and then calls its method. Both are calls of their own. */
@@ -152,25 +194,20 @@ function entrypoint() {
   return class extends cloudflareWorkers.WorkerEntrypoint {
     constructor(context, env) {
       super(context, env);
-      const making = makeInstance(context);
-      return new Proxy(this, {
-        get(target, property, receiver) {
-          if (typeof property !== "string") return Reflect.get(target, property, receiver);
-          return async (...given) => {
-            try {
-              const instance = await making;
-              if (typeof instance[property] !== "function") throw new TypeError(`Method ${property} does not exist`);
-              const { introspection } = python();
-              return await callPython(introspection.call_method, property === "fetch", instance, property, ...given);
-            } catch (error) {
-              console.error(error.message);
-              throw error;
-            }
-          };
-        },
-      });
+      return withPythonMethods(this, makeInstance("Default", context), callMethod);
     }
     // For workerd, which looks for the handlers of a class. The proxy answers.
+    fetch() {}
+  };
+}
+
+/** Return the class of a Durable Object: each object makes one instance of the Python class of that name. */
+export function durableObject(className) {
+  return class extends cloudflareWorkers.DurableObject {
+    constructor(context, env) {
+      super(context, env);
+      return withPythonMethods(this, makeInstance(className, context), callObject);
+    }
     fetch() {}
   };
 }
@@ -178,10 +215,10 @@ function entrypoint() {
 export default entrypoint();
 
 /** The same Worker without the assets router in front of it; only the host's own sockets lead here. */
-export const Direct = entrypoint();
+export const HostDirect = entrypoint();
 
 /** The control of this isolate, for the host: it starts Python, reads and writes the key-value store, and makes bindings fail. */
-export class Control extends cloudflareWorkers.WorkerEntrypoint {
+export class HostControl extends cloudflareWorkers.WorkerEntrypoint {
   fetch(request) {
     return answerControl(request, { settings, bindings, boot, makeSnapshot, linesThatRan });
   }

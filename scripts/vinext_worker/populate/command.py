@@ -15,7 +15,7 @@ from vinext_worker.cloudflare.deployment import Deployment, configuration_option
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING, is_placeholder
 from vinext_worker.errors import UserError
 from vinext_worker.populate.journal import Journal
-from vinext_worker.populate.populator import Destination, find_populator, populator_names
+from vinext_worker.populate.populator import Destination, find_populator, populator_names, populator_of
 from vinext_worker.populate.report import PopulateReport
 from vinext_worker.populate.run import RunOptions
 from vinext_worker.populate.run import populate as run_populate
@@ -36,7 +36,8 @@ JOURNAL_FOLDER = Path(".vinext") / "populate"
 class PopulateOptions:
     """The options of the command line besides those that choose the configuration."""
 
-    into: str = "kv"
+    into: str | None = None
+    """The populator; None: that of the store which the configuration binds."""
     url: str | None = None
     again: bool = False
     values: tuple[tuple[str, str], ...] = ()
@@ -48,26 +49,41 @@ class PopulateOptions:
 @click.command
 @configuration_options
 @click.option(
-    "--into", default="kv", show_default=True, help=f"The populator: {', '.join(populator_names())}, or one from a package."
+    "--into",
+    help=f"Write by this populator: {', '.join(populator_names())}, or one from a package.  "
+    "[default: r2 if R2 alone is bound, else kv]",
 )
 @click.option(
     "--from",
     "folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder of copied pages, or a build's dist/server.  [default: the configuration's assets]",
+    help="Write the pages in this folder: copied pages, or a build's dist/server.  [default: the configuration's assets]",
 )
-@click.option("--url", help="The address of the deployed Worker, for --into worker.")
-@click.option("--verify", type=click.IntRange(0), default=0, metavar="N", help="Read N entries back and compare them.")
+@click.option("--url", help="With --into worker, write to the deployed Worker at this URL.")
+@click.option(
+    "--verify", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Read N entries back and compare them."
+)
 @click.option("--again", is_flag=True, help="Write every entry again, also those that an earlier run wrote.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be written.")
-@click.option("--batch-entries", type=click.IntRange(1), metavar="N", help="At most N entries per request.")
-@click.option("--option", "values", multiple=True, metavar="NAME=VALUE", help="For a populator from a package.")
+@click.option(
+    "--batch-entries",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Send at most N entries in a request.  [default: the populator's own number]",
+)
+@click.option(
+    "--option",
+    "values",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set an option of a populator from a package. May be repeated.",
+)
 @json_option
 def populate(  # noqa: PLR0913 - the command line
     *,
     config_path: Path | None,
     environment: str | None,
-    into: str,
+    into: str | None,
     folder: Path | None,
     url: str | None,
     verify: int,
@@ -77,17 +93,18 @@ def populate(  # noqa: PLR0913 - the command line
     values: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Put the build's pages into the cache of the deployed app, before the first visitor requests them.
+    """Put a build's pages into the cache of the deployed app.
 
-    After an interruption, the next run continues where the last one stopped. A later run for the same build sends only entries
-    that have changed. Keys contain the build's ID, so the live build is not touched.
+    So they are there before the first visitor requests them. After an interruption, the next run continues where the last one
+    stopped. A later run for the same build sends only entries that have changed. Keys contain the build's ID, so the live build
+    is not touched.
 
     The command lists entries that it could not write and exits with 1. It also exits with 1 if --verify reads back something
     different.
 
     \b
     Examples:
-      vinext-worker populate                          Workers KV, as wrangler.toml names it
+      vinext-worker populate                          Workers KV or R2, as wrangler.toml names it
       vinext-worker populate --env staging --verify 50
       vinext-worker populate --into worker --url https://example.com
       vinext-worker populate --into local             the store that `vinext-worker dev` keeps
@@ -102,7 +119,7 @@ def populate(  # noqa: PLR0913 - the command line
 
 def populate_build(deployment: Deployment, folder: Path, options: PopulateOptions, output: Output) -> PopulateReport:
     """Populate from a folder, and show the result."""
-    if options.run.dry_run and options.into == "kv" and is_placeholder(deployment.config):
+    if options.run.dry_run and (options.into or populator_of(deployment.config)) == "kv" and is_placeholder(deployment.config):
         # What would be written does not depend on where.
         entries, _ = count_entries(deployment, folder)
         report = PopulateReport(f"{CACHE_BINDING}, which has no namespace yet", "", entries=entries)
@@ -151,7 +168,7 @@ async def populate_items(  # noqa: PLR0913, PLR0917 - the parts of a run
         dict(options.values),
     )
     build_id = deployment.build_id_of(build)
-    async with find_populator(options.into)(destination) as populator:
+    async with find_populator(options.into or populator_of(deployment.config))(destination) as populator:
         report = PopulateReport(populator.target, build_id)
         folder = deployment.config.folder / JOURNAL_FOLDER
         with Journal(folder, populator.target, build_id) as journal, output.progress("entries") as bar:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from cache.keys import kv_key
+from cache.kv_namespace import KV_LIMITS
 from cache.kv_record import kv_record
 from cache.markers import Stamper
 from cache.stored import Codec, whole_bytes
@@ -28,6 +29,7 @@ from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cache.kv_namespace import StoreLimits
     from cache.kv_record import KVRecord
     from seed.entries import SeedEntry
     from vinext_worker.populate.populator import Destination
@@ -42,12 +44,13 @@ _READ_AGAIN_SECONDS = 1.0
 
 
 class EntryEncoder:
-    """Encodes entries exactly as the Worker's own cache handler for KV does: key, value, time to live and metadata."""
+    """Encodes entries exactly as the Worker's own cache handler does for a store with these limits."""
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, limits: StoreLimits = KV_LIMITS) -> None:
         settings = destination.settings
         self.codec = Codec(settings.kv_layout, destination.schema)
         self._ttl = settings.kv_ttl
+        self._limits = limits
         # With tenants, each host has its own keys, and all are served the same build. Those of a pattern are not known.
         self._prefixes = tuple(sorted(settings.tenants.prefixes)) if settings.tenants else (settings.app_prefix,)
         self._stamper = Stamper(lambda: 0, TagFilter(SILENT_LOG, destination.schema), lambda _: None)
@@ -59,7 +62,7 @@ class EntryEncoder:
             raise CannotEncodeError("its period is 0, so no cache keeps it")
         try:
             names = [kv_key(seed.key, prefix) for prefix in self._prefixes]
-            return [(name, kv_record(entry, self.codec, self._ttl, name)) for name in names]
+            return [(name, kv_record(entry, self.codec, self._ttl, name, self._limits)) for name in names]
         except (ValueTooLargeError, InvalidArgumentError) as error:
             raise CannotEncodeError(str(error)) from error
 

@@ -6,14 +6,17 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Self
 
+from cache.kv_namespace import KV_LIMITS
+from cache.r2 import R2_LIMITS
 from cache.stored import whole_bytes
 from core.errors import VinextWorkerError
 from core.javascript import json_text
+from vinext_worker.cloudflare.deployment import R2_BINDING
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING
 from vinext_worker.dev.alone import alone_in
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions, ScriptService
 from vinext_worker.populate.kv import EntryEncoder
-from vinext_worker.populate.populator import Limits, Parcel
+from vinext_worker.populate.populator import Limits, Parcel, populator_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +29,10 @@ _NO_PAGES = "export default { fetch() { return new Response('no pages here', { s
 
 
 class LocalPopulator:
-    """Writes to the local runtime's KV. Raises UserError while `vinext-worker dev` uses the same state."""
+    """Writes to the local runtime's KV, or to its R2 if that alone is bound.
+
+    Raises UserError while `vinext-worker dev` uses the same state.
+    """
 
     limits = Limits(max_parcels=500, max_bytes=64 * 1024 * 1024, batch_bytes=8 * 1024 * 1024, in_flight=1)
 
@@ -36,7 +42,8 @@ class LocalPopulator:
         self._lock = alone_in(project.local)
         services = {binding: ScriptService(_NO_PAGES) for binding in config.services}
         self._runtime = LocalRuntime(RuntimeOptions(config=config, tools=project.tools, state=state, services=services))
-        self._encoder = EntryEncoder(destination)
+        self._binding, limits = (R2_BINDING, R2_LIMITS) if populator_of(config) == "r2" else (CACHE_BINDING, KV_LIMITS)
+        self._encoder = EntryEncoder(destination, limits)
         self.target = f"the local runtime's state in {state}"
 
     async def __aenter__(self) -> Self:
@@ -61,7 +68,7 @@ class LocalPopulator:
         return await asyncio.to_thread(self._put, parcels)
 
     async def verify(self, parcel: Parcel) -> str | None:
-        namespace = self._runtime.kv(CACHE_BINDING)
+        namespace = self._runtime.kv(self._binding)
         value = await asyncio.to_thread(namespace.get, parcel.key)
         if value is None:
             return "it is missing"
@@ -71,7 +78,7 @@ class LocalPopulator:
         return None if is_same else "another entry is there"
 
     def _put(self, parcels: Sequence[Parcel]) -> Mapping[str, str]:
-        namespace = self._runtime.kv(CACHE_BINDING)
+        namespace = self._runtime.kv(self._binding)
         failed: dict[str, str] = {}
         for parcel in parcels:
             options, _, value = parcel.payload.partition(b"\n")

@@ -14,6 +14,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias, cast
 
+from vinext_worker.cloudflare.deployment import R2_BINDING
+from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING
 from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ ENTRY_POINTS = "vinext_worker.populators"
 # Imported when chosen: the local one needs the local runtime.
 _OWN_POPULATORS = {
     "kv": "vinext_worker.populate.kv:kv_populator",
+    "r2": "vinext_worker.populate.r2:R2Populator",
     "worker": "vinext_worker.populate.worker:WorkerPopulator",
     "local": "vinext_worker.populate.local:LocalPopulator",
 }
@@ -112,6 +115,11 @@ def populator_names() -> list[str]:
     """Return the names that `find_populator` takes."""
     others = sorted(point.name for point in entry_points(group=ENTRY_POINTS) if point.name not in _OWN_POPULATORS)
     return [*_OWN_POPULATORS, *others]
+
+
+def populator_of(config: WranglerConfig) -> str:
+    """Return the name of the populator for the store that a configuration binds. With KV and R2 that is KV (docs/stores.md)."""
+    return "r2" if R2_BINDING in config.r2_buckets and CACHE_BINDING not in config.kv_namespaces else "kv"
 
 
 def find_populator(name: str) -> PopulatorFactory:

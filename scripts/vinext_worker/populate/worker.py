@@ -9,7 +9,7 @@ from cache.stored import whole_bytes, write_vinext
 from core.errors import InvalidArgumentError
 from core.javascript import json_text
 from isr.admin import MAX_LINES, MAX_REQUEST_BYTES
-from vinext_worker.cloudflare.worker_admin import SEED_PATH, admin_client, admin_token, refusal
+from vinext_worker.cloudflare.worker_admin import SEED_PATH, admin_client, admin_token, not_ours, refusal
 from vinext_worker.errors import RemoteError, UserError
 from vinext_worker.populate.populator import CannotEncodeError, Limits, Parcel
 
@@ -54,12 +54,12 @@ class WorkerPopulator:
         lines = [parcel.payload for parcel in parcels]
         response = await self._client.request("POST", SEED_PATH, parts=lines, content_type="application/x-ndjson")
         if response.status_code != HTTPStatus.OK:
-            raise refusal(self._client, self._url, response.status_code, response.text)
+            raise refusal(self._client, self._url, response)
         try:
             rows = response.json()["refused"]
             return {str(row["key"]): self._client.scrub(str(row["error"])) for row in rows}
         except (ValueError, KeyError, TypeError) as error:
-            raise RemoteError(f"the answer of {self._url} is no report; is it this project's Worker?") from error
+            raise RemoteError(not_ours(self._url)) from error
 
     async def verify(self, parcel: Parcel) -> str | None:  # noqa: ARG002 - the protocol
         raise UserError("--verify cannot read a cache behind a Worker; use `vinext-worker check` once the build is live")

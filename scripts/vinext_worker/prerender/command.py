@@ -26,18 +26,23 @@ CONCURRENCY = 8
     "--paths",
     "paths_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A file with one path per line.  [default: the site's static_paths()]",
+    help="Render the paths in this file, one on each line.  [default: the site's static_paths()]",
 )
 @click.option(
-    "--concurrency", type=click.IntRange(1, 64), default=CONCURRENCY, show_default=True, help="Pages rendered at a time."
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=CONCURRENCY,
+    show_default=True,
+    metavar="N",
+    help="Render N pages at a time.",
 )
 @json_option
 def prerender(*, site: Path | None, paths_file: Path | None, concurrency: int, as_json: bool) -> None:
-    """Render the pages of a Python site in the local runtime, and write them as a build.
+    """Render the pages of a Python site, and write them as a build.
 
-    SITE has a wrangler.toml whose `main` is a Python module. The command writes the build to SITE's folder dist, where copy,
-    populate and deploy find it. It skips pages that the cache would not keep, and lists them with the reasons. It exits with 1
-    if a page failed.
+    SITE, by default the current project, has a wrangler configuration whose `main` is a Python module. The command renders in
+    the local runtime. It writes the build to SITE's folder dist, where copy, populate and deploy find it. It skips pages that
+    the cache would not keep, and lists them with the reasons. It exits with 1 if a page failed.
 
     \b
     Examples:
@@ -70,7 +75,7 @@ def run_prerender(  # noqa: PLR0913 - the parameters of a run
     may_be_empty: bool = False,
 ) -> PrerenderReport:
     """Install the site's packages, render its pages, and show progress."""
-    install_python_packages(project, tools, output.console)
+    install_python_packages(project, tools, output.steps_console)
     paths = None if paths_file is None else _read_paths(paths_file)
     with output.progress("pages") as progress:
         task = progress.add_task("pre-rendering", total=None if paths is None else len(paths), rate=0)
@@ -94,7 +99,7 @@ def show_prerender(report: PrerenderReport, output: Output) -> None:
             "failed": [{"path": path, "reason": reason} for path, reason in report.failed],
         }
     )
-    output.line(f"build {report.build_id}: {report.rendered} pages rendered")
+    output.line(f"build {report.build_id}: {report.rendered} page{'' if report.rendered == 1 else 's'} rendered")
     output.reasons("skipped", list(report.skipped), len(report.skipped), "yellow")
     output.reasons("failed", list(report.failed), len(report.failed), "red")
 

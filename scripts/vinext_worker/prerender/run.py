@@ -17,6 +17,7 @@ from core.paths import PATHS_URL, url_path
 from seed.build import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact, ManifestError
 from seed.manifest import parse_route
 from seed.routes import artifact_files
+from vinext_worker.copy.static_folders import public_files
 from vinext_worker.errors import UserError
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 from vinext_worker.sites.files import remove_others, write_atomically
@@ -79,6 +80,7 @@ class PrerenderRun:
     ) -> None:
         self._folder = project.build_directory
         self._root = project.root
+        self._static_files = project.static_files
         self._url = url
         self._turn = asyncio.Semaphore(concurrency)
         self._on_page = on_page
@@ -90,6 +92,7 @@ class PrerenderRun:
         async with httpx.AsyncClient(base_url=self._url, trust_env=False, timeout=_PAGE_SECONDS) as client:
             if paths is None:
                 paths = await self._listed(client)
+            self._require_no_files(paths)
             rows = await asyncio.gather(*(self._page(client, path) for path in dict.fromkeys(map(url_path, paths))))
         rendered = [row["path"] for row in rows if row["status"] == "rendered"]
         manifest = {
@@ -102,6 +105,13 @@ class PrerenderRun:
         write_atomically(self._folder / MANIFEST_NAME, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
         remove_others(self._folder / ARTIFACTS_FOLDER, self._kept.__contains__)
         return PrerenderReport(build_id, len(rendered), _reasons(rows, "skipped", "reason"), _reasons(rows, "error", "error"))
+
+    def _require_no_files(self, paths: Sequence[str]) -> None:
+        """Raise UserError for a page at the path of a static file, which would be served instead; Next.js refuses it, too."""
+        files = frozenset(public_files(self._static_files))
+        both = next((path for path in map(url_path, paths) if path in files), None)
+        if both is not None:
+            raise UserError(f"{both} is a page, and {self._static_files} has a file of that path; rename one")
 
     async def _listed(self, client: httpx.AsyncClient) -> Sequence[str]:
         outcome, body = await _ask(client, PATHS_URL)

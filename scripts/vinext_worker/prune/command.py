@@ -2,27 +2,35 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 from rich.text import Text
 
-from cache.keys import ENTRY_PREFIX, kv_entry_prefix
-from cache.stored import Codec
+from cache.keys import ENTRY_PREFIX, key_build, kv_entry_prefix
+from cache.stored import Codec, is_head, read_apart
+from core.body import EMPTY_BODY
 from core.errors import CorruptValueError
 from seed.from_directory import open_directory
-from vinext_worker.cloudflare.deployment import Deployment, configuration_options
-from vinext_worker.prune.plan import StoredBuild, key_build, plan_prune
+from vinext_worker.cloudflare.deployment import R2_BINDING, Deployment, configuration_options
+from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING, MAX_BULK_KEYS, RemoteNamespace, namespace_id
+from vinext_worker.prune.plan import StoredBuild, plan_prune
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from cache.entry import CacheEntry
+    from cache.kv_namespace import KVWhole
+    from core.body import Body
     from isr.settings import Settings
     from seed.build import Build
-    from vinext_worker.cloudflare.kv_namespace import RemoteNamespace
+    from vinext_worker.cloudflare.bucket import RemoteBucket
     from vinext_worker.prune.plan import Plan
+
+    Remote: TypeAlias = RemoteNamespace | RemoteBucket
 
 _LOOKED_AT = 20
 
@@ -34,12 +42,13 @@ _LOOKED_AT = 20
     type=click.IntRange(1),
     default=2,
     show_default=True,
-    help="The number of builds to keep, including the current one.",
+    metavar="N",
+    help="Keep N builds, the current one among them.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @json_option
 def prune(*, config_path: Path | None, environment: str | None, keep: int, dry_run: bool, as_json: bool) -> None:
-    """Remove the entries of older builds from Workers KV.
+    """Remove the entries of older builds from Workers KV and R2.
 
     The current build is the one in the assets folder. The command keeps builds that are not older than it, and keys that name no
     build.
@@ -66,48 +75,56 @@ def prune(*, config_path: Path | None, environment: str | None, keep: int, dry_r
 
 async def _prune(deployment: Deployment, keep: int, *, dry_run: bool) -> Plan:
     from vinext_worker.cloudflare.client import Cloudflare, find_account  # noqa: PLC0415 - brings an HTTP client with it
-    from vinext_worker.cloudflare.kv_namespace import RemoteNamespace, namespace_id  # noqa: PLC0415 - likewise
 
-    build = (await open_directory(deployment.assets_directory)).build
-    namespace = namespace_id(deployment.config)
-    async with Cloudflare.from_environment() as cloudflare:
-        remote = RemoteNamespace(cloudflare, await find_account(cloudflare, deployment.config), namespace)
-        builds = await _stored_builds(remote, deployment, build)
+    build, config = (await open_directory(deployment.assets_directory)).build, deployment.config
+    has_r2 = R2_BINDING in config.r2_buckets
+    namespace = None if has_r2 and CACHE_BINDING not in config.kv_namespaces else namespace_id(config)
+    async with AsyncExitStack() as stack:
+        cloudflare = await stack.enter_async_context(Cloudflare.from_environment())
+        account = await find_account(cloudflare, config)
+        stores: list[Remote] = [] if namespace is None else [RemoteNamespace(cloudflare, account, namespace)]
+        if has_r2:
+            from vinext_worker.cloudflare.bucket import open_bucket  # noqa: PLC0415 - brings the S3 client with it
+
+            stores.append(await stack.enter_async_context(await open_bucket(cloudflare, account, config)))
+        builds = await _stored_builds(stores, deployment, build)
         plan = plan_prune(builds, deployment.build_id_of(build), build.built_at_ms, keep)
         if not dry_run and plan.removed:
-            await _remove(remote, deployment.settings, {stored.build_id for stored in plan.removed})
+            for store in stores:
+                await _remove(store, deployment.settings, {stored.build_id for stored in plan.removed})
         return plan
 
 
-async def _stored_builds(remote: RemoteNamespace, deployment: Deployment, build: Build) -> list[StoredBuild]:
+async def _stored_builds(stores: Sequence[Remote], deployment: Deployment, build: Build) -> list[StoredBuild]:
     codec = Codec(deployment.settings.kv_layout, deployment.schema_of(build))
     counts: Counter[str] = Counter()
-    samples: dict[str, list[str]] = {}
-    async for name, build_id in _named(remote, deployment.settings):
-        counts[build_id] += 1
-        sample = samples.setdefault(build_id, [])
-        if len(sample) < _LOOKED_AT:
-            sample.append(name)
+    samples: dict[str, list[tuple[Remote, str]]] = {}
+    for store in stores:
+        async for name, build_id in _named(store, deployment.settings):
+            counts[build_id] += 1
+            sample = samples.setdefault(build_id, [])
+            if len(sample) < _LOOKED_AT:
+                sample.append((store, name))
     current = deployment.build_id_of(build)
     return [
         StoredBuild(
             build_id,
             count,
-            None if build_id == current else await _oldest_ms(remote, codec, samples[build_id], build.built_at_ms),
+            None if build_id == current else await _oldest_ms(codec, samples[build_id], build.built_at_ms),
         )
         for build_id, count in counts.items()
     ]
 
 
-async def _oldest_ms(remote: RemoteNamespace, codec: Codec, names: list[str], current_ms: int) -> int | None:
+async def _oldest_ms(codec: Codec, sample: list[tuple[Remote, str]], current_ms: int) -> int | None:
     """Return the oldest time of the entries, up to the first entry that proves the build to be older than the current one."""
     oldest: int | None = None
-    for name in names:
-        value = await remote.get(name)
+    for store, name in sample:
+        value = await store.get(name)
         if value is None:
             continue
         try:
-            made_ms = (await codec.read_value(value, name)).last_modified_ms
+            made_ms = (await _entry(codec, value, name)).last_modified_ms
         except CorruptValueError:
             continue
         oldest = made_ms if oldest is None else min(oldest, made_ms)
@@ -116,7 +133,18 @@ async def _oldest_ms(remote: RemoteNamespace, codec: Codec, names: list[str], cu
     return oldest
 
 
-async def _named(remote: RemoteNamespace, settings: Settings) -> AsyncIterator[tuple[str, str]]:
+async def _entry(codec: Codec, value: KVWhole, name: str) -> CacheEntry:
+    """Read an entry without its body where the head is apart: the body may be in R2."""
+    if value.metadata is not None and is_head(value.metadata):
+        return await read_apart(value.metadata, _no_body, name)
+    return await codec.read_value(value, name)
+
+
+async def _no_body(_size_bytes: int | None) -> Body:
+    return EMPTY_BODY
+
+
+async def _named(remote: Remote, settings: Settings) -> AsyncIterator[tuple[str, str]]:
     """Yield every key that names a build, and the build."""
     tenants = settings.tenants
     for prefix in map(kv_entry_prefix, sorted(tenants.prefixes) if tenants else [settings.app_prefix]):
@@ -134,9 +162,7 @@ async def _named(remote: RemoteNamespace, settings: Settings) -> AsyncIterator[t
                 yield name, build_id
 
 
-async def _remove(remote: RemoteNamespace, settings: Settings, build_ids: set[str]) -> None:
-    from vinext_worker.cloudflare.kv_namespace import MAX_BULK_KEYS  # noqa: PLC0415 - see above
-
+async def _remove(remote: Remote, settings: Settings, build_ids: set[str]) -> None:
     batch: list[str] = []
     async for name, build_id in _named(remote, settings):
         if build_id in build_ids:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-
-# app:<build>:/path:html, pages:v2:<build>:__hash:…, app-fallback-shell:v1:<build>:/[slug]:html (see cache.keys). A key of schema
-# v1 whose build is called v2 looks like a key of schema v2 without a build, and counts as one.
-_KEY = re.compile(r"(?:(?:app|pages)(?::v2|(?!:v2:/|:v2:__hash:))|app-fallback-shell:v1):(?P<build>[^/]+?):(?=/|__hash:)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +48,3 @@ def plan_prune(builds: Collection[StoredBuild], current_id: str, current_ms: int
     older.sort(key=lambda item: -item[0])
     kept += [(build, "one of the newest") for _, build in older[: keep - 1]]
     return Plan(tuple(build for _, build in older[keep - 1 :]), tuple(kept))
-
-
-def key_build(key: str) -> str | None:
-    """Return the build that a cache key names; None if it names none, such as a key of the data cache."""
-    match = _KEY.match(key)
-    return match["build"] if match else None

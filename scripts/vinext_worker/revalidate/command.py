@@ -28,10 +28,22 @@ _MORE_TRIES = 10
 @click.command
 @click.argument("url")
 @configuration_options
-@click.option("--tag", "tags", multiple=True, help="Every page with this tag.")
-@click.option("--path", "paths", multiple=True, help="The page at a path.")
-@click.option("--layout", "layouts", multiple=True, metavar="PATH", help="Every page under a layout; / is the whole site.")
-@click.option("--prefix", "prefixes", multiple=True, metavar="PATH", help="The page at a path, and the pages below it.")
+@click.option("--tag", "tags", multiple=True, help="Invalidate every page with this tag. May be repeated.")
+@click.option("--path", "paths", multiple=True, metavar="PATH", help="Invalidate the page at this path. May be repeated.")
+@click.option(
+    "--layout",
+    "layouts",
+    multiple=True,
+    metavar="PATH",
+    help="Invalidate every page under this layout; / is the whole site. May be repeated.",
+)
+@click.option(
+    "--prefix",
+    "prefixes",
+    multiple=True,
+    metavar="PATH",
+    help="Invalidate the page at this path, and the pages below it. May be repeated.",
+)
 @click.option(
     "--stale",
     "stale_seconds",
@@ -39,7 +51,7 @@ _MORE_TRIES = 10
     flag_value=str(_YEAR_SECONDS),
     type=click.IntRange(1, LONGEST_STALE_SECONDS),
     metavar="[SECONDS]",
-    help="Keep the pages for that long, stale: each is served while it is regenerated. Default: a year. Not for --prefix.",
+    help="Keep the pages so long, stale: each is served while it is regenerated. Without SECONDS: a year. Not for --prefix.",
 )
 @json_option
 def revalidate(  # noqa: PLR0913 - the command line
@@ -54,9 +66,10 @@ def revalidate(  # noqa: PLR0913 - the command line
     stale_seconds: int | None,
     as_json: bool,
 ) -> None:
-    """Invalidate pages of the deployed app at URL. Their next request regenerates them, with --stale after its answer.
+    """Invalidate pages of a deployed app.
 
-    Needs the Worker's secret in VINEXT_ADMIN_TOKEN.
+    The next request for each of them, at URL, regenerates it; with --stale after its answer. The command needs the Worker's
+    secret in the environment variable VINEXT_ADMIN_TOKEN.
 
     \b
     Examples:
@@ -99,18 +112,21 @@ async def _revalidate(url: str, variables: Mapping[str, object], wanted: dict[st
     if unwritten:
         message = f"not written yet: {', '.join(unwritten)}; {url} goes on for half a minute, and its log says if that fails"
         raise RemoteError(f"{message}; run the command again to be sure")
+    if document["unpurged"]:
+        message = f"invalidated, but Workers Cache in front of {url} may still have pages: {'; '.join(document['unpurged'])}"
+        raise RemoteError(f"{message}; run the command again")
     return {name: document[name] for name in ("tags", "prefixes")}
 
 
 async def _ask(client: RetryingClient, url: str, wanted: Mapping[str, object]) -> dict[str, list[str]]:
-    from vinext_worker.cloudflare.worker_admin import REVALIDATE_PATH, refusal  # noqa: PLC0415 - see `_revalidate`
+    from vinext_worker.cloudflare.worker_admin import REVALIDATE_PATH, not_ours, refusal  # noqa: PLC0415 - see `_revalidate`
 
     response = await client.request("POST", REVALIDATE_PATH, parts=[json.dumps(wanted).encode()])
     if response.status_code not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
-        raise refusal(client, url, response.status_code, response.text)
+        raise refusal(client, url, response)
     try:
         document = response.json()
         done = {name: [str(item) for item in document[name]] for name in ("tags", "prefixes")}
-        return {**done, "unwritten": [str(item) for item in document.get("unwritten", ())]}
+        return done | {name: [str(item) for item in document.get(name, ())] for name in ("unwritten", "unpurged")}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RemoteError(f"the answer of {url} is no report; is it this project's Worker?") from error
+        raise RemoteError(not_ours(url)) from error

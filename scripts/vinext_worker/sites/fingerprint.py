@@ -6,8 +6,10 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+from vinext_worker.sites.vinext_project import FRONT_FOLDER
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from vinext_worker.sites.python_project import PythonProject
@@ -15,18 +17,26 @@ if TYPE_CHECKING:
 
 _NO_SOURCES = frozenset({"node_modules", "next-env.d.ts"})
 
+# A larger file is told by its time, because reading all of them would take longer than it saves.
+_READ_BYTES = 1024 * 1024
 
-def vinext_fingerprint(project: VinextProject) -> str:
-    """Return a digest over the name, size and modification time of every source file, and over the build command.
 
-    It also covers the environment that the app is built for. It leaves out node_modules (the lock file stands for it), the
-    output, and folders whose names begin with a dot, because tools keep their state there. `.env` files count.
+def vinext_sources(project: VinextProject) -> dict[str, str]:
+    """Return each source file of an app, and what stands for its content.
+
+    Left out are node_modules (the lock file stands for it), the output, the Worker in front, and folders whose names begin with
+    a dot, because tools keep their state there. `.env` files count.
     """
+    left_out = frozenset({str(project.root / "dist"), str(project.root / FRONT_FOLDER)})
+    folders = (project.root, *project.linked_folders)
+    return dict(file for folder in folders for file in _vinext_files(folder, left_out))
+
+
+def vinext_fingerprint(project: VinextProject, sources: Mapping[str, str]) -> str:
+    """Return a digest over the source files, over the build command and over the environment that the app is built for."""
     # The Vite plugin of Cloudflare builds for one environment of the app's wrangler configuration.
     command = "\0".join((*project.build_command(), os.environ.get("CLOUDFLARE_ENV", "")))
-    output = str(project.root / "dist")
-    folders = (project.root, *project.linked_folders)
-    return _digest(command.encode(), (file for folder in folders for file in sorted(_vinext_files(folder, output))))
+    return _digest(command.encode(), sorted(sources.items()))
 
 
 def python_fingerprint(project: PythonProject) -> str:
@@ -35,24 +45,36 @@ def python_fingerprint(project: PythonProject) -> str:
     return _digest(project.config.path.read_bytes(), sorted(file for folder in folders for file in _python_files(folder)))
 
 
-def _digest(start: bytes, files: Iterable[tuple[str, os.stat_result]]) -> str:
+def _digest(start: bytes, files: Iterable[tuple[str, str]]) -> str:
     digest = hashlib.sha256(start)
-    for path, status in files:
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+    for path, state in files:
+        digest.update(f"{path}\0{state}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _vinext_files(folder: Path | str, output: str) -> Iterator[tuple[str, os.stat_result]]:
+def _vinext_files(folder: Path | str, left_out: frozenset[str]) -> Iterator[tuple[str, str]]:
     with os.scandir(folder) as items:
         for item in items:
-            if item.name in _NO_SOURCES or item.path == output:
+            if item.name in _NO_SOURCES or item.path in left_out:
                 continue
             if item.is_dir(follow_symlinks=False):
                 if not item.name.startswith("."):
-                    yield from _vinext_files(item.path, output)
+                    yield from _vinext_files(item.path, left_out)
             elif item.is_file():  # a link to a folder is not followed, a broken one is no file
-                yield item.path, item.stat()
+                yield item.path, _content(item)
 
 
-def _python_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    return ((str(path), path.stat()) for path in folder.rglob("*") if path.suffix != ".pyc" and path.is_file())
+def _content(item: os.DirEntry[str]) -> str:
+    status = item.stat()
+    if status.st_size > _READ_BYTES:
+        return _time(status)
+    with open(item.path, "rb") as file:  # noqa: PTH123 - this avoids a Path for each of many files
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def _time(status: os.stat_result) -> str:
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _python_files(folder: Path) -> Iterator[tuple[str, str]]:
+    return ((str(path), _time(path.stat())) for path in folder.rglob("*") if path.suffix != ".pyc" and path.is_file())

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from rich.text import Text
 
 from vinext_worker.errors import UserError
-from vinext_worker.sites.fingerprint import vinext_fingerprint
+from vinext_worker.sites.fingerprint import vinext_fingerprint, vinext_sources
+from vinext_worker.sites.package_manager import package_manager
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,9 +40,9 @@ def install_npm_packages(project: VinextProject, node: Path, console: Console) -
     if project.lock is None:
         if project.installed_version() is not None:
             return
-        if project.foreign_package_manager is not None:
-            manager = project.foreign_package_manager
-            raise UserError(f"{project.root} has no packages installed and uses {manager}; run `{manager} install` there first")
+        manager = package_manager(project.root)
+        if manager != "npm":
+            raise UserError(f"{project.root} has no packages in node_modules and uses {manager}; {_advice(project, manager)}")
     elif _modified(project.root / "node_modules" / ".package-lock.json") > max(
         _modified(project.lock), _modified(project.root / "package.json")
     ):
@@ -53,21 +54,29 @@ def install_npm_packages(project: VinextProject, node: Path, console: Console) -
         raise UserError(f"npm installed no vinext in {project.root}; run `npm install` there and read its output")
 
 
+def _advice(project: VinextProject, manager: str) -> str:
+    if any((folder / ".pnp.cjs").is_file() for folder in (project.root, *project.root.parents)):
+        return (
+            "write `nodeLinker: node-modules` into .yarnrc.yml, because Vite's plugins need that folder, and run `yarn install`"
+        )
+    return f"run `{manager} install` there first"
+
+
 def run_npm_build(project: VinextProject, node: Path, console: Console) -> None:
     """Build the site if its sources have changed since the last build; raise UserError.
 
     The fingerprint of the sources is kept in the output. It is written last, so that a build that failed or was interrupted is
-    repeated.
+    repeated. What the build itself has added to the sources belongs to them, or it would be made again for that.
     """
     stamp = project.root / "dist" / ".vinext-worker-build"
-    sources = vinext_fingerprint(project)
-    if _read(stamp) == sources:
+    sources = vinext_sources(project)
+    if _read(stamp) == vinext_fingerprint(project, sources):
         return
     stamp.unlink(missing_ok=True)
     _run_npm(project.build_command(), project, node, console, what="building the site")
     if not stamp.parent.is_dir():
         raise UserError(f"the build of {project.root} left no folder dist; leave vinext's output in its default folder")
-    stamp.write_text(sources)
+    stamp.write_text(vinext_fingerprint(project, {**vinext_sources(project), **sources}))
 
 
 def _run_npm(arguments: tuple[str, ...], project: VinextProject, node: Path, console: Console, *, what: str) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from vinext_worker.errors import ConfigurationError, UserError
 from vinext_worker.sites.files import locked, remove_others
 from vinext_worker.sites.pyodide_python import pyodide_python
 from vinext_worker.sites.python_project import PythonProject
+from vinext_worker.sites.releases import release_in, require_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,11 +99,13 @@ def _installed(project: PythonProject, tools: Tools, console: Console) -> Path:
     folder, stamp = project.local / "packages", project.local / "packages.stamp"
     library = tools.installation.library()
     python = pyodide_python(tools.node, tools.node_modules / "pyodide", tools.cache / "python")
+    _require_our_release(project, tools.installation.checkout)
     digest = inputs_digest(project, tools)
     if folder.is_dir() and stamp.is_file() and stamp.read_text() == digest:
         return folder
     project.local.mkdir(exist_ok=True)
     stamp.unlink(missing_ok=True)
+    start = time.monotonic()
     with console.status(f"installing the Python packages of {project.root} …"):
         ours = library if _takes_ours(project, tools.installation.checkout) else None
         lock = _resolve(project, ours, python, console)
@@ -111,6 +115,7 @@ def _installed(project: PythonProject, tools: Tools, console: Console) -> Path:
     if not (folder / "vinext" / "worker.py").is_file():
         raise UserError(f"{project.pyproject}: the dependencies lack {LIBRARY}, without which there is no Worker; add it")
     stamp.write_text(digest)
+    console.print(Text(f"installing the Python packages: {project.root}, {time.monotonic() - start:.0f} s"))
     return folder
 
 
@@ -143,14 +148,30 @@ def _resolve(project: PythonProject, ours: Path | None, python: Path, console: C
     return lock
 
 
+def _require_our_release(project: PythonProject, checkout: Path | None) -> None:
+    """Raise ConfigurationError if the site asks for the library of a release that these commands are not for."""
+    asked = (str(one) for one in _read(project).get("project", {}).get("dependencies", []))
+    requirement = next((one for one in asked if requirement_name(one) == LIBRARY), "")
+    source, takes_ours = _source(project), _takes_ours(project, checkout)
+    named = requirement if takes_ours or not isinstance(source, dict) else str(source.get("path", ""))
+    cure = f"run `vinext-worker init` in {project.root} again"
+    require_release(LIBRARY, release_in(named), project.pyproject, cure, exactly=takes_ours)
+
+
 def _takes_ours(project: PythonProject, checkout: Path | None) -> bool:
     """Whether the site takes the library of these commands: it names no source, or the checkout that they run from."""
-    match _read(project).get("tool", {}).get("uv", {}).get("sources", {}).get(LIBRARY):
+    match _source(project):
         case None:
             return True
         case {"path": str(path)}:
             return (project.root / path).resolve() == checkout
     return False
+
+
+def _source(project: PythonProject) -> object:
+    """Return what the site says of where the library comes from, None if it says nothing."""
+    source: object = _read(project).get("tool", {}).get("uv", {}).get("sources", {}).get(LIBRARY)
+    return source
 
 
 def _own_wheels(project: PythonProject) -> list[Path]:

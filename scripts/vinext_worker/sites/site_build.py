@@ -9,8 +9,10 @@ from vinext_worker.errors import UserError
 from vinext_worker.project import names_vinext
 from vinext_worker.sites.files import locked
 from vinext_worker.sites.npm_build import install_npm_packages, run_npm_build
+from vinext_worker.sites.package_manager import package_manager
 from vinext_worker.sites.python_project import PythonProject
-from vinext_worker.sites.vinext_project import VinextProject
+from vinext_worker.sites.releases import release_in, require_release
+from vinext_worker.sites.vinext_project import ADAPTER, VinextProject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,8 +53,20 @@ def build_vinext_site(folder: Path, toolchain: NodeToolchain, console: Console) 
     project = VinextProject.read(folder.resolve())
     with locked(project.root):
         install_npm_packages(project, toolchain.node, console)
+        _require_our_adapter(project)
         run_npm_build(project, toolchain.node, console)
         return _vinext_build(project)
+
+
+def _require_our_adapter(project: VinextProject) -> None:
+    """Raise ConfigurationError if the adapter that is installed is of a release that these commands are not for."""
+    asked = project.dependencies.get(ADAPTER, "")
+    installed = project.installed_version(ADAPTER)
+    if installed is not None and release_in(asked) not in {None, installed}:
+        cure = f"run `{package_manager(project.root)} install` in {project.root}, which installs {release_in(asked)}"
+    else:
+        cure = f"run `vinext-worker init` in {project.root} again"
+    require_release(ADAPTER, installed, project.root / "node_modules", cure)
 
 
 def find_site(project: Project, given: Path | None) -> Path:

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 _ADVICE = "name the folder of a vinext app or of a Python site"
 _BUILDS = re.compile(r"\b(?:vinext|vite)\s+build\b")
-_FOREIGN_LOCKS = {"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lock": "bun", "bun.lockb": "bun"}
+
+FRONT_FOLDER = "vinext-worker"
+"""The folder in a vinext app with the Worker in front of it."""
+
+ADAPTER = "vinext-worker-adapter"
+"""The npm package that lets vinext-worker keep the pages of a vinext app."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,8 @@ class VinextProject:
     """A vinext app as its package.json describes it: its packages and the command that builds it."""
 
     root: Path
+    dependencies: dict[str, str]
+    """Package to what is asked for; those for development too."""
     scripts: dict[str, str]
     linked_folders: tuple[Path, ...]
     """The `file:` dependencies: folders elsewhere that belong to the site's sources."""
@@ -30,7 +37,8 @@ class VinextProject:
         path = root / "package.json"
         try:
             package: dict[str, Any] = json.loads(path.read_bytes())
-            dependencies = {**package.get("devDependencies", {}), **package.get("dependencies", {})}
+            listed = {**package.get("devDependencies", {}), **package.get("dependencies", {})}
+            dependencies = {str(name): str(asked) for name, asked in listed.items()}
             scripts = {str(name): str(command) for name, command in package.get("scripts", {}).items()}
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{root} is no vinext app: it has no package.json; {_ADVICE}") from None
@@ -38,25 +46,20 @@ class VinextProject:
             raise UserError(f"{path} cannot be read as a package.json ({error}); fix it") from error
         if "vinext" not in dependencies:
             raise UserError(f"{root} is no vinext app: its package.json does not name vinext; {_ADVICE}")
-        linked = (str(version).removeprefix("file:") for version in dependencies.values() if str(version).startswith("file:"))
-        return cls(root, scripts, tuple(sorted(path for folder in linked if (path := (root / folder).resolve()).is_dir())))
+        linked = (asked.removeprefix("file:") for asked in dependencies.values() if asked.startswith("file:"))
+        return cls(
+            root, dependencies, scripts, tuple(sorted(path for folder in linked if (path := (root / folder).resolve()).is_dir()))
+        )
 
     @property
     def lock(self) -> Path | None:
         """npm's lock file, if there is one."""
         return next((path for name in ("npm-shrinkwrap.json", "package-lock.json") if (path := self.root / name).is_file()), None)
 
-    @property
-    def foreign_package_manager(self) -> str | None:
-        """The package manager other than npm whose lock file the site has; None if it has npm's lock file, or none."""
-        if self.lock is not None:
-            return None
-        return next((manager for name, manager in _FOREIGN_LOCKS.items() if (self.root / name).is_file()), None)
-
-    def installed_version(self) -> str | None:
-        """Return the version of vinext that Node.js finds from here, also further up as in a workspace; None if there is none."""
+    def installed_version(self, package: str = "vinext") -> str | None:
+        """Return the version of a package that Node.js finds from here, also further up as in a workspace; None without one."""
         for folder in (self.root, *self.root.parents):
-            manifest = folder / "node_modules" / "vinext" / "package.json"
+            manifest = folder / "node_modules" / package / "package.json"
             if manifest.is_file():
                 version: str = json.loads(manifest.read_bytes())["version"]
                 return version

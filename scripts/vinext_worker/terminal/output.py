@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _SHOWN_ROWS = 20
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document, for programs.")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class Output:
     def shows_progress(self) -> bool:
         """Whether a person watches standard error."""
         return self.progress_console.is_terminal and not self.as_json
+
+    @property
+    def steps_console(self) -> Console:
+        """The console for what other programs do meanwhile: standard error where a program reads standard output."""
+        return self.progress_console if self.as_json else self.console
 
     def progress(self, unit: str) -> Progress:
         """Return a progress bar with rate and remaining time; it shows nothing if no person watches."""

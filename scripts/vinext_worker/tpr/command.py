@@ -46,15 +46,28 @@ class TprOptions:
 @click.command
 @click.argument("site", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @configuration_options
-@click.option("--host", help="The host whose traffic counts.  [default: the first of the configuration's routes]")
-@click.option("--hours", type=click.IntRange(1, 720), default=24, show_default=True, help="The hours of traffic to look at.")
+@click.option("--host", help="Look at the traffic of this host.  [default: the first of the configuration's routes]")
 @click.option(
-    "--coverage", type=click.FloatRange(0, 100), default=90, show_default=True, help="The percentage of page requests to cover."
+    "--hours",
+    type=click.IntRange(1, 720),
+    default=24,
+    show_default=True,
+    metavar="N",
+    help="Look at the traffic of the last N hours.",
 )
-@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="The maximum number of pages.")
-@click.option("--from", "from_url", help="Render from this server instead of SITE's build in the local runtime.")
-@click.option("--into", default="kv", show_default=True, help="The populator, as in `vinext-worker populate`.")
-@click.option("--url", help="The address of the deployed Worker, for --into worker.")
+@click.option(
+    "--coverage",
+    type=click.FloatRange(0, 100),
+    default=90,
+    show_default=True,
+    help="Choose pages for this percentage of the requests.",
+)
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Choose at most N pages.")
+@click.option(
+    "--from", "from_url", metavar="URL", help="Take the pages from this server instead of SITE's build in the local runtime."
+)
+@click.option("--into", help="Write by this populator, as `vinext-worker populate` does.")
+@click.option("--url", help="With --into worker, write to the deployed Worker at this URL.")
 @click.option("--dry-run", is_flag=True, help="Choose and render pages, but write nothing.")
 @json_option
 def tpr(  # noqa: PLR0913 - the command line
@@ -67,15 +80,15 @@ def tpr(  # noqa: PLR0913 - the command line
     coverage: float,
     limit: int,
     from_url: str | None,
-    into: str,
+    into: str | None,
     url: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Render the pages that visitors request most, and put them into the cache of the deployed app.
+    """Put the pages that visitors request most into the cache.
 
-    The command takes the fewest pages that reach the coverage, according to Cloudflare's analytics. It leaves out pre-rendered
-    pages, which `vinext-worker populate` writes.
+    The command renders them, and writes them into the cache of the deployed app. It takes the fewest pages that reach the
+    coverage, according to Cloudflare's analytics. It leaves out pre-rendered pages, which `vinext-worker populate` writes.
 
     \b
     Examples:

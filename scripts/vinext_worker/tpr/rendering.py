@@ -62,7 +62,7 @@ class HttpPage:
     def copy(self) -> BodyCopy:
         return self
 
-    async def read(self, limit_bytes: int) -> Body | None:
+    async def read(self, limit_bytes: int, whole_bytes: int | None = None) -> Body | None:  # noqa: ARG002 - it is all there
         return BytesBody(self.body) if len(self.body) <= limit_bytes else None
 
     async def drop(self) -> None: ...
@@ -118,7 +118,7 @@ class Renderer:
         known = None if "app" in self._site.routers else Artifact.PAGES
         decision = admit(page, None, rsc=rsc, known=known)
         if isinstance(decision, Refusal):
-            return Skipped(shown, decision.reason)
+            return Skipped(shown, str(decision))
         if len(page.body) > MAX_BODY_BYTES:
             return Skipped(shown, f"it has more than {MAX_BODY_BYTES} bytes")
         headers = {name: value for name, value in stored_headers(page).items() if name != "content-encoding"}

@@ -89,7 +89,9 @@ def _page(path: str, site: ServedBuild) -> Lookup | str:
             return lookup
         case Ruled():
             return "a rule of the app comes first, and decides for each visitor"
-        case PassBy(reason) | CachedOnly(_, _, reason):
+        case PassBy(reason, detail):
+            return f"{reason} ({detail})" if detail else reason
+        case CachedOnly(_, _, reason):
             return reason
         case Hidden():
             return "below a hidden folder"

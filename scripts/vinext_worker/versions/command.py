@@ -24,7 +24,9 @@ _COLUMNS = ("worker", "since", "visitors", "version", "what it is")
 @configuration_options
 @json_option
 def versions(*, config_path: Path | None, environment: str | None, as_json: bool) -> None:
-    """Show which versions of the Worker and of its page handler serve the visitors, and which have done so before.
+    """Show which versions serve the visitors, and which did before.
+
+    They are those of the Worker and of its page handler.
 
     \b
     Examples:
@@ -72,13 +74,14 @@ def versions(*, config_path: Path | None, environment: str | None, as_json: bool
 @click.command
 @click.argument("version", required=False)
 @configuration_options
-@click.option("--dry-run", is_flag=True, help="Only show what would go back.")
+@click.option("--dry-run", is_flag=True, help="Only show which versions would serve again.")
 @json_option
 def rollback(*, version: str | None, config_path: Path | None, environment: str | None, dry_run: bool, as_json: bool) -> None:
-    """Let the versions from before serve all visitors again, of the Worker and of its page handler.
+    """Let the versions from before serve all visitors again.
 
-    VERSION is one of the Worker in front, by default the last one that has served all visitors. The page handler goes back to the
-    version that served with it. What is in Workers KV stays: each build has its own entries there.
+    They are those of the Worker and of its page handler. VERSION is one of the Worker in front, by default the last one that
+    has served all visitors. The page handler goes back to the version that served with it. What is in Workers KV stays: each
+    build has its own entries there.
 
     \b
     Examples:

@@ -6,12 +6,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import js
-from js import AbortSignal, Object, Response
-from pyodide.ffi import JsException, to_js
+from js import AbortSignal, Response
+from pyodide.ffi import JsException
 
 from core.body import MAX_BODY_BYTES
 from core.http import REDIRECTS, max_age_seconds
 from edge.bodies import JsBuffer, StreamCopy, body_to_js
+from edge.promises import js_object
 from pages.handler import PageError
 from pages.images.endpoint import ImageRedirect, ImageSourceError, ImageTransformError, RemoteImage
 from seed.build import AssetsError
@@ -44,7 +45,7 @@ class RuntimeImages:
     async def remote(self, url: str) -> RemoteImage | ImageRedirect:
         try:
             signal = AbortSignal.timeout(_TIMEOUT_MS)
-            response = await js.fetch(url, redirect="manual", headers=_object({"Accept": "image/*"}), signal=signal)
+            response = await js.fetch(url, redirect="manual", headers=js_object({"Accept": "image/*"}), signal=signal)
             if response.status != HTTPStatus.OK:
                 if response.body:
                     await response.body.cancel()
@@ -75,8 +76,8 @@ class ImagesBinding:
     async def transform(self, source: Body, kind: ImageFormat, width: int, quality: int) -> Body:
         stream = Response.new(body_to_js(source)).body
         try:
-            image = self._binding.input(stream).transform(_object({"width": width, "fit": "scale-down"}))
-            transformed = await image.output(_object({"format": kind.value, "quality": quality}))
+            image = self._binding.input(stream).transform(js_object({"width": width, "fit": "scale-down"}))
+            transformed = await image.output(js_object({"format": kind.value, "quality": quality}))
             response = transformed.response()
             body = JsBuffer.of(await response.arrayBuffer())
         except JsException as error:
@@ -84,7 +85,3 @@ class ImagesBinding:
         if response.status != HTTPStatus.OK or not body.size_bytes:
             raise ImageTransformError(f"status {response.status} and {body.size_bytes} bytes")
         return body
-
-
-def _object(options: dict[str, Any]) -> Any:
-    return to_js(options, dict_converter=Object.fromEntries)

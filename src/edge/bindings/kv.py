@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import js
-from js import Object, Response
+from js import Response
 from pyodide.ffi import jsnull, to_js
 
 from cache.kv_namespace import KVListedKey, KVListPage, KVWhole
 from core.recent import Recent
-from edge.bodies import JsBuffer, JsStream, joined
-from edge.promises import Deadline, bind, binder
+from edge.bodies import STREAMED_FROM_BYTES, JsBuffer, JsStream, joined
+from edge.promises import Deadline, bind, binder, js_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 # Of a thousand keys with their metadata only this is brought into Python.
 _LISTED = ["keys", "name", "expiration", "metadata", "tags", "list_complete", "cursor"]
 
-# A smaller body is read whole before the answer begins, which costs no more than to send its stream on.
-_STREAMED_FROM_BYTES = 64 * 1024
+KV_BINDING = "VINEXT_CACHE"
 
 READ_TIMEOUT_MS = 5_000
 
@@ -39,6 +38,7 @@ class KVBinding:
         self._binding = binding
         self._bind_get = binder(binding.getWithMetadata, binding)
         self._bind_get_texts = binder(binding.get, binding)
+        self._bind_put = binder(binding.put, binding)
         self._parse, self._stringify = js.JSON.parse, js.JSON.stringify
         self._reads = Deadline(read_timeout_ms, "KV did not answer")
         self._writes = Deadline(write_timeout_ms, "KV did not confirm the write")
@@ -54,10 +54,10 @@ class KVBinding:
         text = None if metadata is jsnull else self._stringify(metadata)
         if not streamed:
             buffer = JsBuffer.of(value)
-            if buffer.size_bytes >= _STREAMED_FROM_BYTES:
+            if buffer.size_bytes >= STREAMED_FROM_BYTES:
                 self._small.pop(key, None)
             return KVWhole(text, buffer)
-        return _Streamed(text, value, self._reads, lambda: self._small.__setitem__(key, None))
+        return KVStreamed(text, value, self._reads, lambda: self._small.__setitem__(key, None))
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         values = await self._reads.value(self._bind_get_texts(to_js(list(keys))))
@@ -73,47 +73,45 @@ class KVBinding:
         metadata: str | None = None,
     ) -> None:
         stored = to_js(value) if isinstance(value, str | bytes) else joined(value)
-        options: dict[str, object] = {}
-        if expiration_ttl is not None:
-            options["expirationTtl"] = expiration_ttl
+        options = {} if expiration_ttl is None else {"expirationTtl": expiration_ttl}
+        text = json.dumps(options)
         if metadata is not None:
-            options["metadata"] = self._parse(metadata)
-        await self._writes.done(bind(self._binding.put, self._binding, key, stored, _object(options)))
+            text = f'{text[:-1]}{", " if options else ""}"metadata": {metadata}}}'
+        await self._writes.done(self._bind_put(key, stored, self._parse(text)))
 
     async def delete(self, key: str) -> None:
         await self._writes.done(bind(self._binding.delete, self._binding, key))
 
-    async def list(self, prefix: str, cursor: str | None = None) -> KVListPage:
+    async def list(self, prefix: str, cursor: str | None = None, limit: int | None = None) -> KVListPage:
         options: dict[str, object] = {"prefix": prefix}
         if cursor is not None:
             options["cursor"] = cursor
-        listed = await self._reads.value(bind(self._binding.list, self._binding, _object(options)))
+        if limit is not None:
+            options["limit"] = limit
+        listed = await self._reads.value(bind(self._binding.list, self._binding, js_object(options)))
         page = json.loads(self._stringify(listed, to_js(_LISTED)))
         keys = tuple(KVListedKey(key["name"], key.get("metadata"), key.get("expiration")) for key in page["keys"])
         return KVListPage(keys, None if page["list_complete"] else page["cursor"])
 
 
-class _Streamed:
-    """A value that is still on its way (a KVValue)."""
+class KVStreamed:
+    """A value that is still on its way (a KVValue). `is_small` is called if it turns out to be small."""
 
     __slots__ = ("_is_small", "_reads", "_stream", "metadata")
 
-    def __init__(self, metadata: str | None, stream: Any, reads: Deadline, is_small: Callable[[], None]) -> None:
+    def __init__(self, metadata: str | None, stream: Any, reads: Deadline, is_small: Callable[[], None] | None = None) -> None:
         self.metadata = metadata
         self._stream = stream
         self._reads = reads
         self._is_small = is_small
 
-    async def body(self, size_bytes: int) -> Body:
-        if size_bytes >= _STREAMED_FROM_BYTES:
+    async def body(self, size_bytes: int | None) -> Body:
+        if size_bytes is not None and size_bytes >= STREAMED_FROM_BYTES:
             return JsStream(self._stream, size_bytes)
-        self._is_small()
+        if self._is_small is not None:
+            self._is_small()
         return await KVWhole(self.metadata, await self.whole()).body(size_bytes)
 
     async def whole(self) -> Buffer:
         response = Response.new(self._stream)
         return JsBuffer.of(await self._reads.value(bind(response.arrayBuffer, response)))
-
-
-def _object(options: Mapping[str, object]) -> Any:
-    return to_js(options, dict_converter=Object.fromEntries)

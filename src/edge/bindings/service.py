@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from js import Object, Request
-from pyodide.ffi import JsException, to_js
+from js import Request
+from pyodide.ffi import JsException
 
 from edge.bodies import JsBuffer
-from edge.http import RequestsToKeep, ServiceResponse
+from edge.http import RequestsToKeep, ServiceResponse, new_request
 from edge.promises import Deadline, bind, bind_remote, dispose, result_of
 from pages.handler import PageError, WholeResponse
 from pages.stages import Question, Resource, StagedAnswer
@@ -124,8 +124,7 @@ class StagedServicePages(ServicePages):
 
 
 def _raw_request(request: RenderRequest) -> Any:
-    headers = to_js(request.headers, dict_converter=Object.fromEntries)
-    return Request.new(request.url, headers=headers, redirect="manual")
+    return new_request(request.url, request.headers)
 
 
 def _about(text: Any) -> dict[str, Any]:

@@ -1,163 +1,249 @@
-"""HTTP requests of Python code, by the runtime's `fetch`.
+"""What makes the HTTP clients of Python work in a Worker, which has `fetch` and no sockets.
 
-`fetch` is for `datacache.fetched`. `XMLHttpRequest` is for pyodide-http, which makes `requests` and `urllib.request` run on
-it: it is synchronous by switching stacks (`run_sync`), and other requests go on meanwhile. Its names are those of the standard
-(https://xhr.spec.whatwg.org/).
+Each works as it does elsewhere, by its own code, down to the place where it would open a connection:
+
+- `http.client`, and with it `urllib.request`: `connect` opens a `FetchSocket`.
+- `urllib3`, and with it `requests`: the same, in place of the connections in `urllib3.contrib.emscripten` (2.8). These keep one
+  of several `Set-Cookie`, have no `ReadTimeoutError`, so that `requests` has no `Timeout`, send the name of a file or an
+  iterator instead of what is in it, drop `User-Agent`, go past a proxy, and read a stream in parts of 4 KB.
+- `httpx` and `httpx2`: transports. Those that `httpx2` takes from `httpx2-jsfetch` (1.0) fail where there is no body (204, 304),
+  follow every redirect, keep one of several `Set-Cookie`, let a slow server's time be the one for connecting, and go past a
+  proxy with a warning. `httpx` has none for Pyodide.
+- `aiohttp`: its connector opens a `FetchTransport`.
+
+`tests/workerd/test_python_http.py` asks those connections and transports too, and fails when one of these faults is gone.
 """
 
 from __future__ import annotations
 
-import importlib
+import errno
+import http.client
+import socket
 import sys
-from email.message import Message
+from contextlib import contextmanager
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
 
-import js
-from js import AbortSignal, Object, Uint8Array
-from pyodide.ffi import JsException, can_run_sync, run_sync, to_js
-
-from datacache.fetched import FetchedResponse, FetchError
-from edge.http import header_pairs
+from edge.python.exchange import Exchange, awaited, in_place
+from edge.python.fetch_connections import PROXY_REFUSED, FetchSocket, FetchTransport
+from pages.http_client import RequestHead
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
-_UNSENT, _OPENED, _DONE = 0, 1, 4
-
-_BODILESS = frozenset({"GET", "HEAD"})
-
-
-class XMLHttpRequest:
-    """One request. Its errors are those of `requests` and `urllib.request`, because pyodide-http passes them on."""
-
-    def __init__(self) -> None:
-        self.readyState = _UNSENT
-        self.responseType = ""
-        self.timeout = 0
-        self.withCredentials = False
-        self.status = 0
-        self.statusText = ""
-        self.responseURL = ""
-        self._method = ""
-        self._url = ""
-        self._mime_type = ""
-        self._request_headers: dict[str, str] = {}
-        self._headers: tuple[tuple[str, str], ...] = ()
-        self._buffer: Any = None
-
-    @classmethod
-    def new(cls) -> XMLHttpRequest:
-        """Make one as Python code makes objects of JavaScript's classes."""
-        return cls()
-
-    def open(self, method: str, url: str, is_async: bool = True, *_credentials: str | None) -> None:  # noqa: FBT001, FBT002
-        if is_async:
-            raise NotImplementedError("XMLHttpRequest is synchronous here; use js.fetch for asynchronous requests")
-        self._method, self._url = method.upper(), url
-        self._request_headers = {}
-        self.readyState = _OPENED
-
-    def setRequestHeader(self, name: str, value: str) -> None:
-        known = self._request_headers.get(name.lower())
-        self._request_headers[name.lower()] = value if known is None else f"{known}, {value}"
-
-    def overrideMimeType(self, mime_type: str) -> None:
-        self._mime_type = mime_type
-
-    def send(self, body: Any = None) -> None:
-        """Raise an error of urllib, and of requests too, where the server does not answer."""
-        if self.readyState != _OPENED:
-            raise RuntimeError("XMLHttpRequest.send() before open()")
-        failed, timed_out = _errors()
-        if not can_run_sync():
-            raise failed(
-                f"{self._url} cannot be asked for synchronously: stack switching is not available here. Call it in a "
-                "handler, not at module level nor in a JavaScript callback, or use an asynchronous client"
-            )
-        try:
-            run_sync(self._fetch(body))
-        except JsException as error:
-            if error.name == "TimeoutError":
-                raise timed_out(f"{self._url} did not answer within {self.timeout} ms") from error
-            raise failed(f"{self._url} did not answer: {error}") from error
-        self.readyState = _DONE
-
-    def abort(self) -> None:
-        self.readyState = _UNSENT
-
-    def getAllResponseHeaders(self) -> str:
-        return "".join(f"{name}: {value}\r\n" for name, value in self._headers)
-
-    def getResponseHeader(self, name: str) -> str | None:
-        return next((value for given, value in self._headers if given == name.lower()), None)
-
-    @property
-    def response(self) -> Any:
-        """An ArrayBuffer where that is the response type, else the text."""
-        return self._buffer if self.responseType == "arraybuffer" else self.responseText
-
-    @property
-    def responseText(self) -> str:
-        if self._buffer is None:
-            return ""
-        data: bytes = self._buffer.to_bytes()
-        message = Message()
-        message["content-type"] = self._mime_type or self.getResponseHeader("content-type") or "text/plain"
-        try:
-            return data.decode(message.get_content_charset("utf-8"), "replace")
-        except LookupError:
-            return data.decode("utf-8", "replace")
-
-    async def _fetch(self, body: Any) -> None:
-        options: dict[str, Any] = {"method": self._method, "headers": self._request_headers}
-        if body is not None and self._method not in _BODILESS:
-            options["body"] = body
-        if self.timeout:
-            options["signal"] = AbortSignal.timeout(self.timeout)
-        response = await js.fetch(self._url, to_js(options, dict_converter=Object.fromEntries))
-        self._buffer = await response.arrayBuffer()
-        self.status, self.statusText, self.responseURL = response.status, response.statusText, response.url
-        self._headers = header_pairs(response.headers)
+    from pages.http_client import ResponseHead
 
 
-def provide_xml_http_request() -> None:
-    """Give JavaScript's global scope the names that pyodide-http looks for when it is imported, and import it again if it was.
-
-    Not at module level: the global scope is not part of the snapshot.
-    """
-    scope: Any = js.globalThis
-    scope.XMLHttpRequest = XMLHttpRequest
-    # As in a web worker: there pyodide-http takes bytes and time-outs. Streaming would need another thread.
-    scope.importScripts = XMLHttpRequest.new
-    scope.crossOriginIsolated = False
-    pyodide_http: Any = sys.modules.get("pyodide_http")
-    if pyodide_http is not None:
-        importlib.reload(pyodide_http).patch_all()
+def adapt_http_clients() -> None:
+    """Adapt the clients that have been imported, and the others when they are."""
+    if any(isinstance(finder, _Adapting) for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, _Adapting())
+    _adapt_http_client()
+    for name, adapt in _ADAPTED.items():
+        if name in sys.modules:
+            adapt(sys.modules[name])
 
 
-def _errors() -> tuple[type[Exception], type[Exception]]:
-    """Return what to raise where a server cannot be reached, and where it takes too long.
+class _Adapting:
+    """Finds the clients' packages as they are found anyway, and adapts each as soon as it has been imported."""
 
-    pyodide-http passes both on: they are errors of `urllib`, and of `requests` too where a site has imported that.
-    """
-    requests: Any = sys.modules.get("requests")
-    failed, timed_out = ((), ()) if requests is None else ((requests.ConnectionError,), (requests.ConnectTimeout,))
-    return (
-        type("RequestFailedError", (*failed, URLError), {}),
-        type("RequestTimedOutError", (*timed_out, URLError, TimeoutError), {}),
-    )
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        adapt = _ADAPTED.get(name)
+        spec = None if adapt is None else PathFinder.find_spec(name, path, target)
+        if adapt is None or spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def execute_and_adapt(module: ModuleType) -> None:
+            execute(module)
+            adapt(module)
+
+        spec.loader.exec_module = execute_and_adapt  # type: ignore[method-assign]
+        return spec
 
 
-_TIMEOUT_MS = 30_000
+def _adapt_http_client() -> None:
+    request = http.client.HTTPConnection.request
+
+    def request_and_answer(self: Any, *arguments: Any, **options: Any) -> None:
+        # `urllib.request` makes a URLError of what is raised here alone.
+        request(self, *arguments, **options)
+        if isinstance(self.sock, FetchSocket):
+            self.sock.require_answer()
+
+    http.client.HTTPConnection.request = request_and_answer  # type: ignore[method-assign]
+    http.client.HTTPConnection.connect = _connect("http")  # type: ignore[assignment, method-assign]
+    http.client.HTTPSConnection.connect = _connect("https")  # type: ignore[assignment, method-assign]
+    # Pyodide's `ssl` makes no contexts; TLS is the runtime's.
+    http.client._create_https_context = lambda _http_version: None  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-async def fetch(url: str, headers: Mapping[str, str]) -> FetchedResponse:
-    """GET a URL and follow redirects. Raise FetchError where the server does not answer."""
-    given = to_js(dict(headers), dict_converter=Object.fromEntries)
+def _connect(scheme: str) -> Callable[[Any], None]:
+    def connect(self: Any) -> None:
+        self.sock = FetchSocket(scheme, self.host, self.port, _seconds(self.timeout))
+        if self._tunnel_host:
+            raise OSError(PROXY_REFUSED)
+
+    return connect
+
+
+def _seconds(timeout: Any) -> float | None:
+    return timeout if timeout is None or isinstance(timeout, (int, float)) else socket.getdefaulttimeout()
+
+
+def _adapt_urllib3(urllib3: Any) -> None:
+    connection, pools = urllib3.connection, urllib3.connectionpool
+    base = pools.HTTPConnection  # imported before the names in `connection` were replaced
+    plain = type("HTTPConnection", (_UrllibConnection, base), {"scheme": "http"})
+    secure = type("HTTPSConnection", (_UrllibConnection, base), {"scheme": "https", "default_port": 443})
+    pools.HTTPConnectionPool.ConnectionCls = connection.HTTPConnection = plain
+    pools.HTTPSConnectionPool.ConnectionCls = connection.HTTPSConnection = secure
+    connection.VerifiedHTTPSConnection = secure
+
+
+class _UrllibConnection:
+    """A connection of urllib3. The runtime checks certificates; options of TLS that ask for less or for others do nothing."""
+
+    _OPTIONS = frozenset({"timeout", "source_address", "blocksize", "socket_options", "proxy", "proxy_config"})
+
+    scheme: str
+
+    def __init__(self, host: str, port: int | None = None, **options: Any) -> None:
+        if options.get("cert_file") or options.get("assert_fingerprint"):
+            raise OSError("a Worker's requests have no client certificate, and cannot look at the server's; use an mTLS binding")
+        super().__init__(host, port, **{name: options[name] for name in options if name in self._OPTIONS})  # type: ignore[call-arg]
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self.is_verified = self.scheme == "https"
+
+    def _new_conn(self) -> FetchSocket:
+        connection: Any = self
+        if connection.proxy:
+            raise OSError(PROXY_REFUSED)
+        return FetchSocket(self.scheme, connection.host, connection.port, _seconds(connection.timeout))
+
+
+def _adapt_requests(requests: Any) -> None:
+    # A body that is wanted as a whole is read in parts of 10 KB otherwise, each through all layers.
+    requests.models.CONTENT_CHUNK_SIZE = 1024 * 1024
+
+
+def _adapt_httpx(httpx: Any) -> None:
+    body = type("FetchedBody", (_HttpxBody, httpx.SyncByteStream, httpx.AsyncByteStream), {})
+    members = {"httpx": httpx, "body": body}
+    transport = type("FetchTransport", (_HttpxTransport, httpx.BaseTransport, httpx.AsyncBaseTransport), members)
+    for module in (httpx, httpx._client, httpx._transports):  # noqa: SLF001 - where the names are looked up
+        module.HTTPTransport = module.AsyncHTTPTransport = transport
+
+
+class _HttpxTransport:
+    """A transport of httpx, for both kinds of clients. The options that are about connections do nothing."""
+
+    httpx: Any
+    body: Any
+
+    def __init__(self, verify: Any = True, cert: Any = None, *, proxy: Any = None, uds: Any = None, **_: Any) -> None:  # noqa: FBT002
+        del verify
+        if cert is not None or uds is not None:
+            raise ValueError("a Worker's requests have no client certificate (cert), and no Unix socket (uds)")
+        self._has_proxy = proxy is not None
+
+    def handle_request(self, request: Any) -> Any:
+        exchange, timeouts = self._begun(request)
+        with _errors_of(self.httpx, "Write"):
+            for part in request.stream:
+                in_place(exchange.send(part, timeouts.get("write")))
+            in_place(exchange.finish(timeouts.get("write")))
+        with _errors_of(self.httpx, "Connect"):
+            head = in_place(exchange.head(timeouts.get("read")))
+        return self._response(exchange, head, timeouts)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        exchange, timeouts = self._begun(request)
+        with _errors_of(self.httpx, "Write"):
+            async for part in request.stream:
+                await awaited(exchange.send(part, timeouts.get("write")))
+            await awaited(exchange.finish(timeouts.get("write")))
+        with _errors_of(self.httpx, "Connect"):
+            head = await awaited(exchange.head(timeouts.get("read")))
+        return self._response(exchange, head, timeouts)
+
+    def _begun(self, request: Any) -> tuple[Exchange, Mapping[str, float | None]]:
+        if self._has_proxy:
+            raise self.httpx.ProxyError(PROXY_REFUSED)
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        url = str(request.url)
+        return Exchange(url, RequestHead.of(request.method, url, headers)), request.extensions.get("timeout", {})
+
+    def _response(self, exchange: Exchange, head: ResponseHead, timeouts: Mapping[str, float | None]) -> Any:
+        return self.httpx.Response(
+            head.status,
+            headers=head.headers,
+            stream=self.body(self.httpx, exchange, timeouts.get("read")),
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": head.reason.encode("latin-1", "replace")},
+        )
+
+
+class _HttpxBody:
+    """A response's body as httpx reads it."""
+
+    _PART_BYTES = 256 * 1024
+
+    def __init__(self, httpx: Any, exchange: Exchange, timeout_seconds: float | None) -> None:
+        self._httpx = httpx
+        self._exchange = exchange
+        self._timeout_seconds = timeout_seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _errors_of(self._httpx, "Read"):
+            while part := in_place(self._exchange.read(self._PART_BYTES, self._timeout_seconds)):
+                yield part.to_bytes()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _errors_of(self._httpx, "Read"):
+            while part := await awaited(self._exchange.read(self._PART_BYTES, self._timeout_seconds)):
+                yield part.to_bytes()
+
+    def close(self) -> None:
+        self._exchange.cancel()
+
+    async def aclose(self) -> None:
+        self._exchange.cancel()
+
+
+@contextmanager
+def _errors_of(httpx: Any, step: str) -> Iterator[None]:
+    """Raise httpx's own errors. `fetch` does not say when it has connected, so no time-out is one of connecting."""
     try:
-        response = await js.fetch(url, headers=given, signal=AbortSignal.timeout(_TIMEOUT_MS))
-        body: bytes = Uint8Array.new(await response.arrayBuffer()).to_bytes()
-    except JsException as error:
-        raise FetchError(f"{url} did not answer: {error}") from error
-    return FetchedResponse(response.url or url, response.status, dict(header_pairs(response.headers)), body)
+        yield
+    except TimeoutError as error:
+        kind = httpx.WriteTimeout if step == "Write" else httpx.ReadTimeout
+        raise kind(str(error)) from error
+    except ConnectionResetError as error:
+        raise httpx.RemoteProtocolError(str(error)) from error
+    except ConnectionError as error:
+        raise getattr(httpx, f"{step}Error")(str(error)) from error
+
+
+def _adapt_aiohttp(aiohttp: Any) -> None:
+    async def create_connection(self: Any, request: Any, _traces: Any, _timeout: Any) -> Any:
+        if request.proxy:
+            raise aiohttp.ClientProxyConnectionError(request.connection_key, OSError(errno.ENOTSUP, PROXY_REFUSED))
+        protocol = self._factory()
+        FetchTransport(request.url.scheme, request.url.raw_host, request.url.port, protocol)
+        return protocol
+
+    aiohttp.TCPConnector._create_connection = create_connection  # noqa: SLF001 - where a connection is opened
+
+
+_ADAPTED: Mapping[str, Callable[[Any], None]] = {
+    "urllib3": _adapt_urllib3,
+    "requests": _adapt_requests,
+    "httpx": _adapt_httpx,
+    "httpx2": _adapt_httpx,
+    "aiohttp": _adapt_aiohttp,
+}

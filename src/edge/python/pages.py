@@ -17,7 +17,8 @@ from core.javascript import to_utf8
 from datacache.fetched import set_fetcher
 from edge.http import RequestsToKeep, header_pairs
 from edge.loop import enter_site_code
-from edge.python.http_clients import fetch, provide_xml_http_request
+from edge.python.exchange import fetch
+from edge.python.http_clients import adapt_http_clients
 from edge.python.streams import PythonResponse, RequestBody, stream_opener
 from edge.python.websocket import WebSocketExchange
 from edge.runtime import request_context
@@ -167,7 +168,7 @@ def python_pages(
     `timeout_ms` is for the beginning of an answer, `idle_ms` for the parts of its body where that is copied; 0 is none.
     """
     set_fetcher(fetch)
-    provide_xml_http_request()
+    adapt_http_clients()
     pages: PageHandler
     match choice:
         case AsgiChoice(_, name):

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from js import Error, Response, TransformStream
 from pyodide.ffi import JsException, create_once_callable, to_js
 
+from edge.bodies import JsArrivingBody
 from edge.http import ServiceResponse, js_headers
 from pages.handler import PageError
+from pages.policy import NO_STORE, given_cache_control
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from core.body import Body
     from pages.handler import BodyCopy
@@ -65,12 +67,24 @@ class StreamSink:
 
 
 class PythonResponse(ServiceResponse):
-    """An answer of Python code with a JavaScript body. A policy that changes once it has begun keeps it out of the cache."""
+    """An answer of Python code with a JavaScript body. A policy that changes once it has begun keeps it out of the cache.
 
-    def __init__(self, raw: Any, rendering: Rendering, idle_ms: int) -> None:
+    `cache_control` holds in place of the raw answer's: what the page cache goes by, and nobody else on the way.
+    """
+
+    def __init__(self, raw: Any, rendering: Rendering, idle_ms: int, cache_control: str | None = None) -> None:
         super().__init__(raw, idle_ms)
         self._rendering = rendering
         self._policy = rendering.policy()
+        self._cache_control = cache_control
+
+    def header(self, name: str) -> str | None:
+        is_known = name.lower() == "cache-control" and self._cache_control is not None
+        return self._cache_control if is_known else super().header(name)
+
+    def header_items(self) -> Iterable[tuple[str, str]]:
+        for name, value in super().header_items():
+            yield name, value if name != "cache-control" or self._cache_control is None else self._cache_control
 
     def copy(self) -> WatchedCopy:
         return WatchedCopy(super().copy(), self._rendering, self._policy)
@@ -88,11 +102,17 @@ class WatchedCopy:
         self._rendering = rendering
         self._policy = policy
 
-    async def read(self, limit_bytes: int) -> Body | None:
-        body = await self._copy.read(limit_bytes)
+    async def read(self, limit_bytes: int, whole_bytes: int | None = None) -> Body | None:
+        body = await self._copy.read(limit_bytes, whole_bytes)
+        if isinstance(body, JsArrivingBody):
+            body.check_at_end = self._require_same_policy
+        else:
+            self._require_same_policy()
+        return body
+
+    def _require_same_policy(self) -> None:
         if self._rendering.policy() != self._policy:
             raise PageError("no_store(), a tag or a period came after the answer had begun")
-        return body
 
 
 def stream_opener(rendering: Rendering, idle_ms: int) -> Callable[..., tuple[PythonResponse, StreamSink]]:
@@ -102,8 +122,11 @@ def stream_opener(rendering: Rendering, idle_ms: int) -> Callable[..., tuple[Pyt
         stream = TransformStream.new()
         sink = StreamSink(stream.writable)
         sink.on_gone(on_gone)
-        raw = Response.new(stream.readable, status=status, headers=js_headers(headers))
-        return PythonResponse(raw, rendering, idle_ms), sink
+        # As long as the body is made, no_store() may come, so no other cache may keep what has a period of the rendering.
+        given = ("cache-control", given_cache_control(rendering))
+        shown = [("cache-control", NO_STORE) if item == given else item for item in headers]
+        raw = Response.new(stream.readable, status=status, headers=js_headers(shown))
+        return PythonResponse(raw, rendering, idle_ms, given[1] if given in headers else None), sink
 
     return open_stream
 

@@ -1,0 +1,1 @@
+"""How the cache of a deployed Worker did in the last hours."""
