@@ -90,9 +90,10 @@ def test_storage_and_alarms_outlive_the_runtime(runtime: LocalRuntime) -> None:
     call(runtime.url, "cellar", "set_topic", "keys")
     assert call(runtime.url, "cellar", "topic") == {"stored": "keys", "loaded": None}
     call(runtime.url, "cellar", "remind", 20_000)
-    call(runtime.url, "clock", "remind", 1000)
+    call(runtime.url, "bell", "remind", 1000)
     runtime.reload()
     assert call(runtime.url, "cellar", "topic") == {"stored": "keys", "loaded": "keys"}
     assert call(runtime.url, "cellar", "say", "again")["words"][0] == "kept"
     assert call(runtime.url, "cellar", "reminder")
-    eventually(lambda: call(runtime.url, "clock", "say", "tick")["words"].count("alarm") == 2)
+    # Once at least, as Cloudflare promises it.
+    eventually(lambda: call(runtime.url, "bell", "say", "tick")["words"], lambda words: "alarm" in words)
