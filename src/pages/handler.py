@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from core.body import Body
+    from core.runtime import Background
     from pages.request import HeaderItems, PageRequest, RenderRequest
 
 
@@ -113,18 +114,22 @@ class WholeCopy:
 
 T = TypeVar("T")
 
+_END_MS = 5_000
+"""The time in which code that was given up may end."""
+
 
 class TimedPages:
     """Gives up on a page handler that has not begun to answer after `timeout_ms`; its body may take longer.
 
-    The handler runs in a task of its own: one that waits in place (`time.sleep`, which switches stacks) takes no notice of being
-    cancelled until it has waited.
+    The handler runs in a task of its own: one that waits in place (`time.sleep`, which switches stacks) notices only after a while
+    that it was cancelled. The request does not end before, or the stack it waits on would never be left.
     """
 
-    def __init__(self, pages: PageHandler, name: str, timeout_ms: int) -> None:
+    def __init__(self, pages: PageHandler, name: str, timeout_ms: int, background: Background) -> None:
         self._pages = pages
         self._name = name
         self._timeout_ms = timeout_ms
+        self._background = background
 
     async def answer(self, request: PageRequest) -> PageResponse:
         return await self._within(self._pages.answer(request))
@@ -140,6 +145,7 @@ class TimedPages:
             if not task.done():
                 task.add_done_callback(_drop)
                 task.cancel()
+                self._background.run(asyncio.wait([task]), f"{self._name}, given up", _END_MS)
         if not done:
             raise PageError(f"{self._name} did not begin to answer within {self._timeout_ms} ms")
         return task.result()

@@ -227,7 +227,7 @@ async def test_an_app_is_cancelled_when_its_time_to_answer_is_over() -> None:
 
         render = answer
 
-    timed = TimedPages(Pages(), "the pages", 10)
+    timed = TimedPages(Pages(), "the pages", 10, FakeBackground())
     for call in (timed.answer, timed.render):
         with pytest.raises(PageError, match="the pages did not begin to answer within 10 ms"):
             await call(None)  # type: ignore[arg-type]  # the handler does not look
@@ -248,7 +248,7 @@ async def test_an_app_that_ignores_its_cancellation_is_not_waited_for() -> None:
         render = answer
 
     with pytest.raises(PageError, match="the pages did not begin to answer within 10 ms"):
-        await TimedPages(Pages(), "the pages", 10).answer(None)  # type: ignore[arg-type]  # the handler does not look
+        await TimedPages(Pages(), "the pages", 10, FakeBackground()).answer(None)  # type: ignore[arg-type]  # the handler does not look
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
     woken.set()

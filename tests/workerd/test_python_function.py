@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httpx2 as httpx
 import pytest
 from tests.fakes.python_worker import FIXTURE, python_worker
+from tests.workerd.patience import eventually
+from tests.workerd.upstream import upstream
 
 from vinext_worker.local_runtime import ScriptService
 
@@ -130,6 +132,14 @@ def test_a_failure_is_a_500_that_the_log_explains(runtime: LocalRuntime, client:
     assert (answer.status_code, state(answer)) == (500, None)
     runtime.wait_for_log(message)
     assert runtime.kv().get(f"cache:app:v2:{path}:html") is None
+
+
+@pytest.mark.parametrize("path", ["/silent", "/stalled"])
+def test_the_time_out_ends_an_http_client_that_waits_in_place(client: httpx.Client, path: str) -> None:
+    with upstream() as server:
+        assert client.get(f"/asks?{server.url(path)}").status_code == 500
+        ended = eventually(lambda: client.get("/ended").text.split(), lambda ended: any(path in line for line in ended))
+    assert f"{path}:CancelledError" in ended
 
 
 def test_a_body_is_read_with_the_sdks_request(client: httpx.Client) -> None:

@@ -34,11 +34,13 @@ _PART_BYTES = 256 * 1024
 # Each wait costs as much as a copy of so many bytes.
 _MAX_READ_BYTES = 1024 * 1024
 
+_LOOK_MS = 50
+
 
 class Exchange:
     """One request and its response, each part by part. Redirects are not followed, and nothing is begun twice.
 
-    Each step is a generator of promises: `in_place` waits for them by switching stacks, `awaited` as a coroutine. Time-outs are
+    Each step is a generator of promises, each in an array: `in_place` waits for them by switching stacks, `awaited` as a coroutine. Time-outs are
     in seconds, None for no limit, and each is for one wait. A step raises TimeoutError after it, and ConnectionError where there
     is no answer, or no end of it.
     """
@@ -78,7 +80,7 @@ class Exchange:
     def head(self, timeout_seconds: float | None) -> Generator[Any, Any, ResponseHead]:
         """Return the response's head."""
         try:
-            response = yield from self._settled(self._answer[0], timeout_seconds)
+            response = yield from self._settled(self._answer, timeout_seconds)
         except JsException as error:
             raise ConnectionError(f"{self.url} did not answer: {error}") from error
         has_body = bool(response.body) and self._request.method != "HEAD"
@@ -98,7 +100,7 @@ class Exchange:
         left_bytes = most_bytes if self._left_bytes is None else self._left_bytes
         buffer = Uint8Array.new(min(most_bytes, left_bytes, _MAX_READ_BYTES))
         try:
-            step = yield from self._settled(results_of(bind(self._reader.read, self._reader, buffer))[0], timeout_seconds)
+            step = yield from self._settled(results_of(bind(self._reader.read, self._reader, buffer)), timeout_seconds)
         except JsException as error:
             self._body = None
             raise ConnectionResetError(f"the body of {self.url} broke off: {error}") from error
@@ -133,7 +135,8 @@ class Exchange:
                 return
             written = results_of(bind(self._writer.write, self._writer, to_js(unsent[start : start + _PART_BYTES])))
             try:
-                answer = yield from self._settled(Promise.race(written.concat(self._answer)), timeout_seconds)
+                first = results_of(bind(Promise.race, Promise, written.concat(self._answer)))
+                answer = yield from self._settled(first, timeout_seconds)
             except JsException:
                 # Why it is not taken any more is said instead of an answer, or the answer has come.
                 self._is_taken = False
@@ -172,21 +175,34 @@ class Exchange:
 
 
 def in_place(steps: Generator[Any, Any, T]) -> T:
-    """Take the steps, and wait for each where this is called. Other requests go on meanwhile."""
+    """Take the steps, and wait for each where this is called. Other requests go on meanwhile.
+
+    Raises CancelledError once nobody wants the task's result any more: after the page time-out, for instance.
+    """
     try:
         promise = next(steps)
         while True:
             if not can_run_sync():
                 promise = steps.throw(ConnectionError(_NO_SWITCHING))
             try:
-                value = run_sync(promise)
-            except JsException as error:
+                value = _wait(promise)
+            except (JsException, asyncio.CancelledError) as error:
                 promise = steps.throw(error)
             else:
                 promise = steps.send(value)
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+def _wait(promise: Any) -> Any:
+    """Switch stacks until a promise is settled. To cancel a task wakes nothing that waits in place, so this looks for it."""
+    values = results_of(bind(Promise.all, Promise, promise))
+    task = asyncio.current_task()
+    while (settled := run_sync(Promise.race(values.concat(results_of(bind(js.scheduler.wait, js.scheduler, _LOOK_MS)))))) is None:
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+    return settled[0]
 
 
 _NO_SWITCHING = (
@@ -201,7 +217,7 @@ async def awaited(steps: Generator[Any, Any, T]) -> T:
         promise = next(steps)
         while True:
             try:
-                value = await promise
+                value = await promise[0]
             except BaseException as error:  # noqa: BLE001 - the step decides
                 promise = steps.throw(error)
             else:

@@ -183,7 +183,7 @@ def python_pages(
             pages = FunctionPages(function, idle_ms, runtime)
         case OwnChoice(pages):
             name = type(pages).__name__
-    return _SiteCode(TimedPages(pages, name, timeout_ms) if timeout_ms else pages)
+    return _SiteCode(TimedPages(pages, name, timeout_ms, runtime.background) if timeout_ms else pages)
 
 
 class _SiteCode:
