@@ -121,8 +121,8 @@ _END_MS = 5_000
 class TimedPages:
     """Gives up on a page handler that has not begun to answer after `timeout_ms`; its body may take longer.
 
-    The handler runs in a task of its own: one that waits in place (`time.sleep`, which switches stacks) notices only after a while
-    that it was cancelled. The request does not end before, or the stack it waits on would never be left.
+    The handler runs in a task of its own: one that waits in place (`time.sleep`, which switches stacks) notices only after a
+    while that it was cancelled. The request does not end before, or the stack it waits on would never be left.
     """
 
     def __init__(self, pages: PageHandler, name: str, timeout_ms: int, background: Background) -> None:

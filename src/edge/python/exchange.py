@@ -40,9 +40,9 @@ _LOOK_MS = 50
 class Exchange:
     """One request and its response, each part by part. Redirects are not followed, and nothing is begun twice.
 
-    Each step is a generator of promises, each in an array: `in_place` waits for them by switching stacks, `awaited` as a coroutine. Time-outs are
-    in seconds, None for no limit, and each is for one wait. A step raises TimeoutError after it, and ConnectionError where there
-    is no answer, or no end of it.
+    Each step is a generator of promises, each in an array: `in_place` waits for them by switching stacks, `awaited` as a
+    coroutine. Time-outs are in seconds, None for no limit, and each is for one wait. A step raises TimeoutError after it, and
+    ConnectionError where there is no answer, or no end of it.
     """
 
     def __init__(self, url: str, head: RequestHead) -> None:
