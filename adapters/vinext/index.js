@@ -40,6 +40,7 @@ export function vinextWorkerCache(options = {}) {
   checkOptions(options);
   // vinext pre-renders in other processes, too, which get this process's environment.
   process.env.VINEXT_WORKER_PERIODS ??= join(tmpdir(), `vinext-worker-periods-${randomUUID()}`);
+  let plugins;
   return {
     adapter: fileURLToPath(new URL("./runtime.js", import.meta.url)),
     options,
@@ -47,9 +48,13 @@ export function vinextWorkerCache(options = {}) {
     output: {
       type: "multi-stage",
       entry: fileURLToPath(new URL("./stages.js", import.meta.url)),
-      matchesBuild: ({ plugins }) => plugins.some(({ name }) => name?.startsWith("vite-plugin-cloudflare")),
+      matchesBuild: (build) => {
+        // Of several calls the first is of the app's own build.
+        plugins ??= build.plugins;
+        return build.plugins.some(({ name }) => name?.startsWith("vite-plugin-cloudflare"));
+      },
       finalizeBuildOutput: checkWorkerEntry,
-      finalizePrerenderOutput: writeRouting,
+      finalizePrerenderOutput: (output) => writeRouting({ ...output, plugins }),
     },
   };
 }

@@ -4,9 +4,9 @@
  *
  * A rule that cannot be read counts as one that may touch every path.
  */
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { STAGES } from "./exchange.js";
@@ -18,8 +18,8 @@ const PAGES_FOLDER = "prerendered-routes";
 /** What vinext writes for its client into the HTML of a page that has read its request. */
 const DYNAMIC_MARK = '{"initialCacheKind":"dynamic"}';
 const VERSION = 1;
+const ROUTERS = ["app", "pages"];
 const MIDDLEWARE_NAMES = ["proxy", "middleware"];
-const EXTENSIONS = ["ts", "tsx", "mts", "js", "jsx", "mjs"];
 const EVERYTHING = { path: "/", prefix: true };
 
 /** Import a module of a package as Node.js would from the app's folder; the adapter itself may be linked from elsewhere. */
@@ -76,15 +76,34 @@ export function matcherSources(program) {
   return null;
 }
 
+/** Return next.config as vinext reads it for a build: what `vinext({ nextConfig })` gives takes the place of the file. */
+async function nextConfigOf(root, plugins) {
+  const vinext = await fromApp(root, "vinext", "./internal/config/next-config");
+  const inline = await vinext.findVinextNextConfigInPlugins(plugins);
+  const phase = vinext.PHASE_PRODUCTION_BUILD;
+  const config = inline ? await vinext.resolveNextConfigInput(inline, phase) : await vinext.loadNextConfig(root, phase);
+  return await vinext.resolveNextConfig(config, root);
+}
+
+/** Return where vinext looks for the app's routers and its middleware, and which routers there are. */
+async function foldersOf(root, plugins) {
+  const { findVinextRouteRootConfigInPlugins } = await fromApp(root, "vinext", "./internal/config/prerender");
+  const { appDir, disableAppRouter } = (await findVinextRouteRootConfigInPlugins(plugins)) ?? {};
+  const source = join(root, "src");
+  const routersIn = (folder) => ROUTERS.filter((name) => existsSync(join(folder, name)));
+  const isInSource = routersIn(root).length === 0 && routersIn(source).length > 0;
+  const folder = appDir ? resolve(root, appDir) : isInSource ? source : root;
+  const hasSource = existsSync(folder) && existsSync(source) && realpathSync(folder) === realpathSync(source);
+  const routers = routersIn(folder).filter((name) => name !== "app" || !disableAppRouter);
+  return { routers, middleware: hasSource ? source : root };
+}
+
 /** `pageExtensions` are those of next.config, as `tsx` or `page.tsx`, which the name of the file ends in too. */
-async function middlewareRules(root, pageExtensions) {
-  const folders = [root, join(root, "src")];
-  const extensions = new Set([...pageExtensions, ...EXTENSIONS]);
-  const names = MIDDLEWARE_NAMES.flatMap((name) => [...extensions].map((extension) => `${name}.${extension}`));
-  const files = folders.flatMap((folder) => names.map((name) => join(folder, name)));
-  const file = files.find((name) => existsSync(name));
+async function middlewareRules(root, folder, pageExtensions) {
+  const names = MIDDLEWARE_NAMES.flatMap((name) => pageExtensions.map((extension) => `${name}.${extension}`));
+  const file = names.map((name) => join(folder, name)).find((name) => existsSync(name));
   if (!file) return [];
-  const name = file.slice(root.length + 1);
+  const name = relative(root, file);
   try {
     const { parseSync, parseAst } = await fromApp(root, "vite", ".");
     const code = await readFile(file, "utf8");
@@ -119,11 +138,6 @@ function configRules(config) {
   add("headers", config.headers, (entry) => isConditional(entry) || isForStages(entry));
   if (config.i18n) rules.push({ ...EVERYTHING, name: "i18n of next.config" });
   return rules;
-}
-
-/** Return the routers of the app, by its folders. */
-function routersOf(root) {
-  return ["app", "pages"].filter((name) => existsSync(join(root, name)) || existsSync(join(root, "src", name)));
 }
 
 /** Return the periods of the pre-rendered pages of the Pages Router, by vinext's keys; those of the last render win. */
@@ -187,35 +201,37 @@ async function skipDynamicPages(server, manifest) {
   if (isChanged) await writeFile(join(server, MANIFEST), JSON.stringify(manifest, null, 2));
 }
 
-/** Write the file for the build in `clientOutDir`'s sibling `server`; does nothing if the build has no pre-rendered pages. */
-export async function writeRouting({ root, clientOutDir }) {
+/**
+ * Write the file for the build in `clientOutDir`'s sibling `server`; does nothing if the build has no pre-rendered pages.
+ *
+ * @param {{root: string, clientOutDir: string, plugins: readonly unknown[]}} build `plugins` are those of the Vite configuration
+ */
+export async function writeRouting({ root, clientOutDir, plugins }) {
   const server = join(dirname(clientOutDir), "server");
   if (!existsSync(join(server, MANIFEST))) return;
   const manifest = JSON.parse(await readFile(join(server, MANIFEST), "utf8"));
-  const rules = [];
-  let pageExtensions = [];
-  let headers = { sets: [], paths: {} };
-  let i18n = null;
-  let images = null;
-  let basePath = null;
-  try {
-    const { loadNextConfig, resolveNextConfig } = await fromApp(root, "vinext", "./internal/config/next-config");
-    const config = await resolveNextConfig(await loadNextConfig(root, "phase-production-build"), root);
-    rules.push(...configRules(config));
-    pageExtensions = config.pageExtensions;
-    i18n = localesOf(config);
-    images = config.images ?? null;
-    basePath = config.basePath ?? "";
-    headers = await pageHeaders(root, config, manifest);
-  } catch (error) {
-    rules.push({ ...EVERYTHING, name: `next.config, which cannot be read (${error.message})` });
-  }
-  rules.unshift(...(await middlewareRules(root, pageExtensions)));
-  if (rules.length > 0) await skipDynamicPages(server, manifest);
+  const app = await describedApp(root, plugins, manifest);
+  if (app.rules.length > 0) await skipDynamicPages(server, manifest);
   const periods = await periodsOf(process.env.VINEXT_WORKER_PERIODS);
-  const routers = routersOf(root);
   const { version: adapter } = JSON.parse(await readFile(new URL("./package.json", import.meta.url), "utf8"));
   const build = { version: VERSION, buildId: manifest.buildId, stages: STAGES, adapter };
-  const document = { ...build, basePath, routers, i18n, images, periods, rules, headers };
-  await writeFile(join(server, ROUTING_FILE), `${JSON.stringify(document, null, 1)}\n`);
+  await writeFile(join(server, ROUTING_FILE), `${JSON.stringify({ ...build, ...app, periods }, null, 1)}\n`);
+}
+
+async function describedApp(root, plugins, manifest) {
+  try {
+    const config = await nextConfigOf(root, plugins);
+    const { routers, middleware } = await foldersOf(root, plugins);
+    return {
+      basePath: config.basePath ?? "",
+      routers,
+      i18n: localesOf(config),
+      images: config.images ?? null,
+      rules: [...(await middlewareRules(root, middleware, config.pageExtensions)), ...configRules(config)],
+      headers: await pageHeaders(root, config, manifest),
+    };
+  } catch (error) {
+    const rules = [{ ...EVERYTHING, name: `the app's configuration, which cannot be read (${error.message})` }];
+    return { basePath: null, routers: [], i18n: null, images: null, rules, headers: { sets: [], paths: {} } };
+  }
 }

@@ -30,7 +30,12 @@ for (const [source, expected, prefix] of sources) {
   });
 }
 
-async function builtSite(context, files, routes) {
+/** The part of vinext's plugin that its options are read from. */
+function vinext({ nextConfig = null, ...routeRoot } = {}) {
+  return [[{ name: "other" }], Promise.resolve([{ __vinextNextConfig: nextConfig, __vinextRouteRootConfig: routeRoot }])];
+}
+
+async function builtSite(context, files, routes, options) {
   const root = await mkdtemp(path.join(tmpdir(), "routing-"));
   context.after(() => rm(root, { recursive: true }));
   await symlink(path.join(process.env.VINEXT_APP, "node_modules"), path.join(root, "node_modules"));
@@ -42,12 +47,12 @@ async function builtSite(context, files, routes) {
     await mkdir(path.dirname(path.join(root, name)), { recursive: true });
     await writeFile(path.join(root, name), text);
   }
-  await writeRouting({ root, clientOutDir: path.join(root, "dist", "client") });
+  await writeRouting({ root, clientOutDir: path.join(root, "dist", "client"), plugins: vinext(options) });
   return root;
 }
 
-async function routingOf(context, files, routes = ["/", "/about", "/blog/a"]) {
-  const root = await builtSite(context, files, routes.map((route) => ({ route })));
+async function routingOf(context, files, options, routes = ["/", "/about", "/blog/a"]) {
+  const root = await builtSite(context, files, routes.map((route) => ({ route })), options);
   return JSON.parse(await readFile(path.join(root, "dist", "server", ROUTING_FILE), "utf8"));
 }
 
@@ -62,9 +67,9 @@ const middlewares = [
   ["one source", "middleware.js", 'export const config = { matcher: "/a/:path*" };', [["/a", true, "middleware.js: /a/:path*"]]],
   [
     "several, with conditions, in TypeScript",
-    "src/proxy.ts",
+    "proxy.ts",
     'import type { X } from "y"; export const config = { matcher: ["/a", { source: "/b/(.*)", missing: [{ type: "header", key: "x" }] }] } as const; export default (r: Request): void => {};',
-    [["/a", false, "src/proxy.ts: /a"], ["/b", true, "src/proxy.ts: /b/(.*)"]],
+    [["/a", false, "proxy.ts: /a"], ["/b", true, "proxy.ts: /b/(.*)"]],
   ],
   ["no matcher", "proxy.js", "export const config = {}; export function proxy() {}", [["/", true, "proxy.js, which has no matcher"]]],
   ["no config", "proxy.js", "export function proxy() {}", [["/", true, "proxy.js, which has no matcher"]]],
@@ -82,6 +87,56 @@ for (const [name, file, code, expected] of middlewares) {
     assert.deepEqual([buildId, version], ["b1", 1]);
   });
 }
+
+const at = (name) => ({ [name]: `export const config = { matcher: "/${name}" };` });
+const places = [
+  ["the root's, for an app in both places", { ...at("proxy.js"), ...at("src/middleware.js") }, {}, ["app", "src/app"], "proxy.js"],
+  ["that of src, for an app in src", { ...at("proxy.js"), ...at("src/middleware.js") }, {}, ["src/app"], "src/middleware.js"],
+  ["none of the root, for an app in src", at("proxy.js"), {}, ["src/pages"], null],
+  ["none of src, for an app that is not there", at("src/proxy.js"), {}, ["pages"], null],
+  ["that of src, where appDir says so", { ...at("proxy.js"), ...at("src/proxy.js") }, { appDir: "src" }, ["app", "src/app"], "src/proxy.js"],
+  ["the root's, where appDir is elsewhere", { ...at("proxy.js"), ...at("web/proxy.js") }, { appDir: "web" }, ["web/app"], "proxy.js"],
+  ["that of an extension for pages", { ...at("proxy.mts"), ...at("middleware.ts") }, {}, ["app"], "middleware.ts"],
+];
+for (const [name, middleware, options, folders, expected] of places) {
+  test(`middleware of an app with several files: ${name}`, async (context) => {
+    const pages = Object.fromEntries(folders.map((folder) => [`${folder}/page.jsx`, ""]));
+    const { rules } = await routingOf(context, { ...middleware, ...pages }, options);
+    assert.deepEqual(rules.map((rule) => rule.path), expected ? [`/${expected}`] : []);
+  });
+}
+
+const routerFolders = [
+  ["in the root", ["app", "src/pages"], {}, ["app"]],
+  ["in src", ["src/app", "src/pages"], {}, ["app", "pages"]],
+  ["where appDir says", ["pages", "web/app"], { appDir: "web" }, ["app"]],
+  ["without the App Router", ["app", "pages"], { disableAppRouter: true }, ["pages"]],
+];
+for (const [name, folders, options, expected] of routerFolders) {
+  test(`routers: ${name}`, async (context) => {
+    const files = Object.fromEntries(folders.map((folder) => [`${folder}/page.jsx`, ""]));
+    assert.deepEqual((await routingOf(context, files, options)).routers, expected);
+  });
+}
+
+test("the configuration in vite.config takes the place of next.config", async (context) => {
+  const files = {
+    "next.config.mjs": 'export default { basePath: "/file", redirects: () => [{ source: "/file", destination: "/", permanent: true }] };',
+    "middleware.page.ts": 'export const config = { matcher: "/guarded" };',
+  };
+  const inline = {
+    basePath: "/shop",
+    pageExtensions: ["page.ts"],
+    redirects: async () => [{ source: "/inline", destination: "/", permanent: true }],
+    headers: async () => [{ source: "/about", headers: [{ key: "X-A", value: "1" }] }],
+  };
+  for (const nextConfig of [inline, async (phase) => (phase === "phase-production-build" ? inline : {})]) {
+    const { basePath, rules, headers } = await routingOf(context, files, { nextConfig });
+    assert.equal(basePath, "/shop");
+    assert.deepEqual(rules.map((rule) => rule.path), ["/guarded", "/inline"]);
+    assert.deepEqual(headers, { sets: [{ "x-a": "1" }], paths: { "/about": 0 } });
+  }
+});
 
 test("middleware is found by the pageExtensions of next.config", async (context) => {
   const config = 'export default { pageExtensions: ["page.tsx", ".page.ts"] };';
@@ -104,7 +159,7 @@ test("an app without rules has none", async (context) => {
 
 test("the routers are told by their folders, and the languages by next.config", async (context) => {
   const config = 'export default { i18n: { locales: ["en", "fr"], defaultLocale: "en", domains: [{ domain: "exemple.fr", defaultLocale: "fr" }] } };';
-  const files = { "app/page.jsx": "", "src/pages/index.jsx": "", "next.config.mjs": config };
+  const files = { "app/page.jsx": "", "pages/index.jsx": "", "next.config.mjs": config };
   const { routers, i18n } = await routingOf(context, files);
   assert.deepEqual(routers, ["app", "pages"]);
   const domains = [{ domain: "exemple.fr", defaultLocale: "fr" }];
@@ -187,6 +242,6 @@ test("a page that has read its request does not belong to the build, whatever Ca
 
 test("a build without pre-rendered pages has nothing to write down", async () => {
   const root = await mkdtemp(path.join(tmpdir(), "routing-"));
-  await writeRouting({ root, clientOutDir: path.join(root, "dist", "client") });
+  await writeRouting({ root, clientOutDir: path.join(root, "dist", "client"), plugins: vinext() });
   await rm(root, { recursive: true });
 });

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from vinext_worker.sites.site_build import SiteBuild
 
 _MIDDLEWARE_NAMES = ("proxy", "middleware")
-_EXTENSIONS = ("ts", "tsx", "mts", "js", "jsx", "mjs")
+_EXTENSIONS = frozenset({".ts", ".tsx", ".mts", ".js", ".jsx", ".mjs"})
 _CONFIG_NAMES = ("next.config.ts", "next.config.mts", "next.config.js", "next.config.mjs", "next.config.cjs")
 _CONFIG_RULES = re.compile(r"\b(redirects|rewrites|headers|i18n)\b")
+_VITE_NAMES = tuple(f"vite.config.{extension}" for extension in ("ts", "mts", "cts", "js", "mjs", "cjs"))
+_VITE_RULES = re.compile(r"\b(nextConfig)\b")
 
 
 def unread_rules(build: SiteBuild) -> tuple[Rule, ...]:
@@ -32,11 +34,12 @@ def unread_rules(build: SiteBuild) -> tuple[Rule, ...]:
 def _names(root: Path) -> Iterator[str]:
     for folder in (root, root / "src"):
         for name in _MIDDLEWARE_NAMES:
-            for extension in _EXTENSIONS:
-                file = folder / f"{name}.{extension}"
-                if file.is_file():
+            # The extensions of pages may have several parts, as in `proxy.page.ts`.
+            for file in sorted(folder.glob(f"{name}.*")):
+                if file.suffix in _EXTENSIONS:
                     yield f"{file.relative_to(root)}, whose matcher the build does not tell"
-    for name in _CONFIG_NAMES:
-        file = root / name
-        if file.is_file() and (word := _CONFIG_RULES.search(file.read_text(encoding="utf-8", errors="replace"))):
-            yield f"{word[1]} of {name}, which the build does not tell"
+    for names, rules in ((_CONFIG_NAMES, _CONFIG_RULES), (_VITE_NAMES, _VITE_RULES)):
+        for name in names:
+            file = root / name
+            if file.is_file() and (word := rules.search(file.read_text(encoding="utf-8", errors="replace"))):
+                yield f"{word[1]} of {name}, which the build does not tell"
