@@ -29,6 +29,7 @@ from core.errors import (
     InvalidationError,
     OtherKeyError,
     ValueTooLargeError,
+    described,
 )
 from core.log import SILENT_LOG
 from core.paths import normalize_path
@@ -140,10 +141,10 @@ class KVCacheHandler(EntryCache):
             kept = found.entry if isinstance(found, Missing) else found
             marks = () if kept is None else await self.marks(kept.tags)
         except Exception as error:  # noqa: BLE001 - any failure of the store is a miss
-            return (Look("store", reason=Unserved.STORE_FAILED, name=name, form=form, error=_said(error)),)
+            return (Look("store", reason=Unserved.STORE_FAILED, name=name, form=form, error=described(error)),)
         if not isinstance(found, Missing):
             return (Look("store", found, None, kept, name, form, marks=marks),)
-        error_text = "" if found.error is None else _said(found.error)
+        error_text = "" if found.error is None else described(found.error)
         return (Look("store", None, found.reason, kept, name, form, error_text, marks),)
 
     async def marks(self, tags: Iterable[str]) -> tuple[Mark, ...]:
@@ -298,7 +299,7 @@ class KVCacheHandler(EntryCache):
                 self._log.event("info", "cache.write_too_soon", key=name)
             else:
                 self._failed("cache.write_failed", name, error)
-            return _said(error)
+            return described(error)
         return None
 
     async def _invalidate(self, tags: tuple[str, ...], expire_seconds: float | None = None) -> tuple[str, ...]:
@@ -402,11 +403,7 @@ class KVCacheHandler(EntryCache):
         return identity.tag_keys
 
     def _failed(self, event: str, key: str, error: Exception) -> None:
-        self._log.event("error", event, key=key, error=_said(error))
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+        self._log.event("error", event, key=key, error=described(error))
 
 
 class _NoWork:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from cache.keys import kv_lease_key
 from cache.kv_namespace import is_too_soon
 from cache.lease_table import LEASE_MS
+from core.errors import described
 from core.recent import Recent
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class KVLease(_Forgetful):
             if is_too_soon(error):
                 # Somebody else has taken it within this second.
                 return False
-            self._log.event("warning", "lease.failed", key=name, error=f"{type(error).__name__}: {error}")
+            self._log.event("warning", "lease.failed", key=name, error=described(error))
         return True
 
     async def is_held(self, key: str, since_ms: int) -> bool:
@@ -184,4 +185,4 @@ class SharedLease:
         return await self._objects.pages(key, state)
 
     def _unreachable(self, error: Exception) -> None:
-        self._log.event("warning", "tags.unreachable", error=f"{type(error).__name__}: {error}")
+        self._log.event("warning", "tags.unreachable", error=described(error))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cache.invalidation import Invalidation
 from cache.marker_writer import marker_text
+from core.errors import described
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -80,7 +81,7 @@ class MarkerQueue:
             try:
                 await put(key, marker_text(marker))
             except Exception as error:  # noqa: BLE001 - whatever KV raises, it is tried again
-                failed[key] = f"{type(error).__name__}: {error}"
+                failed[key] = described(error)
                 self._rows(_FAILED, self._clock(), LONGEST_PAUSE_MS, key)
             else:
                 # Unless it was invalidated again meanwhile.

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from core.errors import described
 from core.recent import Recent
 from core.runtime import WORK_MS
 
@@ -138,7 +139,7 @@ class MarkerWriter:
         try:
             await self._namespace.put(key, marker_text(marker), expiration_ttl=MARKER_TTL_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever the store raises, the marker is not written
-            failure = f"{type(error).__name__}: {error}"
+            failure = described(error)
         else:
             self._written_ms[key] = marker.at_ms
             self._on_written(key, marker)

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cache.handler import CacheHandler, require_handler
-from core.errors import CacheHandlerError, InvalidArgumentError
+from core.errors import CacheHandlerError, InvalidArgumentError, described
 
 if TYPE_CHECKING:
     from cache.keys import KeySchema
@@ -62,7 +62,7 @@ class HandlerName:
         try:
             factory = attrgetter(self.attribute)(import_module(self.module))
         except Exception as error:
-            raise CacheHandlerError(f"the cache handler {self} cannot be imported: {type(error).__name__}: {error}") from error
+            raise CacheHandlerError(f"the cache handler {self} cannot be imported: {described(error)}") from error
         return _made(factory, str(self), context)
 
 
@@ -104,7 +104,7 @@ def _made(factory: Any, name: str, context: HandlerContext) -> CacheHandler:
     try:
         handler: CacheHandler = factory(context)
     except Exception as error:
-        raise CacheHandlerError(f"the cache handler {name} raised {type(error).__name__}: {error}") from error
+        raise CacheHandlerError(f"the cache handler {name} raised {described(error)}") from error
     try:
         require_handler(name, handler)
     except InvalidArgumentError as error:

@@ -14,6 +14,7 @@ from cache.kv_record import TTLPolicy, kv_record
 from cache.look import Look, Missing, Unserved
 from cache.stored import Codec, Layout
 from core.body import Divisible
+from core.errors import described
 from core.log import SILENT_LOG
 
 if TYPE_CHECKING:
@@ -137,4 +138,4 @@ class RegionalCacheHandler(CacheInFront):
             self._failed(name, error)
 
     def _failed(self, name: str, error: Exception) -> None:
-        self._log.event("warning", "cache.region_failed", key=name, error=f"{type(error).__name__}: {error}")
+        self._log.event("warning", "cache.region_failed", key=name, error=described(error))

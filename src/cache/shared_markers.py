@@ -14,6 +14,7 @@ from cache.handler import DEFAULT_GET, CacheInFront
 from cache.lease import LeaseObjects
 from cache.marker_log import Place, note_text
 from cache.marker_queue import queue_text
+from core.errors import described
 from core.recent import Recent
 from core.runtime import WORK_MS
 
@@ -173,7 +174,7 @@ class SharedMarkers:
     def _failed(self, error: Exception) -> None:
         self._is_failing = True
         self.wanted_ms = self._runtime.clock() + RETRY_MS
-        self._runtime.log.event("warning", "tags.unreachable", error=f"{type(error).__name__}: {error}")
+        self._runtime.log.event("warning", "tags.unreachable", error=described(error))
 
     def _shard_of(self, tag: str) -> int:
         return crc32(tag.encode()) % len(self._places)

@@ -16,6 +16,11 @@ from __future__ import annotations
 _SHOWN_CHARACTERS = 80
 
 
+def described(error: BaseException) -> str:
+    """Return an error as a line of the log has it: `Type: message`."""
+    return f"{type(error).__name__}: {error}"
+
+
 class VinextWorkerError(Exception):
     """Base of all that the Worker raises on purpose."""
 

@@ -42,6 +42,8 @@ import workers
 from js import Object, Promise
 from pyodide.ffi import JsProxy, create_proxy
 
+from core.errors import described
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
     from contextvars import Context
@@ -113,7 +115,7 @@ def _try_wrapper() -> str | None:
         if workers.python_to_rpc(wrapper(sample)) is not sample:
             return "the SDK does not pass on what its _BindingWrapper holds"
     except Exception as error:  # noqa: BLE001 - whatever it is, the plain response works
-        return _described(error)
+        return described(error)
     _Shortcuts.wrap_response = wrapper
     return None
 
@@ -125,7 +127,7 @@ async def _try_steps(*, begins_requests: bool) -> str | None:
         try:
             requests = _Requests(asyncio.get_running_loop(), asyncio.current_task())
         except Exception as error:  # noqa: BLE001 - whatever it is, the loop works
-            reason = _described(error)
+            reason = described(error)
     trial = _Trial()
     reason = await trial.reason(requests) or reason
     _Shortcuts.is_direct = trial.has_settled
@@ -152,12 +154,12 @@ class _Trial:
             task = begin(run)
         except Exception as error:  # noqa: BLE001 - whatever it is, the loop works
             run.close()
-            return _described(error)
+            return described(error)
         if self._is_begun:
             # A trial that passes takes microtasks alone, and they all run before the loop's next turn or two.
             for _ in range(self._MAX_TURNS):
                 if self._is_over:
-                    return None if self._error is None else _described(self._error)
+                    return None if self._error is None else described(self._error)
                 await asyncio.sleep(0)
         self._is_over = True
         _abandoned.append(task)
@@ -200,10 +202,6 @@ _trial: ContextVar[_Trial | None] = ContextVar("trial")
 
 _abandoned: list[asyncio.Task[Any]] = []
 """Tasks that do not end, kept because asyncio complains of one that is collected."""
-
-
-def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _require_sample(value: object) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import js
 from js import Array, Promise
 
+from core.errors import described
 from core.runtime import BACKGROUND_MS, Cell, CellFlight
 from edge.loop import begin, is_direct
 from edge.promises import Deadline, bind, results_of
@@ -96,7 +97,7 @@ class RequestBackground:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - nobody else would see it
-            self._log.event("error", "background.failed", what=what, error=f"{type(error).__name__}: {error}")
+            self._log.event("error", "background.failed", what=what, error=described(error))
         finally:
             done(_DONE)
 

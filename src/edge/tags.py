@@ -12,6 +12,7 @@ from cache.due_pages import TAKEN_UP_MS, DuePages
 from cache.marker_log import MarkerLog
 from cache.marker_queue import MarkerQueue
 from cache.marker_writer import MARKER_TTL_SECONDS
+from core.errors import described
 from core.log import QuietLog
 from edge.app import R2_BINDING, TAGS_BINDING, Application
 from edge.bindings.kv import KV_BINDING, KVBinding
@@ -110,7 +111,7 @@ class VinextTags(DurableObject):
         try:
             return await self._application.regenerate(key, job)
         except Exception as error:  # noqa: BLE001 - whatever it is, the page is tried again
-            return f"{type(error).__name__}: {error}"
+            return described(error)
 
     async def _write_markers(self, namespace: KVBinding) -> None:
         async def put(key: str, text: str) -> None:
@@ -127,7 +128,7 @@ class VinextTags(DurableObject):
         try:
             failure = str(await self._deadline.value(bind_remote(renderer.regenerate, page.key, page.job)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the page is tried again, and other pages are not kept waiting
-            failure = f"{type(error).__name__}: {error}"
+            failure = described(error)
         self._pages.ended(page.key, page.own_ms, failure)
 
     def _given_up(self, key: str, error: str) -> None:

@@ -34,7 +34,7 @@ from cache.handler import SetContext
 from cache.invalidation import LONGEST_STALE_SECONDS
 from cache.tags import ALLOWED_TAG, is_valid_tag, merge_tags, revalidate_path_tag
 from core.body import BytesBody, parse_detached, parse_json
-from core.errors import CacheError
+from core.errors import CacheError, described
 from core.javascript import json_text
 from core.paths import ADMIN_FOLDER, normalize_path
 from isr.answer import NOT_FOUND, CachedAnswer
@@ -297,7 +297,7 @@ class Admin:
         try:
             pages = await cache.lease.pages(state=state)
         except Exception as error:
-            raise _RefusedError(503, f"the Durable Object of tags does not say: {type(error).__name__}: {error}") from error
+            raise _RefusedError(503, f"the Durable Object of tags does not say: {described(error)}") from error
         return {"pages": [due_facts(page) for page in pages]}
 
     async def _why(self, origin: str, cache: AdminCache, body: bytes) -> dict[str, object]:
@@ -309,7 +309,7 @@ class Admin:
             story = await cache.why.explain(wanted.of(origin))
         except Exception as error:
             self._log.event("error", "why.failed", path=wanted.url, error=traceback.format_exc())
-            raise _RefusedError(500, f"the reason cannot be told: {type(error).__name__}: {error}") from error
+            raise _RefusedError(500, f"the reason cannot be told: {described(error)}") from error
         return {"url": wanted.url, "method": wanted.method, **story.to_document()}
 
 
@@ -355,7 +355,7 @@ async def _set(handler: CacheHandler, line: bytes) -> tuple[str | None, str | No
     except CacheError as error:
         return key, str(error)
     except Exception as error:  # noqa: BLE001 - a cache handler may be the site's own, and the other lines go on
-        return key, f"{type(error).__name__}: {error}"
+        return key, described(error)
     return key, None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from core.errors import described
 from core.recent import Recent
 from isr.answer import outcome_of, sent_bytes
 from isr.story import code_of
@@ -81,7 +82,7 @@ class Analytics:
                 point = self._points[facts] = self._dataset.make(text)
             self._dataset.write(point)
         except Exception as error:  # noqa: BLE001 - whatever the dataset has to say must not cost the visitor the page
-            self._log.event("error", "analytics.failed", error=f"{type(error).__name__}: {error}")
+            self._log.event("error", "analytics.failed", error=described(error))
 
 
 def data_point(

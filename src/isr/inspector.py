@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from cache.tags import revalidate_path_tag
-from core.errors import CacheError
+from core.errors import CacheError, described
 from core.javascript import to_utf8
 from core.paths import INSPECT_URL
 from isr.admin import RevalidateRequest, revalidate
@@ -81,7 +81,7 @@ class Inspector:
             return page("Not done", note(str(refused), is_bad=True), _back(refused.back), status=refused.status)
         except Exception as error:  # noqa: BLE001 - whatever the store or a cache handler raises is shown
             self._log.event("error", "inspect.failed", path=request.path, error=traceback.format_exc())
-            said = f"This cannot be shown: {type(error).__name__}: {error}"
+            said = f"This cannot be shown: {described(error)}"
             return page("Not done", note(said, is_bad=True), _back(INSPECT_URL), status=500)
 
     def _sign_in(self, request: PageRequest, form: Mapping[str, str]) -> CachedAnswer:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from core.body import MAX_BODY_BYTES, text_body
+from core.errors import described
 from core.http import OUTCOME_HEADER
 from core.paths import PATHS_URL, url_path
 from isr.admission import Refusal, admit
@@ -76,7 +77,7 @@ class Prerendering:
             paths = self._static_paths()
             listed = list(await paths if inspect.isawaitable(paths) else paths)
         except Exception as error:  # noqa: BLE001 - whatever the site's function raises
-            return _answer({"error": f"static_paths() raised {type(error).__name__}: {error}"})
+            return _answer({"error": f"static_paths() raised {described(error)}"})
         wrong = next((path for path in listed if not isinstance(path, str) or not path.startswith("/")), None)
         if wrong is not None:
             return _answer({"error": f"static_paths() gives {wrong!r}, allowed: paths that begin with /"})

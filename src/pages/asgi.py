@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from core.body import BytesBody
+from core.errors import described
 from core.http import CREDENTIAL_HEADERS, NULL_BODY_STATUSES, require_sendable
 from pages.handler import PageError, WholeResponse
 from pages.policy import rendering_as, with_policy
@@ -106,7 +107,7 @@ class AsgiExchange:
             with rendering_as(self._rendering):
                 await app(scope, self._receive, self._send)
         except Exception as error:  # noqa: BLE001 - whatever an app raises
-            reason = f"raised {type(error).__name__}: {error}"
+            reason = f"raised {described(error)}"
             if not self._is_gone:
                 trace = "".join(traceback.format_exception(error)[-6:])
                 self._log.event("error", "page.raised", path=scope["path"], error=reason, traceback=trace)
@@ -268,7 +269,7 @@ class _Startup:
         try:
             await app({"type": "lifespan", "asgi": ASGI_VERSION, "state": self.state}, self._receive, self._send)
         except Exception as error:  # noqa: BLE001 - the protocol: such an app has no lifespan
-            self.reason = f"{type(error).__name__}: {error}"
+            self.reason = described(error)
         self._say("")
 
     async def _receive(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from core.errors import InvalidArgumentError, VinextWorkerError
+from core.errors import InvalidArgumentError, VinextWorkerError, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,7 +134,7 @@ def load_python(name: HandlerName) -> AsgiChoice | WsgiChoice | FunctionChoice:
     try:
         module = import_module(name.module)
     except Exception as error:
-        raise PageHandlerError(f"the page handler {name} cannot be imported: {type(error).__name__}: {error}") from error
+        raise PageHandlerError(f"the page handler {name} cannot be imported: {described(error)}") from error
     target: Any = module
     for part in name.attribute.split("."):
         if not hasattr(target, part):

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import httpx2 as httpx
 
+from core.errors import described
 from core.http import OUTCOME_HEADER
 from core.paths import PATHS_URL, url_path
 from seed.build import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact, ManifestError
@@ -161,7 +162,7 @@ async def _ask(client: httpx.AsyncClient, path: str) -> tuple[dict[str, Any], by
         # Raw, because the client would encode the path again.
         answer = await client.get(httpx.URL(client.base_url, raw_path=path.encode()))
     except httpx.HTTPError as error:
-        return {"error": f"{type(error).__name__}: {error}"}, b""
+        return {"error": described(error)}, b""
     if OUTCOME_HEADER not in answer.headers:
         return {"error": f"status {answer.status_code} and no page"}, b""
     outcome: dict[str, Any] = json.loads(unquote(answer.headers[OUTCOME_HEADER]))

@@ -10,6 +10,7 @@ from js import AbortSignal, Response
 from pyodide.ffi import JsException
 
 from core.body import MAX_BODY_BYTES
+from core.errors import described
 from core.http import REDIRECTS, max_age_seconds
 from edge.bodies import JsBuffer, StreamCopy, body_to_js
 from edge.promises import js_object
@@ -81,7 +82,7 @@ class ImagesBinding:
             response = transformed.response()
             body = JsBuffer.of(await response.arrayBuffer())
         except JsException as error:
-            raise ImageTransformError(f"{type(error).__name__}: {error}") from error
+            raise ImageTransformError(described(error)) from error
         if response.status != HTTPStatus.OK or not body.size_bytes:
             raise ImageTransformError(f"status {response.status} and {body.size_bytes} bytes")
         return body

@@ -12,6 +12,7 @@ from js import Object, Request, Response
 from pyodide.ffi import JsProxy, run_sync, to_js
 
 from core.body import BytesBody
+from core.errors import described
 from core.http import NULL_BODY_STATUSES
 from core.javascript import to_utf8
 from datacache.fetched import set_fetcher
@@ -106,7 +107,7 @@ class FunctionPages:
                 if inspect.isawaitable(result):
                     result = await result
         except Exception as error:
-            reason = f"raised {type(error).__name__}: {error}"
+            reason = f"raised {described(error)}"
             trace = "".join(traceback.format_exception(error)[-6:])
             self._log.event("error", "page.raised", path=rendering.path, error=reason, traceback=trace)
             raise PageError(f"{self._name} {reason}") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from js import Object, Response, WebSocketPair
 from pyodide.ffi import JsException, create_proxy, to_js
 
+from core.errors import described
 from edge.http import ServiceResponse, js_headers
 from pages.handler import PageError
 
@@ -43,7 +44,7 @@ class WebSocketExchange:
         try:
             await app(scope, self._inbox.get, self._send)
         except Exception as error:
-            code, failure = _INTERNAL_ERROR, f"raised {type(error).__name__}: {error}"
+            code, failure = _INTERNAL_ERROR, f"raised {described(error)}"
             raise
         finally:
             if not self._answer.done():
