@@ -33,11 +33,11 @@ _ZIPF_EXPONENT = 1.0
 class Case:
     """A series of requests.
 
-    `requests` are asked for one after the other, again and again; for a miss `{}` in the path stands for a number
-    that is new each time, for a stale page for one of a few. Each contender is asked `count` times a round, in `turns`
-    parts, few where each has to be waited for; this Worker `times_more` as often where it takes so little beside the others that
-    their number would measure nothing. It takes turns with the case `turns_with`, where a target compares the two: a machine may
-    be half as fast again some minutes later.
+    `requests` are asked for one after the other, again and again; for a miss and a stale page `{}` in the path stands for a
+    number that is new each time, from `page_bytes` on: the size of the page. Each contender is asked `count` times a round, in
+    `turns` parts, few where each has to be waited for; this Worker `times_more` as often where it takes so little beside the
+    others that their number would measure nothing. It takes turns with the case `turns_with`, where a target compares the two: a
+    machine may be half as fast again some minutes later.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Case:
     turns: int = 10
     times_more: int = 1
     turns_with: str = ""
+    page_bytes: int = 9000
 
     def beside(self, checkout: str) -> Case:
         """The same, with this Worker out of another checkout too."""
@@ -107,6 +108,7 @@ CASES = (
     Case("HIT, 470 KB, by itself", "hit", _page("470 KB"), (FRAMED,), 1200, is_quick=True, turns_with="HIT, 8 KB, by itself"),
     Case("STALE, 8 KB", "stale", (Request("/brief/{}"),), (*PEERS, FRAMED, TIERED), 60, turns=1),
     Case("MISS, 8 KB", "miss", (Request("/page/{}"),), (*PEERS, FRAMED, TIERED), 100, turns=2),
+    Case("MISS, 100 KB", "miss", (Request("/page/{}"),), (*VINEXT, FRAMED, TIERED), 100, turns=2, page_bytes=102_400),
     Case(
         "never stale, 470 KB", "render", (Request("/static/large"),), (*PEERS, FRAMED, TIERED), 100, is_quick=True, times_more=10
     ),

@@ -23,7 +23,7 @@ _WARM_UP_REQUESTS = 200
 _MIX_WARM_UPS = 8
 _SETTLE_SECONDS = 0.3
 _STALE_SECONDS = 1.2
-_BASE_BYTES = 9000
+_KEPT_PAGE = Request("/page/8192")
 _RIGHT = {
     "hit": {"200 hit"},
     "mix": {"200 hit"},
@@ -81,14 +81,14 @@ class Bench:
         """Ask each contender for a page that it keeps, so often that the runtime's compilers have done their work."""
         for name, running in self._running.items():
             requests = [case.requests[0] for case in cases if name in case.contenders and case.kind not in {"miss", "stale"}]
-            if requests:
-                self._generator.run(running.url, requests[:1], [0] * _COMPILE_REQUESTS)
+            self._generator.run(running.url, [*requests, _KEPT_PAGE][:1], [0] * _COMPILE_REQUESTS)
 
     def run(self, *cases: Case) -> list[Series]:
         """Measure cases of one kind, which take turns with each other, too. Raises WrongAnswerError, LoadError."""
         series = [(case, Series(case.name, name)) for case in cases for name in case.contenders if name in self._running]
+        before = {case.name: self._of_this_round(case) for case in cases}
         for case, measured in series:
-            self._warm_up(case, measured.contender)
+            self._warm_up(before[case.name], measured.contender)
         for number in range(self._rounds):
             of_this_round = {case.name: self._of_this_round(case) for case in cases}
             self._round(number, [(of_this_round[case.name], measured) for case, measured in series])
@@ -100,14 +100,16 @@ class Bench:
         if case.kind not in {"miss", "stale"}:
             return case
         # Pages that nobody has asked for, of nearly the same size.
-        first = _BASE_BYTES + self._new_pages
+        first = case.page_bytes + self._new_pages
         self._new_pages += case.count
         return replace(case, requests=tuple(_numbered(case.requests[0], first + number) for number in range(case.count)))
 
     def _warm_up(self, case: Case, name: str) -> None:
-        if case.kind in {"miss", "stale"}:
-            return
         running = self._running[name]
+        if case.kind in {"miss", "stale"}:
+            # A round as it is measured, so that nobody's code for it is compiled in the first one that is.
+            self._measure(case, case.order(0, name), running)
+            return
         order = range(len(case.requests)) if case.kind == "mix" else [0] * min(case.count, _WARM_UP_REQUESTS)
         self._generator.run(running.url, case.requests, order)
         time.sleep(_SETTLE_SECONDS)
