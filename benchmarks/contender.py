@@ -69,7 +69,7 @@ def peer(name: str, config: Path, project: Project, variables: Mapping[str, str]
 
 def ours(store: Store, options: RuntimeOptions, name: str | None = None) -> Contender:
     """This Worker with its entries in a store."""
-    stored = _with_store(store, options)
+    stored = with_store(store, options)
 
     @contextmanager
     def start() -> Iterator[Running]:
@@ -102,15 +102,22 @@ def alone(name: str, options: RuntimeOptions) -> Contender:
 
 
 def with_a_door(project: Project, folder: Path, entry: str, pages: str) -> RuntimeOptions:
-    """This Worker, copied to `folder`, whose `entry` module has a path of its own, in front of a script that renders `pages`."""
-    shutil.copytree(project.root / "src", folder / "src")
-    (folder / "src" / "entry.py").write_text(entry)
-    shutil.copy2(project.configuration, folder / "wrangler.toml")
+    """This Worker with an entry of its own (`with_own_entry`), in front of a script that renders `pages`."""
+    with_own_entry(project, folder, entry)
     (folder / "assets").mkdir()
     return replace(our_options(folder, None, folder / "assets"), services={"PAGES": ScriptService(pages)})
 
 
-def _with_store(store: Store, options: RuntimeOptions) -> RuntimeOptions:
+def with_own_entry(project: Project, folder: Path, entry: str) -> Path:
+    """Return `folder`, to which this Worker is copied with another `entry` module, which has a path of its own."""
+    shutil.copytree(project.root / "src", folder / "src")
+    (folder / "src" / "entry.py").write_text(entry)
+    shutil.copy2(project.configuration, folder / "wrangler.toml")
+    return folder
+
+
+def with_store(store: Store, options: RuntimeOptions) -> RuntimeOptions:
+    """This Worker's options for one of the stores that are compared."""
     if store == "memory":
         return replace(options, without=options.without | {"VINEXT_CACHE"})
     layout = "vinext" if store == "vinext" else "framed"
