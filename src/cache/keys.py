@@ -35,6 +35,7 @@ LEASE_PREFIX = "__lease:"
 LAST_INVALIDATION = "__last-invalidation"
 LAST_STALE_INVALIDATION = "__last-stale"
 _HASH_PREFIX = "__hash:"
+_LEASE_CHARACTERS = 16
 
 _FNV_SEEDS = (0x811C9DC5, 0x050C5D1F)
 _FNV_PRIME = 16777619.0
@@ -122,7 +123,7 @@ def kv_entry_prefix(app_prefix: str = "") -> str:
 
 def kv_lease_key(key: str, app_prefix: str = "") -> str:
     """Return the KV key of a lease: always hashed, because only this Worker reads it."""
-    return f"{_bounded_app_prefix(app_prefix)}{LEASE_PREFIX}{fnv1a64_hex(key)}"
+    return f"{_bounded_app_prefix(app_prefix)}{LEASE_PREFIX}{_sha256(key)[:_LEASE_CHARACTERS]}"
 
 
 @lru_cache
@@ -178,9 +179,9 @@ def _storage_key(category: str, logical_key: str, app_prefix: str) -> str:
 
 
 def _bounded_app_prefix(app_prefix: str) -> str:
-    require_text("app_prefix", app_prefix)
-    if not app_prefix:
+    if app_prefix == "":
         return ""
+    require_text("app_prefix", app_prefix)
     longest_category = len(ENTRY_PREFIX) + len(_HASH_PREFIX) + 16
     if len(to_utf8(app_prefix)) + 1 + longest_category <= MAX_KV_KEY_BYTES:
         return f"{app_prefix}:"

@@ -270,7 +270,9 @@ class KVCacheHandler(EntryCache):
 
     async def _write(self, key: str, entry: CacheEntry) -> None:
         name = kv_key(key, self._prefix)
-        if self._markers.own.has_invalidated(self._tag_keys(entry.tags), entry.last_modified_ms):
+        own = self._markers.own
+        # Most isolates invalidate nothing; then the keys of the tags are of no use.
+        if not own.is_empty and own.has_invalidated(self._tag_keys(entry.tags), entry.last_modified_ms):
             self._log.event("debug", "cache.write_invalidated", key=name)
             return
         try:

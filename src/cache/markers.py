@@ -81,6 +81,11 @@ class TagMarkers:
             dropped = self._markers.pop(next(iter(self._markers)))
             self.floor_ms = dropped if self.floor_ms is None else max(self.floor_ms, dropped)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known to be invalidated; nothing was dropped then either."""
+        return not self._markers
+
     def newest(self, names: Collection[str]) -> int | None:
         """Return the newest known invalidation of any of `names`."""
         if self._markers.keys().isdisjoint(names):  # nearly always so, and one step shows it

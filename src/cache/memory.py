@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cache.compression import Compression
@@ -220,7 +221,7 @@ class MemoryCacheHandler(EntryCache):
         What this isolate has begun to make before now, and not later than the invalidation by any clock, is dropped. The
         store behind knows what has become of it.
         """
-        names = _names(tags)
+        names = _names(tuple(tags))
         at_ms = int(min(invalidation.at_ms + clock_skew_ms, self._clock()))
         if invalidation.is_gone:
             self._markers.record(names, at_ms)
@@ -291,7 +292,9 @@ class _Kept:
     use: Use
 
 
-def _names(tags: Iterable[str]) -> tuple[str, ...]:
+# A page is kept as HTML and as RSC payload, with the same tags.
+@lru_cache(maxsize=16)
+def _names(tags: tuple[str, ...]) -> tuple[str, ...]:
     """Return tags in the form to compare: V1 writes non-ASCII as it is, V2 percent-encodes it, and both mean one tag."""
     return tuple(dict.fromkeys(map(encode_tag, tags)))
 

@@ -6,6 +6,7 @@ Next.js invalidates a path through tags that begin with `_N_T_`; a page carries 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
@@ -131,11 +132,18 @@ class TagFilter:
 
     def with_valid_tags(self, entry: CacheEntry) -> CacheEntry:
         """Return the entry with only its valid tags, as they are stored: the same entry where all of them are."""
-        tags = self.valid(entry.tags)
-        return entry if tags == entry.tags else replace(entry, tags=tags)
+        return entry if _are_stored(entry.tags, self._schema) else replace(entry, tags=self.valid(entry.tags))
 
     def _is_valid(self, tag: str) -> bool:
         return is_valid_tag(tag) or (self._schema is None and is_valid_tag(encode_tag(tag)))
+
+
+# A page is written as HTML and as RSC payload, to memory and to a store, each time with the same tags.
+@lru_cache(maxsize=16)
+def _are_stored(tags: tuple[str, ...], schema: KeySchema | None) -> bool:
+    """Return whether all tags are valid, each is there once, and a store keeps them as they are."""
+    kept = merge_tags(map(encode_tag, tags) if schema is KeySchema.V2 else tags)
+    return kept == tags and all(map(is_valid_tag, kept))
 
 
 def _require_path(argument: str, path: object) -> None:

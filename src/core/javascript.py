@@ -81,14 +81,7 @@ def number_text(number: float) -> str:  # noqa: PLR0911 - one for each case of E
 
 def string_text(text: str) -> str:
     r"""Return `text` as `JSON.stringify` quotes it: non-ASCII unchanged, lone surrogates as lower-case `\udXXX`."""
-    quoted = encode_basestring(text)
-    if quoted.isascii():
-        return quoted
-    try:
-        quoted.encode()
-    except UnicodeEncodeError:
-        return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in join_surrogates(quoted))
-    return quoted
+    return _without_lone_surrogates(encode_basestring(text))
 
 
 def json_text(value: object) -> str:
@@ -97,8 +90,13 @@ def json_text(value: object) -> str:
     Accepts None, booleans, numbers, strings, lists, tuples and mappings with string keys. Raises TypeError for anything
     else, and RecursionError for a value that is nested too deeply.
     """
+    return _without_lone_surrogates(_json(value))
+
+
+def _json(value: object) -> str:
+    """Return the same, but with surrogates as they are: only strings have any, so one look at the whole finds them all."""
     if isinstance(value, str):
-        return string_text(value)
+        return encode_basestring(value)
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -106,8 +104,19 @@ def json_text(value: object) -> str:
     if isinstance(value, (int, float)):
         return number_text(value)
     if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(json_text, value))}]"
-    if isinstance(value, Mapping):
-        return f"{{{','.join(f'{string_text(key)}:{json_text(item)}' for key, item in value.items())}}}"
+        return f"[{','.join(map(_json, value))}]"
+    # A dict needs no question of an abstract class.
+    if isinstance(value, (dict, Mapping)):
+        return f"{{{','.join([f'{encode_basestring(key)}:{_json(item)}' for key, item in value.items()])}}}"
     message = f"{type(value).__name__} has no JSON form"
     raise TypeError(message)
+
+
+def _without_lone_surrogates(text: str) -> str:
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in join_surrogates(text))
+    return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
@@ -123,6 +124,13 @@ def _data_of(entry: CacheEntry, value: PagesValue) -> Body:
     if body is None:
         body = _data_bodies[entry.identity] = data_body(value)
     return body
+
+
+# A page is stored as HTML and as RSC payload, and both have the tags of its path.
+@lru_cache(maxsize=16)
+def _valid_path_tags(schema: KeySchema, path: str) -> tuple[str, ...]:
+    # A very long path has no valid tags of its own; those of its layouts are valid, and invalidate it too.
+    return tuple(filter(is_valid_tag, path_tags(schema, path)))
 
 
 # A cache handler keeps an entry with a period for a limited time, so a tombstone has one.
@@ -387,8 +395,7 @@ class PageStore:
         return max(self._clock(), self._invalidated_at_ms + 1)
 
     def _path_tags(self, path: str) -> tuple[str, ...]:
-        # A very long path has no valid tags of its own; those of its layouts are valid, and invalidate it too.
-        return tuple(filter(is_valid_tag, path_tags(self.build.schema, path)))
+        return _valid_path_tags(self.build.schema, path)
 
     async def _try_write(self, key: str, writing: Awaitable[None]) -> bool:
         """Wait for a write. Return whether it has not failed."""

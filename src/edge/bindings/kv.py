@@ -10,6 +10,7 @@ from js import Response
 from pyodide.ffi import jsnull, to_js
 
 from cache.kv_namespace import KVListedKey, KVListPage, KVWhole
+from cache.stored import size_bytes
 from core.recent import Recent
 from edge.bodies import STREAMED_FROM_BYTES, JsBuffer, JsStream, joined
 from edge.promises import Deadline, bind, binder, js_object
@@ -44,8 +45,11 @@ class KVBinding:
         self._writes = Deadline(write_timeout_ms, "KV did not confirm the write")
         # The keys of small bodies, which may be read whole at once.
         self._small: Recent[str, None] = Recent()
+        # Whether anybody reads streams, and so has a use for these keys: with memory in front hardly anybody does.
+        self._is_streamed = False
 
     async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
+        self._is_streamed = self._is_streamed or streamed
         streamed = streamed and key not in self._small
         stored = await self._reads.value(self._bind_get(key, "stream" if streamed else "arrayBuffer"))
         value, metadata = stored.value, stored.metadata
@@ -58,6 +62,13 @@ class KVBinding:
                 self._small.pop(key, None)
             return KVWhole(text, buffer)
         return KVStreamed(text, value, self._reads, lambda: self._small.__setitem__(key, None))
+
+    def _note_size(self, key: str, size_bytes: int) -> None:
+        """Remember whether the body under a key is small."""
+        if size_bytes >= STREAMED_FROM_BYTES:
+            self._small.pop(key, None)
+        else:
+            self._small[key] = None
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         values = await self._reads.value(self._bind_get_texts(to_js(list(keys))))
@@ -72,7 +83,12 @@ class KVBinding:
         expiration_ttl: int | None = None,
         metadata: str | None = None,
     ) -> None:
-        stored = to_js(value) if isinstance(value, str | bytes) else joined(value)
+        if isinstance(value, str | bytes):
+            stored = to_js(value)
+        else:
+            stored = joined(value)
+            if self._is_streamed:
+                self._note_size(key, size_bytes(value))
         options = {} if expiration_ttl is None else {"expirationTtl": expiration_ttl}
         text = json.dumps(options)
         if metadata is not None:
