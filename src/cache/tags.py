@@ -115,7 +115,7 @@ class TagFilter:
     def __init__(self, log: Log, schema: KeySchema | None) -> None:
         self._log = log
         self._schema = schema
-        self._logged: set[str] = set()
+        self._logged: dict[str, None] = {}
 
     def valid(self, tags: Iterable[str]) -> tuple[str, ...]:
         """Return the valid ones of `tags`, each once, as they are stored."""
@@ -126,7 +126,7 @@ class TagFilter:
         for tag in merged:
             shown = tag[:_SHOWN_CHARACTERS]
             if tag not in kept and shown not in self._logged and len(self._logged) < _LOGGED_TAGS:
-                self._logged.add(shown)
+                self._logged[shown] = None
                 self._log.event("warning", "cache.tag_invalid", tag=shown, allowed=ALLOWED_TAG)
         return kept
 

@@ -18,7 +18,8 @@ from cache.own_handler import get_cache_handler
 from core.http import STATE_HEADER
 from core.log import QuietLog
 from core.paths import INSPECT_URL, is_admin
-from core.recent import MAX_BYTES, Budget, Recent
+from core.budget import Budget
+from core.recent import MAX_BYTES, Recent
 from core.runtime import Runtime
 from edge.bindings.analytics import DatasetBinding
 from edge.bindings.assets import AssetsBinding, NoAssets

@@ -47,7 +47,7 @@ class Numbers:
     """
 
     def __init__(self) -> None:
-        self.requests: dict[Outcome, Latency] = {outcome: Latency() for outcome in COUNTED}
+        self._requests: dict[Outcome, Latency] = {}
         self.passed_on: dict[StrEnum, int] = {}
         self.sent_bytes = 0
         self.stored = 0
@@ -58,7 +58,7 @@ class Numbers:
 
     def answered(self, outcome: Outcome, reason: StrEnum | None, sent_bytes: int, took_ms: float) -> None:
         """Count a request. A HIT costs a few additions."""
-        self.requests[outcome].add(took_ms)
+        (self._requests.get(outcome) or self._requests.setdefault(outcome, Latency())).add(took_ms)
         self.sent_bytes += sent_bytes
         if outcome is Outcome.PASSED_ON and reason is not None:
             self.passed_on[reason] = self.passed_on.get(reason, 0) + 1
@@ -68,12 +68,17 @@ class Numbers:
         self.refused[reason] = self.refused.get(reason, 0) + 1
 
     @property
+    def requests(self) -> dict[Outcome, Latency]:
+        """The requests by what became of them, also of what has not happened yet."""
+        return {outcome: self._requests.get(outcome) or Latency() for outcome in COUNTED}
+
+    @property
     def total(self) -> int:
         """All requests."""
-        return sum(latency.count for latency in self.requests.values())
+        return sum(latency.count for latency in self._requests.values())
 
     @property
     def hit_rate(self) -> float | None:
         """The share of requests that were answered from the cache, fresh or stale, from 0 to 1; None before the first."""
-        total = self.total
-        return (self.requests[Outcome.HIT].count + self.requests[Outcome.STALE].count) / total if total else None
+        total, requests = self.total, self.requests
+        return (requests[Outcome.HIT].count + requests[Outcome.STALE].count) / total if total else None

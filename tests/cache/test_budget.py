@@ -19,14 +19,12 @@ from cache.handler import SetContext
 from cache.keys import KeySchema
 from cache.stored import Codec, Layout, whole_bytes
 from core.body import BytesBody, text_body
-from core.recent import MAX_BYTES, SHARED_BUDGET
+from core.recent import MAX_BYTES, SHARED_BUDGET, Recent
 from isr.lookup import RequestClassifier
 from isr.served_build import served_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from core.recent import Recent
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +34,12 @@ def whole_budget() -> Iterator[None]:
     for memory in remembered():
         memory.clear()
     yield
-    assert SHARED_BUDGET.size_bytes <= MAX_BYTES
+    assert SHARED_BUDGET.total <= MAX_BYTES
 
 
 def remembered() -> list[Recent[object, object]]:
-    return [memory for found in SHARED_BUDGET._memories if (memory := found()) is not None]
+    held = [found() for holders in SHARED_BUDGET._holders.values() for found in holders.values()]
+    return [memory for memory in held if isinstance(memory, Recent)]
 
 
 def text_held() -> int:
@@ -74,7 +73,7 @@ def test_urls_are_forgotten_by_their_bytes() -> None:
     classifier = RequestClassifier(served_build(None, None, None))
     for number in range(4096):
         classifier.classify(request(f"/{number}/{'x' * 200}"))
-    assert 0 < SHARED_BUDGET.size_bytes <= MAX_BYTES
+    assert 0 < SHARED_BUDGET.total <= MAX_BYTES
 
 
 async def test_the_shards_of_an_index_are_forgotten_by_their_bytes() -> None:
@@ -83,7 +82,7 @@ async def test_the_shards_of_an_index_are_forgotten_by_their_bytes() -> None:
     served = await FakeWorker(FakeAssets(files), FakePages()).open()
     for number in range(60):
         assert await served.store.record(f"/{number}") is not None
-    assert 0 < SHARED_BUDGET.size_bytes <= MAX_BYTES
+    assert 0 < SHARED_BUDGET.total <= MAX_BYTES
 
 
 async def test_markers_that_were_read_are_forgotten_by_their_bytes() -> None:
