@@ -1,6 +1,6 @@
-"""`python -m benchmarks.limits`: many tenants, many routes, many tags. Each part stands beside the same with few.
+"""`python -m benchmarks.limits`: many routes, many tags. Each part stands beside the same with few.
 
-`--only routes` (and tenants, tags, invalidation) measures one part. All of it takes some minutes on a quiet machine.
+`--only routes` (and tags, invalidation) measures one part. All of it takes some minutes on a quiet machine.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from benchmarks.contender import Running, Store
 
-TENANTS, ROUTES, TAGS, ENTRIES = 10_000, 1_000_000, 1000, 5000
+ROUTES, TAGS, ENTRIES = 1_000_000, 1000, 5000
 COLD_AT_MOST = 1.3
 
 _TOKEN = "benchmark-token-0123456789-abcdefghijklmnopqrst"  # noqa: S105 - it protects nothing
@@ -65,7 +65,7 @@ class Figure:
 
 
 @click.command()
-@click.option("--only", type=click.Choice(["routes", "tenants", "tags", "invalidation"]), help="One part.")
+@click.option("--only", type=click.Choice(["routes", "tags", "invalidation"]), help="One part.")
 @click.option("--routes", default=ROUTES, show_default=True)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to this file.")
 def main(only: str | None, routes: int, json_file: Path | None) -> None:
@@ -73,7 +73,6 @@ def main(only: str | None, routes: int, json_file: Path | None) -> None:
     project = Project.find()
     parts: dict[str, Callable[[], list[Figure]]] = {
         "routes": lambda: copied_routes(routes) + cold_routes(project, routes),
-        "tenants": lambda: tenants(project),
         "tags": lambda: tags(project),
         "invalidation": lambda: invalidation(project),
     }
@@ -142,20 +141,6 @@ def cold_routes(project: Project, routes: int) -> list[Figure]:
     few_ms = statistics.median(few.thread_ms)
     what = f"first answer of a cold isolate, 10 and {routes:,} routes: CPU of its thread"
     return [Figure(what, few_ms, few_ms * statistics.median(shares), "ms", COLD_AT_MOST)]
-
-
-def tenants(project: Project) -> list[Figure]:
-    """A HIT of one site's pages in turn, and of as many sites' pages in turn."""
-    found: dict[str, float] = {}
-    variables = {"VINEXT_TENANTS": "*.example.com=site-{label}"}
-    with LoadGenerator(project) as generator:
-        for name, host in (("few", "one.example.com"), ("many", "t{}.example.com")):
-            with _worker(project, "tiered", variables) as running:
-                requests = [Request(f"/1/{number}", {"Host": host.format(number)}) for number in range(TENANTS)]
-                generator.run(running.url, requests, range(TENANTS))
-                found[name] = _hit_ms(generator, running, requests, range(TENANTS))
-    what = f"HIT, memory and KV (framed), {TENANTS:,} pages in turn: of one site, of a site each"
-    return [Figure(what, found["few"], found["many"], "ms")]
 
 
 def tags(project: Project) -> list[Figure]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Coroutine
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from cache.entry import Freshness, freshness, stale_after
@@ -111,10 +112,13 @@ class KVCacheHandler(EntryCache):
             last=self._last_invalidation_key,
             last_stale=kv_last_stale_key(app_prefix),
         )
-        self._stamper = Stamper(clock, self._tags, self._newest_marker)
         self._shared = shared
         if shared is not None:
             shared.learners.append(self._learn)
+
+    @cached_property
+    def _stamper(self) -> Stamper:
+        return Stamper(self._clock, self._tags, self._newest_marker)
 
     async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
         """Read an entry; see EntryCache."""

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import math
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cache.invalidation import GONE, Invalidation, joined
@@ -78,19 +79,30 @@ class KVMarkers:
         self._clock = clock
         self._keep_ms = keep_ms
         self._clock_skew_ms = clock_skew_ms
-        self._writer = MarkerWriter(namespace, clock, sleep, log, self._record)
+        self._sleep = sleep
+        self._log = log
         self._read: dict[str, tuple[float, int]] = Recent(capacity)
-        self._read_stale: dict[str, tuple[Invalidation | None, int]] = Recent(capacity)
         self._last: dict[str, tuple[float, int]] = Recent(capacity)
         self.own = TagMarkers(capacity)
         self.own_stale = StaleMarkers(capacity)
         self._newest_own_ms = -math.inf
-        # The times of content that this isolate made so shortly after an invalidation of its own that others cannot tell.
-        self._made_after_own: Recent[int, None] = Recent(capacity)
         # By key what was told, and when. The oldest are dropped beyond the capacity.
         self._told: dict[str, tuple[Invalidation, int]] = {}
         self._capacity = capacity
         self._newest_told_ms = self._newest_told_stale_ms = -math.inf
+
+    @cached_property
+    def _writer(self) -> MarkerWriter:
+        return MarkerWriter(self._namespace, self._clock, self._sleep, self._log, self._record)
+
+    @cached_property
+    def _read_stale(self) -> dict[str, tuple[Invalidation | None, int]]:
+        return Recent(self._capacity)
+
+    @cached_property
+    def _made_after_own(self) -> Recent[int, None]:
+        """The times of content that this isolate made so shortly after an invalidation of its own that others cannot tell."""
+        return Recent(self._capacity)
 
     def observer(self) -> KVMarkers:
         """Return a view that knows what is known here; of what it reads, nothing is remembered here."""

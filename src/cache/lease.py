@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from cache.keys import kv_lease_key
@@ -87,9 +88,12 @@ class KVLease(_Forgetful):
         self._app_prefix = app_prefix
         self._clock = clock
         self._log = log
-        self._own: Recent[str, str] = Recent()
         self._began_ms = clock()
         self._is_alone = True
+
+    @cached_property
+    def _own(self) -> Recent[str, str]:
+        return Recent()
 
     async def take(self, key: str, since_ms: int, job: str = "", *, is_own: bool = False) -> bool:
         """See Lease. Nobody returns a lease: it ends ten seconds later, or when the page is due again."""

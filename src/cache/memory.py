@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from cache.compression import Compression
 from cache.entry import Freshness, PagesValue, freshness, size_bytes, stale_after
 from cache.eviction import Eviction
 from cache.handler import DEFAULT_GET, EntryCache
@@ -15,6 +14,7 @@ from cache.invalidation import GONE, Invalidation, is_stale_period
 from cache.keys import KeySchema
 from cache.look import Look, Mark, Unserved
 from cache.markers import StaleMarkers, Stamper, TagMarkers
+from cache.pool import MemoryPool
 from cache.tag_index import TagIndex
 from cache.tags import TagFilter, encode_tag, is_tag_below, prefix_tags
 from core.arguments import require_count
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cache.entry import CacheEntry, CacheValue
     from cache.eviction import Use
     from cache.handler import GetContext, SetContext
+    from cache.pool import Share
     from core.body import Body
     from core.log import Log
     from core.runtime import Clock
@@ -46,17 +47,19 @@ _USES_TO_DECOMPRESS = 16
 
 
 class MemoryCacheHandler(EntryCache):
-    """A cache in memory that keeps entries until `capacity_bytes` are full; 0 keeps none.
+    """A cache in memory that keeps entries until `capacity_bytes` are full, or the pool of a `share` is; 0 keeps none.
 
     Then the entries of least worth (`cache.eviction`) are compressed, and of the compressed ones those of least worth are
     dropped. An entry that is used again and again is decompressed. `make_body` makes the bodies of both.
+
+    `size_bytes` is about the memory that the entries take.
 
     Nothing in this class awaits, so requests never see it half changed. Tags are compared percent-encoded. At most
     `marker_capacity` invalidations are remembered; once some are forgotten, content as old as those counts as invalid
     unless its tags are known to be good, so that no old content comes back.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, each by its name
         self,
         capacity_bytes: int,
         clock: Clock,
@@ -64,6 +67,7 @@ class MemoryCacheHandler(EntryCache):
         log: Log = SILENT_LOG,
         marker_capacity: int = MARKER_CAPACITY,
         make_body: Callable[[bytes], Body] = BytesBody,
+        share: Share | None = None,
     ) -> None:
         require_count("capacity_bytes", capacity_bytes)
         require_count("marker_capacity", marker_capacity, minimum=1)
@@ -73,16 +77,19 @@ class MemoryCacheHandler(EntryCache):
         self._index = TagIndex()
         self._as_they_came = Eviction()
         self._compressed = Eviction()
-        self._compression = Compression(capacity_bytes, make_body)
+        self._share = MemoryPool(capacity_bytes, make_body).share() if share is None else share
+        self._share.members.append(self)
+        self._pool = self._share.pool
+        self.size_bytes = 0
+        # When a copy in front of another store was compared with it (`cache.tiered`): of what is kept here, and of nothing else.
+        self.checked_ms: dict[str, int] = {}
         self._markers = TagMarkers(marker_capacity)
         self._stale_markers = StaleMarkers(marker_capacity)
         self._tags = TagFilter(log, None)
-        self._stamper = Stamper(clock, self._tags, self._newest_marker)
 
-    @property
-    def size_bytes(self) -> int:
-        """The approximate memory that the entries take."""
-        return self._as_they_came.size_bytes + self._compressed.size_bytes
+    @cached_property
+    def _stamper(self) -> Stamper:
+        return Stamper(self._clock, self._tags, self._newest_marker)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -177,7 +184,9 @@ class MemoryCacheHandler(EntryCache):
         use = self._as_they_came.add(key, size_bytes, uses + 1)
         self._kept[key] = _Kept(entry, names, self._as_they_came, use)
         self._index.add(key, names)
-        self._make_room()
+        self._count()
+        self._share.used()
+        self._pool.make_room()
 
     def drop(self, key: str) -> None:
         """Forget the entry under `key`, if there is one."""
@@ -186,6 +195,8 @@ class MemoryCacheHandler(EntryCache):
             return
         kept.place.remove(kept.use)
         self._index.remove(key, kept.names)
+        self.checked_ms.pop(key, None)
+        self._count()
 
     async def invalidate(self, tags: Iterable[str], expire_seconds: float | None = None) -> tuple[str, ...]:
         """Invalidate by tags; see EntryCache."""
@@ -235,28 +246,40 @@ class MemoryCacheHandler(EntryCache):
     def forget_reads(self) -> None:
         """Do nothing: there is no other store to read from."""
 
-    def _make_room(self) -> None:
-        while self.size_bytes > self._capacity_bytes:
-            if self._as_they_came.size_bytes > self._capacity_bytes * _SHARE_AS_IT_CAME:
-                self._compress(self._kept[self._as_they_came.least()])
-            else:
-                self.drop(self._compressed.least())
+    def close(self) -> None:
+        """Give up all entries for ever."""
+        self._capacity_bytes = 0
+        for key in tuple(self._kept):
+            self.drop(key)
+
+    def give_up_some(self) -> None:
+        """Compress or drop the entry of least worth."""
+        if self._as_they_came.size_bytes > min(self.size_bytes, self._capacity_bytes) * _SHARE_AS_IT_CAME:
+            self._compress(self._kept[self._as_they_came.least()])
+        else:
+            self.drop(self._compressed.least())
+
+    def _count(self) -> None:
+        before = self.size_bytes
+        self.size_bytes = self._as_they_came.size_bytes + self._compressed.size_bytes
+        self._share.change(self.size_bytes - before)
 
     def _compress(self, kept: _Kept) -> None:
         """Compress an entry as far as it pays, and move it to the compressed ones in any case."""
-        entry, saved_bytes = self._compression.compress(kept.entry)
+        entry, saved_bytes = self._pool.compression.compress(kept.entry)
         self._move(kept, entry, self._compressed, -saved_bytes)
 
     def _decompress(self, kept: _Kept) -> CacheEntry:
-        entry, more_bytes = self._compression.decompress(kept.entry)
+        entry, more_bytes = self._pool.compression.decompress(kept.entry)
         self._move(kept, entry, self._as_they_came, more_bytes)
-        self._make_room()
+        self._pool.make_room()
         return entry
 
     def _move(self, kept: _Kept, entry: CacheEntry, place: Eviction, more_bytes: int) -> None:
         kept.place.remove(kept.use)
         use = place.add(kept.use.key, kept.use.size_bytes + more_bytes, kept.use.uses)
         self._kept[use.key] = _Kept(entry, kept.names, place, use)
+        self._count()
 
     def _invalidate(self, names: tuple[str, ...]) -> None:
         self._markers.record(names, self._stamper.invalidation_ms())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cache.document import bodies_of
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from cache.invalidation import Invalidation
     from cache.look import Look, Mark
     from core.runtime import Clock
-
-_SPARE_CHECKS = 1000
 
 _NEVER_MS = -(2**62)
 
@@ -51,8 +50,11 @@ class TieredCacheHandler(EntryCache):
         self._back = entry_cache(back)
         self._clock = clock
         self._recheck_ms = recheck_ms
-        self._checked_ms: dict[str, int] = {}
-        self._too_large: Recent[str, None] = Recent()
+        self._checked_ms = front.checked_ms
+
+    @cached_property
+    def _too_large(self) -> Recent[str, None]:
+        return Recent()
 
     async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
         """Read an entry; see EntryCache."""
@@ -189,8 +191,5 @@ class TieredCacheHandler(EntryCache):
         return found.of(entry)
 
     def _checked(self, key: str, at_ms: int) -> None:
-        if key not in self._front:
-            return
-        self._checked_ms[key] = at_ms
-        if len(self._checked_ms) > len(self._front) + _SPARE_CHECKS:
-            self._checked_ms = {key: ms for key, ms in self._checked_ms.items() if key in self._front}
+        if key in self._front:
+            self._checked_ms[key] = at_ms

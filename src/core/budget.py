@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 from weakref import ref
 
+
 class Holder(Protocol):
     """Somebody who holds a part of what a budget counts."""
 

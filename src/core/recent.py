@@ -75,7 +75,8 @@ class Recent(dict[K, V]):
         self._count(-self._sizes.pop(key))
 
     def __del__(self) -> None:
-        self._budget.change(self, self.size_bytes, 0)
+        if self.size_bytes:
+            self._budget.change(self, self.size_bytes, 0)
 
     def pop(self, key: K, default: D) -> V | D:  # type: ignore[override]
         """Remove a key and return its value, `default` if it is not there."""

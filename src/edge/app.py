@@ -18,8 +18,6 @@ from cache.own_handler import get_cache_handler
 from core.http import STATE_HEADER
 from core.log import QuietLog
 from core.paths import INSPECT_URL, is_admin
-from core.budget import Budget
-from core.recent import MAX_BYTES, Recent
 from core.runtime import Runtime
 from edge.bindings.analytics import DatasetBinding
 from edge.bindings.assets import AssetsBinding, NoAssets
@@ -38,7 +36,7 @@ from edge.runtime import ConsoleLog, PromiseFlight, RequestBackground, enter_req
 from isr.admin import Admin, AdminCache
 from isr.analytics import Analytics
 from isr.answer import PassedAnswer, outcome_of, sent_bytes
-from isr.assemble import SharedParts, assemble
+from isr.assemble import SharedParts, SitePlan
 from isr.edge_policy import FORBIDDEN, sealed
 from isr.job import request_of
 from isr.metrics import exposition
@@ -149,10 +147,10 @@ class Application:
             tag_objects=None if tags is None else partial(TagsBinding, tags),
             purger=None if is_in_object else self._purger(),  # no page leaves an object
         )
-        # By prefix. Each has memory of its own, so that no request can reach another's pages.
-        tenants = self._settings.tenants
-        self._sites: Recent[str | None, SiteServer] = Recent(tenants.shares, lambda *_: 0, Budget(MAX_BYTES))
-        self._counts_uses = bool(tenants.patterns)
+        self._plan: SitePlan | None = None
+        # By prefix. Each has keys and entries of its own, so that no request can reach another's pages.
+        self._sites: dict[str | None, SiteServer] = {}
+        self._counts_uses = self._settings.tenants.are_several
         self._inspector: Inspector | None = None
         dataset = _store(env, ANALYTICS_BINDING, "AnalyticsEngine", log)
         self._analytics: Analytics | None = None
@@ -207,7 +205,7 @@ class Application:
         if site is None:
             return self._response(await self._pass_through.answer(request))
         if self._counts_uses:
-            self._sites[prefix] = site
+            site.share.used()
         if site.enter_data is not None:
             site.enter_data()
         if site.files is not None and (request.path in site.files.files or request.path.startswith(site.files.folders)):
@@ -247,11 +245,12 @@ class Application:
         except SeedError:
             return None
         if prefix not in self._sites:
+            if self._plan is None:
+                self._plan = SitePlan(self._parts, source, self._log, get_cache_handler())
             runtime = Runtime(PromiseFlight(now_ms, self._log), RequestBackground(self._log), now_ms, self._log)
-            parts, keep_seconds = self._parts, self._settings.regional_cache
-            if keep_seconds:
-                parts = replace(parts, region=CacheApi(host, keep_seconds))
-            self._sites[prefix] = assemble(parts, source, prefix, runtime, get_cache_handler())
+            keep_seconds = self._settings.regional_cache
+            region = CacheApi(host, keep_seconds) if keep_seconds else None
+            self._sites[prefix] = self._plan.site(prefix, runtime, region, partial(self._sites.pop, prefix, None))
         return self._sites[prefix]
 
     def _watched(self, request: PageRequest, raw_request: Any) -> Awaitable[Any] | None:

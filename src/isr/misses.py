@@ -8,6 +8,7 @@ cookies or credentials may be the reason.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from core.recent import Recent
@@ -71,8 +72,11 @@ class Misses:
         self._background = runtime.background
         self._clock = runtime.clock
         self._log = runtime.log
-        # Pages whose last answer to a visitor was a failure, each until the time when that is forgotten.
-        self._failing: Recent[str, int] = Recent()
+
+    @cached_property
+    def _failing(self) -> Recent[str, int]:
+        """Pages whose last answer to a visitor was a failure, each until the time when that is forgotten."""
+        return Recent()
 
     def is_unlikely(self, origin: str, lookup: Lookup) -> bool:
         """Return whether a look-up would find nothing, and the answer is hardly one to wait for."""

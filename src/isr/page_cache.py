@@ -10,7 +10,7 @@ from cache.entry import Freshness
 from core.paths import PRERENDER_FOLDER, is_below
 from isr.admission import Refusal
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
-from isr.lookup import CachedOnly, Hidden, Lookup, PassBy, RequestClassifier, Ruled, at_canonical_url, unkept_reason
+from isr.lookup import CachedOnly, Hidden, Lookup, PassBy, Ruled, at_canonical_url, unkept_reason
 from isr.misses import Miss
 from isr.reasons import Inadmissible, Unlikely, Unselected
 from isr.rsc_headers import with_client_headers
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from core.runtime import Claim, Runtime
     from isr.answer import Answer
     from isr.edge_policy import EdgePolicy
+    from isr.lookup import RequestClassifier
     from isr.misses import Misses
     from isr.revalidator import Revalidator
     from isr.staged_cache import StagedCache
@@ -44,6 +45,7 @@ class PageCache:
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts of a site
         self,
+        classifier: RequestClassifier,
         store: PageStore,
         writer: PageWriter,
         revalidator: Revalidator,
@@ -55,7 +57,7 @@ class PageCache:
         edge: EdgePolicy | None = None,
     ) -> None:
         self._build = store.build
-        self._classifier = RequestClassifier(store.build)
+        self._classifier = classifier
         self._store = store
         self._writer = writer
         self._revalidator = revalidator

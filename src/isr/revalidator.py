@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -75,10 +76,16 @@ class Revalidator:
         self._lease = lease
         self._runtime = runtime
         self._clock = runtime.clock
-        # Artifacts that could not be rendered for everybody, each until the time when that is forgotten.
-        self._failed: Recent[str, int] = Recent()
         self._refused: Recent[str, Refused] = Recent()
-        self._last_refusals: Recent[str, LastRefusal] = Recent(fact_bytes=_refusal_bytes)
+
+    @cached_property
+    def _failed(self) -> Recent[str, int]:
+        """Artifacts that could not be rendered for everybody, each until the time when that is forgotten."""
+        return Recent()
+
+    @cached_property
+    def _last_refusals(self) -> Recent[str, LastRefusal]:
+        return Recent(fact_bytes=_refusal_bytes)
 
     def start(  # noqa: PLR0913 - all that there is to know of a page
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
@@ -185,12 +185,21 @@ class PageStore:
         self._clock = runtime.clock
         self._log = runtime.log
         self._invalidated_at_ms = 0
-        # The artifacts that were found last where they are not the first that could be there: they are looked up first.
-        self._found: Recent[str, Artifact] = Recent()
-        # Dynamic paths that turned out to be kept after all.
-        self._kept: Recent[str, None] = Recent()
-        # When the rendering began of what this isolate has written last under a key.
-        self._made: Recent[str, int] = Recent()
+
+    @cached_property
+    def _found(self) -> Recent[str, Artifact]:
+        """The artifacts that were found last where they are not the first that could be there: they are looked up first."""
+        return Recent()
+
+    @cached_property
+    def _kept(self) -> Recent[str, None]:
+        """Dynamic paths that turned out to be kept after all."""
+        return Recent()
+
+    @cached_property
+    def _made(self) -> Recent[str, int]:
+        """When the rendering began of what this isolate has written last under a key."""
+        return Recent()
 
     def key(self, path: str, artifact: Artifact) -> str:
         """Return the cache key of an artifact; `path` is one of `normalize_path`."""

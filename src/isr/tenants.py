@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,6 @@ from cache.keys import keeps_apart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-MAX_REMEMBERED = 32
-"""Of the tenants that a pattern makes, so many keep their memory in an isolate; the one that was asked least lately goes."""
 
 _MARK = "{label}"
 
@@ -79,7 +77,7 @@ class Tenants:
         prefix = next((found for pattern in self.patterns if (found := pattern.prefix_of(host)) is not None), None)
         return None if prefix is None or prefix in self.prefixes or not keeps_apart(prefix) else prefix
 
-    @property
+    @cached_property
     def prefixes(self) -> frozenset[str]:
         """The prefixes of the hosts that are named."""
         return frozenset(self.hosts.values())
@@ -92,11 +90,6 @@ class Tenants:
     def makes(self, prefix: str) -> bool:
         """Return whether a pattern makes the prefix."""
         return prefix not in self.prefixes and any(pattern.makes(prefix) for pattern in self.patterns)
-
-    @property
-    def shares(self) -> int:
-        """The number of parts into which an isolate's memory is divided."""
-        return max(1, len(self.hosts) + (MAX_REMEMBERED if self.patterns else 0))
 
 
 def read_tenants(text: str) -> Tenants:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,14 @@ class Upgrades:
     def __init__(self, runtime: Runtime) -> None:
         self._flight = runtime.flight
         self._clock = runtime.clock
-        self._taken: Recent[str, None] = Recent()
-        self._refused_until: Recent[str, int] = Recent()
+
+    @cached_property
+    def _taken(self) -> Recent[str, None]:
+        return Recent()
+
+    @cached_property
+    def _refused_until(self) -> Recent[str, int]:
+        return Recent()
 
     async def answer(
         self, request: PageRequest, lookup: Lookup, ask: Callable[[PageRequest], Awaitable[PageResponse | None]]

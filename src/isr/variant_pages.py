@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from core.recent import Recent
@@ -26,9 +27,16 @@ class VariantPages:
         self._store = store
         self._build = store.build
         self._rules = rules
-        self._places = Places(rules.limit, clock)
-        # The headers by which pages vary, to know them where a page has gone.
-        self._names: Recent[str, tuple[str, ...]] = Recent()
+        self._clock = clock
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self._rules.limit, self._clock)
+
+    @cached_property
+    def _names(self) -> Recent[str, tuple[str, ...]]:
+        """The headers by which pages vary, to know them where a page has gone."""
+        return Recent()
 
     async def find(self, request: PageRequest, lookup: Lookup, page: CachedPage) -> tuple[Lookup, CachedPage | None] | Unselected:
         """Return the lookup and the entry of the variant that a request selects; `page` is what was found for the lookup.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness
@@ -43,8 +44,11 @@ class Seeder:
         self._log = runtime.log
         # Entries on their way into the handler: the next request need not fetch them again.
         self._arriving: dict[str, tuple[CacheEntry, int]] = {}
-        # Keys that are not seeded before the time that is stated, or never.
-        self._resting: Recent[str, Unseedable] = Recent()
+
+    @cached_property
+    def _resting(self) -> Recent[str, Unseedable]:
+        """Keys that are not seeded before the time that is stated, or never."""
+        return Recent()
 
     async def record(self, path: str) -> RouteRecord | None:
         """Return the build's record of a path, None where there is none, or none that can be read."""

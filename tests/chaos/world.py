@@ -26,7 +26,7 @@ from cache.stored import Layout
 from core.body import BytesBody
 from core.runtime import Runtime
 from isr.answer import CachedAnswer, RuledAnswer
-from isr.assemble import SharedParts, assemble
+from isr.assemble import SharedParts, SitePlan
 from isr.settings import Settings
 from seed.rules import STAGES_VERSION
 from seed.sources import BuildOpener
@@ -218,7 +218,6 @@ class World:
             settings=settings,
             namespace=stores.namespace,
             bucket=stores.bucket,
-            region=stores.region,
             tag_objects=None if objects is None else lambda _prefix, _shards: objects,
             page_handler=pages,
             image_sources=NoImages(),
@@ -231,7 +230,7 @@ class World:
         self.faults.is_calm = True
         source = await BuildOpener(assets, runtime).open()
         self.faults.is_calm = False
-        return assemble(parts, source, tenant, runtime)
+        return SitePlan(parts, source, self.log).site(tenant, runtime, stores.region)
 
     def _files(self, site: Site, build: Build) -> dict[str, bytes]:
         built = [page for page in site.pages.values() if page.kind in {PageKind.PERIOD, PageKind.FOREVER}]

@@ -19,7 +19,7 @@ from cache.tags import path_tags
 from core.body import BytesBody
 from core.runtime import Runtime
 from isr.answer import CachedAnswer, RuledAnswer, outcome_of, sent_bytes
-from isr.assemble import SharedParts, assemble
+from isr.assemble import SharedParts, SitePlan
 from isr.edge_policy import sealed
 from isr.settings import EdgeCache, Settings
 from seed.build import Artifact, Build, RouteRecord, artifact_file, shard_file, shard_of, shard_to_json
@@ -142,7 +142,7 @@ class FakeWorker:
         )
         self.opener = BuildOpener(self.assets, self.runtime)
         source = await self.opener.open()
-        site = assemble(parts, source, self.settings.app_prefix, self.runtime, self.handler)
+        site = SitePlan(parts, source, self.log, self.handler).site(self.settings.app_prefix, self.runtime)
         self.cache = site.entries
         self.store = site.store
         self.site = site.store.build

@@ -22,7 +22,7 @@ from cache.tiered import TieredCacheHandler
 from core.body import BytesBody
 from core.runtime import Runtime
 from datacache.context import current_data_cache
-from isr.assemble import SharedParts, assemble
+from isr.assemble import SharedParts, SitePlan
 from isr.settings import Settings, read_settings
 from pages.images.rules import ImageRules
 from pages.selection import use_function, use_pages
@@ -67,7 +67,7 @@ class Bindings:
         )
         build = None if self.images_of_app is None else replace(BUILD, images=self.images_of_app)
         source = await BuildOpener(FakeAssets() if build is None else FakeAssets(copied_build(build)), runtime).open()
-        return assemble(parts, source, prefix, runtime, handler)
+        return SitePlan(parts, source, self.log, handler).site(prefix, runtime)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from isr.tenants import MAX_REMEMBERED, read_tenants
+from isr.tenants import read_tenants
 
 TENANTS = read_tenants("named.example=shop, other.example.com=own, *.example.com={label}, *.sites.example=site_{label}_x")
 
@@ -41,9 +41,3 @@ def test_the_prefix_of_a_host(host: str, prefix: str | None) -> None:
 @pytest.mark.parametrize("prefix", ["shop", "own", "", "a:b", "site__x", "site_"])
 def test_a_pattern_makes_no_other_prefix(prefix: str) -> None:
     assert not TENANTS.makes(prefix)
-
-
-def test_memory_is_divided_by_the_sites_that_an_isolate_remembers() -> None:
-    assert read_tenants("").shares == 1
-    assert read_tenants("a.example=a,b.example=b").shares == 2
-    assert TENANTS.shares == 2 + MAX_REMEMBERED

@@ -15,7 +15,8 @@ from tests.workerd.patience import eventually
 from tests.workerd.stubs import FIXTURES
 from tests.workerd.visitor import Visitor
 
-from isr.tenants import MAX_REMEMBERED
+from cache.pool import FREE_BYTES
+from isr.assemble import SITE_BYTES
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions, ScriptService
 
@@ -348,14 +349,18 @@ def test_each_tenant_gets_its_own_pages(tenants: Attacked) -> None:
     assert prefixes == {"a", "b"}
 
 
-def test_each_label_of_a_pattern_is_a_tenant(tenants: Attacked) -> None:
+def test_each_label_of_a_pattern_is_a_tenant(project: Project, tmp_path: Path) -> None:
     """They are more than an isolate remembers."""
-    hosts = [f"s{number}.sites.example" for number in range(MAX_REMEMBERED + 8)]
-    for _ in range(2):
-        assert [at(tenants, host, "/host/labels").text for host in hosts] == [f"page of /host/labels at {host}" for host in hosts]
-    wanted = {f"site-{host.partition('.')[0]}" for host in hosts}
-    eventually(lambda: wanted <= {name.partition(":")[0] for name in tenants.runtime.kv().names()})
-    assert {at(tenants, host, "/host/labels").state for host in hosts} == {"HIT"}
+    memory_bytes = 30_000
+    hosts = [f"s{number}.sites.example" for number in range((FREE_BYTES + memory_bytes) // SITE_BYTES + 8)]
+    with start(project, tmp_path, VINEXT_TENANTS=TENANTS, VINEXT_MEMORY_BYTES=str(memory_bytes)) as runtime:
+        tenants = Attacked(runtime, Visitor(runtime.url))
+        for _ in range(2):
+            texts = [at(tenants, host, "/host/labels").text for host in hosts]
+            assert texts == [f"page of /host/labels at {host}" for host in hosts]
+        wanted = {f"site-{host.partition('.')[0]}" for host in hosts}
+        eventually(lambda: wanted <= {name.partition(":")[0] for name in tenants.runtime.kv().names()})
+        assert {at(tenants, host, "/host/labels").state for host in hosts} == {"HIT"}
 
 
 @pytest.mark.parametrize(
