@@ -66,6 +66,10 @@ class ServiceResponse:
                 await self.raw.body.cancel()
 
 
+AS_IT_IS = "manual"
+"""The option `encodeBody` of a `Response` whose body is already in its `Content-Encoding`; otherwise the runtime encodes it."""
+
+
 def js_headers(items: Iterable[tuple[str, str]]) -> Any:
     """Return `Headers` of pairs; a name may come more than once, as `Set-Cookie` does."""
     return Headers.new(to_js(list(items)))
@@ -262,8 +266,10 @@ def _passed(answer: PassedAnswer) -> Any:
     raw = response.raw
     if raw.status == _SWITCHING_PROTOCOLS:
         return raw
-    # A copy, because the headers of an answer that was fetched cannot be changed.
-    visible = Response.new(raw.body, raw if raw.statusText else _options(raw.status, raw.headers))
+    # A copy, because the headers of an answer that was fetched cannot be changed. Only a copy of `raw` itself knows whether the
+    # body is encoded already.
+    is_plain = not raw.statusText and not raw.headers.has("content-encoding")
+    visible = Response.new(raw.body, _options(raw.status, raw.headers) if is_plain else raw)
     for name in answer.removed:
         visible.headers.delete(name)
     for name, value in answer.added:
@@ -275,4 +281,4 @@ def _whole(response: WholeResponse, answer: PassedAnswer) -> Any:
     replaced = answer.removed | {name.lower() for name, _ in answer.added}
     kept = [(name, value) for name, value in response.headers if name.lower() not in replaced]
     body = None if response.body is None else _sent(response.body)
-    return Response.new(body, status=response.status, headers=js_headers([*kept, *answer.added]))
+    return Response.new(body, status=response.status, headers=js_headers([*kept, *answer.added]), encodeBody=AS_IT_IS)

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 HeaderItems = tuple[tuple[str, str], ...]
 
 # Headers by which a visitor must not change an answer that others get: claims about the host and the URL, which nothing in
-# front of a Worker vouches for, and conditions that make an answer partial or empty.
+# front of a Worker vouches for, conditions that make an answer partial or empty, and encodings, in which nothing is stored.
 NOT_FOR_KEPT_ANSWERS = (
+    "accept-encoding",
     "forwarded",
     "if-match",
     "if-modified-since",

@@ -39,7 +39,7 @@ def test_the_canonical_request_for_a_payload_is_the_one_of_a_client_that_knows_n
 
 
 @pytest.mark.parametrize(
-    "name", ["x-forwarded-host", "x-forwarded-proto", "forwarded", "range", "if-none-match", "x-original-url"]
+    "name", ["x-forwarded-host", "x-forwarded-proto", "forwarded", "range", "if-none-match", "x-original-url", "accept-encoding"]
 )
 def test_what_a_visitor_may_not_choose_for_others_is_listed(name: str) -> None:
     assert name in NOT_FOR_KEPT_ANSWERS

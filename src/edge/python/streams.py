@@ -9,7 +9,7 @@ from js import Error, Response, TransformStream
 from pyodide.ffi import JsException, create_once_callable, to_js
 
 from edge.bodies import JsArrivingBody
-from edge.http import ServiceResponse, js_headers
+from edge.http import AS_IT_IS, ServiceResponse, js_headers
 from pages.handler import PageError
 from pages.policy import NO_STORE, given_cache_control
 
@@ -125,7 +125,7 @@ def stream_opener(rendering: Rendering, idle_ms: int) -> Callable[..., tuple[Pyt
         # As long as the body is made, no_store() may come, so no other cache may keep what has a period of the rendering.
         given = ("cache-control", given_cache_control(rendering))
         shown = [("cache-control", NO_STORE) if item == given else item for item in headers]
-        raw = Response.new(stream.readable, status=status, headers=js_headers(shown))
+        raw = Response.new(stream.readable, status=status, headers=js_headers(shown), encodeBody=AS_IT_IS)
         return PythonResponse(raw, rendering, idle_ms, given[1] if given in headers else None), sink
 
     return open_stream
