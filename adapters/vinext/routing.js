@@ -51,6 +51,14 @@ export function touchedBy(source) {
   return { path: source.slice(0, end).replace(/[./]+$/, "") || "/", prefix: true };
 }
 
+/** Return which of the app's paths a rule touches whose own path is not below basePath but beside it; null for none. */
+function belowBase({ path, prefix }, basePath) {
+  if (prefix && basePath.toLowerCase().startsWith(path.toLowerCase())) return EVERYTHING;
+  const rest = path.slice(basePath.length);
+  const isBelow = path.toLowerCase().startsWith(basePath.toLowerCase()) && (rest === "" || rest.startsWith("/"));
+  return isBelow ? { path: rest || "/", prefix } : null;
+}
+
 /** Return the value of a literal expression of an ESTree; throws for anything else. */
 function literal(node) {
   if (node?.type === "TSAsExpression" || node?.type === "TSSatisfiesExpression") return literal(node.expression);
@@ -121,8 +129,9 @@ function configRules(config) {
   const rules = [];
   const add = (kind, entries, isTouching) => {
     for (const entry of (entries ?? []).filter(isTouching)) {
-      const touched = entry.basePath === false ? EVERYTHING : touchedBy(entry.source);
-      rules.push({ ...touched, name: `${kind} of next.config: ${entry.source}` });
+      const touched = touchedBy(entry.source);
+      const below = entry.basePath === false ? belowBase(touched, config.basePath ?? "") : touched;
+      if (below) rules.push({ ...below, name: `${kind} of next.config: ${entry.source}` });
     }
   };
   const isConditional = ({ has, missing }) => Boolean(has?.length || missing?.length);

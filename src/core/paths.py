@@ -20,6 +20,8 @@ PATHS_URL = f"/{ADMIN_FOLDER}/static-paths"
 INSPECT_URL = f"/{ADMIN_FOLDER}/inspect"
 """The URL path of the inspector (`isr.inspector`); its other pages are below it."""
 
+_WELL_KNOWN = "/.well-known"
+
 _MAX_DECODINGS = 4
 
 _DOT_SEGMENTS = frozenset({".", ".."})
@@ -122,6 +124,27 @@ def is_file_path(path: str) -> bool:
 def strip_trailing_slash(path: str) -> str:
     """Return the path without one trailing slash; `/` stays."""
     return path[:-1] if len(path) > 1 and path.endswith("/") else path
+
+
+def at_next_slash(path: str, *, trailing_slash: bool) -> str:
+    """Return the form of a URL path that Next.js serves; it redirects the one with, or without, a slash at the end.
+
+    `path` is without the base path, `trailing_slash` that of next.config (vinext's `normalizeTrailingSlashPathname`).
+    """
+    if is_api(path):
+        return path
+    stripped = strip_trailing_slash(path)
+    if not trailing_slash or path == "/":
+        return stripped
+    if path == _WELL_KNOWN or path.startswith(f"{_WELL_KNOWN}/"):
+        return path
+    is_file = "." in stripped.rpartition("/")[2][:-1]
+    return stripped if is_file else f"{stripped}/"
+
+
+def is_api(path: str) -> bool:
+    """Return whether a path is one that Next.js serves with and without a slash at its end, each as a page of its own."""
+    return path == "/api" or path.startswith("/api/")
 
 
 def is_admin(path: str) -> bool:

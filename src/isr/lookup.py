@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cache.keys import KeySchema
 from core.http import CREDENTIAL_HEADERS
-from core.paths import PRERENDER_FOLDER, canonical_url_path, is_below, is_decodable_path, normalize_path
+from core.paths import (
+    PRERENDER_FOLDER,
+    at_next_slash,
+    canonical_url_path,
+    is_api,
+    is_below,
+    is_decodable_path,
+    normalize_path,
+    strip_trailing_slash,
+)
 from core.recent import Recent, text_bytes
 from isr.draft_mode import is_draft
 from isr.reasons import Bypass, Unkept
@@ -311,15 +320,17 @@ def _page_at(url_path: str, build: ServedBuild) -> PagesAt | PassBy:  # noqa: PL
     if has_rsc_suffix:
         path = "/" if path == "/index" else path
     # The URL of an RSC payload never ends in a slash: the page handler would redirect the page's own URL.
-    is_other_form = _is_other_form(path, trailing_slash=build.trailing_slash and not has_rsc_suffix)
-    if is_other_form and build.has_next_urls:
+    form = strip_trailing_slash(path) if has_rsc_suffix else at_next_slash(path, trailing_slash=build.trailing_slash)
+    if build.has_next_urls and form != path:
         return PassBy(Bypass.OTHER_SLASH)
-    key_path, url_path = normalize_path(path), url_path_of(path, build)
-    if is_other_form:
-        return PagesAt(Lookup.of(key_path, f"{build.base_path}{path}", build, *_documents(build)).at_slash(build), None)
+    key_path = normalize_path(path)
     rule = touching_rule(build.rules, key_path)
     if rule is not None and not build.has_stages:
         return PassBy(Bypass.RULE, rule.name)
+    if strip_trailing_slash(path) != path and (is_api(path) or not build.has_next_urls):
+        at_slash = Lookup.of(key_path, f"{build.base_path}{path}", build, *_documents(build)).at_slash(build)
+        return PagesAt(at_slash, None, rule is not None)
+    url_path = url_path_of(path, build)
     if "app" not in build.routers:
         return PagesAt(Lookup.of(key_path, url_path, build, Artifact.PAGES), None, rule is not None)
     if not build.has_rsc_payloads:
@@ -415,21 +426,11 @@ def _cached_only_reason(headers: Headers) -> Bypass | None:
     return Bypass.UPGRADE if headers.get("upgrade") is not None else None
 
 
-def _is_other_form(path: str, *, trailing_slash: bool) -> bool:
-    """Return whether the page handler redirects a path to the one with, or without, a slash at its end."""
-    if path == "/" or path.endswith("/") is trailing_slash:
-        return False
-    is_file = "." in path.rpartition("/")[2]
-    return not (trailing_slash and is_file)
-
-
 def url_path_of(path: str, build: ServedBuild) -> str:
     """Return the path of a page as its canonical URL has it; `path` is without the base path."""
     if path == "/" and build.base_path and not build.trailing_slash:
         return build.base_path
-    if build.trailing_slash and _is_other_form(path, trailing_slash=True):
-        return f"{build.base_path}{path}/"
-    return f"{build.base_path}{path}"
+    return f"{build.base_path}{at_next_slash(path, trailing_slash=True) if build.trailing_slash else path}"
 
 
 def _asks_for_rsc(headers: Headers, schema: KeySchema) -> bool:

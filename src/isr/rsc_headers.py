@@ -38,7 +38,7 @@ def with_client_headers(page: CachedPage, lookup: Lookup, build: ServedBuild) ->
         return page
     completed = _completed.get(page.entry.identity)
     if completed is None or completed.build is not build or completed.url_path != lookup.url_path:
-        path = lookup.url_path.removeprefix(build.base_path).rstrip("/") or "/"
+        path = lookup.url_path.removeprefix(build.base_path) or "/"
         headers = {**client_headers(route_pattern(path, page.entry.tags), path), **build.rsc_headers, **kept}
         entry = replace(page.entry, value=replace(value, html=EMPTY_BODY, rsc_data=None, headers=headers))
         completed = _completed[page.entry.identity] = _Completed(build, lookup.url_path, entry)

@@ -105,7 +105,7 @@ class OutputSource:
             for artifact, name in files.items()
             if artifact is not Artifact.RSC or os.path.isfile(f"{self._artifacts}/{name}")  # noqa: PTH113 - see _read
         }
-        return record_of(route, self.build.schema, there, self._routing)
+        return record_of(route, self.build.schema, there, self._routing, trailing_slash=self.build.trailing_slash)
 
     def _read(self, name: str) -> BytesBody | None:
         try:

@@ -10,7 +10,7 @@ from cache.keys import KeySchema
 from cache.tags import encode_tag, is_valid_tag, merge_tags, path_tags
 from core.http import STALE_TIME_HEADER, Period
 from core.javascript import encode_uri_component
-from core.paths import has_dot_segment, normalize_path
+from core.paths import at_next_slash, has_dot_segment, normalize_path
 from seed.build import Artifact, ManifestError, RouteRecord, artifact_key
 from seed.manifest import NOT_FOUND_PATH
 from seed.pages_router import ROUTER
@@ -28,7 +28,14 @@ _OF_THE_PAGE_ITSELF = frozenset({"content-type", STALE_TIME_HEADER})
 _NO_RULES = Routing()
 
 
-def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str], routing: Routing = _NO_RULES) -> RouteRecord:
+def record_of(
+    route: Route,
+    schema: KeySchema,
+    artifacts: Mapping[Artifact, str],
+    routing: Routing = _NO_RULES,
+    *,
+    trailing_slash: bool = False,
+) -> RouteRecord:
     """Return the record of a seedable route whose bodies are kept under the given names.
 
     It has the headers that next.config puts on the page, unless the app's request stage will add them; the page's own win.
@@ -44,7 +51,8 @@ def record_of(route: Route, schema: KeySchema, artifacts: Mapping[Artifact, str]
         # vinext's request stage leaves this one to the stage that renders.
         config_headers = {name: text for name, text in config_headers.items() if name.lower() == "cache-control"}
     period, is_unsure = _period_of(route, schema, path, routing)
-    rsc_headers = client_headers(route.pattern, route.path) if schema is KeySchema.V2 else {}
+    shown_path = at_next_slash(route.path, trailing_slash=trailing_slash)
+    rsc_headers = client_headers(route.pattern, shown_path) if schema is KeySchema.V2 else {}
     location = route.headers.get("location")
     if location is not None:
         rsc_headers["location"] = location

@@ -291,6 +291,6 @@ def _records(manifest: Manifest, routing: Routing) -> dict[str, RouteRecord]:
             files: dict[Artifact, str] = artifact_files(route, trailing_slash=manifest.trailing_slash)
         except ManifestError:
             continue
-        record = record_of(route, manifest.schema, files, routing)
+        record = record_of(route, manifest.schema, files, routing, trailing_slash=manifest.trailing_slash)
         records[normalize_path(route.path)] = replace(record, expire_seconds=None)
     return records

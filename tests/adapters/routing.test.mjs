@@ -187,6 +187,18 @@ test("redirects, rewrites and conditional headers of next.config", async (contex
   );
 });
 
+test("a rule with basePath: false counts by what it touches below the base path", async (context) => {
+  const sources = ["/", "/other/:path*", "/shop", "/Shop/a", "/shop/b/:path*", "/shopping", "/sh(.*)", "/shop(.*)", "/:path*"];
+  const redirects = sources.map((source) => ({ source, destination: "https://a.example", permanent: false, basePath: false }));
+  const of = async (basePath) => {
+    const { rules } = await routingOf(context, {}, { nextConfig: { basePath, redirects: async () => redirects } });
+    return rules.map((rule) => [rule.path, rule.prefix]);
+  };
+  const everything = ["/", true];
+  assert.deepEqual(await of("/shop"), [["/", false], ["/a", false], ["/b", true], everything, everything, everything]);
+  assert.equal((await of(undefined)).length, sources.length);
+});
+
 test("headers for everybody are written down for each page, equal ones once", async (context) => {
   const config = `export default { async headers() { return [
     { source: "/(.*)", headers: [{ key: "X-Frame-Options", value: "DENY" }] },

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.paths import canonical_url_path, decode_path, has_dot_segment, is_decodable_path, is_file_path
+from core.paths import at_next_slash, canonical_url_path, decode_path, has_dot_segment, is_decodable_path, is_file_path
 
 
 @pytest.mark.parametrize("path", ["a", "a/b.html", "a b", "…", ".a", "a..b", "a/...", "a\\b"])
@@ -51,3 +51,27 @@ def test_a_path_names_no_file_or_one_elsewhere(path: str) -> None:
 @pytest.mark.parametrize(("path", "expected"), [("", False), ("/a//b", False), ("/a/../b", True), ("a/.", True), ("..", True)])
 def test_a_dot_segment_is_found(path: str, *, expected: bool) -> None:
     assert has_dot_segment(path) is expected
+
+
+@pytest.mark.parametrize(
+    ("path", "slashed", "bare"),
+    [
+        ("/", "/", "/"),
+        ("/about", "/about/", "/about"),
+        ("/about/", "/about/", "/about"),
+        ("/a.b/c", "/a.b/c/", "/a.b/c"),
+        ("/file.txt", "/file.txt", "/file.txt"),
+        ("/file.txt/", "/file.txt", "/file.txt"),
+        ("/dot.", "/dot./", "/dot."),
+        ("/.well-known/x", "/.well-known/x", "/.well-known/x"),
+        ("/.well-known/x/", "/.well-known/x/", "/.well-known/x"),
+        ("/api", "/api", "/api"),
+        ("/api/", "/api/", "/api/"),
+        ("/api/feed/", "/api/feed/", "/api/feed/"),
+        ("/apis", "/apis/", "/apis"),
+    ],
+)
+def test_a_path_has_the_slash_that_nextjs_gives_it(path: str, slashed: str, bare: str) -> None:
+    """The rules of vinext's `normalizeTrailingSlashPathname`."""
+    assert at_next_slash(path, trailing_slash=True) == slashed
+    assert at_next_slash(path, trailing_slash=False) == bare

@@ -37,7 +37,7 @@ import vinext from "vinext";
 
 export default defineConfig({
   plugins: [
-    vinext({ %(cache)sprerender: { routes: "*" } }),
+    vinext({ %(options)sprerender: { routes: "*" } }),
     cloudflare({ viteEnvironment: { name: "rsc", childEnvironments: ["ssr"] } }),
   ],
   resolve: { dedupe: ["vinext"] },
@@ -45,6 +45,8 @@ export default defineConfig({
 """
 _IMPORT = 'import { vinextWorkerCache } from "vinext-worker-adapter";\n'
 _CACHE = "cache: { cdn: vinextWorkerCache() }, "
+_INLINE = "inline.config.mjs"
+"""Its configuration stands in the Vite configuration, if an app has this file."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def _written(project: Project, app: str, packages: Path, *, with_adapter: bool) 
     """Write the app's sources and its configuration to a folder that git ignores; what is there already keeps its time."""
     folder = project.local / "differential" / f"{app}-{'behind-us' if with_adapter else 'alone'}"
     sources = project.root / _ELSEWHERE[app] if app in _ELSEWHERE else APPS / app
-    files = _sources(sources) | _configuration(project, app, with_adapter=with_adapter)
+    own = _sources(sources)
+    files = own | _configuration(project, app, with_adapter=with_adapter, is_inline=_INLINE in own)
     for name, content in files.items():
         write_atomically(folder / name, content)
     remove_others(folder, lambda name: name in files or name.partition("/")[0] in _KEPT)
@@ -102,7 +105,7 @@ def _sources(folder: Path) -> dict[str, bytes]:
     return files
 
 
-def _configuration(project: Project, app: str, *, with_adapter: bool) -> dict[str, bytes]:
+def _configuration(project: Project, app: str, *, with_adapter: bool, is_inline: bool) -> dict[str, bytes]:
     adapter = {"vinext-worker-adapter": f"file:{project.root / 'adapters' / 'vinext'}"} if with_adapter else {}
     package = {
         "name": app.replace("_", "-"),
@@ -125,7 +128,10 @@ def _configuration(project: Project, app: str, *, with_adapter: bool) -> dict[st
             "run_worker_first": ["/*", "!/_next/static/*", "!/*/_next/static/*"],
         },
     }
-    vite = _VITE % {"imports": _IMPORT if with_adapter else "", "cache": _CACHE if with_adapter else ""}
+    imports, options = (_IMPORT, _CACHE) if with_adapter else ("", "")
+    if is_inline:
+        imports, options = f'{imports}import nextConfig from "./{_INLINE}";\n', f"{options}nextConfig, "
+    vite = _VITE % {"imports": imports, "options": options}
     return {
         "package.json": json.dumps(package, indent=1).encode(),
         "wrangler.jsonc": json.dumps(wrangler, indent=1).encode(),

@@ -35,6 +35,7 @@ _STATE = "x-vinext-cache"
 _NEXTJS_STATE = "x-nextjs-cache"
 _FLIGHT = re.compile(r"<script[^>]*>[^<]*?\.rsc\.push\((\"(?:[^\"\\]|\\.)*\")\)</script>")
 _FILE = re.compile(r'(?:href|src)="(/[^"?#]+\.(?:js|css|png|svg|ico|woff2|txt))"')
+_DRAFT = re.compile(r"__prerender_bypass=([^;]+)")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 # What vinext writes into some of a page's renders and not into others, besides the page.
 _ABOUT_RENDERING = {
@@ -64,12 +65,13 @@ def observe(side: Side, script: Script) -> dict[str, list[Observation]]:
 
 
 class Visitor:
-    """Makes one visit. It remembers the ETags that it was given."""
+    """Makes one visit. It remembers the ETags that it was given, and the cookie of draft mode."""
 
     def __init__(self, side: Side) -> None:
         self._side = side
         self._rendered: dict[str, frozenset[str]] = {}
         self._etags: dict[str, str] = {}
+        self._draft = ""
 
     def run(self, visit: Visit) -> list[Observation]:
         observations: list[Observation] = []
@@ -99,8 +101,11 @@ class Visitor:
         named = f"{ask.headers.get('Host', '')}{ask.path}"
         if ask.matching and named in self._etags:
             sent = replace(ask, headers={**ask.headers, "If-None-Match": self._etags[named]})
-        sent = replace(sent, path=sent.path.replace("{build}", self._side.words.build_id))
+        headers = {name: value.replace("{draft}", self._draft) for name, value in sent.headers.items()}
+        sent = replace(sent, path=sent.path.replace("{build}", self._side.words.build_id), headers=headers)
         answer = self._repeated(sent)
+        if (draft := _DRAFT.match(answer.header("set-cookie") or "")) is not None:
+            self._draft = draft[1]
         if (etag := answer.header("etag")) is not None:
             self._etags[named] = etag
         return Observation(ask, self._traits(answer, ask), answer.first_byte_seconds * 1000, answer.is_late)

@@ -14,7 +14,10 @@ PERIOD_SECONDS = 2
 
 @dataclass(frozen=True)
 class Ask:
-    """One request, and what is compared of its answer."""
+    """One request, and what is compared of its answer.
+
+    `{build}` in its path is the build's ID, `{draft}` in a header what the visitor's cookie of draft mode has.
+    """
 
     path: str
     method: str = "GET"

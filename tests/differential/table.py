@@ -85,9 +85,9 @@ ACCEPTED = [
     Row(
         "A redirect of the build says of what it varies, as any entry. vinext alone says it from its second answer on.",
         "vary|content-type",
-        apps=("example",),
+        apps=("example", "vite_config"),
         alone="-",
-        request="GET /moved",
+        request="GET (/shop)?/moved/?",
         besides={"state": "HIT"},
         besides_alone={"state": "MISS"},
     ),
@@ -201,6 +201,21 @@ ACCEPTED = [
         alone="MISS",
         ours="-",
         request="GET /(p|products)/(one|two)[?]_rsc .*",
+    ),
+    Row(
+        "The payload of a page of the build is served at the URL of its file. vinext alone redirects that if trailingSlash is set.",
+        "status",
+        apps=("vite_config",),
+        alone="308",
+        ours="200",
+        request="GET /shop/index.rsc",
+    ),
+    Row(
+        "vinext built in stages puts headers of next.config on a page's own redirect, as Next.js does. Built in one it leaves them out.",
+        "x-everywhere",
+        apps=("vite_config",),
+        alone="-",
+        request="(GET|HEAD) /shop/moved/",
     ),
     Row(
         "vinext built in stages says parameters and path of every payload, in its request stage. Built in one it leaves them out of "

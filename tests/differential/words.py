@@ -16,7 +16,7 @@ _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _OF_A_RENDER = re.compile(rf"(?P<time>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z)|(?P<uuid>{_UUID})")
 _FILES = re.compile(r"(/_next/static/(?:[\w~-]+/)*)[\w~.-]+?\.(js|css|map|woff2?)\b")
 _DATE = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT")
-_ACTION = re.compile(r"\b[0-9a-f]{40,64}\b")
+_ACTION = re.compile(r"\b[0-9a-f]{32,64}\b")
 _GRAPH = re.compile(r"app-route-graph:[0-9a-f]+")
 
 

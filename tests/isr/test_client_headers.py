@@ -52,6 +52,12 @@ def test_a_payload_that_vinext_wrote_gets_what_its_client_needs() -> None:
     }
 
 
+def test_the_path_has_the_slash_of_the_page_s_own_url() -> None:
+    for url, path in (("/shop/blog/a/", "%2Fblog%2Fa%2F"), ("/shop/", "%2F"), ("/shop", "%2F")):
+        at = Lookup.of("/blog/a", url, SITE, Artifact.RSC)
+        assert headers_of(with_client_headers(found(None), at, SITE))["X-Vinext-Rendered-Path-And-Search"] == path
+
+
 def test_what_was_kept_with_a_payload_stays() -> None:
     kept = {"x-own": "1", "x-vinext-rsc-compatibility-id": "older"}
     assert headers_of(with_client_headers(found(kept), lookup(), SITE)) == kept

@@ -159,6 +159,8 @@ LOOKUPS = [
         url_path="/about/",
     ),
     Rule("trailing-slash-404", "404.html stays", "/sitemap.xml", "/sitemap.xml", site=SLASH),
+    Rule("api", "/api is never redirected", "/api/feed", "/api/feed", site=SLASH),
+    Rule("api-rsc", "/api is never redirected", "/api/page.rsc", "/api/page", PAYLOAD, site=SLASH),
     Rule("base-path", "below the base path", "/shop/about", "/about", site=BASE),
     Rule("base-path-root", "below the base path", "/shop", "/", site=BASE),
     Rule("base-path-rsc", "below the base path", "/shop/about.rsc", "/about", PAYLOAD, site=BASE),
@@ -225,6 +227,8 @@ PASSED = [
     Passed("trailing-slash", "the page handler redirects it", "/about/"),
     Passed("trailing-slash-rsc", "the page handler redirects the page's own URL", "/about/.rsc"),
     Passed("no-trailing-slash", "the page handler redirects it", "/about", site=SLASH),
+    Passed("trailing-slash-file", "the page handler redirects it", "/a.b/", site=SLASH),
+    Passed("trailing-slash-api-rsc", "no page has such a path", "/api/feed/.rsc"),
     Passed("base-path-outside", "not below the base path", "/about", site=BASE),
     Passed("base-path-like", "not below the base path", "/shopping", site=BASE),
     Passed("framework", "the framework's own files", "/_next/static/a.js"),
@@ -316,6 +320,18 @@ def test_the_folder_of_the_pages_is_hidden_in_any_spelling(path: str) -> None:
         for method in ("GET", "HEAD", "POST"):
             assert classify(request(path, method=method), site) == Hidden(), method
             assert classify(request(path, headers, method), site) == Hidden(), method
+
+
+@pytest.mark.parametrize("site", [V2, SLASH])
+def test_a_route_handler_below_api_has_an_entry_with_a_slash_and_one_without(site: ServedBuild) -> None:
+    """As vinext keeps them: it redirects neither."""
+    keys: list[str] = []
+    for url in ("/api/feed", "/api/feed/"):
+        lookup = classify(request(url), site)
+        assert isinstance(lookup, Lookup)
+        assert (lookup.path, lookup.canonical_path) == ("/api/feed", url)
+        keys.append(lookup.keys[1])
+    assert keys == [site.key("/api/feed", "route"), site.key("/api/feed", "route:trailing-slash")]
 
 
 @given(st.text(max_size=40), st.sampled_from([V1, V2, SLASH, BASE]), st.sampled_from(["GET", "HEAD"]))

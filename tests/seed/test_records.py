@@ -70,6 +70,10 @@ def test_a_payload_of_v2_says_what_it_is_for() -> None:
     headers = record().rsc_headers
     assert unquote(headers["X-Vinext-Rendered-Path-And-Search"]) == "/blog/h%C3%A9"
     assert json.loads(unquote(headers["X-Vinext-Params"])) == {"slug": "h%C3%A9"}
+    row = {"route": "/blog/:slug", "path": "/blog/a", "status": "rendered", "router": "app"}
+    at_slash = record_of(parse_route(row), V2, BOTH, trailing_slash=True).rsc_headers
+    assert unquote(at_slash["X-Vinext-Rendered-Path-And-Search"]) == "/blog/a/"
+    assert json.loads(unquote(at_slash["X-Vinext-Params"])) == {"slug": "a"}
     assert record(V1).rsc_headers == {}
     assert record(artifacts={Artifact.HTML: "0a"}).rsc_headers == {}
 

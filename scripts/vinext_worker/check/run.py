@@ -12,6 +12,7 @@ from urllib.parse import quote, urljoin
 
 import httpx2 as httpx
 
+from core.paths import at_next_slash
 from isr.stopwatch import DEBUG_HEADER
 from seed.build import Artifact, Skipped
 from seed.pages_router import data_url
@@ -71,8 +72,8 @@ class CheckOptions:
 def page_url(path: str, build: Build) -> str:
     """Return the URL path of a page; `path` is normalized, as in the index (`core.paths.normalize_path`)."""
     encoded = quote(_LITERAL_PERCENT.sub("%25", path), safe=_UNQUOTED).replace("[", "%5B").replace("]", "%5D")
-    if build.trailing_slash and encoded != "/" and "." not in encoded.rpartition("/")[2] and path != "/404":
-        encoded += "/"
+    if build.trailing_slash and path != "/404":
+        encoded = at_next_slash(encoded, trailing_slash=True)
     if encoded == "/" and build.base_path and not build.trailing_slash:
         return build.base_path
     return build.base_path + encoded

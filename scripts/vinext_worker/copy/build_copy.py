@@ -244,7 +244,7 @@ class _Copy:
             for artifact, file in files.items()
             if artifact is not Artifact.RSC or (self._artifacts / file).is_file()
         }
-        return record_of(route, self._manifest.schema, there, self._routing)
+        return record_of(route, self._manifest.schema, there, self._routing, trailing_slash=self._manifest.head.trailing_slash)
 
     def _copy_shard(self, records: Iterable[tuple[str, RouteRecord]]) -> dict[str, RouteRecord]:
         """Copy the bodies of some routes, and return their records by path."""

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from isr.lookup import CachedOnly, Hidden, Lookup, PassBy, Ruled, classify
+from isr.lookup import CachedOnly, Hidden, Lookup, PassBy, Ruled, classify, url_path_of
 from pages.request import PageRequest
 
 if TYPE_CHECKING:
@@ -77,13 +77,12 @@ def select(paths: Iterable[PathCount], site: ServedBuild, coverage: float, max_p
 
 def _page(path: str, site: ServedBuild) -> Lookup | str:
     """Return the page at a path as visitors spell it, or the reason why there is none."""
-    reason = _no_page_reason(path.removeprefix(site.base_path))
+    rest = path.removeprefix(site.base_path)
+    reason = _no_page_reason(rest)
     if reason is not None:
         return reason
-    if path != "/" and path.endswith("/") and not site.trailing_slash:
-        path = path.rstrip("/") or "/"
-    elif site.trailing_slash and not path.endswith("/"):
-        path = f"{path}/"
+    if path.startswith(site.base_path):
+        path = url_path_of(rest.rstrip("/") or "/", site)
     match classify(PageRequest("GET", "", path, "", {}), site):
         case Lookup() as lookup:
             return lookup

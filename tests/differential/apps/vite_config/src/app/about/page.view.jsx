@@ -1,0 +1,3 @@
+export const metadata = { title: "About", alternates: { canonical: "/about" } };
+
+export default () => <h1>about</h1>;

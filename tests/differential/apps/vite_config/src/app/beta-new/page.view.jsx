@@ -1,0 +1,1 @@
+export default () => <h1>beta-new</h1>;

@@ -1,0 +1,1 @@
+export default () => <h1>not a page</h1>;

@@ -1,0 +1,3 @@
+import { cookies } from "next/headers";
+
+export default async () => <h1>hello {(await cookies()).get("user")?.value ?? "stranger"}</h1>;
