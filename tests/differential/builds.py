@@ -18,6 +18,8 @@ from vinext_worker.sites.site_build import build_vinext_site
 from vinext_worker.sites.vinext_project import VinextProject
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vinext_worker.project import Project
     from vinext_worker.sites.site_build import SiteBuild
 
@@ -35,16 +37,23 @@ import { cloudflare } from "@cloudflare/vite-plugin";
 import vinext from "vinext";
 %(imports)simport { defineConfig } from "vite";
 
-export default defineConfig({
+export default defineConfig({%(environments)s
   plugins: [
     vinext({ %(options)sprerender: { routes: "*" } }),
-    cloudflare({ viteEnvironment: { name: "rsc", childEnvironments: ["ssr"] } }),
+    cloudflare({ viteEnvironment: %(environment)s }),
   ],
   resolve: { dedupe: ["vinext"] },
 });
 """
 _IMPORT = 'import { vinextWorkerCache } from "vinext-worker-adapter";\n'
 _CACHE = "cache: { cdn: vinextWorkerCache() }, "
+_APP_ROUTER = {"environments": "", "environment": '{ name: "rsc", childEnvironments: ["ssr"] }'}
+_PAGES_ROUTER = {
+    # vinext pre-renders an app without the App Router where it finds its Worker in these folders.
+    "environments": """
+  environments: { client: { build: { outDir: "dist/client" } }, ssr: { build: { outDir: "dist/server" } } },""",
+    "environment": '{ name: "ssr" }',
+}
 _INLINE = "inline.config.mjs"
 """Its configuration stands in the Vite configuration, if an app has this file."""
 
@@ -82,7 +91,7 @@ def _written(project: Project, app: str, packages: Path, *, with_adapter: bool) 
     folder = project.local / "differential" / f"{app}-{'behind-us' if with_adapter else 'alone'}"
     sources = project.root / _ELSEWHERE[app] if app in _ELSEWHERE else APPS / app
     own = _sources(sources)
-    files = own | _configuration(project, app, with_adapter=with_adapter, is_inline=_INLINE in own)
+    files = own | _configuration(project, app, with_adapter=with_adapter, own=own)
     for name, content in files.items():
         write_atomically(folder / name, content)
     remove_others(folder, lambda name: name in files or name.partition("/")[0] in _KEPT)
@@ -105,7 +114,7 @@ def _sources(folder: Path) -> dict[str, bytes]:
     return files
 
 
-def _configuration(project: Project, app: str, *, with_adapter: bool, is_inline: bool) -> dict[str, bytes]:
+def _configuration(project: Project, app: str, *, with_adapter: bool, own: Iterable[str]) -> dict[str, bytes]:
     adapter = {"vinext-worker-adapter": f"file:{project.root / 'adapters' / 'vinext'}"} if with_adapter else {}
     package = {
         "name": app.replace("_", "-"),
@@ -129,9 +138,10 @@ def _configuration(project: Project, app: str, *, with_adapter: bool, is_inline:
         },
     }
     imports, options = (_IMPORT, _CACHE) if with_adapter else ("", "")
-    if is_inline:
+    if _INLINE in own:
         imports, options = f'{imports}import nextConfig from "./{_INLINE}";\n', f"{options}nextConfig, "
-    vite = _VITE % {"imports": imports, "options": options}
+    has_app = any(name.startswith(("app/", "src/app/")) for name in own)
+    vite = _VITE % {"imports": imports, "options": options, **(_APP_ROUTER if has_app else _PAGES_ROUTER)}
     return {
         "package.json": json.dumps(package, indent=1).encode(),
         "wrangler.jsonc": json.dumps(wrangler, indent=1).encode(),

@@ -22,10 +22,10 @@ ACCEPTED = [
     Row(
         "A page of the Pages Router without data functions is a page of the build as any other. vinext alone renders it each time.",
         "state",
-        apps=("pages_and_app",),
+        apps=("pages_and_app", "locales"),
         alone="-",
         ours="HIT",
-        visit="no props",
+        visit="no props|home",
     ),
     Row(
         "The same; with cacheComponents vinext alone does not even say that it is a MISS.",
@@ -117,6 +117,15 @@ ACCEPTED = [
         alone=".*built.*",
         visit="tags of fetched",
         steps=(5,),
+    ),
+    Row(
+        "`res.revalidate` of a page in one language invalidates the page in all. vinext alone keeps the others.",
+        "state|renewed|cache-control",
+        apps=("locales",),
+        alone="HIT|no|s-maxage=.*",
+        ours="MISS|yes|no-store.*",
+        visit="renewed on demand",
+        steps=(7,),
     ),
     # What is said about an answer
     Row(

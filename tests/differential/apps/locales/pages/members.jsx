@@ -1,0 +1,7 @@
+export const getStaticProps = ({ locale, defaultLocale }) => ({ props: { locale, defaultLocale, at: new Date().toISOString() }, revalidate: 600 });
+
+export default ({ locale, defaultLocale, at }) => (
+  <h1>
+    members {locale} {defaultLocale} {at}
+  </h1>
+);
