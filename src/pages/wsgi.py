@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -118,7 +119,8 @@ def environ_of(scope: Mapping[str, Any], body: io.BufferedIOBase) -> dict[str, A
     environ = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": _native(scope["root_path"]),
-        "PATH_INFO": _native(scope["path"]),
+        # The bytes that were sent, also where they are no UTF-8: the app decodes them.
+        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": host,
         "SERVER_PORT": str(port),

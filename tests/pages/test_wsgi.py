@@ -222,3 +222,18 @@ async def test_the_lifespan_is_over_at_once_and_a_websocket_is_refused() -> None
     assert exchange.sent == [{"type": "lifespan.startup.complete"}]
     with pytest.raises(ValueError, match="websocket"):
         await WsgiApp(hello, at_once)({"type": "websocket"}, exchange.receive, exchange.send)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/%C3%BC", b"/\xc3\xbc"), ("/caf%E9", b"/caf\xe9"), ("/a%2Fb%20c", b"/a/b c")],
+    ids=["utf-8", "latin-1", "ascii"],
+)
+async def test_the_path_has_the_bytes_that_were_sent(path: str, expected: bytes) -> None:
+    """PEP 3333: a character for each byte."""
+
+    def app(environ: Environ, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [environ["PATH_INFO"].encode("latin-1")]
+
+    assert (await run(app, Exchange(), f"https://a.example{path}")).body == expected
