@@ -15,11 +15,11 @@ from benchmarks import machine
 from benchmarks.cases import CASES, chosen, in_turns, targets
 from benchmarks.changes import changes
 from benchmarks.chart import chart
-from benchmarks.cold import first_answers, imports
+from benchmarks.cold import cold_starts, first_answers, imports
 from benchmarks.contenders import Contenders
 from benchmarks.load import LoadGenerator
 from benchmarks.publish import publish_figures
-from benchmarks.report import change_table, document, import_table, series_table, target_rows, target_table
+from benchmarks.report import change_table, document, import_table, series_table, start_table, target_rows, target_table
 from benchmarks.rounds import Bench
 from vinext_worker.project import Project
 
@@ -83,19 +83,25 @@ def main(  # noqa: PLR0913 - one for each option
 
     contenders = Contenders(project, console, against)
     found = _measured(project, contenders, cases, rounds, console)
-    cold, imported = [], []
+    cold, starts, imported = [], [], []
     if wants_cold:
         folder = project.local / "benchmarks" / "cold"
         with console.status(f"{_COLD} …"):
             cold = first_answers((10, 100_000) if quick else (10, 1000, 100_000), contenders.options, folder, rounds)
+            starts = cold_starts(contenders.options, folder, rounds)
             imported = imports(contenders.options, folder / "imports", rounds)
 
     about |= {"noise_after": round(machine.noise(), 2), "seconds": round(time.monotonic() - start)}
-    rows = target_rows(targets(), found, cold)
-    written = document(about, found, rows, cold, imported)
+    rows = target_rows(targets(), found, cold, starts)
+    written = document(about, found, rows, cold, starts, imported)
     compared = changes(found, json.loads(_FIGURES.read_bytes()))
     out = Console(width=130)
-    out.print(*([series_table(found)] if found else []), *([import_table(imported)] if imported else []), target_table(rows))
+    out.print(
+        *([series_table(found)] if found else []),
+        *([start_table(starts)] if starts else []),
+        *([import_table(imported)] if imported else []),
+    )
+    out.print(target_table(rows))
     if compared:
         out.print(change_table(compared))
     out.print(

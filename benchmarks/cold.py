@@ -1,4 +1,4 @@
-"""An isolate's first answer, and what its start imports."""
+"""An isolate's first answer, beside an empty Worker's, and what its start imports."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from benchmarks.contender import ours
+from benchmarks.contender import alone, ours
 from benchmarks.process import Meter
-from cache.keys import KeySchema
+from cache.keys import KeySchema, kv_last_invalidation_key
 from cache.tags import path_tags
 from core.paths import PRERENDER_FOLDER
 from seed.build import (
@@ -33,8 +33,10 @@ from vinext_worker.local_runtime import LocalRuntime, LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from benchmarks.contender import Contender, Running
     from vinext_worker.local_runtime import RequestLine, RuntimeOptions
 
 WITHOUT_SNAPSHOT, FROM_SNAPSHOT = "without a snapshot", "from a snapshot of Python"
@@ -42,6 +44,42 @@ WITHOUT_SNAPSHOT, FROM_SNAPSHOT = "without a snapshot", "from a snapshot of Pyth
 _WAYS = {WITHOUT_SNAPSHOT: False, FROM_SNAPSHOT: True}
 
 _PAGE = b"<!DOCTYPE html><title>p</title>" + b"<p>a paragraph of a page</p>" * 290
+EMPTY, READER, FROM_KV, FROM_BUILD = (
+    "an empty Worker",
+    "a Worker of ten lines with the same reads",
+    "a page from KV",
+    "a page of the build",
+)
+_PATH = "/page-5"
+_ROUTES = 10
+_ISOLATES = 5
+# Served by the assets without the Worker.
+_STATIC_FILE = "_next/static/file.txt"
+
+_EMPTY_ENTRY = """from js import Response
+from workers import WorkerEntrypoint
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return Response.new("<p>page</p>")
+"""
+
+# The reads of this Worker's first answer from KV: the build, the time of the last invalidation, and the entry.
+_READER_ENTRY = f"""from js import Response
+from workers import WorkerEntrypoint
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        env = self.env._env
+        build = await env.ASSETS.fetch("https://assets.invalid/{PRERENDER_FOLDER}/{BUILD_FILE}")
+        await build.arrayBuffer()
+        await env.VINEXT_CACHE.get("{kv_last_invalidation_key()}", "text")
+        entry = await env.VINEXT_CACHE.getWithMetadata("KEY", "stream")
+        return Response.new(entry.value)
+"""
+
 _BEGIN, _END = "the Worker's imports begin", "the Worker's imports end"
 _ENTRY = f"""import workers
 
@@ -63,6 +101,20 @@ class FirstAnswer:
     cpu_ms: list[float] = field(default_factory=list)
     thread_ms: list[float] = field(default_factory=list)
     wall_ms: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """CPU time of the thread that answers, for the first answer of an isolate.
+
+    `first_ms`: of the first isolate of a process, in which V8 compiles all of Python that runs. `further_ms`: of another isolate
+    of a process in which the same answer was given before, as where a machine runs many Python Workers; compiled code is shared.
+    KV and the assets, which are JavaScript in the same process, were asked before.
+    """
+
+    what: str
+    first_ms: list[float] = field(default_factory=list)
+    further_ms: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -105,6 +157,77 @@ def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, r
                 answer.thread_ms.append((running.meter.main_thread_seconds() - thread_before) * 1000)
                 answer.wall_ms.append(wall_ms)
     return answers
+
+
+def cold_starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[ColdStart]:
+    """Measure first answers from KV and from the build, beside those of Workers that do nothing else; in turn and repeatedly."""
+    assets = _build(folder, FirstAnswer(_ROUTES, is_packed=True))
+    (assets / _STATIC_FILE).parent.mkdir(parents=True, exist_ok=True)
+    (assets / _STATIC_FILE).write_bytes(_PAGE)
+    state = folder / "kv"
+    shutil.rmtree(state, ignore_errors=True)
+    seeded = replace(options, assets_directory=assets)
+    stored = replace(seeded, state=state)
+    with ours("framed", stored).start() as running:
+        assert _asked(running.url) == _PAGE  # noqa: S101 - else it is no figure
+        assert running.runtime is not None  # noqa: S101 - it is ours
+        key = next(name for name in _stored_names(running.runtime) if name.endswith(f"{_PATH}:html"))
+    workers = {
+        EMPTY: _small(folder / "empty", _EMPTY_ENTRY, stored),
+        READER: _small(folder / "reader", _READER_ENTRY.replace("KEY", key), stored),
+        FROM_KV: stored,
+        FROM_BUILD: seeded,
+    }
+    measured = [ColdStart(what) for what in workers]
+    for _ in range(rounds):
+        for start, given in zip(measured, workers.values(), strict=True):
+            with _started(start.what, given) as running:
+                start.first_ms.append(_first_ms(running, running.url))
+            with _started(start.what, replace(given, isolates=_ISOLATES)) as running:
+                assert running.runtime is not None  # noqa: S101 - it is local
+                for url in running.runtime.direct_urls[:1] * 2:
+                    _asked(url)
+                start.further_ms.extend(_first_ms(running, url) for url in running.runtime.direct_urls[1:])
+    return measured
+
+
+def _stored_names(runtime: LocalRuntime) -> list[str]:
+    """Wait until the page that was seeded is in KV."""
+    deadline = time.monotonic() + 10
+    while True:
+        names = runtime.kv().names("cache:")
+        if names or time.monotonic() > deadline:
+            return names
+        time.sleep(0.05)
+
+
+def _small(folder: Path, entry: str, options: RuntimeOptions) -> RuntimeOptions:
+    """A Worker with the bindings of this one, and nothing of its code."""
+    (folder / "src").mkdir(parents=True, exist_ok=True)
+    (folder / "src" / "entry.py").write_text(entry)
+    configuration = folder / "wrangler.toml"
+    configuration.write_text(options.config.path.read_text())
+    return replace(options, config=WranglerConfig.read(configuration))
+
+
+def _started(what: str, options: RuntimeOptions) -> AbstractContextManager[Running]:
+    contender: Contender = alone(what, options) if what in {EMPTY, READER} else ours("framed", options)
+    return contender.start()
+
+
+def _first_ms(running: Running, url: str) -> float:
+    assert running.runtime is not None  # noqa: S101 - it is local
+    _asked(running.runtime.url, f"/{_STATIC_FILE}")
+    running.runtime.kv().get("nothing")
+    before = running.meter.main_thread_seconds()
+    _asked(url)
+    return (running.meter.main_thread_seconds() - before) * 1000
+
+
+def _asked(url: str, path: str = _PATH) -> bytes:
+    with urllib.request.urlopen(f"{url}{path}", timeout=60) as response:  # noqa: S310 - our own
+        body: bytes = response.read()
+        return body
 
 
 def imports(options: RuntimeOptions, folder: Path, rounds: int) -> list[Imports]:

@@ -72,6 +72,14 @@ def page(document: Mapping[str, Any], compared: Sequence[Change]) -> str:
             ("routes", "pages in", "CPU of the thread that answers, ms", "of all threads, ms", "until the answer, ms"),
             map(_first_answer, document["first_answers"]),
         ),
+        "CPU of the thread that answers, in ms, beside an empty Worker and one that makes the same reads:",
+        _table(
+            ("the first answer of", "in a new process", "in a process that has run the same before"),
+            (
+                (row["what"], _spread(row["first_ms"], ".1f"), _spread(row["further_ms"], ".1f"))
+                for row in document["cold_starts"]
+            ),
+        ),
         "## The Worker's imports",
         _table(
             ("the Worker's imports", "CPU ms", "of all threads, ms", "until ready, ms"),

@@ -9,16 +9,18 @@ from rich.table import Table
 
 from benchmarks.cases import BEHIND_US, CACHED, CALLS, LOOKED_UP
 from benchmarks.changes import HEADINGS
+from benchmarks.cold import EMPTY, FROM_BUILD, FROM_KV
 from benchmarks.rounds import pairs, ratios
 
 if TYPE_CHECKING:
     from benchmarks.cases import Target
     from benchmarks.changes import Change
-    from benchmarks.cold import FirstAnswer, Imports
+    from benchmarks.cold import ColdStart, FirstAnswer, Imports
     from benchmarks.rounds import Series
 
 COLD_AT_MOST = 1.3
 PACKS_AT_MOST = 1.1
+ABOVE_EMPTY_AT_MOST_MS = 15
 CACHED_AT_MOST_US = 60
 
 
@@ -44,7 +46,9 @@ def series_table(found: list[Series]) -> Table:
     return table
 
 
-def target_rows(wanted: list[Target], found: list[Series], answers: list[FirstAnswer]) -> list[dict[str, Any]]:
+def target_rows(
+    wanted: list[Target], found: list[Series], answers: list[FirstAnswer], starts: list[ColdStart]
+) -> list[dict[str, Any]]:
     """Each target that was measured: its ratio in this run and the quartiles over the rounds."""
     by_name = {(series.case, series.contender): series for series in found}
     rows = []
@@ -62,7 +66,29 @@ def target_rows(wanted: list[Target], found: list[Series], answers: list[FirstAn
         rows.append(_row(f"cold isolate, {large.routes:,} routes against {small.routes}", shares, COLD_AT_MOST))
         shares = [one / other for one, other in zip(small.thread_ms, in_files.thread_ms, strict=True)]
         rows.append(_row("cold isolate, a page in a full pack against a file", shares, PACKS_AT_MOST))
+    by_what = {start.what: start for start in starts}
+    for what in (FROM_KV, FROM_BUILD) if by_what else ():
+        start, empty = by_what[what], by_what[EMPTY]
+        for where, ours, theirs in (
+            ("a new process", start.first_ms, empty.first_ms),
+            ("a process with others", start.further_ms, empty.further_ms),
+        ):
+            above = [one - other for one, other in zip(ours, theirs, strict=True)]
+            rows.append(_row(f"cold isolate in {where}, {what}, above an empty Worker, ms", above, ABOVE_EMPTY_AT_MOST_MS))
     return rows
+
+
+def start_table(starts: list[ColdStart]) -> Table:
+    """A row a Worker."""
+    table = Table("the first answer of", "in a new process, CPU ms", "quartiles", "in a process with others", "quartiles")
+    for start in starts:
+        cells = [
+            text
+            for values in (start.first_ms, start.further_ms)
+            for text in (f"{statistics.median(values):.1f}", "{:.1f}-{:.1f}".format(*pairs(values)))
+        ]
+        table.add_row(start.what, *cells)
+    return table
 
 
 def import_table(imported: list[Imports]) -> Table:
@@ -97,8 +123,13 @@ def change_table(compared: list[Change]) -> Table:
     return table
 
 
-def document(
-    machine: dict[str, Any], found: list[Series], rows: list[dict[str, Any]], cold: list[FirstAnswer], imported: list[Imports]
+def document(  # noqa: PLR0913, PLR0917 - the parts of a run
+    machine: dict[str, Any],
+    found: list[Series],
+    rows: list[dict[str, Any]],
+    cold: list[FirstAnswer],
+    starts: list[ColdStart],
+    imported: list[Imports],
 ) -> dict[str, Any]:
     """Everything, as JSON."""
     return {
@@ -106,6 +137,7 @@ def document(
         "targets": rows,
         "series": [{**vars(series), "answers": dict(series.answers), "median_cpu_ms": series.median_cpu_ms} for series in found],
         "first_answers": [vars(answer) for answer in cold],
+        "cold_starts": [vars(start) for start in starts],
         "imports": [vars(imports) for imports in imported],
     }
 

@@ -21,7 +21,7 @@ def series(contender: str, cpu_ms: list[float], case: str = CASE) -> Series:
 
 def figures(*found: Series) -> dict[str, Any]:
     machine = dict.fromkeys(("processor", "cores", "load", "rounds", "seconds", "noise_before", "noise_after"), 1)
-    return document(machine, list(found), [], [], [])
+    return document(machine, list(found), [], [], [], [])
 
 
 @pytest.mark.parametrize(
