@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from cache.entry import CacheEntry, own_revalidate, own_tags
 from cache.invalidation import joined
 from cache.tags import merge_tags
+from core.budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -30,22 +31,47 @@ if TYPE_CHECKING:
     from core.runtime import Clock
 
 
-class StaleMarkers:
-    """The last stale invalidation of each name. Beyond `capacity` the oldest is dropped, and then reaches all names."""
+MAX_MARKERS = 50_000
+"""How many markers an isolate remembers, of all kinds and of all its sites."""
 
-    def __init__(self, capacity: int) -> None:
+_BUDGET = Budget(MAX_MARKERS)
+
+
+class StaleMarkers:
+    """The last stale invalidation of each name. Beyond `capacity` the oldest is dropped, and then reaches all names.
+
+    So it is when all the markers of an isolate are too many, and these are among the most.
+    """
+
+    def __init__(self, capacity: int, budget: Budget = _BUDGET) -> None:
         self._capacity = capacity
+        self._budget = budget
         self._markers: dict[str, Invalidation] = {}
         self._dropped: Invalidation | None = None
 
+    def __del__(self) -> None:
+        self._budget.change(self, len(self._markers), 0)
+
     def record(self, names: Iterable[str], invalidation: Invalidation) -> None:
         """Record a stale invalidation of `names`."""
+        before = len(self._markers)
         for name in names:
             earlier = self._markers.pop(name, invalidation)
             self._markers[name] = earlier if earlier.at_ms > invalidation.at_ms else invalidation
         while len(self._markers) > self._capacity:
-            dropped = self._markers.pop(next(iter(self._markers)))
-            self._dropped = joined((dropped, self._dropped or dropped))
+            self._drop_oldest()
+        self._budget.change(self, before, len(self._markers))
+
+    def give_up_some(self) -> None:
+        """Drop the oldest quarter, at least one."""
+        before = len(self._markers)
+        for _ in range(before // 4 + 1):
+            self._drop_oldest()
+        self._budget.change(self, before, len(self._markers))
+
+    def _drop_oldest(self) -> None:
+        dropped = self._markers.pop(next(iter(self._markers)))
+        self._dropped = joined((dropped, self._dropped or dropped))
 
     def get(self, name: str) -> Invalidation | None:
         """Return the known stale invalidation of one name."""
@@ -59,32 +85,51 @@ class StaleMarkers:
 
     def reaching(self, names: Collection[str], since_ms: int) -> Invalidation | None:
         """Return the effect on content of `since_ms` under `names`."""
-        if not self._markers:  # so it is on sites that invalidate everything at once
+        if not self._markers and self._dropped is None:  # so it is on sites that invalidate everything at once
             return None
         markers = (self._markers.get(name, self._dropped) for name in names)
         return joined(marker for marker in markers if marker is not None and marker.reaches(since_ms))
 
 
 class TagMarkers:
-    """The newest invalidation of each name. The oldest is dropped beyond `capacity`, and its time remembered as a floor."""
+    """The newest invalidation of each name. The oldest is dropped beyond `capacity`, and its time remembered as a floor.
 
-    def __init__(self, capacity: int) -> None:
+    So it is when all the markers of an isolate are too many, and these are among the most.
+    """
+
+    def __init__(self, capacity: int, budget: Budget = _BUDGET) -> None:
         self._capacity = capacity
+        self._budget = budget
         self._markers: dict[str, int] = {}
         self.floor_ms: int | None = None
 
+    def __del__(self) -> None:
+        self._budget.change(self, len(self._markers), 0)
+
     def record(self, names: Iterable[str], at_ms: int) -> None:
         """Record that `names` were invalidated."""
+        before = len(self._markers)
         for name in names:
             self._markers[name] = max(at_ms, self._markers.pop(name, at_ms))
         while len(self._markers) > self._capacity:
-            dropped = self._markers.pop(next(iter(self._markers)))
-            self.floor_ms = dropped if self.floor_ms is None else max(self.floor_ms, dropped)
+            self._drop_oldest()
+        self._budget.change(self, before, len(self._markers))
+
+    def give_up_some(self) -> None:
+        """Drop the oldest quarter, at least one."""
+        before = len(self._markers)
+        for _ in range(before // 4 + 1):
+            self._drop_oldest()
+        self._budget.change(self, before, len(self._markers))
+
+    def _drop_oldest(self) -> None:
+        dropped = self._markers.pop(next(iter(self._markers)))
+        self.floor_ms = dropped if self.floor_ms is None else max(self.floor_ms, dropped)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is known to be invalidated; nothing was dropped then either."""
-        return not self._markers
+        return not self._markers and self.floor_ms is None
 
     def newest(self, names: Collection[str]) -> int | None:
         """Return the newest known invalidation of any of `names`."""

@@ -52,7 +52,7 @@ class MemoryCacheHandler(EntryCache):
     Then the entries of least worth (`cache.eviction`) are compressed, and of the compressed ones those of least worth are
     dropped. An entry that is used again and again is decompressed. `make_body` makes the bodies of both.
 
-    `size_bytes` is about the memory that the entries take.
+    `size_bytes` is about the memory that the entries take, `share` what they have of the pool.
 
     Nothing in this class awaits, so requests never see it half changed. Tags are compared percent-encoded. At most
     `marker_capacity` invalidations are remembered; once some are forgotten, content as old as those counts as invalid
@@ -77,9 +77,9 @@ class MemoryCacheHandler(EntryCache):
         self._index = TagIndex()
         self._as_they_came = Eviction()
         self._compressed = Eviction()
-        self._share = MemoryPool(capacity_bytes, make_body).share() if share is None else share
-        self._share.members.append(self)
-        self._pool = self._share.pool
+        self.share = MemoryPool(capacity_bytes, make_body).share() if share is None else share
+        self.share.members.append(self)
+        self._pool = self.share.pool
         self.size_bytes = 0
         # When a copy in front of another store was compared with it (`cache.tiered`): of what is kept here, and of nothing else.
         self.checked_ms: dict[str, int] = {}
@@ -185,7 +185,7 @@ class MemoryCacheHandler(EntryCache):
         self._kept[key] = _Kept(entry, names, self._as_they_came, use)
         self._index.add(key, names)
         self._count()
-        self._share.used()
+        self.share.used()
         self._pool.make_room()
 
     def drop(self, key: str) -> None:
@@ -262,7 +262,7 @@ class MemoryCacheHandler(EntryCache):
     def _count(self) -> None:
         before = self.size_bytes
         self.size_bytes = self._as_they_came.size_bytes + self._compressed.size_bytes
-        self._share.change(self.size_bytes - before)
+        self.share.change(self.size_bytes - before)
 
     def _compress(self, kept: _Kept) -> None:
         """Compress an entry as far as it pays, and move it to the compressed ones in any case."""

@@ -44,7 +44,7 @@ class Sites:
         return self.memories[-1]
 
     def use(self, number: int) -> None:
-        self.memories[number]._share.used()
+        self.memories[number].share.used()
 
 
 def test_a_site_that_floods_the_memory_leaves_each_other_site_its_part() -> None:
