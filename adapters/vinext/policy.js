@@ -22,3 +22,18 @@ function allowsSharing(cacheControl) {
 export function isShared(headers) {
   return allowsSharing(headers.get(SHARED_POLICY) ?? headers.get("Cache-Control") ?? "");
 }
+
+/** What Next.js and vinext say of `robots.txt`, a sitemap and the like, whatever their period is. */
+const METADATA = "public, max-age=0, must-revalidate";
+
+/**
+ * Tell the period of a metadata route to vinext-worker alone. vinext, which tells it to nobody, gives it to an adapter that waits
+ * for complete responses as to a cache on the way.
+ *
+ * @param {Headers} headers of the response, which change
+ */
+export function hideMetadataPeriod(headers) {
+  if (!isShared(headers) || headers.has(SHARED_POLICY)) return;
+  headers.set(SHARED_POLICY, headers.get("Cache-Control"));
+  headers.set("Cache-Control", METADATA);
+}

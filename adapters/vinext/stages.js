@@ -6,6 +6,7 @@ import { loadVinextRequestStage } from "vinext/server/request-stage";
 import { loadVinextResponseStage } from "vinext/server/response-stage";
 
 import { discard } from "./exchange.js";
+import { hideMetadataPeriod } from "./policy.js";
 import { isOnDemand, replayOf, resourceOfPage } from "./resources.js";
 import { addPage, currentVisit, visitingInternally } from "./visit.js";
 
@@ -13,7 +14,9 @@ import { addPage, currentVisit, visitingInternally } from "./visit.js";
 export async function respond(request, props, options, env, ctx) {
   const { handleResponseStage } = await loadVinextResponseStage();
   const toRequestStage = (internal) => visitingInternally(() => stages.fetch(internal, env, ctx));
-  return await handleResponseStage(request, env, ctx, props, toRequestStage, options);
+  const response = await handleResponseStage(request, env, ctx, props, toRequestStage, options);
+  if (props.kind === "app-metadata") hideMetadataPeriod(response.headers);
+  return response;
 }
 
 /**

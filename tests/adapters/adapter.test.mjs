@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 
 import { vinextWorkerCache } from "../../adapters/vinext/index.js";
+import { hideMetadataPeriod } from "../../adapters/vinext/policy.js";
 import Adapter from "../../adapters/vinext/runtime.js";
 import { visiting } from "../../adapters/vinext/visit.js";
 
@@ -173,3 +174,20 @@ test("only a Worker's build is checked", () => {
   assert.equal(matchesBuild({ plugins: [{ name: "vite-plugin-cloudflare:config" }] }), true);
   assert.equal(matchesBuild({ plugins: [{ name: "vinext" }, {}] }), false);
 });
+
+const SHARED_POLICY = "X-Vinext-Shared-Cache-Control";
+const METADATA = "public, max-age=0, must-revalidate";
+const metadataCases = [
+  ["a period", { "Cache-Control": STATIC }, METADATA, STATIC],
+  ["a policy of the app's own", { "Cache-Control": "max-age=9", [SHARED_POLICY]: STATIC }, "max-age=9", STATIC],
+  ["a shared one of the app's own", { "Cache-Control": "s-maxage=9", [SHARED_POLICY]: STATIC }, "s-maxage=9", STATIC],
+  ["no-store", { "Cache-Control": NO_STORE }, NO_STORE, null],
+  ["nothing", {}, null, null],
+];
+for (const [name, given, cacheControl, shared] of metadataCases) {
+  test(`what a metadata route says to caches on the way: ${name}`, () => {
+    const headers = new Headers(given);
+    hideMetadataPeriod(headers);
+    assert.deepEqual([headers.get("Cache-Control"), headers.get(SHARED_POLICY)], [cacheControl, shared]);
+  });
+}

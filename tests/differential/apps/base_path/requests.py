@@ -9,6 +9,14 @@ SCRIPT = Script(
             "pages", Ask("/shop"), Ask("/shop").settled(), Ask("/shop").again(), Ask("/shop", "HEAD"), payload("/shop").settled()
         ),
         visit("outside", Ask("/"), Ask("/about"), Ask("/shop/"), Ask("/shop/missing"), Ask("/shopping")),
+        visit(
+            "metadata",
+            Ask("/shop/sitemap.xml"),
+            Ask("/shop/sitemap.xml").settled(),
+            Ask("/shop/sitemap.xml", "HEAD"),
+            Ask("/shop/manifest.webmanifest"),
+            Ask("/shop/manifest.webmanifest").settled(),
+        ),
         visit("files", Files("/shop"), Ask("/shop/robots.txt"), Ask("/robots.txt")),
     ],
 )
