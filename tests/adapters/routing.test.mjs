@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 
+import { vinextWorkerCache } from "../../adapters/vinext/index.js";
 import { ROUTING_FILE, touchedBy, writeRouting } from "../../adapters/vinext/routing.js";
 
 const sources = [
@@ -35,7 +36,7 @@ function vinext({ nextConfig = null, ...routeRoot } = {}) {
   return [[{ name: "other" }], Promise.resolve([{ __vinextNextConfig: nextConfig, __vinextRouteRootConfig: routeRoot }])];
 }
 
-async function builtSite(context, files, routes, options) {
+async function builtSite(context, files, routes, options, write = writeRouting) {
   const root = await mkdtemp(path.join(tmpdir(), "routing-"));
   context.after(() => rm(root, { recursive: true }));
   await symlink(path.join(process.env.VINEXT_APP, "node_modules"), path.join(root, "node_modules"));
@@ -47,7 +48,7 @@ async function builtSite(context, files, routes, options) {
     await mkdir(path.dirname(path.join(root, name)), { recursive: true });
     await writeFile(path.join(root, name), text);
   }
-  await writeRouting({ root, clientOutDir: path.join(root, "dist", "client"), plugins: vinext(options) });
+  await write({ root, clientOutDir: path.join(root, "dist", "client"), plugins: vinext(options) });
   return root;
 }
 
@@ -136,6 +137,19 @@ test("the configuration in vite.config takes the place of next.config", async (c
     assert.deepEqual(rules.map((rule) => rule.path), ["/guarded", "/inline"]);
     assert.deepEqual(headers, { sets: [{ "x-a": "1" }], paths: { "/about": 0 } });
   }
+});
+
+test("the adapter reads the options of the build that it was first asked about", async (context) => {
+  const { output } = vinextWorkerCache();
+  const redirects = (source) => ({ redirects: async () => [{ source, destination: "/", permanent: true }] });
+  const write = async ({ plugins, ...build }) => {
+    output.matchesBuild({ plugins });
+    output.matchesBuild({ plugins: vinext({ nextConfig: redirects("/other") }) });
+    await output.finalizePrerenderOutput(build);
+  };
+  const root = await builtSite(context, {}, [{ route: "/" }], { nextConfig: redirects("/inline") }, write);
+  const { rules } = JSON.parse(await readFile(path.join(root, "dist", "server", ROUTING_FILE), "utf8"));
+  assert.deepEqual(rules.map((rule) => rule.path), ["/inline"]);
 });
 
 test("middleware is found by the pageExtensions of next.config", async (context) => {

@@ -33,7 +33,7 @@ ACCEPTED = [
         apps=_COMPONENTS,
         alone="-",
         ours=_CACHED,
-        request="GET /(slowuse|cached|life|products|quick|form)",
+        request="GET /(slowuse|cached|life|products|quick|form|draft)",
         is_first=True,
     ),
     Row(

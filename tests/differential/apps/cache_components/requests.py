@@ -5,6 +5,7 @@ from tests.differential.script import Ask, Pause, Script, visit
 
 _SLOW = 0.8
 _ANN = {"Cookie": "user=ann"}
+_DRAFT = {"Cookie": "__prerender_bypass={draft}"}
 
 
 def _slow(path: str, headers: dict[str, str] | None = None) -> Ask:
@@ -49,6 +50,27 @@ SCRIPT = Script(
             payload("/p/one"),
             payload("/p/one"),
             payload("/p/one").having(**_ANN),
+        ),
+        visit(
+            "draft mode",
+            Ask("/draft"),
+            Ask("/draft").settled(),
+            Ask("/preview/one").settled(),
+            Ask("/api/draft"),
+            Ask("/draft", headers=_DRAFT),
+            payload("/draft").having(**_DRAFT),
+            Ask("/preview/one", headers=_DRAFT),
+            payload("/preview/one").having(**_DRAFT),
+            Ask("/preview/two", headers=_DRAFT),
+            Ask("/draft"),
+            Ask("/draft").settled(),
+            payload("/draft").settled(),
+            Ask("/preview/one").settled(),
+            payload("/preview/one").settled(),
+            Ask("/preview/two").settled(),
+            Ask("/draft", headers={"Cookie": "__prerender_bypass=forged"}),
+            Ask("/api/draft?off=1"),
+            Ask("/preview/one").settled(),
         ),
         visit("plain", Ask("/plain"), Ask("/plain"), payload("/plain")),
     ],
