@@ -6,10 +6,11 @@ import json
 import shutil
 import subprocess
 import time
+import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.process import Meter
 from cache.keys import kv_last_invalidation_key
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _SERVE = Path(__file__).with_name("serve.mjs")
 _WORKERD = "workerd"
 
+ADMIN_TOKEN = "benchmark-token-0123456789-abcdefghijklmnopqrst"  # noqa: S105 - it protects nothing
+
 _QUIET_SECONDS = 600
 """Nothing was invalidated on these sites in the last ten minutes."""
 
@@ -41,6 +44,14 @@ class Running:
     url: str
     meter: Meter
     runtime: LocalRuntime | None = None
+
+    def invalidate(self, wanted: Mapping[str, Any]) -> None:
+        """Let a Worker with ADMIN_TOKEN invalidate tags, paths or prefixes."""
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": "application/json"}
+        url = f"{self.url}/__vinext/revalidate"
+        request = urllib.request.Request(url, json.dumps(wanted).encode(), headers)  # noqa: S310 - our own
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - our own
+            response.read()
 
 
 @dataclass(frozen=True)

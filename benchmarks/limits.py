@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import statistics
 import tempfile
 import time
-import urllib.request
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cold import first_answers
-from benchmarks.contender import our_options, ours
+from benchmarks.contender import ADMIN_TOKEN, our_options, ours
 from benchmarks.load import LoadGenerator, Request
+from cache.keys import kv_entry_prefix
+from cache.stored import key_hash
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.local_runtime import ScriptService
 from vinext_worker.project import Project
@@ -30,23 +32,27 @@ from vinext_worker.sites.site_build import SiteBuild
 
 if TYPE_CHECKING:
     import resource
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from benchmarks.contender import Running, Store
 
-ROUTES, TAGS, ENTRIES = 1_000_000, 1000, 5000
+ROUTES, TAGS, ENTRIES = 1_000_000, 1000, 1_000_000
 COLD_AT_MOST = 1.3
 
-_TOKEN = "benchmark-token-0123456789-abcdefghijklmnopqrst"  # noqa: S105 - it protects nothing
 _TURNS = 7
 _FILES = 64
+_TAGS_OF_ALL = tuple(f"all-{number}" for number in range(5))
+_MISSES = 100
+_SETTLED_SECONDS = 1.2
+_STORED_SECONDS = 30
 _PAGES = """export default { fetch(request) {
   const [, tags] = new URL(request.url).pathname.split("/");
-  const own = Array.from({ length: Number(tags) }, (_, number) => `tag-${number}`).join(",");
-  const headers = { "Content-Type": "text/html", "Cache-Control": "s-maxage=86400", "Cache-Tag": `${own},all` };
+  const [count, name] = tags === "all" ? [TAGS_OF_ALL, "all"] : [Number(tags), "tag"];
+  const own = Array.from({ length: count }, (_, number) => `${name}-${number}`).join(",");
+  const headers = { "Content-Type": "text/html", "Cache-Control": "s-maxage=86400", "Cache-Tag": own };
   return new Response(`<!DOCTYPE html><title>${request.url}</title>${"<p>a paragraph of a page</p>".repeat(70)}`, { headers });
-} };"""
-"""A page of 2 KB at `/TAGS/…`, with so many tags."""
+} };""".replace("TAGS_OF_ALL", str(len(_TAGS_OF_ALL)))
+"""A page of 2 KB at `/TAGS/…`, with so many tags; one at `/all/…` has those that all of these have."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,15 @@ class Figure:
 @click.command()
 @click.option("--only", type=click.Choice(["routes", "tags", "invalidation"]), help="One part.")
 @click.option("--routes", default=ROUTES, show_default=True)
+@click.option("--entries", default=ENTRIES, show_default=True, help="That have a tag which is invalidated.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to this file.")
-def main(only: str | None, routes: int, json_file: Path | None) -> None:
+def main(only: str | None, routes: int, entries: int, json_file: Path | None) -> None:
     """Measure."""
     project = Project.find()
     parts: dict[str, Callable[[], list[Figure]]] = {
         "routes": lambda: copied_routes(routes) + cold_routes(project, routes),
         "tags": lambda: tags(project),
-        "invalidation": lambda: invalidation(project),
+        "invalidation": lambda: invalidation(project, entries),
     }
     figures = [figure for name, part in parts.items() if only in {None, name} for figure in part()]
     table = Table("", "few", "many", "ratio", "at most")
@@ -159,33 +166,148 @@ def tags(project: Project) -> list[Figure]:
     return figures
 
 
-def invalidation(project: Project) -> list[Figure]:
-    """The invalidation of a tag that one entry has, and of one that all entries have; then a HIT of a page that has neither."""
-    found: dict[int, float] = {}
-    after: dict[int, float] = {}
-    variables = {"VINEXT_ADMIN_TOKEN": _TOKEN}
+def invalidation(project: Project, entries: int) -> list[Figure]:
+    """The invalidation of a tag that one entry in KV has, and of one that all have; then the next requests.
+
+    Each of several tags is invalidated on its own, because KV takes a write a second for a key. A page that has none of the tags
+    is a HIT throughout; of the entries that have them, each is a MISS the first time.
+    """
+    found: dict[int, _Invalidated] = {}
     with LoadGenerator(project) as generator:
-        for entries in (1, ENTRIES):
-            with _worker(project, "tiered", variables) as running:
-                requests = [Request(f"/1/{number}") for number in range(entries)]
-                generator.run(running.url, requests, range(entries))
-                time.sleep(1)
-                before = running.meter.cpu_seconds()
-                _revalidate(running.url, "all")
-                found[entries] = (running.meter.cpu_seconds() - before) * 1000
-                generator.run(running.url, [Request("/1/new")], [0] * 100)
-                after[entries] = _hit_ms(generator, running, [Request("/1/new")], [0] * 1000)
+        for count in (1, entries):
+            with tempfile.TemporaryDirectory(prefix="limits-") as state:
+                found[count] = _invalidated(project, generator, Path(state), count)
+    few, many = found[1], found[entries]
+    of = f"a tag of 1 and of {entries:,} entries in KV"
     return [
-        Figure(f"an invalidation, of 1 and of {ENTRIES:,} entries: CPU", found[1], found[ENTRIES], "ms"),
-        Figure("HIT of a new page after that", after[1], after[ENTRIES], "ms"),
+        Figure(f"{of}: CPU of its invalidation", few.cpu_ms, many.cpu_ms, "ms"),
+        Figure(f"{of}: keys that {len(_TAGS_OF_ALL)} invalidations added to KV", few.written, many.written, ""),
+        Figure("entries in KV, before the invalidations and after", many.entries_before, many.entries_after, ""),
+        Figure("HIT of a page without the tag, before and after", many.hit_before_ms, many.hit_after_ms, "ms"),
+        Figure("a new page, and one whose entry was invalidated: MISS", many.new_ms, many.miss_ms, "ms"),
     ]
 
 
+@dataclass(frozen=True)
+class _Invalidated:
+    """CPU time of an invalidation and of requests; how many keys the invalidations added, and how many entries KV has."""
+
+    cpu_ms: float
+    written: int
+    entries_before: int
+    entries_after: int
+    hit_before_ms: float
+    hit_after_ms: float
+    new_ms: float
+    miss_ms: float
+
+
+def _invalidated(project: Project, generator: LoadGenerator, state: Path, entries: int) -> _Invalidated:
+    variables = {"VINEXT_ADMIN_TOKEN": ADMIN_TOKEN}
+    free, tagged = [Request("/1/free")], [Request(f"/all/{number}") for number in range(min(entries, _MISSES))]
+    with _worker(project, "tiered", variables, state) as running:
+        generator.run(running.url, [*free, Request("/all/0")], range(2))
+        _wait_for_entries(running, 2)
+    _fill(state, entries)
+    with _worker(project, "tiered", variables, state) as running:
+        generator.run(running.url, free, [0] * 300)
+        running.invalidate({"tags": ["nobody's"]})
+        last = generator.run(running.url, [Request(f"/all/{entries - 1}")], [0])
+        if set(last.answers) != {"200 hit"}:
+            raise click.ClickException(f"the last of {entries:,} entries: {dict(last.answers)}")
+        hit_before_ms = _hit_ms(generator, running, free, [0] * 1000)
+        before = _keys(state)
+        costs = []
+        for tag in _TAGS_OF_ALL:
+            time.sleep(_SETTLED_SECONDS)
+            started = running.meter.cpu_seconds()
+            running.invalidate({"tags": [tag]})
+            time.sleep(_SETTLED_SECONDS)  # what is written behind the answer counts
+            costs.append((running.meter.cpu_seconds() - started) * 1000)
+        after = _keys(state)
+        hit_after_ms = _hit_ms(generator, running, free, [0] * 1000)
+        new = [Request(f"/1/new-{number}") for number in range(_MISSES)]
+        new_ms, miss_ms = (_miss_ms(generator, running, asked) for asked in (new, tagged))
+    kept_before, kept_after = (len(_entries(keys)) for keys in (before, after))
+    cost, written = statistics.median(costs), len(after - before)
+    return _Invalidated(cost, written, kept_before, kept_after, hit_before_ms, hit_after_ms, new_ms, miss_ms)
+
+
+def _wait_for_entries(running: Running, count: int) -> None:
+    assert running.runtime is not None  # noqa: S101 - it is ours
+    deadline = time.monotonic() + _STORED_SECONDS
+    while len(_entries(running.runtime.kv().names())) < count:
+        if time.monotonic() > deadline:
+            raise click.ClickException("the pages are not in KV")
+        time.sleep(0.05)
+
+
+def _fill(state: Path, entries: int) -> None:
+    """Copy the entry of `/all/0` to so many pages, in the database of the local KV.
+
+    Each has a key, a head with its own tags and an expiration, as the Worker would have written them. A body is a file, which
+    most of the entries share; those that are asked for have one each, because a new page takes the place of its file.
+    """
+    (database,) = [file for file in state.rglob("*.sqlite") if "KVNamespace" in str(file) and _rows(file, "all/0")]
+    connection = sqlite3.connect(database)
+    ((key, blob, expiration, metadata),) = _rows(database, "all/0")
+    (body,) = state.rglob(blob)
+    name = "all/0"
+    head = json.loads(metadata)
+
+    def rows() -> Iterator[tuple[str, str, int | None, str]]:
+        for number in range(1, entries):
+            own = f"all/{number}"
+            of_row = key.replace(name, own)
+            tags = [tag.replace(name, own) for tag in head["tags"]]
+            text = json.dumps({**head, "tags": tags, "keyHash": key_hash(of_row)}, separators=(",", ":"))
+            has_body = number < _MISSES or number == entries - 1
+            if has_body:
+                os.link(body, body.with_name(f"{blob}-{number}"))
+            yield of_row, f"{blob}-{number}" if has_body else blob, expiration, text
+
+    with closing(connection), connection:
+        connection.executemany("INSERT INTO _mf_entries VALUES (?, ?, ?, ?)", rows())
+
+
+def _rows(database: Path, name: str) -> list[tuple[str, str, int | None, str]]:
+    with closing(sqlite3.connect(database)) as connection, suppress(sqlite3.OperationalError):  # no database of entries
+        return connection.execute("SELECT * FROM _mf_entries WHERE key LIKE ?", [f"%:/{name}:%"]).fetchall()
+    return []
+
+
+def _keys(state: Path) -> set[str]:
+    """Return the keys that are in the local KV."""
+    found: set[str] = set()
+    for file in state.rglob("*.sqlite"):
+        with closing(sqlite3.connect(file)) as connection, suppress(sqlite3.OperationalError):
+            found.update(key for (key,) in connection.execute("SELECT key FROM _mf_entries"))
+    return found
+
+
+def _entries(keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if key.startswith(kv_entry_prefix(""))]
+
+
+def _miss_ms(generator: LoadGenerator, running: Running, requests: Sequence[Request]) -> float:
+    before = running.meter.cpu_seconds()
+    load = generator.run(running.url, requests, range(len(requests)))
+    time.sleep(_SETTLED_SECONDS)
+    if set(load.answers) != {"200 miss"}:
+        raise click.ClickException(f"{requests[0].path}: {dict(load.answers)}")
+    return (running.meter.cpu_seconds() - before) * 1000 / load.requests
+
+
 @contextmanager
-def _worker(project: Project, store: Store, variables: dict[str, str] | None = None) -> Iterator[Running]:
+def _worker(
+    project: Project, store: Store, variables: dict[str, str] | None = None, state: Path | None = None
+) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="limits-") as folder:
         options = replace(
-            our_options(project.root, None, Path(folder)), services={"PAGES": ScriptService(_PAGES)}, variables=variables or {}
+            our_options(project.root, None, Path(folder)),
+            services={"PAGES": ScriptService(_PAGES)},
+            variables=variables or {},
+            state=state,
         )
         with ours(store, options).start() as running:
             yield running
@@ -197,13 +319,6 @@ def _hit_ms(generator: LoadGenerator, running: Running, requests: Sequence[Reque
     if load.answers["200 hit"] < 0.95 * load.requests:
         raise click.ClickException(f"{requests[0].path}: {dict(load.answers)}")
     return (running.meter.cpu_seconds() - before) * 1000 / load.requests
-
-
-def _revalidate(url: str, tag: str) -> None:
-    headers = {"Authorization": f"Bearer {_TOKEN}", "Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}/__vinext/revalidate", json.dumps({"tags": [tag]}).encode(), headers)  # noqa: S310 - our own
-    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - our own
-        response.read()
 
 
 def _generate(server: Path, routes: int) -> None:
