@@ -400,9 +400,14 @@ def _blob(body: Body) -> Any:
 _DIGEST_CHARACTERS = 32
 
 
+@cache
+def _bind_digest() -> Any:
+    subtle = js.crypto.subtle
+    return binder(subtle.digest, subtle)
+
+
 async def digest(body: Body) -> str:
     """Return the first half of the body's SHA-256, in hexadecimal."""
-    subtle = js.crypto.subtle
-    sha256 = await result_of(bind(subtle.digest, subtle, "SHA-256", body_to_js(body)))
-    data: bytes = Uint8Array.new(sha256).to_bytes()
+    sha256 = await result_of(_bind_digest()("SHA-256", body_to_js(body)))
+    data: bytes = sha256.to_bytes()
     return data.hex()[:_DIGEST_CHARACTERS]
