@@ -18,6 +18,8 @@ OPENNEXT = ("OpenNext", "OpenNext, regional")
 PEERS = (*VINEXT, *OPENNEXT)
 MEMORY, FRAMED, LAYOUT, TIERED = "ours, memory", "ours, framed", "ours, vinext", "ours, tiered"
 OURS = (MEMORY, FRAMED, LAYOUT, TIERED)
+FRONT = "JavaScript in front"
+"""The least that any Worker in front of the app does, without Python (`front.mjs`)."""
 ALONE = ("FastAPI", "Starlette")
 """Python apps as Workers of their own, which render each page for each request."""
 BEHIND_US = tuple(f"ours, {name}" for name in ALONE)
@@ -107,8 +109,8 @@ CASES = (
     Case("HIT, 8 KB, by itself", "hit", _page("8 KB"), (FRAMED,), 1500, is_quick=True),
     Case("HIT, 470 KB, by itself", "hit", _page("470 KB"), (FRAMED,), 1200, is_quick=True, turns_with="HIT, 8 KB, by itself"),
     Case("STALE, 8 KB", "stale", (Request("/brief/{}"),), (*PEERS, FRAMED, TIERED), 60, turns=1),
-    Case("MISS, 8 KB", "miss", (Request("/page/{}"),), (*PEERS, FRAMED, TIERED), 100, turns=2),
-    Case("MISS, 100 KB", "miss", (Request("/page/{}"),), (*VINEXT, FRAMED, TIERED), 100, turns=2, page_bytes=102_400),
+    Case("MISS, 8 KB", "miss", (Request("/page/{}"),), (*PEERS, FRONT, FRAMED, TIERED), 100, turns=2),
+    Case("MISS, 100 KB", "miss", (Request("/page/{}"),), (*VINEXT, FRONT, FRAMED, TIERED), 100, turns=2, page_bytes=102_400),
     Case(
         "never stale, 470 KB", "render", (Request("/static/large"),), (*PEERS, FRAMED, TIERED), 100, is_quick=True, times_more=10
     ),

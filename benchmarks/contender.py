@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from vinext_worker.sites.site_build import SiteBuild
 
 _SERVE = Path(__file__).with_name("serve.mjs")
+_FRONT = Path(__file__).with_name("front.mjs")
 _WORKERD = "workerd"
 
 ADMIN_TOKEN = "benchmark-token-0123456789-abcdefghijklmnopqrst"  # noqa: S105 - it protects nothing
 
 _QUIET_SECONDS = 600
-"""Nothing was invalidated on these sites in the last ten minutes."""
 
 Store = Literal["memory", "framed", "vinext", "tiered"]
 
@@ -62,13 +62,15 @@ class Contender:
     start: Callable[[], AbstractContextManager[Running]] = field(repr=False)
 
 
-def peer(name: str, config: Path, project: Project, variables: Mapping[str, str] | None = None) -> Contender:
-    """Another project's Worker, built, with its own cache in KV."""
+def peer(
+    name: str, config: Path, project: Project, variables: Mapping[str, str] | None = None, *, is_behind: bool = False
+) -> Contender:
+    """Another project's Worker, built, with its own cache in KV; `is_behind`: behind the least of a Worker (`front.mjs`)."""
 
     @contextmanager
     def start() -> Iterator[Running]:
         command: list[str | Path] = [project.tools.node, _SERVE, project.tools.node_modules, config]
-        command.append(json.dumps(dict(variables or {})))
+        command += [json.dumps(dict(variables or {})), *([_FRONT] if is_behind else [])]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101 - both are pipes
             url = json.loads(process.stdout.readline())["url"]
@@ -86,10 +88,15 @@ def ours(store: Store, options: RuntimeOptions, name: str | None = None) -> Cont
     def start() -> Iterator[Running]:
         with LocalRuntime(stored) as runtime:
             if store != "memory":
-                runtime.kv().put(kv_last_invalidation_key(), str(int((time.time() - _QUIET_SECONDS) * 1000)))
+                note_quiet(runtime)
             yield Running(runtime.direct_url, Meter.of_child(runtime.host_pid, _WORKERD), runtime)
 
     return Contender(name or f"ours, {store}", start)
+
+
+def note_quiet(runtime: LocalRuntime) -> None:
+    """Let the markers in KV say that nothing was invalidated in the last ten minutes."""
+    runtime.kv().put(kv_last_invalidation_key(), str(int((time.time() - _QUIET_SECONDS) * 1000)))
 
 
 def our_options(checkout: Path, built: SiteBuild | None, assets: Path | None) -> RuntimeOptions:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from benchmarks import sites
-from benchmarks.cases import ALONE, BEHIND_US, FRAMED, LAYOUT, MEMORY, OPENNEXT, TIERED, VINEXT
+from benchmarks.cases import ALONE, BEHIND_US, FRAMED, FRONT, LAYOUT, MEMORY, OPENNEXT, TIERED, VINEXT
 from benchmarks.contender import alone, our_options, ours, peer
 from benchmarks.opennext import build_opennext
 from vinext_worker.copy.build_copy import copy_build
@@ -43,6 +43,9 @@ class Contenders:
             return ours(_STORES[name], self.options, name)
         if name in _VERSIONS:
             return peer(name, sites.build(_VERSIONS[name], self._project, self._console).server_config, self._project)
+        if name == FRONT:
+            built = sites.build(sites.BEHIND, self._project, self._console)
+            return peer(name, built.server_config, self._project, is_behind=True)
         if name in OPENNEXT:
             regional = {"REGIONAL_CACHE": "on"} if name == OPENNEXT[1] else {}
             return peer(name, build_opennext(self._project, self._console), self._project, regional)

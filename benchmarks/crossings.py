@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import sites
-from benchmarks.contender import our_options, with_own_entry, with_store
+from benchmarks.contender import note_quiet, our_options, with_own_entry, with_store
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.local_runtime import LocalRuntime
 from vinext_worker.project import Project
@@ -48,7 +48,8 @@ def on_start(code, _offset):
 
 
 def on_call(code, _offset, function, _first):
-    if isinstance(function, JsProxy):
+    # A function of JavaScript, or what Pyodide does with an object of it: `new`, `then`, `to_bytes`.
+    if isinstance(function, JsProxy) or isinstance(getattr(function, "__self__", None), JsProxy):
         called[place(code)] += 1
 
 
@@ -102,6 +103,7 @@ def main(places: int) -> None:
         counted: dict[str, tuple[dict[str, float], dict[str, float]]] = {}
         for store in ("tiered", "framed"):
             with LocalRuntime(with_store(store, options)) as runtime:
+                note_quiet(runtime)
                 for kind in ("miss", "stale"):
                     counted[f"{kind.upper()}, {store}"] = _counted(runtime.direct_url, kind)
     table = Table("of a request", *counted)
