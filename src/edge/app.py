@@ -208,7 +208,7 @@ class Application:
             site.share.used()
         if site.enter_data is not None:
             site.enter_data()
-        if site.files is not None and (request.path in site.files.files or request.path.startswith(site.files.folders)):
+        if site.files is not None and site.files.may_have(request.path):
             file = await site.files.answer(request)
             if file is not None:
                 return self._response(PassedAnswer(file, frozenset()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from core.paths import PRERENDER_FOLDER, is_below
+from core.paths import PRERENDER_FOLDER, canonical_url_path, is_below
 from seed.build import AssetsError
 
 if TYPE_CHECKING:
@@ -29,12 +29,17 @@ class FileSource(Protocol):
 
 @dataclass(frozen=True)
 class BuiltFiles:
-    """Answers requests for `files`, by their URL paths, and for files below the `folders` of a build."""
+    """Answers requests for `files`, by their canonical URL paths, and for files below the `folders` of a build."""
 
     folders: tuple[str, ...]
     files: frozenset[str]
     source: FileSource
     log: Log
+
+    def may_have(self, path: str) -> bool:
+        """Return whether a file may be at a percent-encoded path. The assets redirect to a spelling of their own."""
+        is_known = path in self.files or path.startswith(self.folders)
+        return is_known or ("%" in path and bool(self.files) and canonical_url_path(path) in self.files)
 
     async def answer(self, request: PageRequest) -> PageResponse | None:
         """Return the answer for a file; None if there is no such file, or the assets fail, which is logged."""

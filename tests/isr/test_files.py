@@ -64,3 +64,14 @@ async def test_assets_that_fail_cost_a_line_in_the_log() -> None:
     log = FakeLog()
     assert await built(FakeFiles("nothing came"), log).answer(request(SCRIPT)) is None
     assert log.names() == ["file.failed"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/gr%C3%B6%C3%9Fe+1.txt", "/gr%c3%b6%c3%9fe+1.txt", "/gr%C3%B6%C3%9Fe%2B1.txt", "/%67r%C3%B6%C3%9Fe%2b1%2Etxt"]
+)
+def test_a_file_is_asked_for_by_any_spelling_of_its_name(path: str) -> None:
+    """Cloudflare's assets redirect from `+` to `%2B`."""
+    files = BuiltFiles((), frozenset({"/gr%C3%B6%C3%9Fe+1.txt"}), FakeFiles(), FakeLog())
+    assert files.may_have(path)
+    assert not files.may_have(f"{path}2")
+    assert not files.may_have("/100%25.txt")

@@ -112,6 +112,7 @@ def test_the_build_is_served_from_the_first_request_on(asgi: Making, report: Pre
     files.mkdir()
     (files / "robots.txt").write_text("User-agent: *")
     (files / "dynamic").write_text("a file")  # there is a page at its path
+    (files / "größe 1+1; it's 100%.txt").write_text("odd")
     copied = copy_build(python_build(asgi.site), tmp_path)
     assert copied.routes == 4
     with python_worker(assets_directory=tmp_path) as runtime:
@@ -123,6 +124,9 @@ def test_the_build_is_served_from_the_first_request_on(asgi: Making, report: Pre
         known = {"If-None-Match": robots.headers["ETag"]}
         assert httpx.get(f"{runtime.url}/robots.txt", headers=known, trust_env=False).status_code == 304
         assert httpx.get(f"{runtime.url}/dynamic", trust_env=False).text == "a file"
+        for odd in ("gr%C3%B6%C3%9Fe%201+1;%20it's%20100%25.txt", "gr%c3%b6%c3%9fe%201%2b1%3B%20it%27s%20100%25.txt"):
+            # The assets redirect to their own spelling of a name.
+            assert httpx.get(f"{runtime.url}/{odd}", trust_env=False, follow_redirects=True).text == "odd"
     assert (robots.status_code, robots.headers["Content-Type"].partition(";")[0]) == (200, "text/plain")
     assert (answer.headers["X-Vinext-Cache"], answer.text) == ("HIT", "<p>kept 1</p>")
     assert (streamed.headers["X-Vinext-Cache"], streamed.text.count("part")) == ("HIT", 5)
