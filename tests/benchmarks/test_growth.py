@@ -56,7 +56,15 @@ def test_too_few_samples_are_an_error() -> None:
 def soaked() -> list[Part]:
     chance = random.Random(1)  # noqa: S311 - no secret
     return [
-        Part(int(at), 1 + chance.gauss(0, 0.05), int(5e8 + chance.gauss(0, 2e6)), 36 * 2**20, 9000 + number % 5 * 10, 90_000 + number % 3, {})
+        Part(
+            int(at),
+            1 + chance.gauss(0, 0.05),
+            int(5e8 + chance.gauss(0, 2e6)),
+            36 << 20,
+            9000 + number % 5,
+            90_000 + number % 3,
+            {},
+        )
         for number, at in enumerate(REQUESTS)
     ]
 
