@@ -230,10 +230,22 @@ def test_a_registry_that_cannot_be_reached_is_asked_no_other_way(
     assert "127.0.0.1:9/simple/tiny" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("file", "advice"), [("requirements.txt", "put those of"), ("other.txt", "vinext-worker among them")])
-def test_a_site_without_a_pyproject_is_told_what_goes_there(folder: Path, file: str, advice: str) -> None:
-    (folder / file).write_text("")
-    with pytest.raises(ConfigurationError, match=rf"pyproject\.toml does not exist.*{advice}"):
+@pytest.mark.parametrize("library", ["", "vinext-worker"])
+def test_the_packages_of_a_requirements_file_and_the_library(
+    folder: Path, library: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    require(folder)
+    wheel(folder, "tiny", "tiny.py")
+    (folder / "pyproject.toml").unlink()
+    (folder / "requirements.txt").write_text(f"# ours\n--no-index\n--find-links wheels\ntiny==1.0\n{library}\n")
+    install_python_packages(found(folder), PROJECT.tools, Console(width=1000))
+    assert (folder / "python_modules" / "tiny.py").is_file()
+    assert (folder / "python_modules" / "vinext" / "worker.py").is_file()
+    assert "`vinext-worker init` makes a pyproject.toml of it" in capsys.readouterr().out
+
+
+def test_a_site_without_a_list_of_packages_is_told_where_it_goes(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"pyproject\.toml does not exist.*vinext-worker among them"):
         install_python_packages(found(folder), PROJECT.tools, QUIET)
 
 

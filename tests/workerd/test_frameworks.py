@@ -259,7 +259,8 @@ def all_frameworks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRu
 @pytest.fixture(scope="module")
 def older_django(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     site = copied(tmp_path_factory.mktemp("older") / "site")
-    site.pyproject.write_text('[project]\nname = "older"\nversion = "0.1.0"\ndependencies = ["vinext-worker", "django~=5.2"]\n')
+    project = '[project]\nname = "older"\nversion = "0.1.0"\ndependencies = ["vinext-worker", "django~=5.2"]\n'
+    site.requirements.write_text(project)
     install_python_packages(site, PROJECT.tools, Console(quiet=True))
     yield from serve(site, site.packages)
 

@@ -1,5 +1,7 @@
 """The packages of a Python site, in its folder `python_modules`: the dependencies in its pyproject.toml, this library among them.
 
+Without a pyproject.toml a requirements.txt lists them, as with other hosts; this library need not be among those.
+
 uv resolves and installs them for Pyodide, as it does for Cloudflare's pywrangler. The folder is uploaded as it is, and the local
 runtime runs from it, so both run the same code.
 """
@@ -84,13 +86,20 @@ def requirement_name(requirement: str) -> str:
 
 
 def _dependencies(project: PythonProject) -> list[str]:
-    return [requirement_name(str(one)) for one in _read(project).get("project", {}).get("dependencies", [])]
+    return [requirement_name(one) for one in _requirements(project)]
+
+
+def _requirements(project: PythonProject) -> list[str]:
+    """Return what the site asks for. The options of a requirements.txt are among it, which uv reads."""
+    if project.requirements.suffix == ".txt":
+        return project.requirements.read_text("utf-8").splitlines()
+    return list(map(str, _read(project).get("project", {}).get("dependencies", [])))
 
 
 def inputs_digest(project: PythonProject, tools: Tools) -> str:
     """Return a digest over everything that decides which packages are installed."""
     python = pyodide_python(tools.node, tools.node_modules / "pyodide", tools.cache / "python")
-    inputs = (project.pyproject, project.lock, tools.installation.library(), python, *_own_wheels(project))
+    inputs = (project.requirements, project.lock, tools.installation.library(), python, *_own_wheels(project))
     return hashlib.sha256(b"\0".join(path.read_bytes() if path.is_file() else b"" for path in inputs)).hexdigest()
 
 
@@ -113,9 +122,12 @@ def _installed(project: PythonProject, tools: Tools, console: Console) -> Path:
         command = ["install", "--quiet", "--target", str(folder), "--preview-features", "pylock", "-r", str(lock)]
         _require(_uv(project, python, *command), project, console)
     if not (folder / "vinext" / "worker.py").is_file():
-        raise UserError(f"{project.pyproject}: the dependencies lack {LIBRARY}, without which there is no Worker; add it")
+        raise UserError(f"{project.requirements}: the dependencies lack {LIBRARY}, without which there is no Worker; add it")
     stamp.write_text(digest)
     console.print(Text(f"installing the Python packages: {project.root}, {time.monotonic() - start:.0f} s"))
+    if project.requirements.suffix == ".txt":
+        advice = "which pywrangler does not read; `vinext-worker init` makes a pyproject.toml of it"
+        console.print(Text(f"the packages are those of {project.requirements}, {advice}"))
     return folder
 
 
@@ -130,11 +142,12 @@ def _resolve(project: PythonProject, ours: Path | None, python: Path, console: C
         shutil.copyfile(project.lock, lock)
     else:
         lock.unlink(missing_ok=True)
-    arguments = ["compile", "--quiet", "--no-header", "-o", str(lock), str(project.pyproject)]
+    arguments = ["compile", "--quiet", "--no-header", "-o", str(lock), str(project.requirements)]
     if ours is not None:
         # Whoever registered that name elsewhere must not get into the Worker.
         own_library.write_text(f"{LIBRARY} @ {ours.as_uri()}\n")
-        arguments += ["--no-sources-package", LIBRARY, "-c", str(own_library)]
+        is_left_out = project.requirements.suffix == ".txt" and LIBRARY not in _dependencies(project)
+        arguments += ["--no-sources-package", LIBRARY, *([] if is_left_out else ["-c"]), str(own_library)]
     wheels, index = ["--no-build"], ["--extra-index-url", _PYODIDE_INDEX, "--index-strategy", "unsafe-best-match"]
     if is_pinned and _PYODIDE_INDEX.rpartition("/")[0].encode() in lock.read_bytes():
         _require(_uv(project, python, *arguments, *wheels, *index), project, console)
@@ -150,12 +163,11 @@ def _resolve(project: PythonProject, ours: Path | None, python: Path, console: C
 
 def _require_our_release(project: PythonProject, checkout: Path | None) -> None:
     """Raise ConfigurationError if the site asks for the library of a release that these commands are not for."""
-    asked = (str(one) for one in _read(project).get("project", {}).get("dependencies", []))
-    requirement = next((one for one in asked if requirement_name(one) == LIBRARY), "")
+    requirement = next((one for one in _requirements(project) if requirement_name(one) == LIBRARY), "")
     source, takes_ours = _source(project), _takes_ours(project, checkout)
     named = requirement if takes_ours or not isinstance(source, dict) else str(source.get("path", ""))
     cure = f"run `vinext-worker init` in {project.root} again"
-    require_release(LIBRARY, release_in(named), project.pyproject, cure, exactly=takes_ours)
+    require_release(LIBRARY, release_in(named), project.requirements, cure, exactly=takes_ours)
 
 
 def _takes_ours(project: PythonProject, checkout: Path | None) -> bool:
@@ -182,10 +194,12 @@ def _own_wheels(project: PythonProject) -> list[Path]:
 
 
 def _read(project: PythonProject) -> dict[str, Any]:
+    if project.requirements.suffix == ".txt":
+        return {}
     try:
-        return tomllib.loads(project.pyproject.read_text())
+        return tomllib.loads(project.requirements.read_text())
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{project.pyproject} cannot be read ({error})") from error
+        raise ConfigurationError(f"{project.requirements} cannot be read ({error})") from error
 
 
 def _uv(project: PythonProject, python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -198,7 +212,7 @@ def _require(done: subprocess.CompletedProcess[str], project: PythonProject, con
     if done.returncode != 0:
         console.print(Text("\n".join(done.stderr.rstrip().splitlines()[-_SHOWN_LINES:])))
         raise UserError(
-            f"the dependencies in {project.pyproject} cannot be installed for a Python Worker (see above); fix that, "
+            f"the dependencies in {project.requirements} cannot be installed for a Python Worker (see above); fix that, "
             "then run this again"
         )
 

@@ -48,15 +48,18 @@ class PythonProject:
         return self.root / "python_modules"
 
     @property
-    def pyproject(self) -> Path:
-        """The file with the site's packages, this library among them; raises ConfigurationError if it is missing."""
-        path = self.root / "pyproject.toml"
-        if not path.is_file():
+    def requirements(self) -> Path:
+        """The file that lists the site's packages: pyproject.toml, this library among them, or else requirements.txt.
+
+        Raises ConfigurationError if there is neither.
+        """
+        path, other = self.root / "pyproject.toml", self.root / "requirements.txt"
+        found = next((file for file in (path, other) if file.is_file()), None)
+        if found is None:
             raise ConfigurationError(
                 f"{path} does not exist; the site's packages are its [project] dependencies, vinext-worker among them"
-                + (f"; put those of {old} there" if (old := self.root / "requirements.txt").is_file() else "")
             )
-        return path
+        return found
 
     @property
     def lock(self) -> Path:
