@@ -47,8 +47,8 @@ class Project:
                 f"run `vinext-worker init` in {apps[0].path.parent}, or name the Worker's configuration with --config"
             )
         raise ConfigurationError(
-            f"no {', '.join(CONFIGURATION_NAMES)} with a Python module as main is in {start} or above it; "
-            "run `vinext-worker init` there, or name the configuration with --config"
+            f"neither {start} nor a folder above it has a wrangler.toml, .json or .jsonc with a Python module as main; "
+            "run `vinext-worker init` in the project's folder, or name the configuration with --config"
         )
 
     @classmethod

@@ -102,8 +102,8 @@ def test_in_an_empty_folder_the_command_says_what_to_do(command: Command, tmp_pa
     done = command.run(folder, name)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "vinext-worker: no wrangler.json, wrangler.jsonc, wrangler.toml with a Python module as main is in "
-        f"{folder} or above it; run `vinext-worker init` there, or name the configuration with --config\n"
+        f"vinext-worker: neither {folder} nor a folder above it has a wrangler.toml, .json or .jsonc with a "
+        "Python module as main; run `vinext-worker init` in the project's folder, or name the configuration with --config\n"
     )
     assert list(folder.iterdir()) == []
 

@@ -336,7 +336,7 @@ def test_dev_names_a_date_that_is_too_new(command_line: CommandLine, tmp_path: P
     init(command_line, folder)
     configuration_file = folder / "wrangler.jsonc"
     configuration_file.write_text(configuration_file.read_text().replace(NEWEST, "2099-01-01"))
-    said = command_line.run("dev", "--site", folder)
+    said = command_line.run("dev", "--site", folder, "--port", "0")
     assert said.status == 1
     assert said.err == (
         f"vinext-worker: {configuration_file}: the local runtime knows compatibility dates up to {NEWEST}; "
@@ -439,7 +439,7 @@ def test_code_that_cannot_be_uploaded_is_named_with_the_command_that_moves_it(co
     said = init(command_line, folder)
     assert (said.status, contents(folder)) == (1, before)
     assert "main.py:1: " in said.err
-    assert "mkdir src && git mv main.py src/" in said.err
+    assert "mkdir src && mv main.py src/" in said.err
 
 
 def test_of_several_apps_one_has_to_be_named(command_line: CommandLine, tmp_path: Path) -> None:

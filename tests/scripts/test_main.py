@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -58,13 +57,14 @@ def test_an_error_is_one_line_and_no_traceback(monkeypatch: pytest.MonkeyPatch, 
         raise UserError("what was wrong; what to do")
 
     monkeypatch.setattr(dev, "prepare_vinext_site", fail)
-    assert run(monkeypatch, "dev", *SITE) == 1
+    assert run(monkeypatch, "dev", *SITE, "--port", "0") == 1
     assert capsys.readouterr().err == "vinext-worker: what was wrong; what to do\n"
 
 
-def test_a_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(dev, "prepare_vinext_site", lambda *_: FIXTURE / "wrangler.toml")
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
+def test_a_taken_port_is_one_line_before_anything_is_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev, "prepare_vinext_site", lambda *_: pytest.fail("it was prepared"))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -83,7 +83,7 @@ def test_a_second_one_in_the_same_project_is_refused_before_it_touches_anything(
         raise UserError("enough")
 
     monkeypatch.setattr(dev, "prepare_vinext_site", second)
-    assert run(monkeypatch, "dev", *SITE) == 1
+    assert run(monkeypatch, "dev", *SITE, "--port", "0") == 1
     first_line, _ = capsys.readouterr().err.splitlines()
     folder = re.escape(str(Project.find().local))
     assert re.fullmatch(

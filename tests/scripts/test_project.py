@@ -44,7 +44,8 @@ def test_the_configuration_is_found_in_the_current_folder_and_from_below(
 
 
 def test_without_a_configuration_the_message_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"with a Python module as main is in .*; run `vinext-worker init` .* --config"):
+    said = r"nor a folder above it has a wrangler\.toml, .* with a Python module as main; run `vinext-worker init` .* --config"
+    with pytest.raises(ConfigurationError, match=said):
         Project.find(tmp_path)
 
 

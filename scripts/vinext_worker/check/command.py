@@ -180,7 +180,10 @@ async def _check(url: str, folder: Path, sample: int | None, options: CheckOptio
     source = await open_directory(folder)
     requests = await requests_of(source, sample)
     if not requests:
-        raise UserError(f"the build in {folder} has no pre-rendered page, so there is nothing to check")
+        raise UserError(
+            f"the build in {folder} has no pre-rendered page, so there is nothing to check; "
+            "if `vinext-worker dev` has reloaded a changed Python site since, start it again: it renders the pages then"
+        )
     with output.progress("answers") as bar:
         task = bar.add_task("checking", total=len(requests), rate=0.0)
         result = await check_all(url, requests, source.build, options, lambda step: bar.advance(task, step == "pages"))

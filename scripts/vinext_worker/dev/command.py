@@ -13,7 +13,7 @@ from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.dev.alone import alone_in
 from vinext_worker.dev.preparation import pages_binding, prepare_python_site, prepare_vinext_site
 from vinext_worker.dev.serve import serve
-from vinext_worker.local_runtime import BuildService, RuntimeOptions
+from vinext_worker.local_runtime import BuildService, RuntimeOptions, require_free
 from vinext_worker.project import Project
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import find_site
@@ -84,6 +84,8 @@ def dev(  # noqa: PLR0913 - the command line
     python_project = PythonProject.find(site)
     settings_of(config, config.variables)
     with alone_in(project.local):
+        if runtime == "embedded":
+            require_free(RuntimeOptions.host, port)
         _say_what_is_served(site, project, config, console)
         if python_project is not None:
             prepare_python_site(python_project, tools, console)

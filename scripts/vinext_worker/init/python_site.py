@@ -84,7 +84,7 @@ def plan_framework(plan: Plan, found: Found, setting: Setting) -> None:
         plan.problem(
             app.path,
             "a Worker uploads the folder of its entry whole, so the code has to be in a folder of its own; "
-            f"move it into src/: mkdir src && git mv {_top(folder, app.path)} src/",
+            f"move it into src/: mkdir src && mv {_top(folder, app.path)} src/",
         )
         return
     entry = sources / "entry.py"
@@ -155,7 +155,8 @@ def _finish(plan: Plan, folder: Path, setting: Setting, name: str) -> None:
     require_library(plan, folder, setting.artifacts, name=name, others=others)
     if requirements.is_file():
         plan.notes.append(
-            "pywrangler refuses a requirements.txt: pyproject.toml lists the packages; delete the other when you can"
+            "pyproject.toml lists the packages now; delete requirements.txt when nothing else needs it, because Cloudflare's "
+            "pywrangler refuses a project that has one"
         )
     ignore(plan, folder, GENERATED)
     if read_package(folder):

@@ -11,7 +11,7 @@ A request makes the calls that it makes in production, and costs as much (`worke
 from vinext_worker.local_runtime.control import Control, Fault, KvNamespace
 from vinext_worker.local_runtime.logs import LogLine, RequestLine
 from vinext_worker.local_runtime.options import RuntimeOptions
-from vinext_worker.local_runtime.runtime import LocalRuntime
+from vinext_worker.local_runtime.runtime import LocalRuntime, require_free
 from vinext_worker.local_runtime.services import BuildService, ScriptService, Service
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "RuntimeOptions",
     "ScriptService",
     "Service",
+    "require_free",
 ]

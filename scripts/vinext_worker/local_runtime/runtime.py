@@ -72,7 +72,7 @@ class LocalRuntime:
         Raises RuntimeStartError if the port is in use or workerd does not start, and ImportFailedError with the traceback if the
         code does not import.
         """
-        _require_free(self.options.host, self.options.port)
+        require_free(self.options.host, self.options.port)
         tools = self.options.tools
         wire = self.options.to_wire(self._token)
         self._process = subprocess.Popen(
@@ -242,7 +242,7 @@ class LocalRuntime:
             self._on_log(line)
 
 
-def _require_free(host: str, port: int) -> None:
+def require_free(host: str, port: int) -> None:
     """Raise RuntimeStartError if the port is in use; workerd would only say that it did not start."""
     if port == 0:
         return
