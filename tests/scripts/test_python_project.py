@@ -244,6 +244,24 @@ def test_the_packages_of_a_requirements_file_and_the_library(
     assert "`vinext-worker init` makes a pyproject.toml of it" in capsys.readouterr().out
 
 
+def test_a_list_that_a_requirements_file_includes_decides_too(folder: Path) -> None:
+    digests = set()
+    for base, limits in (("tiny==1.0", ""), ("tiny==1.1", ""), ("tiny==1.1", "tiny<2")):
+        (folder / "requirements.txt").write_text("-r lists/base.txt # ours\n")
+        (folder / "lists").mkdir(exist_ok=True)
+        # What a list includes is beside it; this one includes the first again.
+        (folder / "lists" / "base.txt").write_text(f"{base}\n-r ../requirements.txt\n--constraint=limits.txt\n")
+        (folder / "lists" / "limits.txt").write_text(limits)
+        digests.add(inputs_digest(found(folder), PROJECT.tools))
+    assert len(digests) == 3
+
+
+def test_a_requirements_file_in_another_encoding_is_told(folder: Path) -> None:
+    (folder / "requirements.txt").write_text("tiny==1.0\n", "utf-16")
+    with pytest.raises(ConfigurationError, match=r"requirements\.txt cannot be read .*UTF-8"):
+        install_python_packages(found(folder), PROJECT.tools, QUIET)
+
+
 def test_a_site_without_a_list_of_packages_is_told_where_it_goes(folder: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"pyproject\.toml does not exist.*vinext-worker among them"):
         install_python_packages(found(folder), PROJECT.tools, QUIET)

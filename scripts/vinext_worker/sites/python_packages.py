@@ -39,6 +39,8 @@ LIBRARY = "vinext-worker"
 """The package of the Worker, as a site's dependencies name it."""
 
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Another list in a requirements.txt.
+_INCLUDED = re.compile(r"^[ \t]*(?:-r|--requirement|-c|--constraint)[ \t=]*([^\s#]+)", re.MULTILINE)
 _LEFT_OUT = frozenset({".lock", "__pycache__", "bin", "tests"})
 # By these pywrangler knows that it has filled the folder. It does so again once pyproject.toml or pylock.toml is newer.
 _PYWRANGLERS = frozenset({".synced", "pyvenv.cfg"})
@@ -92,14 +94,31 @@ def _dependencies(project: PythonProject) -> list[str]:
 def _requirements(project: PythonProject) -> list[str]:
     """Return what the site asks for. The options of a requirements.txt are among it, which uv reads."""
     if project.requirements.suffix == ".txt":
-        return project.requirements.read_text("utf-8").splitlines()
+        return _text(project.requirements).splitlines()
     return list(map(str, _read(project).get("project", {}).get("dependencies", [])))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{file} cannot be read ({error}); it has to be a text in UTF-8") from error
+
+
+def _lists(project: PythonProject) -> list[Path]:
+    """Return the file that lists the site's packages, and those that a requirements.txt includes."""
+    files = [project.requirements]
+    for file in files:
+        if file.suffix != ".toml" and file.is_file():
+            included = ((file.parent / name).resolve() for name in _INCLUDED.findall(_text(file)))
+            files += [other for other in dict.fromkeys(included) if other not in files]
+    return files
 
 
 def inputs_digest(project: PythonProject, tools: Tools) -> str:
     """Return a digest over everything that decides which packages are installed."""
     python = pyodide_python(tools.node, tools.node_modules / "pyodide", tools.cache / "python")
-    inputs = (project.requirements, project.lock, tools.installation.library(), python, *_own_wheels(project))
+    inputs = (*_lists(project), project.lock, tools.installation.library(), python, *_own_wheels(project))
     return hashlib.sha256(b"\0".join(path.read_bytes() if path.is_file() else b"" for path in inputs)).hexdigest()
 
 
