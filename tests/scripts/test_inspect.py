@@ -131,7 +131,7 @@ def test_without_a_terminal_nobody_presses_keys() -> None:
 
 
 def line(path: str, cache: str | None = None, milliseconds: int = 1, kind: str = "text/html", method: str = "GET") -> RequestLine:
-    return RequestLine(method, path, 200, cache, milliseconds, kind)
+    return RequestLine(method, path, 200, cache, milliseconds, kind, "localhost:8787")
 
 
 def test_the_summary_says_how_the_cache_did_and_why_pages_were_never_kept() -> None:
@@ -145,10 +145,10 @@ def test_the_summary_says_how_the_cache_did_and_why_pages_were_never_kept() -> N
         line("/act", method="POST"),
         line("/__vinext/inspect"),
     ]
-    asked: list[str] = []
+    asked: list[tuple[str, str]] = []
 
-    def why(path: str) -> str:
-        asked.append(path)
+    def why(path: str, host: str) -> str:
+        asked.append((path, host))
         return "no-store (answer.no-store)"
 
     lines = [str(one) for one in summary(requests, why)]
@@ -158,7 +158,7 @@ def test_the_summary_says_how_the_cache_did_and_why_pages_were_never_kept() -> N
     ]
     assert lines[3] == "      90 ms  MISS   GET /"
     assert lines[-2:] == ["never kept:", "       2 x   200  /dash?a=b  no-store (answer.no-store)"]
-    assert asked == ["/dash?a=b"]
+    assert asked == [("/dash?a=b", "localhost:8787")]
     assert summary([line("/__vinext/inspect")], why) == []
-    many = [str(one) for one in summary([line(f"/{number}") for number in range(8)], lambda _: "")]
+    many = [str(one) for one in summary([line(f"/{number}") for number in range(8)], lambda *_: "")]
     assert (many[-2], many[-1]) == ("       1 x   200  /4", "  and 3 others; vinext-worker why PATH tells of each")

@@ -42,11 +42,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
 
 
 def test_a_prerendered_page_is_a_hit_on_the_very_first_request(served: LocalRuntime) -> None:
-    answer = httpx.get(f"{served.url}/about", trust_env=False)
+    answer = httpx.get(f"{served.url}/about", headers={"Host": "site.example"}, trust_env=False)
     assert (answer.status_code, answer.headers["X-Vinext-Cache"]) == (200, "HIT")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    reported = eventually(lambda: [(line.path, line.status, line.cache) for line in served.requests])
-    assert reported == [("/about", 200, "HIT")]
+    reported = eventually(lambda: [(line.path, line.status, line.cache, line.host) for line in served.requests])
+    assert reported == [("/about", 200, "HIT", "site.example")]
 
 
 def test_prerendered_files_are_not_public(served: LocalRuntime) -> None:

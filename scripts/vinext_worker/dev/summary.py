@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpx2 as httpx
 from rich.text import Text
@@ -23,8 +22,8 @@ _FROM_CACHE = ("HIT", "STALE")
 _ASK_SECONDS = 3
 
 
-def summary(requests: Sequence[RequestLine], why: Callable[[str], str]) -> list[Text]:
-    """Return the lines; `why` tells of a page why it is not in the cache, "" if that is not known.
+def summary(requests: Sequence[RequestLine], why: Callable[[str, str], str]) -> list[Text]:
+    """Return the lines; `why` tells of a URL path and host why the page is not in the cache, "" if that is not known.
 
     A page is what has a cache state, or is HTML and was asked for by GET.
     """
@@ -43,23 +42,24 @@ def summary(requests: Sequence[RequestLine], why: Callable[[str], str]) -> list[
     kept = {_url_path(line) for line in pages if line.cache}
     never = Counter((_url_path(line), line.status) for line in pages if _url_path(line) not in kept)
     if never:
+        hosts = {_url_path(line): line.host for line in pages}
         lines.append(Text("never kept:"))
         for (path, status), count in never.most_common(_SHOWN):
-            lines.append(Text(f"  {count:>6} x   {status}  {path}  {why(path)}".rstrip()))
+            lines.append(Text(f"  {count:>6} x   {status}  {path}  {why(path, hosts[path])}".rstrip()))
         if len(never) > _SHOWN:
             lines.append(Text(f"  and {len(never) - _SHOWN} others; vinext-worker why PATH tells of each"))
     return lines
 
 
-def reason_of(dev: RunningDev, direct_url: str) -> Callable[[str], str]:
+def reason_of(dev: RunningDev, direct_url: str) -> Callable[[str, str], str]:
     """Return a function that asks a running Worker, past the log of requests, for the line of `why` on a URL path."""
-    # What the Worker remembers of pages is by host.
-    headers = {"Authorization": f"Bearer {dev.token}", "Host": urlsplit(dev.url).netloc}
+    headers = {"Authorization": f"Bearer {dev.token}"}
     client = httpx.Client(base_url=direct_url, headers=headers, timeout=_ASK_SECONDS, trust_env=False)
 
-    def reason(url_path: str) -> str:
+    def reason(url_path: str, host: str) -> str:
         with suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
-            story = client.post(f"/{ADMIN_FOLDER}/why", json={"url": url_path}).json()
+            # What the Worker remembers of pages is by host: localhost is another one than 127.0.0.1.
+            story = client.post(f"/{ADMIN_FOLDER}/why", json={"url": url_path}, headers={"Host": host}).json()
             return f"{story['says']} ({story['reason']})"
         return ""
 

@@ -10,7 +10,7 @@ export default {
       const { method } = request;
       // A link that signs in to the inspector is nobody else's.
       const path = url.pathname.startsWith("/__vinext/") ? url.pathname : url.pathname + url.search;
-      console.log(JSON.stringify({ vinextRequest: { method, path, status, cache, milliseconds, type } }));
+      console.log(JSON.stringify({ vinextRequest: { method, path, status, cache, milliseconds, type, host: url.host } }));
     };
     try {
       const response = await NEXT.fetch(request, { redirect: "manual" });

@@ -34,7 +34,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class RequestLine:
-    """A request to the Worker; `cache` is the answer's X-Vinext-Cache, None if it has none, and `type` its Content-Type."""
+    """A request to the Worker at `host`; `cache` is the answer's X-Vinext-Cache, if it has one, and `type` its Content-Type."""
 
     method: str
     path: str
@@ -42,6 +42,7 @@ class RequestLine:
     cache: str | None
     milliseconds: int
     type: str = ""
+    host: str = ""
 
 
 def parse_log(level: str, message: str) -> LogLine | RequestLine | None:
