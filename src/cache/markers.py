@@ -14,7 +14,8 @@ other: what either invalidates is invalid.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cache.entry import CacheEntry, own_revalidate, own_tags
 from cache.invalidation import joined
@@ -36,9 +37,11 @@ MAX_MARKERS = 50_000
 
 _BUDGET = Budget(MAX_MARKERS)
 
+M = TypeVar("M")
 
-class StaleMarkers:
-    """The last stale invalidation of each name. Beyond `capacity` the oldest is dropped, and then reaches all names.
+
+class _Markers(ABC, Generic[M]):
+    """The last marker of each name. The oldest is dropped beyond `capacity`.
 
     So it is when all the markers of an isolate are too many, and these are among the most.
     """
@@ -46,18 +49,16 @@ class StaleMarkers:
     def __init__(self, capacity: int, budget: Budget = _BUDGET) -> None:
         self._capacity = capacity
         self._budget = budget
-        self._markers: dict[str, Invalidation] = {}
-        self._dropped: Invalidation | None = None
+        self._markers: dict[str, M] = {}
 
     def __del__(self) -> None:
         self._budget.change(self, len(self._markers), 0)
 
-    def record(self, names: Iterable[str], invalidation: Invalidation) -> None:
-        """Record a stale invalidation of `names`."""
+    def record(self, names: Iterable[str], marker: M) -> None:
+        """Record that `names` were invalidated."""
         before = len(self._markers)
         for name in names:
-            earlier = self._markers.pop(name, invalidation)
-            self._markers[name] = earlier if earlier.at_ms > invalidation.at_ms else invalidation
+            self._markers[name] = self._later(self._markers.pop(name, marker), marker)
         while len(self._markers) > self._capacity:
             self._drop_oldest()
         self._budget.change(self, before, len(self._markers))
@@ -70,8 +71,29 @@ class StaleMarkers:
         self._budget.change(self, before, len(self._markers))
 
     def _drop_oldest(self) -> None:
-        dropped = self._markers.pop(next(iter(self._markers)))
-        self._dropped = joined((dropped, self._dropped or dropped))
+        self._note_dropped(self._markers.pop(next(iter(self._markers))))
+
+    @staticmethod
+    @abstractmethod
+    def _later(earlier: M, marker: M) -> M:
+        """Return which of two markers of a name counts; the second one was recorded later."""
+
+    @abstractmethod
+    def _note_dropped(self, marker: M) -> None:
+        """Remember what has to be remembered of a marker that is dropped."""
+
+
+class StaleMarkers(_Markers["Invalidation"]):
+    """The last stale invalidation of each name. One that was dropped reaches all names."""
+
+    _dropped: Invalidation | None = None
+
+    @staticmethod
+    def _later(earlier: Invalidation, marker: Invalidation) -> Invalidation:
+        return earlier if earlier.at_ms > marker.at_ms else marker
+
+    def _note_dropped(self, marker: Invalidation) -> None:
+        self._dropped = joined((marker, self._dropped or marker))
 
     def get(self, name: str) -> Invalidation | None:
         """Return the known stale invalidation of one name."""
@@ -91,40 +113,17 @@ class StaleMarkers:
         return joined(marker for marker in markers if marker is not None and marker.reaches(since_ms))
 
 
-class TagMarkers:
-    """The newest invalidation of each name. The oldest is dropped beyond `capacity`, and its time remembered as a floor.
+class TagMarkers(_Markers[int]):
+    """The time of the newest invalidation of each name. Of those that were dropped, the newest time is remembered as a floor."""
 
-    So it is when all the markers of an isolate are too many, and these are among the most.
-    """
+    floor_ms: int | None = None
 
-    def __init__(self, capacity: int, budget: Budget = _BUDGET) -> None:
-        self._capacity = capacity
-        self._budget = budget
-        self._markers: dict[str, int] = {}
-        self.floor_ms: int | None = None
+    @staticmethod
+    def _later(earlier: int, marker: int) -> int:
+        return max(earlier, marker)
 
-    def __del__(self) -> None:
-        self._budget.change(self, len(self._markers), 0)
-
-    def record(self, names: Iterable[str], at_ms: int) -> None:
-        """Record that `names` were invalidated."""
-        before = len(self._markers)
-        for name in names:
-            self._markers[name] = max(at_ms, self._markers.pop(name, at_ms))
-        while len(self._markers) > self._capacity:
-            self._drop_oldest()
-        self._budget.change(self, before, len(self._markers))
-
-    def give_up_some(self) -> None:
-        """Drop the oldest quarter, at least one."""
-        before = len(self._markers)
-        for _ in range(before // 4 + 1):
-            self._drop_oldest()
-        self._budget.change(self, before, len(self._markers))
-
-    def _drop_oldest(self) -> None:
-        dropped = self._markers.pop(next(iter(self._markers)))
-        self.floor_ms = dropped if self.floor_ms is None else max(self.floor_ms, dropped)
+    def _note_dropped(self, marker: int) -> None:
+        self.floor_ms = marker if self.floor_ms is None else max(self.floor_ms, marker)
 
     @property
     def is_empty(self) -> bool:

@@ -187,7 +187,7 @@ class SitePlan:
         settings = parts.settings
         objects = None if kept is None or parts.tag_objects is None else parts.tag_objects(prefix, settings.tag_shards)
         share = self._pool.share(SITE_BYTES if settings.tenants.are_several else 0, end)
-        entries = self._entries(prefix, runtime, objects, region, share)
+        entries = self._entries(prefix, runtime, partial(self._default_cache, prefix, runtime, objects, region, share))
         edge = None
         if self._purger is not None:
             longest_seconds, again_ms = _edge_times(parts, entries)
@@ -244,17 +244,9 @@ class SitePlan:
             return None
         return partial(enter_data_cache, DataCache(entries, runtime, self._build.schema))
 
-    def _entries(
-        self,
-        prefix: str,
-        runtime: Runtime,
-        objects: TagObjects | None,
-        region: Region | None,
-        share: Share,
-    ) -> EntryCache:
+    def _entries(self, prefix: str, runtime: Runtime, default: Callable[[], EntryCache]) -> EntryCache:
         """Return the site's own cache; the default one if it has none, or one that cannot be used, which is logged."""
         own = self._handler
-        default = partial(self._default_cache, prefix, runtime, objects, region, share)
         if own is None:
             return default()
         context = HandlerContext(
