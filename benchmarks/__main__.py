@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ from benchmarks.rounds import Bench
 from vinext_worker.project import Project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from benchmarks.cases import Case
     from benchmarks.rounds import Series
 
@@ -86,7 +88,7 @@ def main(  # noqa: PLR0913 - one for each option
     cold, starts, imported = [], [], []
     if wants_cold:
         folder = project.local / "benchmarks" / "cold"
-        with console.status(f"{_COLD} …"):
+        with _step(console, f"{_COLD} …"):
             cold = first_answers((10, 100_000) if quick else (10, 1000, 100_000), contenders.options, folder, rounds)
             starts = cold_starts(contenders.options, folder, rounds)
             imported = imports(contenders.options, folder / "imports", rounds)
@@ -123,15 +125,26 @@ def _measured(project: Project, contenders: Contenders, cases: list[Case], round
     wanted = contenders.named(name for case in cases for name in case.contenders)
     with ExitStack() as stack:
         generator = stack.enter_context(LoadGenerator(project))
-        with console.status("starting the Workers …"):
+        with _step(console, "starting the Workers …"):
             running = {contender.name: stack.enter_context(contender.start()) for contender in wanted}
         bench = Bench(generator, running, rounds)
-        with console.status("warming up …"):
+        with _step(console, "warming up …"):
             bench.compile(cases)
         for group in in_turns(cases):
-            with console.status(f"{', '.join(case.name for case in group)} …"):
+            with _step(console, f"{', '.join(case.name for case in group)} …"):
                 found += bench.run(*group)
     return found
+
+
+@contextmanager
+def _step(console: Console, what: str) -> Iterator[None]:
+    """Say what is going on: a person sees it until it has ended, a log has a line of it with the time."""
+    if console.is_terminal:
+        with console.status(what):
+            yield
+    else:
+        console.print(time.strftime("%H:%M:%S"), what)
+        yield
 
 
 if __name__ == "__main__":

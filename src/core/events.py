@@ -66,7 +66,7 @@ EVENTS: Mapping[str, Event] = {
         ("info",),
         "another isolate has written or removed the same page within this second, and KV takes one write a second for a key",
     ),
-    "cache.value_too_large": Event(("warning",), "an entry has more than 25 MiB, without R2, and is not stored"),
+    "cache.value_too_large": Event(("warning",), "an entry has more than 25 MiB, as KV allows, without R2; it is not stored"),
     "cache.entry_corrupt": Event(("error",), "an entry cannot be read; it counts as a miss and is removed"),
     "cache.entry_of_other_key": Event(("error",), "KV gave the entry of another key; it counts as a miss"),
     "cache.handler_unusable": Event(

@@ -32,7 +32,20 @@ BOUND = {
             "PAGES": "Python code that the entry names renders pages; if it names none, bind the app's Worker",
         },
     ),
-    "KV": (NAMESPACE, APP, "", {"VINEXT_CACHE", "ASSETS", "PAGES", "IMAGES"}, {"PAGES": "the Worker app renders pages"}),
+    "KV": (
+        NAMESPACE,
+        APP,
+        "",
+        {"VINEXT_CACHE", "ASSETS", "PAGES", "IMAGES"},
+        {"PAGES": "the Worker app renders pages", "VINEXT_CACHE_R2": "a page of more than 8,388,608 bytes is not kept"},
+    ),
+    "KV, framed": (
+        NAMESPACE,
+        "",
+        'VINEXT_KV_LAYOUT = "framed"\nVINEXT_MAX_PAGE_BYTES = 50000000',
+        {"VINEXT_CACHE", "ASSETS"},
+        {"VINEXT_CACHE_R2": "a page of more than 26,214,400 bytes is not kept"},
+    ),
     "R2": (
         None,
         R2,

@@ -169,8 +169,8 @@ def test_the_page_shows_faults_first_and_escapes_what_it_shows() -> None:
     assert "Build <code>build-&lt;1&gt;</code>" in page
     assert "2026-11-28 12:30 UTC" in page
     assert "<script>" not in page
-    assert "2 of 3 answers and 1 files are not as expected; 1 were invalidated since the build" in page
-    assert "all 1 answers are as expected" in html_page("https://example.com", CheckResult((good,)), "b", at)
+    assert "3 answers and 1 file checked: 2 not as expected; 1 invalidated since the build" in page
+    assert "1 answer checked: all as expected" in html_page("https://example.com", CheckResult((good,)), "b", at)
 
 
 @pytest.mark.parametrize("url", ["example.com", "ftp://example.com", "https://", ""])

@@ -100,7 +100,7 @@ def test_the_bindings_of_the_configuration_come_with_it(check: Check, command_li
 
 def test_a_page_and_its_files_are_as_expected(check: Check) -> None:
     said = check(Site())
-    assert (said.status, "all 1 answers and 5 files are as expected" in said.out) == (0, True)
+    assert (said.status, "1 answer and 5 files checked: all as expected" in said.out) == (0, True)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -109,7 +109,7 @@ def test_a_file_that_is_missing_is_a_fault(name: str, check: Check) -> None:
     assert said.status == 1
     (line,) = (line for line in said.out.splitlines() if line.startswith(f"{name}\t"))
     assert line.endswith("\tstatus 404, expected 200, in /about")
-    assert "1 of 1 answers and 5 files are not as expected" in said.out
+    assert "1 answer and 5 files checked: 1 not as expected" in said.out
 
 
 @pytest.mark.parametrize("name", FILES)

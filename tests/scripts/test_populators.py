@@ -121,20 +121,31 @@ def test_help_has_examples_and_every_command_speaks_to_programs(command: str, co
     assert "--json" in said.out
 
 
-def test_the_local_runtimes_store_is_filled(tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("namespace", "bucket", "binding"),
+    [
+        ("local", "", "VINEXT_CACHE"),
+        (None, '[[r2_buckets]]\nbinding = "VINEXT_CACHE_R2"\nbucket_name = "pages"', "VINEXT_CACHE_R2"),
+    ],
+    ids=["KV", "R2 alone"],
+)
+def test_the_local_runtimes_store_is_filled(  # noqa: PLR0913, PLR0917 - the cases
+    namespace: str | None, bucket: str, binding: str, tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = Project.find()
     monkeypatch.setattr(Project, "local", property(lambda _self: tmp_path / "local"))
     pages = {f"/{number}": b"<p>page</p>" for number in range(5)}
-    deployment = FakeDeployment.of_pages(tmp_path, pages, namespace="local")
+    deployment = FakeDeployment.of_pages(tmp_path, pages)
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "entry.py").write_text(ENTRY)
-    deployment.configure('main = "src/entry.py"\ncompatibility_flags = ["python_workers"]', namespace="local")
+    deployment.configure(f'main = "src/entry.py"\ncompatibility_flags = ["python_workers"]\n{bucket}', namespace=namespace)
     said = command_line.run("populate", "--config", deployment.config, "--into", "local", "--verify", "5", "--json")
     assert (said.status, said.document["written"], said.document["wrong"]["count"]) == (0, 5, 0)
     config = WranglerConfig.read(deployment.config)
     with LocalRuntime(RuntimeOptions(config=config, tools=project.tools, state=tmp_path / "local" / "state")) as runtime:
-        assert len(runtime.kv().names("cache:app:v2:b1:/")) == 5
-        assert runtime.kv().metadata("cache:app:v2:b1:/0:html")["tags"][0] == "/0"
+        store = runtime.kv(binding)
+        assert len(store.names("cache:app:v2:b1:/")) == 5
+        assert store.get("cache:app:v2:b1:/0:html") is not None
 
 
 ENTRY = """

@@ -67,6 +67,8 @@ def test_a_file_of_another_build_is_refused(tmp_path: Path) -> None:
         ("src/middleware.js", "", "src/middleware.js, whose matcher the build does not tell"),
         ("proxy.page.ts", "", "proxy.page.ts, whose matcher the build does not tell"),
         ("proxy.md", "", None),
+        ("middleware.test.ts", "", None),
+        ("src/proxy.d.ts", "", None),
         ("next.config.ts", "async redirects() {}", "redirects of next.config.ts, which the build does not tell"),
         ("next.config.mjs", "export default { headers }", "headers of next.config.mjs, which the build does not tell"),
         ("next.config.js", "module.exports = { i18n: {} }", "i18n of next.config.js, which the build does not tell"),

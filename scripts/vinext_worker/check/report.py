@@ -53,9 +53,13 @@ def show_result(result: CheckResult, output: Output) -> None:
 
 def summary_of(result: CheckResult) -> str:
     """Return the result in a few words."""
-    checked = f"{len(result.answers)} answers" + (f" and {len(result.files)} files" if result.files else "")
-    noted = f"; {result.noted} were invalidated since the build" if result.noted else ""
-    return f"{f'{result.wrong} of {checked} are not' if result.wrong else f'all {checked} are'} as expected{noted}"
+    checked = _count(len(result.answers), "answer") + (f" and {_count(len(result.files), 'file')}" if result.files else "")
+    noted = f"; {result.noted} invalidated since the build" if result.noted else ""
+    return f"{checked} checked: {f'{result.wrong} not' if result.wrong else 'all'} as expected{noted}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _rank(answer: CheckedAnswer) -> int:

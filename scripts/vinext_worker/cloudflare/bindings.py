@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.body import MAX_BODY_BYTES
 from isr.settings import EdgeCache, ImagesSwitch
 from vinext_worker.cloudflare.deployment import R2_BINDING
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING
@@ -12,6 +13,7 @@ from vinext_worker.cloudflare.stores import TAGS_BINDING
 from vinext_worker.cloudflare.wrangler_config import ASSETS_BINDING
 
 if TYPE_CHECKING:
+    from isr.settings import Settings
     from vinext_worker.cloudflare.deployment import Deployment
     from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 
@@ -41,7 +43,7 @@ def bindings_of(deployment: Deployment) -> list[Binding]:
     service = config.services.get(handler.attribute) if handler.kind == "service" else None
     rows = [
         Binding(CACHE_BINDING, kv is not None, _kv(kv, r2, settings.kv_body_bytes)),
-        Binding(R2_BINDING, r2 is not None, _r2(kv, r2, settings.kv_body_bytes)),
+        Binding(R2_BINDING, r2 is not None, _r2(kv, r2, settings)),
         Binding(TAGS_BINDING, tags is not None, _tags(deployment)),
         Binding("VINEXT_REGIONAL_CACHE", settings.regional_cache > 0, _region(settings.regional_cache)),
         Binding("[cache]", config.is_cached, _edge(config, settings.edge_cache)),
@@ -97,11 +99,12 @@ def _kv(kv: str | None, r2: str | None, kv_body_bytes: int) -> str:
     return f"KV keeps {what}; others see a write within a minute or so"
 
 
-def _r2(kv: str | None, r2: str | None, kv_body_bytes: int) -> str:
+def _r2(kv: str | None, r2: str | None, settings: Settings) -> str:
     if r2 is None:
-        return "a page of more than 25 MiB is not kept" if kv is not None else "R2 keeps nothing"
+        limit = min(settings.page_limit_bytes, MAX_BODY_BYTES)
+        return f"a page of more than {limit:,} bytes is not kept" if kv is not None else "R2 keeps nothing"
     if kv is not None:
-        return f"the bucket {r2} keeps the bodies of more than {kv_body_bytes:,} bytes"
+        return f"the bucket {r2} keeps the bodies of more than {settings.kv_body_bytes:,} bytes"
     return f"the bucket {r2} keeps the pages; others see a write at once"
 
 

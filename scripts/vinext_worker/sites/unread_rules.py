@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MIDDLEWARE_NAMES = ("proxy", "middleware")
 _EXTENSIONS = frozenset({".ts", ".tsx", ".mts", ".js", ".jsx", ".mjs"})
+_BESIDE = frozenset({".d", ".test", ".spec"})  # types and tests of the middleware, which lie beside it
 _CONFIG_NAMES = ("next.config.ts", "next.config.mts", "next.config.js", "next.config.mjs", "next.config.cjs")
 _CONFIG_RULES = re.compile(r"\b(redirects|rewrites|headers|i18n)\b")
 _VITE_NAMES = tuple(f"vite.config.{extension}" for extension in ("ts", "mts", "cts", "js", "mjs", "cjs"))
@@ -36,7 +37,7 @@ def _names(root: Path) -> Iterator[str]:
         for name in _MIDDLEWARE_NAMES:
             # The extensions of pages may have several parts, as in `proxy.page.ts`.
             for file in sorted(folder.glob(f"{name}.*")):
-                if file.suffix in _EXTENSIONS:
+                if file.suffix in _EXTENSIONS and _BESIDE.isdisjoint(file.suffixes):
                     yield f"{file.relative_to(root)}, whose matcher the build does not tell"
     for names, rules in ((_CONFIG_NAMES, _CONFIG_RULES), (_VITE_NAMES, _VITE_RULES)):
         for name in names:
