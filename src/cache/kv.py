@@ -195,7 +195,7 @@ class KVCacheHandler(EntryCache):
         names = tuple(tags)
         try:
             asked_ms = self._clock()
-            if await self._has_settled(since_ms):
+            if await self._has_settled(since_ms, asked_ms):
                 return None
             valid = self._tags.valid(names)
             if await self._has_invalidated(self._tag_keys(valid), since_ms):
@@ -226,6 +226,7 @@ class KVCacheHandler(EntryCache):
 
     async def _find(self, name: str, asked: GetContext) -> CacheEntry | Missing:  # noqa: PLR0911 - a reason a line
         """Return the entry for a reader, or why there is none. Nothing changes in the store."""
+        asked_ms = self._clock()
         try:
             entry = await self._stored(name, streamed=asked.streamed)
         except OtherKeyError as error:
@@ -234,7 +235,10 @@ class KVCacheHandler(EntryCache):
             return Missing(Unserved.CORRUPT, error=error)
         if entry is None:
             return Missing(Unserved.ABSENT)
-        own, soft = await self._invalidations(entry, asked)
+        if await self._has_settled(entry.last_modified_ms, asked_ms):
+            own = soft = None
+        else:
+            own, soft = await self._invalidations(entry, asked)
         if own is GONE:
             return Missing(Unserved.INVALIDATED, entry)
         if own is not None:
@@ -249,8 +253,6 @@ class KVCacheHandler(EntryCache):
     async def _invalidations(self, entry: CacheEntry, asked: GetContext) -> tuple[Invalidation | None, Invalidation | None]:
         """Return what has become of an entry by its own tags, and by the reader's."""
         since_ms, asked_ms = entry.last_modified_ms, self._clock()
-        if await self._has_settled(since_ms):
-            return None, None
         soft_tags = self._tags.valid(asked.soft_tags)
         soft_keys = self._tag_keys(soft_tags)
         is_softly_invalid = await self._has_invalidated(soft_keys, since_ms)
@@ -268,8 +270,17 @@ class KVCacheHandler(EntryCache):
         return own, soft
 
     async def _stored(self, name: str, *, streamed: bool) -> CacheEntry | None:
-        """Read a stored entry, None where there is none; raises CorruptValueError."""
-        stored = await self._namespace.get(name, streamed=streamed and self._is_alone)
+        """Read a stored entry, None where there is none; raises CorruptValueError.
+
+        The time of the last invalidation is read at the same time if it is not known: most entries need no other marker.
+        """
+        streamed, last = streamed and self._is_alone, self._last_if_alone
+        if last is None or self._markers.knows(last):
+            stored = await self._namespace.get(name, streamed=streamed)
+        else:
+            asked_ms = self._clock()
+            stored, texts = await self._namespace.get_beside(name, (last,), streamed=streamed)
+            self._markers.note_read(last, texts.get(last), asked_ms)
         return None if stored is None else await self._codec.read_value(stored, name)
 
     async def _write(self, key: str, entry: CacheEntry) -> None:
@@ -350,8 +361,8 @@ class KVCacheHandler(EntryCache):
         """Take note of an invalidation by another isolate."""
         self._markers.learn(self._tag_keys(tags) if invalidation.is_gone else self._stale_keys(tags), invalidation)
 
-    async def _has_settled(self, since_ms: int) -> bool:
-        return self._is_alone and await self._markers.has_settled(self._last_invalidation_key, since_ms)
+    async def _has_settled(self, since_ms: int, asked_ms: int) -> bool:
+        return self._is_alone and await self._markers.has_settled(self._last_invalidation_key, since_ms, asked_ms)
 
     async def _has_invalidated(self, tag_keys: Sequence[str], since_ms: int) -> bool:
         if not tag_keys:

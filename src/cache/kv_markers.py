@@ -128,11 +128,23 @@ class KVMarkers:
                 found.append(Mark(tag, stale.at_ms, stale.expire_at_ms))
         return tuple(found)
 
-    async def has_settled(self, last: str, since_ms: int) -> bool:
-        """Return whether `last` alone shows that nothing was invalidated at `since_ms` or later."""
+    def knows(self, last: str) -> bool:
+        """Return whether a time of the last invalidation was read so lately that it need not be read again."""
+        return self._last.get(last, _NEVER)[1] > self._clock() - self._keep_ms
+
+    def note_read(self, last: str, text: str | None, asked_ms: int) -> None:
+        """Note a time of the last invalidation that was asked for at `asked_ms`."""
+        known, known_since_ms = self._last.get(last, _NEVER)
+        self._last[last] = (max(known, marker_ms(text)), max(known_since_ms, asked_ms))
+
+    async def has_settled(self, last: str, since_ms: int, asked_ms: int) -> bool:
+        """Return whether `last` alone shows that nothing was invalidated at `since_ms` or later.
+
+        What was read at `asked_ms` or later is not read again.
+        """
         if since_ms <= self._settled_ms(last):
             return False
-        if not self._is_known(last):
+        if not self.knows(last) and self._last.get(last, _NEVER)[1] < asked_ms:
             await self._ask(last, [])
         return since_ms > self._settled_ms(last)
 
@@ -145,7 +157,7 @@ class KVMarkers:
             return True
         newest = -math.inf
         unknown = self._unknown(keys, last)
-        if last is not None and not self._is_known(last):
+        if last is not None and not self.knows(last):
             asked = unknown
             newest = await self._ask(last, asked)
             # If something was invalidated in the meantime, markers that were good until now have to be read after all.
@@ -299,9 +311,6 @@ class KVMarkers:
             good_ms = min(good_ms, self._settled_ms(last))
         return [key for key in keys if self._read.get(key, _NEVER)[1] <= good_ms]
 
-    def _is_known(self, last: str) -> bool:
-        return self._last.get(last, _NEVER)[1] > self._clock() - self._keep_ms
-
     def _settled_ms(self, last: str) -> float:
         """Return the time from which on markers that were read are still true: infinity where it is unknown."""
         at_ms = max(self._last.get(last, _NEVER)[0], self.own.newest((last,)) or -math.inf)
@@ -323,12 +332,11 @@ class KVMarkers:
         now_ms = self._clock()
         lasts = [] if last is None else [last]
         # With the framed layout, `last` alone shows that there was no invalidation of either kind.
-        if (keys or not lasts) and not self._is_known(self._last_stale):
+        if (keys or not lasts) and not self.knows(self._last_stale):
             lasts.append(self._last_stale)
         texts = await self._texts([*lasts, *keys])
         for name in lasts:
-            known, known_since_ms = self._last.get(name, _NEVER)
-            self._last[name] = (max(known, marker_ms(texts.get(name))), max(known_since_ms, now_ms))
+            self.note_read(name, texts.get(name), now_ms)
         markers = {key: marker_ms(texts.get(key)) for key in keys}
         self._remember(markers.items(), now_ms)
         return max((self._of_others(key, marker) for key, marker in markers.items()), default=-math.inf)

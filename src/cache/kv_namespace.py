@@ -59,6 +59,12 @@ class KVNamespace(Protocol):
         """Read at most 100 keys in one call."""
         ...
 
+    async def get_beside(
+        self, key: str, texts: Sequence[str], *, streamed: bool = False
+    ) -> tuple[KVValue | None, Mapping[str, str | None]]:
+        """Read a value and, at the same time, at most 100 keys as `get_texts` does. It fails if either does."""
+        ...
+
     async def put(
         self,
         key: str,

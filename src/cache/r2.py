@@ -13,7 +13,7 @@ from cache.kv_namespace import KV_LIMITS, MAX_METADATA_BYTES, StoreLimits
 from cache.stored import size_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cache.kv_namespace import KVNamespace, KVValue
     from core.body import Body
@@ -52,7 +52,17 @@ class KVWithR2:
 
     async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
         """Read a value; raises LostBodyError."""
-        found = await self._namespace.get(key, streamed=streamed)
+        return await self._whole(key, await self._namespace.get(key, streamed=streamed), streamed=streamed)
+
+    async def get_beside(
+        self, key: str, texts: Sequence[str], *, streamed: bool = False
+    ) -> tuple[KVValue | None, Mapping[str, str | None]]:
+        """Read a value and texts; raises LostBodyError."""
+        found, beside = await self._namespace.get_beside(key, texts, streamed=streamed)
+        return await self._whole(key, found, streamed=streamed), beside
+
+    async def _whole(self, key: str, found: KVValue | None, *, streamed: bool) -> KVValue | None:
+        """Return what KV has under a key, or the object that it stands for."""
         if found is None or found.metadata is None or not found.metadata.startswith(_IN_R2):
             return found
         large = await self._bucket.get(key, streamed=streamed)

@@ -131,6 +131,10 @@ class Deadline:
             raise TimeoutError(f"{self._failure} within {self._timeout_ms} ms")
         return first
 
+    async def values(self, *functions: Any) -> Any:
+        """Return the values of the promises that bound functions return, as a JavaScript array. They are waited for together."""
+        return await self.value(self._bind_all(results_of(*functions)))
+
     async def done(self, function: Any) -> None:
         """Wait for the promise that a bound function returns, whatever its value is."""
-        await self.value(self._bind_all(results_of(function)))
+        await self.values(function)

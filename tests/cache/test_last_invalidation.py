@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import defaultdict
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ async def test_where_nothing_was_invalidated_since_a_page_was_made_one_key_is_re
     await subject.handler.set("other", PAGE, SetContext(tags=("c",)))
     for key in ("k", "other", "k"):
         assert await subject.handler.get(key) is not None
-    assert reads(subject) == [f"{LAST},__last-stale,__tag:a,__tag:b"]
+    assert reads(subject) == [LAST]
     subject.pass_seconds(5)
     for key in ("other", "k"):
         assert await subject.handler.get(key) is not None
@@ -66,15 +67,43 @@ async def test_pages_older_than_the_last_invalidation_are_checked_once_it_has_se
     await kv(subject).revalidate_tag("other")
     subject.kv.operations.clear()
     for seconds, expected in (
-        (1, [f"{LAST},__last-stale,__tag:a,__tag:b"]),
-        (5, [f"{LAST},__last-stale,__tag:a,__tag:b"]),
-        (SETTLED_SECONDS, [f"{LAST},__last-stale,__tag:a,__tag:b"]),
+        (1, [LAST, "__last-stale,__tag:a,__tag:b"]),
+        (5, [LAST, "__last-stale,__tag:a,__tag:b"]),
+        (SETTLED_SECONDS, [LAST, "__last-stale,__tag:a,__tag:b"]),
         (5, [LAST]),
         (HOUR_MS / 1000, [LAST]),
     ):
         subject.pass_seconds(seconds)
         assert await subject.handler.get("k") is not None
         assert reads(subject) == expected
+
+
+async def test_a_page_and_the_time_of_the_last_invalidation_are_read_at_once() -> None:
+    subject = await quiet()
+    begun: list[str] = []
+    both = asyncio.Event()
+
+    async def wait_for_both(operation: str, _key: str) -> None:
+        begun.append(operation)
+        if len(begun) == 2:
+            both.set()
+        await asyncio.wait_for(both.wait(), 5)
+
+    subject.kv.before = wait_for_both
+    assert await subject.handler.get("k") is not None
+    assert sorted(begun) == ["get", "get_texts"]
+
+
+async def test_where_that_time_cannot_be_read_the_page_is_a_miss_and_one_line() -> None:
+    subject = await quiet()
+
+    async def refuse(operation: str, _key: str) -> None:
+        if operation == "get_texts":
+            raise KVError("KV GET failed: 500 Internal Server Error")
+
+    subject.kv.before = refuse
+    assert await subject.handler.get("k") is None
+    assert subject.log.names() == ["cache.read_failed"]
 
 
 async def test_an_invalidation_elsewhere_is_seen_after_5_seconds() -> None:
@@ -109,7 +138,7 @@ async def test_an_invalid_time_saves_no_reads(text: str) -> None:
     for _ in range(2):
         subject.pass_seconds(6)
         assert await subject.handler.get("k") is not None
-        assert "__tag:a" in reads(subject)[0]
+        assert "__tag:a" in reads(subject)[1]
 
 
 async def test_with_vinext_s_layout_others_may_invalidate_without_writing_the_time() -> None:

@@ -134,9 +134,9 @@ async def test_stale_markers_are_read_for_old_pages_only_and_once_more_when_they
     subject.pass_seconds(SETTLED_SECONDS)
     await subject.handler.set("new", PAGE, SetContext(tags=("b",)))
     reads(subject)
-    last = f"{LAST}," if layout is Layout.FRAMED else ""
+    last = [LAST] if layout is Layout.FRAMED else []
     assert await state(subject) is Freshness.FRESH
-    assert reads(subject) == [f"{last}{LAST_STALE},__tag:a", "__swr:a"]
+    assert reads(subject) == [*last, f"{LAST_STALE},__tag:a", "__swr:a"]
     for _ in range(3):
         subject.pass_seconds(5)
         assert await state(subject, "new") is Freshness.FRESH

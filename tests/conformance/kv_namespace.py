@@ -26,6 +26,17 @@ async def a_key_never_written_is_absent(namespace: KVNamespace) -> None:
     assert await namespace.get_texts(["nothing"]) == {"nothing": None}
 
 
+async def a_value_and_texts_are_read_together(namespace: KVNamespace) -> None:
+    assert await namespace.get_beside("k", ["t", "u"]) == (None, {"t": None, "u": None})
+    await namespace.put("k", b"value", metadata='{"a":1}')
+    await namespace.put("t", "téxt")
+    for streamed in (False, True):
+        found, texts = await namespace.get_beside("k", ["t", "u"], streamed=streamed)
+        assert found is not None
+        assert (found.metadata, (await found.whole()).to_bytes()) == ('{"a":1}', b"value")
+        assert texts == {"t": "téxt", "u": None}
+
+
 async def bytes_come_back_as_they_were(namespace: KVNamespace) -> None:
     for data in (b"", bytes(range(256)), b"\x00", "日🎉".encode()):
         await namespace.put("k", data)
@@ -171,6 +182,7 @@ async def a_value_holds_25_mib(namespace: KVNamespace) -> None:
 
 RULES: tuple[Callable[[KVNamespace], Awaitable[None]], ...] = (
     a_key_never_written_is_absent,
+    a_value_and_texts_are_read_together,
     bytes_come_back_as_they_were,
     a_value_comes_with_its_metadata,
     a_body_of_another_size_is_corrupt,

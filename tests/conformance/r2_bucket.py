@@ -60,6 +60,7 @@ async def any_number_of_texts_is_read(bucket: KVNamespace) -> None:
 
 _SHARED = (
     kv_namespace.a_key_never_written_is_absent,
+    kv_namespace.a_value_and_texts_are_read_together,
     kv_namespace.bytes_come_back_as_they_were,
     kv_namespace.a_value_comes_with_its_metadata,
     kv_namespace.a_body_of_another_size_is_corrupt,

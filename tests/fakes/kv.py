@@ -5,6 +5,7 @@ On demand, also as Cloudflare's does: it takes one write a second for a key, and
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import math
@@ -62,6 +63,12 @@ class InMemoryKV:
         if found is None:
             return None
         return KVWhole(None if found.metadata is None else json_text(found.metadata), BytesBody(found.value))
+
+    async def get_beside(
+        self, key: str, texts: Sequence[str], *, streamed: bool = False
+    ) -> tuple[KVWhole | None, Mapping[str, str | None]]:
+        found, beside = await asyncio.gather(self.get(key, streamed=streamed), self.get_texts(texts))
+        return found, beside
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         await self._begin("get_texts", ",".join(keys))
@@ -160,6 +167,12 @@ class Colo:
             value = await self.namespace.get(key, streamed=streamed)
             self.kept[key] = (now_ms + self.keep_ms(), value)
         return value
+
+    async def get_beside(
+        self, key: str, texts: Sequence[str], *, streamed: bool = False
+    ) -> tuple[KVWhole | None, Mapping[str, str | None]]:
+        found, beside = await asyncio.gather(self.get(key, streamed=streamed), self.get_texts(texts))
+        return found, beside
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         found = {key: await self.get(key) for key in keys}

@@ -49,9 +49,24 @@ class KVBinding:
         self._is_streamed = False
 
     async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
-        self._is_streamed = self._is_streamed or streamed
-        streamed = streamed and key not in self._small
+        streamed = self._streams(key, streamed=streamed)
         stored = await self._reads.value(self._bind_get(key, "stream" if streamed else "arrayBuffer"))
+        return self._found(key, stored, streamed=streamed)
+
+    async def get_beside(
+        self, key: str, texts: Sequence[str], *, streamed: bool = False
+    ) -> tuple[KVValue | None, Mapping[str, str | None]]:
+        streamed = self._streams(key, streamed=streamed)
+        reads = self._bind_get(key, "stream" if streamed else "arrayBuffer"), self._bind_get_texts(to_js(list(texts)))
+        stored, beside = await self._reads.values(*reads)
+        return self._found(key, stored, streamed=streamed), _texts(texts, beside)
+
+    def _streams(self, key: str, *, streamed: bool) -> bool:
+        """Return whether a value is read as a stream, if the reader takes it so."""
+        self._is_streamed = self._is_streamed or streamed
+        return streamed and key not in self._small
+
+    def _found(self, key: str, stored: Any, *, streamed: bool) -> KVValue | None:
         value, metadata = stored.value, stored.metadata
         if value is jsnull:
             return None
@@ -71,9 +86,7 @@ class KVBinding:
             self._small[key] = None
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
-        values = await self._reads.value(self._bind_get_texts(to_js(list(keys))))
-        texts = {key: values.get(key) for key in keys}
-        return {key: text if isinstance(text, str) else None for key, text in texts.items()}
+        return _texts(keys, await self._reads.value(self._bind_get_texts(to_js(list(keys)))))
 
     async def put(
         self,
@@ -108,6 +121,12 @@ class KVBinding:
         page = json.loads(self._stringify(listed, to_js(_LISTED)))
         keys = tuple(KVListedKey(key["name"], key.get("metadata"), key.get("expiration")) for key in page["keys"])
         return KVListPage(keys, None if page["list_complete"] else page["cursor"])
+
+
+def _texts(keys: Sequence[str], values: Any) -> Mapping[str, str | None]:
+    """Return what is in a Map of texts and nulls."""
+    texts = {key: values.get(key) for key in keys}
+    return {key: text if isinstance(text, str) else None for key, text in texts.items()}
 
 
 class KVStreamed:

@@ -54,6 +54,12 @@ class R2Binding:
         found = await self._reads.value(self._bind_get(key))
         return None if found is jsnull else _Object(found, self._reads, streamed=streamed)
 
+    async def get_beside(
+        self, key: str, texts: Sequence[str], *, streamed: bool = False
+    ) -> tuple[_Object | None, Mapping[str, str | None]]:
+        found, beside = await asyncio.gather(self.get(key, streamed=streamed), self.get_texts(texts))
+        return found, beside
+
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         texts: dict[str, str | None] = {}
         for start in range(0, len(keys), _READS_AT_ONCE):
