@@ -244,7 +244,7 @@ def _worker(project: Project, generator: LoadGenerator) -> Iterator[_Worker]:
     variables = {
         "VINEXT_TENANTS": "*.example.com=site-{label}",
         "VINEXT_KV_LAYOUT": "framed",
-        "VINEXT_MEMORY_BYTES": str(2 * _MEMORY_BYTES),  # so that all of it fits
+        "VINEXT_MEMORY_BYTES": str(3 * _MEMORY_BYTES),  # so that all of it fits
         "VINEXT_TAG_CACHE_MS": "3600000",  # no markers are read while a HIT is measured
     }
     with tempfile.TemporaryDirectory(prefix="tenants-") as folder:
