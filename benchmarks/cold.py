@@ -159,8 +159,11 @@ def first_answers(sizes: Sequence[int], options: RuntimeOptions, folder: Path, r
     return answers
 
 
-def cold_starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[ColdStart]:
-    """Measure first answers from KV and from the build, beside those of Workers that do nothing else; in turn and repeatedly."""
+def cold_starts(options: RuntimeOptions, folder: Path, rounds: int, isolates: int = _ISOLATES) -> list[ColdStart]:
+    """Measure first answers from KV and from the build, beside those of Workers that do nothing else; in turn and repeatedly.
+
+    Of a process with `isolates`, all but the first are measured.
+    """
     assets = _build(folder, FirstAnswer(_ROUTES, is_packed=True))
     (assets / _STATIC_FILE).parent.mkdir(parents=True, exist_ok=True)
     (assets / _STATIC_FILE).write_bytes(_PAGE)
@@ -183,7 +186,7 @@ def cold_starts(options: RuntimeOptions, folder: Path, rounds: int) -> list[Cold
         for start, given in zip(measured, workers.values(), strict=True):
             with _started(start.what, given) as running:
                 start.first_ms.append(_first_ms(running, running.url))
-            with _started(start.what, replace(given, isolates=_ISOLATES)) as running:
+            with _started(start.what, replace(given, isolates=isolates)) as running:
                 assert running.runtime is not None  # noqa: S101 - it is local
                 for url in running.runtime.direct_urls[:1] * 2:
                     _asked(url)

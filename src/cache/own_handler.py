@@ -22,8 +22,8 @@ class HandlerContext:
     """What a cache handler is made with, for one site of a Worker.
 
     `env` has the Worker's bindings and variables. `prefix` keeps the site's entries and tags apart from those of others in the
-    same store; it is "" where there are no others. `schema` says how the site's tags are written. `default` makes the cache that
-    the Worker would use without a handler of the site's own.
+    same store; it is "" where there are no others. `schema` says how the site's tags are written. `default` returns the cache
+    that the Worker would use without a handler of the site's own, the same one each time.
     """
 
     env: Any

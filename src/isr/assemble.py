@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from cache.handler import ForeignCache, entry_cache
@@ -187,7 +187,7 @@ class SitePlan:
         settings = parts.settings
         objects = None if kept is None or parts.tag_objects is None else parts.tag_objects(prefix, settings.tag_shards)
         share = self._pool.share(SITE_BYTES if settings.tenants.are_several else 0, end)
-        entries = self._entries(prefix, runtime, partial(self._default_cache, prefix, runtime, objects, region, share))
+        entries = self._entries(prefix, runtime, cache(partial(self._default_cache, prefix, runtime, objects, region, share)))
         edge = None
         if self._purger is not None:
             longest_seconds, again_ms = _edge_times(parts, entries)

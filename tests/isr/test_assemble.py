@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from cache.entry import CacheValue
     from cache.handler import CacheHandler, SetContext
+    from cache.own_handler import HandlerContext, HandlerFactory
     from isr.assemble import SiteServer
 
 PYTHON = {"VINEXT_PAGE_HANDLER": "site:render"}
@@ -52,7 +53,7 @@ class Bindings:
     images_of_app: dict[str, Any] | None = None
     log: FakeLog = field(default_factory=FakeLog)
 
-    async def assemble(self, handler: CacheHandler | None = None, prefix: str = "") -> SiteServer:
+    async def assemble(self, handler: CacheHandler | HandlerFactory | None = None, prefix: str = "") -> SiteServer:
         clock = FakeClock()
         runtime = Runtime(FakeFlight(), FakeBackground(), clock, self.log)
         transformer: Any = object() if self.has_images else None
@@ -103,10 +104,22 @@ async def test_a_cache_handler_of_the_site_s_own_is_used_even_one_that_is_false(
     assert own.written == ["k"]
 
 
+async def test_a_handler_that_asks_for_the_default_cache_again_gets_the_same_one() -> None:
+    caches: list[CacheHandler] = []
+
+    def twice(context: HandlerContext) -> CacheHandler:
+        caches.extend((context.default(), context.default()))
+        return caches[0]
+
+    site = await Bindings().assemble(twice)
+    assert caches[0] is caches[1]
+    assert type(site.entries) is TieredCacheHandler
+
+
 @pytest.mark.parametrize("chosen_in_code", [False, True])
 async def test_a_cache_handler_that_cannot_be_used_is_one_line_and_the_worker_s_own_cache(*, chosen_in_code: bool) -> None:
     bindings = Bindings(settings=read_settings({"VINEXT_CACHE_HANDLER": "nowhere:Handler"}))
-    site = await bindings.assemble((lambda _: None) if chosen_in_code else None)  # type: ignore[arg-type]
+    site = await bindings.assemble((lambda _: None) if chosen_in_code else None)  # type: ignore[arg-type, return-value]
     assert type(site.entries) is TieredCacheHandler
     ((level, event, fields),) = [line for line in bindings.log.lines if line[0] != "info"]
     assert (level, event) == ("error", "cache.handler_unusable")

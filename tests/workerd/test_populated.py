@@ -142,7 +142,7 @@ def test_check_says_what_is_wrong_and_writes_a_page(
     other = FakeDeployment.of_pages(tmp_path, {"/nowhere": b"<p>", "/about": b"<p>"})
     said = command_line.run("check", runtime.url, "--from", other.assets, "--html", page)
     assert said.status == 1
-    assert "2 of 2 answers" in said.out
+    assert "2 answers checked: 2 not as expected" in said.out
     assert "not as expected" in said.out
     assert "status 500, expected 200" in page.read_text()
     assert "X-Vinext-Cache is missing" in said.out

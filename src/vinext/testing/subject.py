@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from cache.keys import KeySchema
@@ -36,7 +37,7 @@ class HandlerSubject:
             clock=self.clock,
             background=self.background,
             log=self.log,
-            default=lambda: MemoryCacheHandler(_MEMORY_BYTES, self.clock, log=self.log),
+            default=cache(lambda: MemoryCacheHandler(_MEMORY_BYTES, self.clock, log=self.log)),
         )
         self.handler = make(context)
 
