@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from core.context import holding
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,11 +22,8 @@ class Failures:
     def noted(self) -> Iterator[list[str]]:
         """Collect the reasons of what fails meanwhile."""
         reasons: list[str] = []
-        token = self._noted.set(reasons)
-        try:
+        with holding(self._noted, reasons):
             yield reasons
-        finally:
-            self._noted.reset(token)
 
     def note(self, reason: str) -> None:
         """Say why something has failed."""

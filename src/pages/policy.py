@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cache.tags import ALLOWED_TAG, is_valid_tag, merge_tags
 from core.arguments import require_period, require_tags
+from core.context import holding
 from core.errors import InvalidArgumentError
 from core.http import NEVER_STALE_SECONDS, STORABLE_STATUSES, TAGS_HEADER
 from core.javascript import encode_uri_component
@@ -90,11 +91,8 @@ def current_rendering() -> Rendering | None:
 @contextmanager
 def rendering_as(rendering: Rendering | None) -> Iterator[None]:
     """Collect the periods and tags given in this context, and in tasks begun in it, in `rendering`."""
-    token = _current.set(rendering)
-    try:
+    with holding(_current, rendering):
         yield
-    finally:
-        _current.reset(token)
 
 
 def no_store() -> None:
