@@ -206,7 +206,7 @@ ACCEPTED = [
     Row(
         "vinext alone calls the payload of a page with a hole a MISS each time. It is not kept by either.",
         "state",
-        apps=_COMPONENTS,
+        apps=("use_cache",),
         alone="MISS",
         ours="-",
         request="GET /(p|products)/(one|two)[?]_rsc .*",
