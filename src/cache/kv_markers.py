@@ -128,9 +128,10 @@ class KVMarkers:
                 found.append(Mark(tag, stale.at_ms, stale.expire_at_ms))
         return tuple(found)
 
-    def knows(self, last: str) -> bool:
-        """Return whether a time of the last invalidation was read so lately that it need not be read again."""
-        return self._last.get(last, _NEVER)[1] > self._clock() - self._keep_ms
+    def knows(self, last: str, asked_ms: float = math.inf) -> bool:
+        """Return whether a time of the last invalidation need not be read again: it was lately, or at `asked_ms` or later."""
+        known_since_ms = self._last.get(last, _NEVER)[1]
+        return known_since_ms > self._clock() - self._keep_ms or known_since_ms >= asked_ms
 
     def note_read(self, last: str, text: str | None, asked_ms: int) -> None:
         """Note a time of the last invalidation that was asked for at `asked_ms`."""
@@ -144,7 +145,7 @@ class KVMarkers:
         """
         if since_ms <= self._settled_ms(last):
             return False
-        if not self.knows(last) and self._last.get(last, _NEVER)[1] < asked_ms:
+        if not self.knows(last, asked_ms):
             await self._ask(last, [])
         return since_ms > self._settled_ms(last)
 

@@ -88,6 +88,14 @@ class KVNamespace(Protocol):
         ...
 
 
+async def read_beside(
+    namespace: KVNamespace, key: str, texts: Sequence[str], *, streamed: bool
+) -> tuple[KVValue | None, Mapping[str, str | None]]:
+    """Do as `get_beside` does, for a namespace that has no call for both."""
+    found, beside = await asyncio.gather(namespace.get(key, streamed=streamed), namespace.get_texts(texts))
+    return found, beside
+
+
 @dataclass(frozen=True)
 class KVListPage:
     """A page of at most 1,000 keys in the order of their bytes; `cursor` leads to the next page, None where there is none."""

@@ -5,20 +5,20 @@ On demand, also as Cloudflare's does: it takes one write a second for a key, and
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cache.kv_namespace import KVListedKey, KVListPage, KVWhole
+from cache.kv_namespace import KVListedKey, KVListPage, KVWhole, read_beside
 from core.body import BytesBody
 from core.javascript import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from cache.kv_namespace import KVValue
     from core.body import Body
     from core.runtime import Clock
 
@@ -66,9 +66,8 @@ class InMemoryKV:
 
     async def get_beside(
         self, key: str, texts: Sequence[str], *, streamed: bool = False
-    ) -> tuple[KVWhole | None, Mapping[str, str | None]]:
-        found, beside = await asyncio.gather(self.get(key, streamed=streamed), self.get_texts(texts))
-        return found, beside
+    ) -> tuple[KVValue | None, Mapping[str, str | None]]:
+        return await read_beside(self, key, texts, streamed=streamed)
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         await self._begin("get_texts", ",".join(keys))
@@ -170,9 +169,8 @@ class Colo:
 
     async def get_beside(
         self, key: str, texts: Sequence[str], *, streamed: bool = False
-    ) -> tuple[KVWhole | None, Mapping[str, str | None]]:
-        found, beside = await asyncio.gather(self.get(key, streamed=streamed), self.get_texts(texts))
-        return found, beside
+    ) -> tuple[KVValue | None, Mapping[str, str | None]]:
+        return await read_beside(self, key, texts, streamed=streamed)
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         found = {key: await self.get(key) for key in keys}

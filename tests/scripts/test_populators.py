@@ -145,7 +145,7 @@ def test_the_local_runtimes_store_is_filled(  # noqa: PLR0913, PLR0917 - the cas
     with LocalRuntime(RuntimeOptions(config=config, tools=project.tools, state=tmp_path / "local" / "state")) as runtime:
         store = runtime.kv(binding)
         assert len(store.names("cache:app:v2:b1:/")) == 5
-        assert store.get("cache:app:v2:b1:/0:html") is not None
+        assert store.metadata("cache:app:v2:b1:/0:html")["tags"][0] == "/0"
 
 
 ENTRY = """

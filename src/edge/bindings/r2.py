@@ -11,7 +11,7 @@ import js
 from js import Array, FixedLengthStream, Promise
 from pyodide.ffi import jsnull, to_js
 
-from cache.kv_namespace import KVListedKey, KVListPage
+from cache.kv_namespace import KVListedKey, KVListPage, read_beside
 from cache.r2 import METADATA_NAME, UPLOAD_PART_BYTES
 from cache.stored import size_bytes
 from core.errors import CorruptValueError
@@ -21,6 +21,7 @@ from edge.promises import Deadline, bind, binder, js_object, results_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cache.kv_namespace import KVValue
     from core.body import Body, Buffer
 
 # Of a thousand objects only this is brought into Python.
@@ -56,9 +57,8 @@ class R2Binding:
 
     async def get_beside(
         self, key: str, texts: Sequence[str], *, streamed: bool = False
-    ) -> tuple[_Object | None, Mapping[str, str | None]]:
-        found, beside = await asyncio.gather(self.get(key, streamed=streamed), self.get_texts(texts))
-        return found, beside
+    ) -> tuple[KVValue | None, Mapping[str, str | None]]:
+        return await read_beside(self, key, texts, streamed=streamed)
 
     async def get_texts(self, keys: Sequence[str]) -> Mapping[str, str | None]:
         texts: dict[str, str | None] = {}

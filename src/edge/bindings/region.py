@@ -9,12 +9,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import js
-from js import Promise, Response
+from js import Response
 
 from cache.kv_namespace import KVWhole
 from edge.bindings.kv import KVStreamed
 from edge.bodies import JsBuffer, sent
-from edge.promises import Deadline, bind, js_object, results_of
+from edge.promises import Deadline, bind, js_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,13 +37,12 @@ class CacheApi:
         self._host = host
         self._keep_seconds = keep_seconds
         self._calls = Deadline(TIMEOUT_MS, "the Cache API did not answer")
-        self._all = bind(Promise.all, Promise)
         self._cache: Any = None
 
     async def get(self, key: str, *, streamed: bool = False) -> KVValue | None:
         cache = await self._opened()
         # Nothing found is undefined, which is also what a deadline ends with.
-        found = (await self._calls.value(bind(self._all, None, results_of(bind(cache.match, cache, self._url(key))))))[0]
+        found = (await self._calls.values(bind(cache.match, cache, self._url(key))))[0]
         if not found:
             return None
         metadata = found.headers.get(_METADATA) or None
