@@ -70,10 +70,14 @@ class SharedMarkers:
         now_ms = self._runtime.clock()
         if now_ms < self.wanted_ms:
             return
-        if now_ms < self._due_ms or self._is_failing:
-            self._runtime.run_once("tags", self._ask, "ask for invalidations")
+        if self.is_due(now_ms):
+            await self.ask()
         else:
-            await self._ask()
+            self._runtime.run_once("tags", self.ask, "ask for invalidations")
+
+    def is_due(self, now_ms: int) -> bool:
+        """Return whether a read has to wait for the objects: the last answer is too old, and they do answer."""
+        return now_ms >= self._due_ms and not self._is_failing
 
     @property
     def is_failing(self) -> bool:
@@ -138,26 +142,30 @@ class SharedMarkers:
             "error", "tags.not_told", advice="isolates learn of these invalidations from KV, within a minute or so"
         )
 
-    async def _ask(self) -> None:
+    async def ask(self) -> frozenset[str]:
+        """Learn what others have invalidated; return those tags. Never raises: KV's markers hold without an answer."""
         now_ms = self._runtime.clock()
+        told: set[str] = set()
         try:
             if len(self._places) == 1:
-                await self._ask_shard(0)
+                await self._ask_shard(0, told)
             else:
-                await asyncio.gather(*map(self._ask_shard, range(len(self._places))))
+                await asyncio.gather(*(self._ask_shard(shard, told) for shard in range(len(self._places))))
         except Exception as error:  # noqa: BLE001 - whatever the binding raises, KV's markers hold
             self._failed(error)
         else:
             self._is_failing = False
             self._due_ms = max(self._due_ms, now_ms + self._check_ms)
             self.wanted_ms = self._due_ms - self._check_ms // 2
+        return frozenset(told)
 
-    async def _ask_shard(self, shard: int) -> None:
+    async def _ask_shard(self, shard: int, told: set[str]) -> None:
         place, is_complete = self._places[shard], False
         while not is_complete:
             news = await self._objects.since(shard, place)
             if news.place == place and not news.is_complete:
                 raise ValueError(f"the object of shard {shard} says that there is more, and tells nothing")
+            told.update(tag for tag, _ in news.told)
             known = self._places[shard]
             if news.place.epoch != known.epoch or news.place.position > known.position:
                 # Else another question was answered with the same meanwhile.
@@ -197,9 +205,19 @@ class FollowingCache(CacheInFront):
         return not self._shared.is_failing
 
     async def read(self, key: str, asked: GetContext = DEFAULT_GET) -> CacheEntry | None:
-        """Read an entry; see EntryCache."""
-        if self._clock() >= self._shared.wanted_ms:
+        """Read an entry; see EntryCache. Where a read has to wait for the objects, it asks them and the cache together."""
+        now_ms = self._clock()
+        if now_ms < self._shared.wanted_ms:
+            return await self._back.read(key, asked)
+        if not self._shared.is_due(now_ms):
             await self._shared.follow()
+            return await self._back.read(key, asked)
+        asking = asyncio.ensure_future(self._shared.ask())
+        entry = await self._back.read(key, asked)
+        told = await asking
+        if entry is None or told.isdisjoint((*entry.tags, *asked.soft_tags)):
+            return entry
+        # It may have been read before the objects told of it.
         return await self._back.read(key, asked)
 
     async def invalidation(self, tags: Iterable[str], since_ms: int) -> Invalidation | None:

@@ -13,7 +13,8 @@ from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 from tests.fakes.tag_objects import FakeTagObjects
 
 from cache.entry import AppPageValue, Freshness, freshness
-from cache.handler import SetContext
+from cache.handler import GetContext, SetContext
+from cache.keys import kv_key
 from cache.kv import KVCacheHandler
 from cache.marker_log import KEPT_MS, News
 from cache.memory import MemoryCacheHandler
@@ -127,6 +128,71 @@ async def test_what_is_made_after_learning_of_an_invalidation_is_served_at_once(
     network.clock.pass_seconds(0.001)
     await other.set("another", NEW, CONTEXT)
     assert await shown(other, "another") == "new"
+
+
+async def test_the_first_read_asks_the_objects_and_the_store_together() -> None:
+    network = Network(memory_bytes=0)
+    await network.isolate().set("k", OLD, CONTEXT)
+    is_asked, is_read = asyncio.Event(), asyncio.Event()
+    since = network.objects.since
+
+    async def since_while_the_store_is_read(shard: int, place: Place) -> News:
+        is_asked.set()
+        await asyncio.wait_for(is_read.wait(), 5)
+        return await since(shard, place)
+
+    async def while_the_objects_are_asked(operation: str, key: str) -> None:
+        del operation, key
+        is_read.set()
+        await asyncio.wait_for(is_asked.wait(), 5)
+
+    network.objects.since = since_while_the_store_is_read  # type: ignore[method-assign]
+    network.kv.before = while_the_objects_are_asked
+    assert await shown(network.isolate()) == "old"
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 1_000_000])
+@pytest.mark.parametrize("expire_seconds", [None, 60])
+async def test_what_was_read_before_the_objects_told_of_it_is_read_again(memory_bytes: int, expire_seconds: float | None) -> None:
+    network = Network(check_ms=0, memory_bytes=memory_bytes)
+    one, other = await network.two_that_have_read()
+    since = network.objects.since
+    is_invalidated = asyncio.Event()
+
+    async def invalidated_meanwhile(shard: int, place: Place) -> News:
+        await is_invalidated.wait()
+        return await since(shard, place)
+
+    async def invalidate() -> None:
+        for _ in range(50):  # the store answers meanwhile
+            await asyncio.sleep(0)
+        await one.revalidate_tag("t", expire_seconds=expire_seconds)
+        is_invalidated.set()
+
+    network.objects.since = invalidated_meanwhile  # type: ignore[method-assign]
+    # Both readers ask before either is told.
+    expected = None if expire_seconds is None else "old stale"
+    _, *seen = await asyncio.gather(invalidate(), shown(other), shown(other))
+    assert seen == [expected, expected]
+
+
+async def test_an_invalidation_of_a_soft_tag_is_seen_at_once() -> None:
+    network = Network(check_ms=0)
+    one, other = await network.two_that_have_read()
+    await one.revalidate_tag("soft")
+    assert await other.get("k", GetContext(soft_tags=("soft",))) is None
+    assert await shown(other) == "old"
+
+
+async def test_a_read_for_which_the_objects_tell_of_other_tags_asks_the_store_once() -> None:
+    network = Network(memory_bytes=0)
+    one = network.isolate()
+    await one.set("k", OLD, CONTEXT)
+    network.clock.pass_seconds(1)
+    await one.revalidate_tag("another")
+    network.kv.operations.clear()
+    assert await shown(network.isolate()) == "old"
+    assert network.kv.operations.count(("get", kv_key("k"))) == 1
 
 
 async def test_what_was_begun_before_is_not_kept() -> None:
