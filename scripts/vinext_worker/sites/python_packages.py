@@ -93,7 +93,7 @@ def _dependencies(project: PythonProject) -> list[str]:
 
 def _requirements(project: PythonProject) -> list[str]:
     """Return what the site asks for. The options of a requirements.txt are among it, which uv reads."""
-    if project.requirements.suffix == ".txt":
+    if project.has_plain_list:
         return _text(project.requirements).splitlines()
     return list(map(str, _read(project).get("project", {}).get("dependencies", [])))
 
@@ -144,7 +144,7 @@ def _installed(project: PythonProject, tools: Tools, console: Console) -> Path:
         raise UserError(f"{project.requirements}: the dependencies lack {LIBRARY}, without which there is no Worker; add it")
     stamp.write_text(digest)
     console.print(Text(f"installing the Python packages: {project.root}, {time.monotonic() - start:.0f} s"))
-    if project.requirements.suffix == ".txt":
+    if project.has_plain_list:
         advice = "which pywrangler does not read; `vinext-worker init` makes a pyproject.toml of it"
         console.print(Text(f"the packages are those of {project.requirements}, {advice}"))
     return folder
@@ -165,7 +165,7 @@ def _resolve(project: PythonProject, ours: Path | None, python: Path, console: C
     if ours is not None:
         # Whoever registered that name elsewhere must not get into the Worker.
         own_library.write_text(f"{LIBRARY} @ {ours.as_uri()}\n")
-        is_left_out = project.requirements.suffix == ".txt" and LIBRARY not in _dependencies(project)
+        is_left_out = project.has_plain_list and LIBRARY not in _dependencies(project)
         arguments += ["--no-sources-package", LIBRARY, *([] if is_left_out else ["-c"]), str(own_library)]
     wheels, index = ["--no-build"], ["--extra-index-url", _PYODIDE_INDEX, "--index-strategy", "unsafe-best-match"]
     if is_pinned and _PYODIDE_INDEX.rpartition("/")[0].encode() in lock.read_bytes():
@@ -213,7 +213,7 @@ def _own_wheels(project: PythonProject) -> list[Path]:
 
 
 def _read(project: PythonProject) -> dict[str, Any]:
-    if project.requirements.suffix == ".txt":
+    if project.has_plain_list:
         return {}
     try:
         return tomllib.loads(project.requirements.read_text())

@@ -62,6 +62,11 @@ class PythonProject:
         return found
 
     @property
+    def has_plain_list(self) -> bool:
+        """Whether `requirements` is a requirements.txt."""
+        return self.requirements.suffix == ".txt"
+
+    @property
     def lock(self) -> Path:
         """The lock file of the packages, which pywrangler writes."""
         return self.root / "pylock.toml"
