@@ -165,6 +165,48 @@ def test_hot_pages_are_rendered_and_populated_with_the_right_keys_tags_and_perio
     }
 
 
+def test_a_page_that_is_rendered_for_a_tenant_is_kept_for_it_alone(
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, httpserver: HTTPServer
+) -> None:
+    deployment.configure(variables='VINEXT_TENANTS = "shop.example.com=shop, www.example.com=www, *.b.example=b-{label}"')
+    cloudflare.zones |= {"b.example": "2"}
+    cloudflare.traffic = [Traffic("/hot", 1)]
+    for host, prefix in (("shop.example.com", "shop"), ("Any.b.example", "b-any")):
+        cloudflare.stored.clear()
+        said = command_line.run("tpr", "--config", deployment.config, "--from", httpserver.url_for("/"), "--host", host)
+        assert said.status == 0, said.err
+        assert set(cloudflare.stored) == {f"{prefix}:cache:app:v2:b1:/hot:{form}" for form in ("html", "rsc")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["--host", "example.com"], "example.com is none of the hosts in VINEXT_TENANTS", id="no tenant"),
+        pytest.param(
+            ["--host", "shop.example.com", "--into", "worker", "--url", "https://www.example.com"],
+            "--url is the address of www.example.com, which has another cache than shop.example.com",
+            id="another tenant's address",
+        ),
+    ],
+)
+def test_pages_of_one_tenant_are_not_written_for_another(
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, arguments: list[str], message: str
+) -> None:
+    deployment.configure(variables='VINEXT_TENANTS = "shop.example.com=shop, www.example.com=www"')
+    said = command_line.run("tpr", "--config", deployment.config, "--from", "http://127.0.0.1:1", *arguments)
+    assert (said.status, len(said.errors)) == (1, 1)
+    assert message in said.err
+    assert cloudflare.stored == {}
+
+
+def test_a_server_that_answers_nothing_is_a_failure(
+    deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare
+) -> None:
+    said = command_line.run("tpr", "--config", deployment.config, "--from", "http://127.0.0.1:1")
+    assert said.status == 1
+    assert "http://127.0.0.1:1 has answered no request" in said.errors[-1]
+
+
 def test_the_zone_is_found_below_the_host(
     deployment: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare, httpserver: HTTPServer
 ) -> None:

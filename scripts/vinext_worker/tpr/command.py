@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
 from isr.served_build import served_build
+from isr.tenants import Tenants
 from seed.from_directory import open_directory
 from seed.rules import STAGES_VERSION
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
@@ -107,7 +109,9 @@ def tpr(  # noqa: PLR0913 - the command line
 
 def run_tpr(deployment: Deployment, site: Path | None, options: TprOptions, output: Output) -> PopulateReport | None:
     """Choose pages, render them and populate; return None if there is nothing to render, and say so."""
-    selection = asyncio.run(_choose(deployment, options))
+    host = _host(deployment, options)
+    deployment = _for_tenant(deployment, host, options)
+    selection = asyncio.run(_choose(deployment, host, options))
     output.line(
         f"{selection.requests} requests for pages in {options.hours} hours: "
         f"{len(selection.chosen)} pages cover {selection.coverage:.0%} of them"
@@ -118,16 +122,37 @@ def run_tpr(deployment: Deployment, site: Path | None, options: TprOptions, outp
         output.line("nothing to render")
         return None
     with _server(deployment, site, options.from_url) as url:
-        return asyncio.run(_populate(deployment, options, selection, url, output))
+        renderer_host = None if options.from_url else host
+        return asyncio.run(_populate(deployment, options, selection, (url, renderer_host), output))
 
 
-async def _choose(deployment: Deployment, options: TprOptions) -> Selection:
-    from vinext_worker.cloudflare.analytics import find_zone, paths_asked_for  # noqa: PLC0415 - brings an HTTP client with it
-    from vinext_worker.cloudflare.client import Cloudflare  # noqa: PLC0415 - likewise
-
+def _host(deployment: Deployment, options: TprOptions) -> str:
     host = options.host or next(iter(deployment.config.domains), None)
     if host is None:
         raise UserError(f"{deployment.config.path} names no custom domain in its routes; add one, or name it with --host")
+    return host.lower()
+
+
+def _for_tenant(deployment: Deployment, host: str, options: TprOptions) -> Deployment:
+    """Return the deployment as if the host were its only one: with tenants, a page that is rendered is of that host alone."""
+    tenants = deployment.settings.tenants
+    if not tenants:
+        return deployment
+    prefix = tenants.prefix_of(host)
+    if prefix is None:
+        raise UserError(
+            f"{host} is none of the hosts in VINEXT_TENANTS, so nothing is cached for it; name one that is with --host"
+        )
+    written_host = urlsplit(options.populate.url or "").hostname
+    if written_host is not None and tenants.prefix_of(written_host) != prefix:
+        raise UserError(f"--url is the address of {written_host}, which has another cache than {host}; name an address of {host}")
+    return replace(deployment, settings=replace(deployment.settings, tenants=Tenants(), app_prefix=prefix))
+
+
+async def _choose(deployment: Deployment, host: str, options: TprOptions) -> Selection:
+    from vinext_worker.cloudflare.analytics import find_zone, paths_asked_for  # noqa: PLC0415 - brings an HTTP client with it
+    from vinext_worker.cloudflare.client import Cloudflare  # noqa: PLC0415 - likewise
+
     source = await open_directory(deployment.assets_directory)
     site = served_build(source.build, deployment.settings.build_id, deployment.settings.key_schema)
     async with Cloudflare.from_environment() as cloudflare:
@@ -137,19 +162,20 @@ async def _choose(deployment: Deployment, options: TprOptions) -> Selection:
 
 
 async def _populate(
-    deployment: Deployment, options: TprOptions, selection: Selection, url: str, output: Output
+    deployment: Deployment, options: TprOptions, selection: Selection, server: tuple[str, str | None], output: Output
 ) -> PopulateReport:
     from vinext_worker.tpr.rendering import Renderer  # noqa: PLC0415 - brings an HTTP client with it
 
     source = await open_directory(deployment.assets_directory)
     site = served_build(source.build, deployment.settings.build_id, deployment.settings.key_schema)
-    host = None if options.from_url else options.host or next(iter(deployment.config.domains), None)
-    renderer = Renderer(url, host, site, source)
+    renderer = Renderer(*server, site, source)
     try:
         items = renderer.entries(selection.chosen)
         # Pages differ each time they are rendered, so the journal finds none of them unchanged.
         populating = replace(options.populate, extra={"requests": selection.requests, "skippedPaths": _rows(selection)})
-        return await populate_items(deployment, source.build, items, populating, output)
+        report = await populate_items(deployment, source.build, items, populating, output)
+        renderer.require_answers()
+        return report
     finally:
         await renderer.close()
 

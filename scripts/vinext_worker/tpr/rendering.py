@@ -18,6 +18,7 @@ from isr.page_headers import stored_headers
 from pages.request import RenderRequest
 from seed.build import Artifact, Skipped
 from seed.entries import SeedEntry, page_value
+from vinext_worker.errors import RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -77,6 +78,13 @@ class Renderer:
         self._origin = url.rstrip("/")
         headers = {"User-Agent": "vinext-worker-tpr"} | ({"Host": host} if host else {})
         self._http = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=False)
+        self._answers = 0
+        self._fault = ""
+
+    def require_answers(self) -> None:
+        """Raise RemoteError if the server was asked and has answered nothing."""
+        if self._fault and not self._answers:
+            raise RemoteError(f"{self._origin} has answered no request ({self._fault}); check that the server runs there")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -107,9 +115,12 @@ class Renderer:
 
     async def _ask(self, request: RenderRequest) -> HttpPage | str:
         try:
-            return HttpPage(await self._http.get(request.url, headers=request.headers))
+            page = HttpPage(await self._http.get(request.url, headers=request.headers))
         except httpx.HTTPError as error:
-            return f"it was not rendered: {str(error) or type(error).__name__}"
+            self._fault = str(error) or type(error).__name__
+            return f"it was not rendered: {self._fault}"
+        self._answers += 1
+        return page
 
     def _item(self, path: str, page: HttpPage, *, rsc: bool) -> SeedItem:
         made_at_ms = int(time.time() * 1000)
