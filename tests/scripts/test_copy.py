@@ -208,6 +208,24 @@ async def test_a_build_without_pages_is_copied_as_one(tmp_path: Path) -> None:
     assert not (await served.get("/about")).is_cached
 
 
+@pytest.mark.parametrize("name", ["thesis.txt", ".git/HEAD", "static/logo.png"])
+def test_a_folder_with_files_of_somebody_elses_is_left_as_it_is(name: str, tmp_path: Path) -> None:
+    built, destination = written_build(tmp_path, SMALL, FILES), tmp_path / "documents"
+    (destination / name).parent.mkdir(parents=True)
+    (destination / name).write_text("mine")
+    with pytest.raises(UserError, match=rf"documents has files that no copy has put there \({name.partition('/')[0]}\)"):
+        copy_build(built, destination)
+    assert snapshot(destination).keys() == {name}
+
+
+def test_the_folder_of_the_builds_own_static_files_takes_the_pages(tmp_path: Path) -> None:
+    built = written_build(tmp_path, SMALL, FILES)
+    (built.client_directory / "logo.png").write_text("logo")
+    copy_build(built, built.client_directory)
+    assert (built.client_directory / "logo.png").read_text() == "logo"
+    assert build_of(built.client_directory).build_id == "b1"
+
+
 def test_a_destination_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "assets").write_bytes(b"a file")
     with pytest.raises(UserError, match=r"the build cannot be copied to .*assets"):

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from vinext_worker.sites.site_build import SiteBuild
 
 MAX_SKIPPED_SHOWN = 1000
+_SHOWN_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,11 @@ def copy_build(built: SiteBuild, destination: Path, kept_builds: int = KEPT_BUIL
     The static files of so many earlier builds stay (`copy.earlier_builds`).
 
     The copy takes one route at a time, so memory grows only by the names of the files. Raises UserError if the manifest cannot
-    be read or the destination cannot be written.
+    be read, if the destination cannot be written, or if it has files that no copy has put there.
     """
     try:
         manifest = ManifestFile(built.manifest)
+        _require_own_folder(destination, built.client_directory)
         earlier = EarlierBuilds.read(destination)
         report = _Copy(built, manifest, destination / PRERENDER_FOLDER).run()
         return _with_static_files(report, built.client_directory, destination, earlier, kept_builds)
@@ -97,6 +99,19 @@ def copy_build(built: SiteBuild, destination: Path, kept_builds: int = KEPT_BUIL
         raise UserError(str(error)) from error
     except OSError as error:
         raise UserError(f"the build cannot be copied to {destination}: {error}") from error
+
+
+def _require_own_folder(destination: Path, client: Path) -> None:
+    """Raise UserError if a copy would remove what it does not know. It knows a folder that has pages, and the build's own."""
+    if not destination.is_dir() or (destination / PRERENDER_FOLDER).is_dir() or destination.samefile(client):
+        return
+    names = sorted(path.name for path in destination.iterdir())
+    if names:
+        some = ", ".join(names[:_SHOWN_NAMES]) + (", …" if len(names) > _SHOWN_NAMES else "")
+        raise UserError(
+            f"{destination} has files that no copy has put there ({some}), and a copy would remove them; name an empty folder, "
+            "or one that does not exist, in [assets] `directory` or with --to"
+        )
 
 
 def expected_files(built: SiteBuild) -> int:
