@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -109,6 +110,40 @@ def test_a_site_is_installed_and_built(site: Site) -> None:
         manifest=root / "dist/server/vinext-prerender.json",
         artifacts_directory=root / "dist/server/prerendered-routes",
     )
+
+
+def test_a_workspaces_packages_belong_to_the_sources(site: Site) -> None:
+    workspace = site.root.parent
+    dependencies = {"vinext": "1.4.0", "@acme/ui": "workspace:*", "installed": "1.0.0"}
+    site.package(dependencies=dependencies)
+    (site.root / "package-lock.json").unlink()
+    shutil.rmtree(site.root / ".git")
+    site.write("../pnpm-lock.yaml", "1")
+    site.write("../packages/ui/package.json", json.dumps({"dependencies": {"@acme/icons": "*"}}))
+    site.write("../packages/ui/index.tsx", "1")
+    site.write("../packages/icons/index.tsx", "1")
+    site.write("../packages/unused/index.tsx", "1")
+    site.write("node_modules/vinext/package.json", '{"version": "1.4.0"}')
+    installed = site.write("../node_modules/.pnpm/installed@1.0.0/node_modules/installed/index.js", "1")
+    for link, target in (
+        (site.root / "node_modules/@acme/ui", "packages/ui"),
+        (workspace / "packages/ui/node_modules/@acme/icons", "packages/icons"),
+        (site.root / "node_modules/installed", str(installed.parent.relative_to(workspace))),
+    ):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(workspace / target)
+    site.prepare()
+    for name, is_source in (
+        ("packages/ui/index.tsx", True),
+        ("packages/icons/index.tsx", True),
+        ("pnpm-lock.yaml", True),
+        ("packages/unused/index.tsx", False),
+        (str(installed.relative_to(workspace)), False),
+    ):
+        site.calls()
+        (workspace / name).write_text("2")
+        site.prepare()
+        assert site.calls() == (["run"] if is_source else []), name
 
 
 def test_nothing_is_done_where_nothing_changed(site: Site) -> None:

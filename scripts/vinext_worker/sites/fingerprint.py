@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from vinext_worker.sites.package_manager import lock_files
 from vinext_worker.sites.vinext_project import FRONT_FOLDER
 
 if TYPE_CHECKING:
@@ -24,12 +26,13 @@ _READ_BYTES = 1024 * 1024
 def vinext_sources(project: VinextProject) -> dict[str, str]:
     """Return each source file of an app, and what stands for its content.
 
-    Left out are node_modules (the lock file stands for it), the output, the Worker in front, and folders whose names begin with
-    a dot, because tools keep their state there. `.env` files count.
+    Left out are node_modules (the lock file stands for it, a workspace's too), the output, the Worker in front, and folders
+    whose names begin with a dot, because tools keep their state there. `.env` files count.
     """
     left_out = frozenset({str(project.root / "dist"), str(project.root / FRONT_FOLDER)})
     folders = (project.root, *project.linked_folders)
-    return dict(file for folder in folders for file in _vinext_files(folder, left_out))
+    locks = ((str(path), _content(path)) for path in lock_files(project.root))
+    return dict(chain(locks, *(_vinext_files(folder, left_out) for folder in folders)))
 
 
 def vinext_fingerprint(project: VinextProject, sources: Mapping[str, str]) -> str:
@@ -64,11 +67,11 @@ def _vinext_files(folder: Path | str, left_out: frozenset[str]) -> Iterator[tupl
                 yield item.path, _content(item)
 
 
-def _content(item: os.DirEntry[str]) -> str:
+def _content(item: os.DirEntry[str] | Path) -> str:
     status = item.stat()
     if status.st_size > _READ_BYTES:
         return _time(status)
-    with open(item.path, "rb") as file:  # noqa: PTH123 - this avoids a Path for each of many files
+    with open(item, "rb") as file:  # noqa: PTH123 - this avoids a Path for each of many files
         return hashlib.sha256(file.read()).hexdigest()
 
 

@@ -19,6 +19,15 @@ _LOCKS = {
 }
 
 
+def lock_files(folder: Path) -> list[Path]:
+    """Return the files of the folder, or of the nearest one above it that has any, that say which packages are installed."""
+    for place in (folder, *folder.parents):
+        found = [path for name in _LOCKS if (path := place / name).is_file()]
+        if found or (place / ".git").exists():
+            return found
+    return []
+
+
 def package_manager(folder: Path) -> str:
     """Return the package manager of the folder, or of the nearest one above it that tells; npm if none does.
 

@@ -28,8 +28,6 @@ class VinextProject:
     dependencies: dict[str, str]
     """Package to what is asked for; those for development too."""
     scripts: dict[str, str]
-    linked_folders: tuple[Path, ...]
-    """The `file:` dependencies: folders elsewhere that belong to the site's sources."""
 
     @classmethod
     def read(cls, root: Path) -> VinextProject:
@@ -37,8 +35,7 @@ class VinextProject:
         path = root / "package.json"
         try:
             package: dict[str, Any] = json.loads(path.read_bytes())
-            listed = {**package.get("devDependencies", {}), **package.get("dependencies", {})}
-            dependencies = {str(name): str(asked) for name, asked in listed.items()}
+            dependencies = _dependencies(package)
             scripts = {str(name): str(command) for name, command in package.get("scripts", {}).items()}
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{root} is no vinext app: it has no package.json; {_ADVICE}") from None
@@ -46,10 +43,23 @@ class VinextProject:
             raise UserError(f"{path} cannot be read as a package.json ({error}); fix it") from error
         if "vinext" not in dependencies:
             raise UserError(f"{root} is no vinext app: its package.json does not name vinext; {_ADVICE}")
-        linked = (asked.removeprefix("file:") for asked in dependencies.values() if asked.startswith("file:"))
-        return cls(
-            root, dependencies, scripts, tuple(sorted(path for folder in linked if (path := (root / folder).resolve()).is_dir()))
-        )
+        return cls(root, dependencies, scripts)
+
+    @property
+    def linked_folders(self) -> tuple[Path, ...]:
+        """The packages that are folders elsewhere, which belong to the site's sources: those of a workspace, and theirs.
+
+        They are `file:` dependencies, and links in node_modules.
+        """
+        found: dict[Path, None] = {}
+        waiting = [(self.root, self.dependencies)]
+        for folder, dependencies in waiting:
+            for name, asked in dependencies.items():
+                path = _linked_folder(folder, name, asked)
+                if path is not None and path not in found and not self.root.is_relative_to(path):
+                    found[path] = None
+                    waiting.append((path, _dependencies_in(path)))
+        return tuple(sorted(found))
 
     @property
     def lock(self) -> Path | None:
@@ -83,3 +93,30 @@ class VinextProject:
             if before_1_0
             else ("exec", "--no", "--", "vite", "build")
         )
+
+
+def _dependencies(package: dict[str, Any]) -> dict[str, str]:
+    listed = {**package.get("devDependencies", {}), **package.get("dependencies", {})}
+    return {str(name): str(asked) for name, asked in listed.items()}
+
+
+def _dependencies_in(folder: Path) -> dict[str, str]:
+    """Return what a linked package asks for, nothing if it does not say so."""
+    try:
+        return _dependencies(json.loads((folder / "package.json").read_bytes()))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _linked_folder(folder: Path, name: str, asked: str) -> Path | None:
+    """Return the folder of a package as Node.js finds it from another one, None for one that was installed by copying it.
+
+    pnpm links those, too, but within node_modules.
+    """
+    if asked.startswith("file:"):
+        path = (folder / asked.removeprefix("file:")).resolve()
+        return path if path.is_dir() else None
+    installed = next((path for up in (folder, *folder.parents) if (path := up / "node_modules" / name).is_dir()), None)
+    if installed is None or "node_modules" in (path := installed.resolve()).parts:
+        return None
+    return path
