@@ -18,6 +18,7 @@ from vinext_worker.prerender.command import prerender
 from vinext_worker.prune.command import prune
 from vinext_worker.revalidate.command import revalidate
 from vinext_worker.stats.command import stats
+from vinext_worker.this_machine import ask_this_machine_directly
 from vinext_worker.tpr.command import tpr
 from vinext_worker.versions.command import rollback, versions
 from vinext_worker.why.command import why
@@ -56,6 +57,7 @@ _UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, err
 
 def main() -> None:
     """Run the command line: print an error as one line and exit with 1; exit with 2 for a wrong argument, with 130 for Ctrl-C."""
+    ask_this_machine_directly()
     try:
         status = cli.main(prog_name="vinext-worker", standalone_mode=False)
     except click.ClickException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +70,18 @@ def test_a_refusal_is_one_line_that_says_who_refused_and_what_to_do(
     assert (said.status, len(said.errors)) == (1, 1)
     assert message.format(url=url) in said.err
     assert TOKEN not in said.err
+
+
+def test_a_proxy_sees_nothing_that_stays_on_this_machine(
+    httpserver: HTTPServer, populate: Callable[[str], Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    monkeypatch.delenv("no_proxy", raising=False)
+    httpserver.expect_request("/__vinext/seed").respond_with_json({"refused": []})
+    said = populate(httpserver.url_for(""))
+    assert said.status == 0, said.err
+    assert os.environ["NO_PROXY"].split(",") == ["intranet.example", "127.0.0.1", "::1", "localhost"]
 
 
 @pytest.mark.parametrize("status", [429, 500, 520, 599])

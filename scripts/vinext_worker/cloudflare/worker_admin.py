@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from vinext_worker.cloudflare.retrying_client import RetryingClient
 from vinext_worker.errors import RemoteError, UserError
+from vinext_worker.this_machine import LOCAL_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +20,6 @@ SEED_PATH = "/__vinext/seed"
 REVALIDATE_PATH = "/__vinext/revalidate"
 WHY_PATH = "/__vinext/why"
 TOKEN_VARIABLE = "VINEXT_ADMIN_TOKEN"  # noqa: S105 - a name, not a token
-LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-"""The hosts of this machine."""
 
 
 def admin_token(url: str, config_variables: Mapping[str, object]) -> str:

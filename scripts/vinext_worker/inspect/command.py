@@ -8,13 +8,14 @@ import click
 
 from core.paths import INSPECT_URL
 from vinext_worker.cloudflare.deployment import configuration_options
-from vinext_worker.cloudflare.worker_admin import LOCAL_HOSTS, TOKEN_VARIABLE, is_safe_for_tokens, not_ours, secret_advice
+from vinext_worker.cloudflare.worker_admin import TOKEN_VARIABLE, is_safe_for_tokens, not_ours, secret_advice
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.dev.command import dev
 from vinext_worker.dev.running import RunningDev
 from vinext_worker.errors import ConfigurationError, RemoteError, UserError
 from vinext_worker.project import Project
 from vinext_worker.terminal.browser import opens_in_browser
+from vinext_worker.this_machine import LOCAL_HOSTS
 
 if TYPE_CHECKING:
     from pathlib import Path
