@@ -367,6 +367,56 @@ class Default(WorkerEntrypoint):
     compile(written, "worker.py", "exec")
 
 
+@pytest.mark.parametrize("environment", [False, True])
+def test_a_durable_object_from_another_module_stays_reachable(
+    command_line: CommandLine, tmp_path: Path, *, environment: bool
+) -> None:
+    entry = """
+from counter import Counter, Other
+from workers import WorkerEntrypoint
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request): ...
+"""
+    bindings = {"durable_objects": {"bindings": [{"name": "COUNTER", "class_name": "Counter"}]}}
+    elsewhere = {"workflows": [{"name": "w", "binding": "W", "class_name": "Other", "script_name": "another"}]}
+    values = jsonc.loads(PYTHON_WORKER["wrangler.jsonc"])
+    values |= {"env": {"staging": bindings}} if environment else bindings
+    files = {**PYTHON_WORKER, "src/entry.py": entry, "src/counter.py": "", "wrangler.jsonc": json.dumps(values | elsewhere)}
+    folder = write_project(tmp_path / "site", files)
+    assert init(command_line, folder).status == 0
+    written = (folder / "src" / "worker.py").read_text()
+    assert "from entry import Counter, Default as Worker\n" in written
+    assert '__all__ = ["Counter", "Default"]' in written
+
+
+def test_a_module_that_cannot_be_imported_by_name_is_named(command_line: CommandLine, tmp_path: Path) -> None:
+    files = {name: text.replace("src/entry.py", "src/my-entry.py") for name, text in PYTHON_WORKER.items()}
+    files["src/my-entry.py"] = files.pop("src/entry.py")
+    folder = write_project(tmp_path / "site", files)
+    before = contents(folder)
+    said = init(command_line, folder)
+    assert (said.status, contents(folder)) == (1, before)
+    assert "src/my-entry.py:1: the new entry has to import this module, and its name is none in Python; rename it" in said.err
+
+
+def test_a_byte_order_mark_is_named(command_line: CommandLine, tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "site", PYTHON_WORKER)
+    (folder / "wrangler.jsonc").write_text(PYTHON_WORKER["wrangler.jsonc"], "utf-8-sig")
+    said = init(command_line, folder)
+    assert (said.status, len(said.errors)) == (1, 1)
+    assert "wrangler.jsonc begins with a byte order mark; save it as UTF-8 without one" in said.err
+
+
+def test_a_list_of_packages_in_another_encoding_is_named(command_line: CommandLine, tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "site", FASTAPI)
+    (folder / "requirements.txt").write_text("fastapi==0.1\n", "utf-16")
+    said = init(command_line, folder)
+    assert (said.status, len(said.errors)) == (1, 1)
+    assert "requirements.txt cannot be read" in said.err
+
+
 def test_a_worker_of_the_old_form_is_named(command_line: CommandLine, tmp_path: Path) -> None:
     old = "from workers import Response\n\nasync def on_fetch(request, env):\n    return Response('x')\n"
     folder = write_project(tmp_path / "site", {**PYTHON_WORKER, "src/entry.py": old})

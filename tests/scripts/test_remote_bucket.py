@@ -43,6 +43,16 @@ def deployment(tmp_path: Path) -> FakeDeployment:
     return FakeDeployment.of_pages(tmp_path, {"/a": b"<p>a", "/b": b"<p>b", "/c": b"<p>c"}, text=R2, namespace=None)
 
 
+def test_what_is_set_up_for_aws_is_left_alone(
+    deployment: FakeDeployment, command_line: CommandLine, bucket: dict[str, StoredObject], tmp_path: Path
+) -> None:
+    (tmp_path / "aws").write_text("no configuration")
+    command_line.set({"AWS_PROFILE": "work", "AWS_CONFIG_FILE": str(tmp_path / "aws")})
+    said = command_line.run("populate", "--config", deployment.config)
+    assert said.status == 0, said.err
+    assert bucket
+
+
 async def test_the_objects_are_those_that_the_workers_own_handler_writes(
     tmp_path: Path, command_line: CommandLine, bucket: dict[str, StoredObject]
 ) -> None:

@@ -146,6 +146,20 @@ def test_a_wrong_file_is_named_with_what_is_wrong_in_it(tmp_path: Path, text: st
     assert str(file) in str(failure.value)
 
 
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "wrangler.toml"
+    file.write_text(TOML, encoding="utf-8-sig")
+    assert WranglerConfig.read(file).name == "a-worker"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "wrangler.toml"
+    file.write_text(f"# Café\n{TOML}", encoding=encoding)
+    with pytest.raises(ConfigurationError, match=r"wrangler.toml cannot be read .*; save it as a text in UTF-8"):
+        WranglerConfig.read(file)
+
+
 def test_a_missing_file_and_one_without_a_table_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         WranglerConfig.read(tmp_path / "wrangler.toml")

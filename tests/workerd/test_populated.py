@@ -138,7 +138,7 @@ def test_check_says_what_is_wrong_and_writes_a_page(
     served: tuple[FakeDeployment, LocalRuntime], command_line: CommandLine, tmp_path: Path
 ) -> None:
     deployment, runtime = served
-    page = tmp_path / "check.html"
+    page = tmp_path / "reports" / "check.html"
     other = FakeDeployment.of_pages(tmp_path, {"/nowhere": b"<p>", "/about": b"<p>"})
     said = command_line.run("check", runtime.url, "--from", other.assets, "--html", page)
     assert said.status == 1

@@ -8,6 +8,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import httpx2 as httpx
 import pytest
@@ -147,6 +148,12 @@ def test_a_site_without_a_list_says_what_to_do(function: Making) -> None:
         function.run()
     report, made = function.run(may_be_empty=True)
     assert (report.rendered, made) == (0, [])
+
+
+def test_a_path_that_no_file_can_have_is_left_to_its_visitors(function: Making) -> None:
+    path = f"/named/{'страница' * 6}"
+    report, _ = function.run(["/page", path])
+    assert (report.rendered, dict(report.skipped)) == (1, {quote(path): "its path is too long for the name of a file"})
 
 
 def test_periods_tags_and_statuses_are_in_the_manifest(function: Making) -> None:

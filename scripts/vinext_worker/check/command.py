@@ -124,6 +124,7 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check consists of
     result, build = asyncio.run(_check(_origin(url), folder, sample, options, output))
     if html_file is not None:
         page = html_page(url, result, build.build_id, datetime.now(UTC))
+        html_file.parent.mkdir(parents=True, exist_ok=True)
         html_file.write_text(page, encoding="utf-8")
     passed_on = _passed_on(build)
     document = {

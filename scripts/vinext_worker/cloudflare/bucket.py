@@ -39,8 +39,9 @@ _REFUSED = frozenset({401, 403})
 _TOO_MANY_REQUESTS = 429
 
 
-# Its description of S3 is large, and read once.
-_SESSION = Session()
+# Its description of S3 is large, and read once. What this machine has set up for AWS is not for R2.
+_UNSET = (None, None, None, None)
+_SESSION = Session(session_vars={"profile": _UNSET, "config_file": _UNSET, "credentials_file": _UNSET})
 
 
 class TooSoonError(Exception):

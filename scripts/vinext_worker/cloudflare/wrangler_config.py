@@ -160,9 +160,11 @@ class WranglerConfig:
 def parse_configuration(file: Path) -> dict[str, Any]:
     """Return the settings of the file as they are written; raise ConfigurationError if there are none."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read ({error.strerror}); name an existing wrangler configuration") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{file} cannot be read ({error}); save it as a text in UTF-8") from error
     try:
         parsed = tomllib.loads(text) if file.suffix == ".toml" else jsonc.loads(text)
     except ValueError as error:  # both parsers' errors are ValueErrors

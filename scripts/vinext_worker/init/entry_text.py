@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 FRONT = '''\
 """The Worker's entry: the cache, in front of the app's own Worker (the service PAGES in wrangler.toml)."""
@@ -120,7 +120,7 @@ def wsgi_entry(module: str, name: str, pages: Sequence[str]) -> str:
     return _WSGI.format(module=module, name=name, pages=_pages(pages))
 
 
-def worker_entry(module: str, exports: Sequence[str], handlers: Sequence[str], pages: Sequence[str]) -> str:
+def worker_entry(module: str, exports: Collection[str], handlers: Sequence[str], pages: Sequence[str]) -> str:
     """Return the entry for a Python Worker: `exports` are its other classes, `handlers` the methods besides `fetch`."""
     text = _WORKER.format(
         module=module,

@@ -13,7 +13,7 @@ import jsonc
 
 from vinext_worker.errors import ConfigurationError
 from vinext_worker.init.wrangler_file import find_wrangler_file
-from vinext_worker.sites.python_packages import requirement_name
+from vinext_worker.sites.python_packages import requirement_name, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,14 +76,15 @@ def requirements_of(folder: Path) -> list[str]:
     """Return what pyproject.toml and requirements.txt ask for."""
     project = read_toml(folder / "pyproject.toml").get("project", {})
     poetry = read_toml(folder / "pyproject.toml").get("tool", {}).get("poetry", {}).get("dependencies", {})
-    lines = (folder / "requirements.txt").read_text("utf-8").splitlines() if (folder / "requirements.txt").is_file() else []
+    listed = folder / "requirements.txt"
+    lines = text_of(listed).splitlines() if listed.is_file() else []
     return [*project.get("dependencies", []), *poetry, *lines]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return a TOML file's tables, none if there is no such file; raise ConfigurationError if it does not parse."""
     try:
-        return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+        return tomllib.loads(path.read_text("utf-8-sig")) if path.is_file() else {}
     except ValueError as error:
         raise ConfigurationError(f"{path} does not parse: {error}") from error
 
@@ -122,7 +123,7 @@ def _main(configuration: Path) -> str:
     if configuration.suffix == ".toml":
         return str(read_toml(configuration).get("main", ""))
     try:
-        values = jsonc.loads(configuration.read_text("utf-8"))
+        values = jsonc.loads(configuration.read_text("utf-8-sig"))
     except ValueError as error:
         raise ConfigurationError(f"{configuration} does not parse: {error}") from error
     return str(values.get("main", "")) if isinstance(values, dict) else ""

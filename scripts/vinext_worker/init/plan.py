@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class Plan:
         content = self._contents[path] if path in self._contents else _content(path)
         if content is None:
             return None
+        if content.startswith(codecs.BOM_UTF8):
+            raise UserError(f"{path} begins with a byte order mark; save it as UTF-8 without one")
         try:
             return content.decode("utf-8")
         except UnicodeDecodeError as error:

@@ -43,7 +43,9 @@ class Entry:
     handlers: tuple[str, ...]
     """The methods of `Default` that the runtime calls besides `fetch`: `scheduled`, `queue` and others."""
     exports: tuple[str, ...]
-    """The other classes that the runtime makes: Durable Objects, Workflows, named entrypoints."""
+    """The other classes here that the runtime makes: Durable Objects, Workflows, named entrypoints."""
+    names: frozenset[str]
+    """The classes here, and what is imported or assigned."""
     old_handlers: tuple[tuple[str, int], ...]
     """Functions such as `on_fetch`, which the runtime does not call any more, with their lines."""
 
@@ -87,6 +89,7 @@ def read_entry(path: Path) -> Entry:
             for name, node in classes.items()
             if name != "Default" and any(base.rpartition(".")[2] in _ENTRYPOINTS for base in map(_dotted, node.bases))
         ),
+        names=frozenset({*classes, *imported, *filter(None, (_assignment(statement)[0] for statement in tree.body))}),
         old_handlers=tuple(
             (node.name, node.lineno)
             for node in tree.body

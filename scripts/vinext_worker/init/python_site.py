@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vinext_worker.copy.static_folders import FILES_FIRST
@@ -22,8 +23,9 @@ from vinext_worker.init.wrangler_file import WranglerFile, find_wrangler_file
 from vinext_worker.sites.python_packages import requirement_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from typing import Any
 
     from vinext_worker.init.found import Found
     from vinext_worker.init.plan import Plan
@@ -50,7 +52,7 @@ def plan_worker(plan: Plan, found: Found, setting: Setting) -> None:
         return
     entry = read_entry(module)
     if not entry.is_ours:
-        main = _put_in_front(plan, module, main, setting)
+        main = _put_in_front(plan, module, file.values, setting)
     complete_configuration(plan, file, main=main, date=setting.date, worker_first=FILES_FIRST)
     lower_unknown_date(plan, file, setting.newest_date)
     file.write(plan, setting.editor)
@@ -59,18 +61,35 @@ def plan_worker(plan: Plan, found: Found, setting: Setting) -> None:
     _finish(plan, folder, setting, str(file.values.get("name") or folder_name(folder)))
 
 
-def _put_in_front(plan: Plan, module: Path, main: str, setting: Setting) -> str:
+def _put_in_front(plan: Plan, module: Path, values: Mapping[str, Any], setting: Setting) -> str:
     """Write a new entry module beside the Worker's; return its path for `main`."""
+    main = str(values["main"])
     entry = read_entry(module)
     if not entry.has_default:
         line = entry.old_handlers[0][1] if entry.old_handlers else 1
         plan.problem(module, "there is no class Default here, which derives from WorkerEntrypoint and has `fetch`; add it", line)
         return main
+    if not module.stem.isidentifier():
+        plan.problem(module, "the new entry has to import this module, and its name is none in Python; rename it")
+        return main
     names = ("worker.py", "cached_worker.py", "vinext_worker_entry.py")
     name = next(name for name in names if not (module.parent / name).exists() and name != module.name)
-    plan.write(module.with_name(name), worker_entry(module.stem, entry.exports, entry.handlers, setting.pages))
+    exports = {*entry.exports, *(entry.names & set(_bound_classes(values)))}
+    plan.write(module.with_name(name), worker_entry(module.stem, exports, entry.handlers, setting.pages))
     _note_pages(plan, module.with_name(name), setting.pages)
     return f"{main.rpartition('/')[0]}/{name}"
+
+
+def _bound_classes(values: object) -> Iterator[str]:
+    """Yield the classes of the Worker that its configuration names: Durable Objects and Workflows, of every environment."""
+    if isinstance(values, Mapping):
+        if isinstance(name := values.get("class_name"), str) and "script_name" not in values:
+            yield name
+        values = values.values()
+    elif not isinstance(values, list):
+        return
+    for value in values:
+        yield from _bound_classes(value)
 
 
 def plan_framework(plan: Plan, found: Found, setting: Setting) -> None:

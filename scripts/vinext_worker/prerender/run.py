@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import secrets
 from dataclasses import dataclass
@@ -152,8 +153,14 @@ class PrerenderRun:
         except ManifestError as error:
             return {"route": row["route"], "path": path, "router": "app", "status": "error", "error": str(error)}
         name = files[Artifact(outcome["artifact"])]
+        try:
+            write_atomically(self._folder / ARTIFACTS_FOLDER / name, body)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            reason = "its path is too long for the name of a file"
+            return {"route": row["route"], "path": path, "router": "app", "status": "skipped", "reason": reason}
         self._kept.add(name)
-        write_atomically(self._folder / ARTIFACTS_FOLDER / name, body)
         return row
 
 

@@ -94,11 +94,12 @@ def _dependencies(project: PythonProject) -> list[str]:
 def _requirements(project: PythonProject) -> list[str]:
     """Return what the site asks for. The options of a requirements.txt are among it, which uv reads."""
     if project.has_plain_list:
-        return _text(project.requirements).splitlines()
+        return text_of(project.requirements).splitlines()
     return list(map(str, _read(project).get("project", {}).get("dependencies", [])))
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """Return the text of a list of packages; raise ConfigurationError if it is none in UTF-8."""
     try:
         return file.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
@@ -110,7 +111,7 @@ def _lists(project: PythonProject) -> list[Path]:
     files = [project.requirements]
     for file in files:
         if file.suffix != ".toml" and file.is_file():
-            included = ((file.parent / name).resolve() for name in _INCLUDED.findall(_text(file)))
+            included = ((file.parent / name).resolve() for name in _INCLUDED.findall(text_of(file)))
             files += [other for other in dict.fromkeys(included) if other not in files]
     return files
 
@@ -216,7 +217,7 @@ def _read(project: PythonProject) -> dict[str, Any]:
     if project.has_plain_list:
         return {}
     try:
-        return tomllib.loads(project.requirements.read_text())
+        return tomllib.loads(project.requirements.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{project.requirements} cannot be read ({error})") from error
 
