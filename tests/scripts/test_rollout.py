@@ -10,7 +10,7 @@ import pytest
 from vinext_worker.cloudflare.versions import Served, Uploaded, overrides
 from vinext_worker.deploy.rollout import Change, Rollout
 from vinext_worker.errors import UserError
-from vinext_worker.versions.pair import Back, Pair, way_back
+from vinext_worker.versions.pair import Pair, way_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -127,33 +127,90 @@ def served(*deployments: tuple[int, Mapping[str, float]]) -> list[Served]:
 
 # Three deploys, of which the last was in steps; each brings the page handler first.
 FRONT = served((32, {"f3": 100}), (31, {"f2": 50, "f3": 50}), (21, {"f2": 100}), (11, {"f1": 100}))
-PAGES = served((30, {"p3": 100}), (29, {"p2": 50, "p3": 50}), (20, {"p2": 100}), (10, {"p1": 100}))
+PAGES = served((30, {"p3": 100}), (29, {"p2": 100, "p3": 0}), (20, {"p2": 100}), (10, {"p1": 100}))
+# A second deploy that was taken back, the Worker first, and a third.
+FRONT_AGAIN = served((40, {"f3": 100}), (30, {"f1": 100}), (20, {"f2": 100}), (10, {"f1": 100}))
+PAGES_AGAIN = served((39, {"p3": 100}), (31, {"p1": 100}), (19, {"p2": 100}), (9, {"p1": 100}))
+# The same in steps, of which the Worker has done none.
+FRONT_STEPS = served((40, {"f3": 100}), (30, {"f1": 100}), (18, {"f1": 100, "f2": 0}), (10, {"f1": 100}))
 
 WAYS: dict[str, tuple[list[Served], list[Served], str | None, list[tuple[str, str, str]]]] = {
     "to the one before": (FRONT, PAGES, None, [("front", "f3", "f2"), ("pages", "p3", "p2")]),
     "to a named one": (FRONT, PAGES, "f1", [("front", "f3", "f1"), ("pages", "p3", "p1")]),
-    "in the midst of a rollout": (FRONT[1:], PAGES[1:], "f2", [("front", "f2", "f2"), ("pages", "p2", "p2")]),
+    "out of a rollout": (FRONT[1:], PAGES, None, [("front", "f3", "f2"), ("pages", "p3", "p2")]),
+    "out of one that no visitor has seen": (
+        [*served((29, {"f2": 100, "f3": 0})), *FRONT[2:]],
+        PAGES[1:],
+        None,
+        [("front", "f3", "f2"), ("pages", "p3", "p2")],
+    ),
+    "out of a rollout to a named one": (FRONT[1:], PAGES, "f1", [("front", "f2", "f1"), ("pages", "p3", "p1")]),
     "of the Worker alone": (FRONT, PAGES[2:], None, [("front", "f3", "f2")]),
+    "to one that has come back before": (FRONT_AGAIN, PAGES_AGAIN, None, [("front", "f3", "f1"), ("pages", "p3", "p1")]),
+    "to one whose first time is not listed": (
+        FRONT_AGAIN[:2],
+        PAGES_AGAIN[:3],
+        None,
+        [("front", "f3", "f1"), ("pages", "p3", "p1")],
+    ),
+    "to one that never was away": (FRONT_STEPS, PAGES_AGAIN, None, [("front", "f3", "f1"), ("pages", "p3", "p1")]),
+    "to the one that serves already": (FRONT, PAGES, "f3", []),
+}
+MESSAGES = {
+    "by the builds": {
+        "front": {f"f{number}": f"build {number}" for number in (1, 2, 3)},
+        "pages": {f"p{number}": f"build {number}" for number in (1, 2, 3)},
+    },
+    "by the time": {"front": {}, "pages": {}},
+    "by the time, as all builds have one ID": {
+        "front": dict.fromkeys(("f1", "f2", "f3"), "build x"),
+        "pages": dict.fromkeys(("p1", "p2", "p3"), "build x"),
+    },
 }
 
 
+def way(
+    front: list[Served], pages: list[Served], version: str | None, messages: Mapping[str, Mapping[str, str]]
+) -> list[tuple[str, str, str]]:
+    backs = way_back(Pair("front", "pages"), {"front": front, "pages": pages}, messages, version)
+    return [(back.worker, back.leaving, back.then) for back in backs]
+
+
+@pytest.mark.parametrize("messages", MESSAGES.values(), ids=MESSAGES)
 @pytest.mark.parametrize(("front", "pages", "version", "expected"), WAYS.values(), ids=WAYS)
 def test_the_way_back(
-    front: list[Served], pages: list[Served], version: str | None, expected: list[tuple[str, str, str]]
+    front: list[Served],
+    pages: list[Served],
+    version: str | None,
+    expected: list[tuple[str, str, str]],
+    messages: Mapping[str, Mapping[str, str]],
 ) -> None:
-    backs = way_back(Pair("front", "pages"), {"front": front, "pages": pages}, version)
-    assert backs == [Back(*row) for row in expected]
+    assert way(front, pages, version, messages) == expected
+
+
+def test_a_page_handler_that_has_come_alone_is_taken_back_to_its_build() -> None:
+    front, pages = FRONT_AGAIN[2:], PAGES_AGAIN[2:]
+    later = served((30, {"p3": 100}))
+    assert way(front, later + pages, None, MESSAGES["by the builds"]) == [("pages", "p3", "p2")]
+    # Without builds it may belong there.
+    assert way(front, later + pages, None, MESSAGES["by the time"]) == [("front", "f2", "f1"), ("pages", "p3", "p1")]
+
+
+def test_a_worker_that_has_the_pages_in_it_goes_back_alone() -> None:
+    (back,) = way_back(Pair("front", None), {"front": FRONT}, {"front": {}}, None)
+    assert (back.worker, back.then) == ("front", "f2")
 
 
 NO_WAYS: dict[str, tuple[list[Served], list[Served], str | None, str]] = {
     "never deployed": ([], PAGES, None, "front has never been deployed"),
     "deployed once": (FRONT[-1:], PAGES, None, "has no earlier version that has served all visitors"),
     "an unknown one": (FRONT, PAGES, "f9", "the version f9 of front has not served all visitors"),
-    "an older page handler": (FRONT, PAGES[:2], "f1", "the version of pages that served with f1"),
+    "an older page handler": (FRONT, PAGES[:1], "f1", "the version of pages that served with f1"),
+    "a page handler in a rollout alone": (FRONT, served((30, {"p2": 50, "p3": 50})), "f1", "the version of pages that served"),
 }
 
 
 @pytest.mark.parametrize(("front", "pages", "version", "message"), NO_WAYS.values(), ids=NO_WAYS)
 def test_no_way_back(front: list[Served], pages: list[Served], version: str | None, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        way_back(Pair("front", "pages"), {"front": front, "pages": pages}, version)
+        way(front, pages, version, MESSAGES["by the time"])

@@ -37,8 +37,7 @@ def versions(*, config_path: Path | None, environment: str | None, as_json: bool
     output = Output(as_json)
     pair = Pair.of(deployment)
     found = open_versions(deployment)
-    served = _served(found, pair.names)
-    messages = {worker: found.messages(worker) if served[worker] else {} for worker in pair.names}
+    served, messages = _listed(found, pair.names)
     output.document(
         {
             "workers": [
@@ -80,8 +79,8 @@ def rollback(*, version: str | None, config_path: Path | None, environment: str 
     """Let the versions from before serve all visitors again.
 
     They are those of the Worker and of its page handler. VERSION is one of the Worker in front, by default the last one that
-    has served all visitors. The page handler goes back to the version that served with it. What is in Workers KV stays: each
-    build has its own entries there.
+    has served all visitors. The page handler goes back to the version of the same build. What is in Workers KV stays: each build
+    has its own entries there.
 
     \b
     Examples:
@@ -93,7 +92,7 @@ def rollback(*, version: str | None, config_path: Path | None, environment: str 
     output = Output(as_json)
     pair = Pair.of(deployment)
     found = open_versions(deployment)
-    backs = way_back(pair, _served(found, pair.names), version)
+    backs = way_back(pair, *_listed(found, pair.names), version)
     done: list[str] = []
     for back in backs:
         if not dry_run:
@@ -104,12 +103,16 @@ def rollback(*, version: str | None, config_path: Path | None, environment: str 
                 raise UserError(f"{error}{rest}") from error
             done.append(back.worker)
         would = "would serve" if dry_run else "serves"
-        output.line(f"{back.worker}: {back.then} {would} all visitors in the place of {back.now}")
+        output.line(f"{back.worker}: {back.then} {would} all visitors in the place of {back.leaving}")
     if not backs:
         output.line("all visitors have these versions already")
-    output.document({"dryRun": dry_run, "workers": [{"name": one.worker, "from": one.now, "to": one.then} for one in backs]})
+    output.document({"dryRun": dry_run, "workers": [{"name": one.worker, "from": one.leaving, "to": one.then} for one in backs]})
 
 
-def _served(found: Versions, workers: Sequence[str]) -> dict[str, list[Served]]:
+def _listed(found: Versions, workers: Sequence[str]) -> tuple[dict[str, list[Served]], dict[str, dict[str, str]]]:
+    """Return the deployments of Workers, and what was said of their versions."""
     with ThreadPoolExecutor(len(workers)) as pool:
-        return dict(zip(workers, pool.map(found.served, workers), strict=True))
+        served = dict(zip(workers, pool.map(found.served, workers), strict=True))
+        known = [worker for worker in workers if served[worker]]
+        messages = dict(zip(known, pool.map(found.messages, known), strict=True))
+    return served, {worker: messages.get(worker, {}) for worker in workers}
