@@ -14,6 +14,11 @@ from __future__ import annotations
 from core.errors import VinextWorkerError
 
 
+def reason_of(error: BaseException) -> str:
+    """Return why something has ended, for a message."""
+    return "it was interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+
+
 class UserError(VinextWorkerError):
     """An error whose cause the user can fix; the message says what is wrong, where, and what to do."""
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +17,13 @@ from tests.fakes.deployments import FakeDeployment
 from vinext_worker.cloudflare.deployment import Deployment
 from vinext_worker.cloudflare.login import Login
 from vinext_worker.cloudflare.wrangler import Finished, ProgramRunner
+from vinext_worker.copy.earlier_builds import EarlierBuilds
 from vinext_worker.deploy import command
 from vinext_worker.deploy.steps import Step, run_steps
 from vinext_worker.errors import UserError
 from vinext_worker.populate import command as populating
 from vinext_worker.populate.report import PopulateReport
+from vinext_worker.terminal.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -173,9 +178,10 @@ def test_an_environment_is_handed_on(
     assert [variables["CLOUDFLARE_ENV"] for variables in programs.variables] == [None, None]
 
 
+PERHAPS = "; it may be live all the same, see `vinext-worker versions`"
 FAILURES = {
-    "the page handler": ("site/dist/server", "the live app is unchanged; not done: deploy the Worker, check"),
-    "the Worker": ("wrangler.toml", "already live: deploy the page handler; not done: check"),
+    "the page handler": ("site/dist/server", f"{PERHAPS}; not done: deploy the Worker, check; fix it"),
+    "the Worker": ("wrangler.toml", f"{PERHAPS}; already live: deploy the page handler; not done: check; fix it"),
 }
 
 
@@ -192,8 +198,58 @@ def test_a_deploy_that_fails_says_what_is_live(  # noqa: PLR0913, PLR0917 - fixt
     said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config)
     assert said.status == 1
     assert len(said.err.strip().splitlines()) == 1
-    assert "exited with 1: Authentication error [code: 10000]" in said.err
-    assert message in said.err
+    assert f"exited with 1: Authentication error [code: 10000]{message}" in said.err
+
+
+INTERRUPTIONS = {
+    "before anything is live": ("build", "build failed: it was interrupted; the live app is unchanged; not done: copy, "),
+    "in the first deploy": ("site/dist/server", f"deploy the page handler failed: it was interrupted{PERHAPS}; not done: "),
+    "between the deploys": (
+        "deploy the Worker …",
+        "deploy the Worker failed: it was interrupted; already live: deploy the page handler; not done: check",
+    ),
+    "in the second deploy": (
+        "wrangler.toml",
+        f"deploy the Worker failed: it was interrupted{PERHAPS}; already live: deploy the page handler; not done: check",
+    ),
+    "in the check": (
+        "check",
+        "check failed: it was interrupted; already live: deploy the page handler, deploy the Worker; fix it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("where", "message"), INTERRUPTIONS.values(), ids=INTERRUPTIONS)
+def test_a_deploy_that_is_interrupted_says_what_is_live(  # noqa: PLR0913, PLR0917 - fixtures
+    where: str,
+    message: str,
+    deployment: FakeDeployment,
+    command_line: CommandLine,
+    cloudflare: FakeCloudflare,
+    programs: FakePrograms,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*given: object) -> str:
+        raise KeyboardInterrupt
+
+    def interrupt_at(command: Sequence[str]) -> None:
+        if where in " ".join(command):
+            raise KeyboardInterrupt
+
+    def line(_output: Output, text: str, _style: str = "") -> None:
+        if text == where:
+            raise KeyboardInterrupt
+
+    programs.before = interrupt_at
+    monkeypatch.setattr(Output, "line", line)
+    if where in {"build", "check"}:
+        monkeypatch.setattr(command.Deploy, f"_{where}", interrupted)
+    said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config)
+    assert said.status == 1
+    assert said.err.strip().removeprefix("vinext-worker: ").startswith(message)
+    (build,) = EarlierBuilds.read(deployment.assets).builds
+    assert build.is_begun is (where != "build")
+    assert build.is_deployed is (where == "check")
 
 
 def test_populating_that_fails_stops_before_anything_goes_live(
@@ -275,3 +331,31 @@ def test_programs_run_for_real(tmp_path: Path) -> None:
     runner = ProgramRunner(lines.append)
     finished = runner.run(["sh", "-c", "echo $GIVEN-$HOME; echo oops >&2; exit 3"], tmp_path, {"GIVEN": "a", "HOME": None})
     assert (finished.status, sorted(lines), finished.answer) == (3, ["a-", "oops"], "a-\n")
+
+
+def test_a_program_does_not_go_on_when_nobody_waits_for_it_any_more(tmp_path: Path) -> None:
+    def interrupt(_line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ProgramRunner(interrupt).run(["sh", "-c", "echo $$ > pid; echo begun; exec sleep 600"], tmp_path, {})
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_end_from_outside_is_an_interruption_unless_it_is_ignored(name: str, ignored: bool) -> None:  # noqa: FBT001 - of a table
+    program = f"""
+import os, signal
+from vinext_worker.terminal.interruption import end_as_by_ctrl_c
+signal.signal(signal.{name}, signal.{"SIG_IGN" if ignored else "SIG_DFL"})
+end_as_by_ctrl_c()
+try:
+    os.kill(os.getpid(), signal.{name})
+    print("ignored")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == ("ignored" if ignored else "interrupted")

@@ -67,6 +67,33 @@ def test_builds_that_were_live_stay_before_others() -> None:
     assert EarlierBuilds().deployed() == EarlierBuilds()
 
 
+def test_builds_that_were_live_perhaps_stay_and_take_no_place_of_those_that_were() -> None:
+    names = ("perhaps1", "perhaps2", "live1", "perhaps3", "live2")
+    builds = [StaticFiles(name, (), is_deployed=name.startswith("live"), is_begun=True) for name in names]
+    after = EarlierBuilds(tuple(builds)).followed_by("new", (), 2)
+    assert [build.build_id for build in after.builds] == ["new", "perhaps1", "perhaps2", "live1", "live2"]
+    assert [build.build_id for build in EarlierBuilds(tuple(builds)).followed_by("new", (), 0).builds] == ["new"]
+    begun = EarlierBuilds((StaticFiles("a", ()),)).begun().builds[0]
+    assert (begun.is_begun, begun.is_deployed) == (True, False)
+
+
+def test_a_build_that_is_copied_again_stays_deployed(tmp_path: Path) -> None:
+    for build in "ab":
+        copied(build, tmp_path)
+        EarlierBuilds.read(tmp_path / "assets").deployed().write(tmp_path / "assets")
+    copied("b", tmp_path)
+    copied("c", tmp_path, kept=1)
+    assert scripts(tmp_path) == {"b.js", "c.js", "shared.js"}
+
+
+def test_what_an_older_command_has_noted_is_read(tmp_path: Path) -> None:
+    copied("a", tmp_path)
+    note = tmp_path / "assets" / "__prerender" / "static-files.json"
+    note.write_text(note.read_text().replace(',\n   "is_begun": false', "").replace("false", "true"))
+    assert "is_begun" not in note.read_text()
+    assert EarlierBuilds.read(tmp_path / "assets").builds[0].is_deployed
+
+
 def test_a_note_that_cannot_be_read_is_no_note(tmp_path: Path) -> None:
     copied("a", tmp_path)
     note = tmp_path / "assets" / "__prerender" / "static-files.json"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vinext_worker.cloudflare.versions import Served, Uploaded, overrides
+from vinext_worker.deploy.live import LiveError
 from vinext_worker.deploy.rollout import Change, Rollout
 from vinext_worker.errors import UserError
 from vinext_worker.versions.pair import Pair, way_back
@@ -94,6 +95,36 @@ def test_an_interruption_takes_everything_back() -> None:
     assert serving.now() == {"front": {"f1": 100}, "pages": {"p1": 100}}
 
 
+def test_an_error_that_nobody_expects_takes_everything_back_too() -> None:
+    serving, said = FakeServing(), list[str]()
+
+    def check(begun: int) -> None:
+        if begun == 2:
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        Rollout(CHANGES, (50,), serving, check, lambda: None, said.append).run()
+    assert serving.now() == {"front": {"f1": 100}, "pages": {"p1": 100}}
+    assert said[-1] == "all visitors have the versions from before again"
+
+
+def test_a_second_interruption_does_not_leave_the_rest_as_it_is() -> None:
+    class Interrupted(FakeServing):
+        def serve(self, worker: str, shares: Mapping[str, float], message: str) -> None:
+            if shares == {"f1": 100}:
+                raise KeyboardInterrupt
+            super().serve(worker, shares, message)
+
+    serving = Interrupted()
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(LiveError, match=r"it was interrupted; front could not be taken back \(it was interrupted\)"):
+        rollout(serving, lambda _: None, interrupted).run()
+    assert serving.now()["pages"] == {"p1": 100}
+
+
 def test_what_could_not_be_taken_back_is_said() -> None:
     serving = FakeServing()
 
@@ -101,7 +132,9 @@ def test_what_could_not_be_taken_back_is_said() -> None:
         serving.refuses.add("front")
         raise UserError("wrong")
 
-    with pytest.raises(UserError, match=r"wrong; front could not be taken back \(refused\); run `npx wrangler rollback f1`"):
+    with pytest.raises(
+        UserError, match=r"wrong; front could not be taken back \(refused\); run `npx wrangler rollback f1 --name front`"
+    ):
         rollout(serving, check).run()
     assert serving.now()["pages"] == {"p1": 100}
 
@@ -156,7 +189,7 @@ WAYS: dict[str, tuple[list[Served], list[Served], str | None, list[tuple[str, st
     "to one that never was away": (FRONT_STEPS, PAGES_AGAIN, None, [("front", "f3", "f1"), ("pages", "p3", "p1")]),
     "to the one that serves already": (FRONT, PAGES, "f3", []),
 }
-MESSAGES = {
+MESSAGES: dict[str, dict[str, dict[str, str]]] = {
     "by the builds": {
         "front": {f"f{number}": f"build {number}" for number in (1, 2, 3)},
         "pages": {f"p{number}": f"build {number}" for number in (1, 2, 3)},

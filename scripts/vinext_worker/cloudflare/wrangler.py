@@ -83,7 +83,13 @@ class ProgramRunner:
             assert process.stderr is not None  # noqa: S101 - likewise
             errors = Thread(target=read, args=(process.stderr, []))
             errors.start()
-            read(process.stdout, answer)
+            try:
+                read(process.stdout, answer)
+            except BaseException:
+                # Ctrl-C reaches the program too, but nothing else does, and it is not to go on behind what follows now.
+                process.terminate()
+                process.wait()
+                raise
             errors.join()
         return Finished(process.returncode, "\n".join(lines[-60:]), "".join(answer))
 

@@ -19,6 +19,7 @@ from vinext_worker.copy.command import kept_builds_option
 from vinext_worker.copy.earlier_builds import EarlierBuilds
 from vinext_worker.copy.static_folders import assets_advice
 from vinext_worker.deploy.gradual import Gradual, WorkerConfig
+from vinext_worker.deploy.live import deploy_live
 from vinext_worker.deploy.new_namespace import can_ask, with_namespace
 from vinext_worker.deploy.options import DeployOptions, percentages
 from vinext_worker.deploy.preflight import (
@@ -36,10 +37,11 @@ from vinext_worker.errors import UserError
 from vinext_worker.sites.python_packages import install_front_packages
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import build_vinext_site, find_build, find_site
+from vinext_worker.terminal.interruption import end_as_by_ctrl_c
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from vinext_worker.cloudflare.wrangler import Runner
@@ -119,6 +121,7 @@ def deploy(  # noqa: PLR0913 - the command line
     """  # noqa: D301 - \b is click's
     if gradual and no_check:
         raise click.UsageError("--gradual decides by the check, so it does not go with --no-check")
+    end_as_by_ctrl_c()
     if environment:
         # The app's own build reads the variable.
         os.environ["CLOUDFLARE_ENV"] = environment
@@ -305,27 +308,34 @@ class Deploy:
         return "a Python site renders its pages in the Worker itself" if self._python_project is not None else ""
 
     def _deploy_pages(self) -> str:
-        self._wrangler.deploy(self._site_build().server_config, None, self._message(), dry_run=self._options.dry_run)
+        self._deploy(self._site_build().server_config, None)
         return "a dry run: not deployed" if self._options.dry_run else "live"
 
     def _deploy_worker(self) -> str:
         config = self._deployment.config
-        self._urls = self._wrangler.deploy(config.path, config.environment, self._message(), dry_run=self._options.dry_run)
+        self._urls = self._deploy(config.path, config.environment)
         if self._options.dry_run:
             return "a dry run: not deployed"
-        self._note_deployed()
+        self._note(EarlierBuilds.deployed)
         return f"live at {', '.join(self._urls) or 'its routes'}"
+
+    def _deploy(self, config: Path, environment: str | None) -> list[str]:
+        if self._options.dry_run:
+            return self._wrangler.deploy(config, environment, self._message(), dry_run=True)
+        self._note(EarlierBuilds.begun)
+        return deploy_live(self._wrangler, config, environment, self._message())
 
     def _message(self) -> str:
         """Return what `versions` shows of a version."""
         return f"build {self._build_id}"
 
     def _upload(self) -> str:
+        self._note(EarlierBuilds.begun)
         return self._gradual.upload(self._message())
 
     def _roll_out(self) -> str:
         said = self._gradual.roll_out()
-        self._note_deployed()
+        self._note(EarlierBuilds.deployed)
         return said
 
     @cached_property
@@ -344,9 +354,9 @@ class Deploy:
             lambda text: self._output.line(f"  {text}", "dim"),
         )
 
-    def _note_deployed(self) -> None:
+    def _note(self, change: Callable[[EarlierBuilds], EarlierBuilds]) -> None:
         folder = self._deployment.assets_directory
-        EarlierBuilds.read(folder).deployed().write(folder)
+        change(EarlierBuilds.read(folder)).write(folder)
 
     def _check_all(self, headers: Mapping[str, str], begun: int) -> None:
         from vinext_worker.check.page_handler import require_page_handler  # noqa: PLC0415 - brings an HTTP client with it

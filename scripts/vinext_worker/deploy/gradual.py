@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vinext_worker.cloudflare.versions import Versions, overrides
+from vinext_worker.deploy.live import LiveError, deploy_live
 from vinext_worker.deploy.rollout import Change, Rollout
 from vinext_worker.errors import UserError
 
@@ -47,6 +48,7 @@ class Gradual:
     urls: list[str] = field(default_factory=list)
     """The addresses of the last Worker, as far as wrangler tells them."""
     _changes: list[Change] = field(default_factory=list)
+    _new: list[str] = field(default_factory=list)
 
     def upload(self, message: str) -> str:
         """Upload a version of each Worker. One that does not exist yet has no visitors, so it is deployed."""
@@ -55,7 +57,8 @@ class Gradual:
         for worker in self.workers:
             served = versions.served(worker.name)
             if not served:
-                self.urls = self.wrangler.deploy(worker.path, worker.environment, message, dry_run=False)
+                self.urls = deploy_live(self.wrangler, worker.path, worker.environment, message)
+                self._new.append(worker.name)
                 said.append(f"{worker.name} is new, so it is live at once")
                 continue
             uploaded = versions.upload(worker.path, worker.environment, message)
@@ -65,16 +68,22 @@ class Gradual:
         return ", ".join(said)
 
     def roll_out(self) -> str:
-        """Bring the uploaded versions to the visitors; raise UserError if they are taken back."""
+        """Bring the uploaded versions to the visitors; raise LiveError if they are taken back."""
         headers = overrides({change.worker: change.new for change in self._changes})
-        Rollout(
+        rollout = Rollout(
             self._changes,
             self.steps,
             Versions(self.wrangler),
             check=lambda begun: self._check(headers, begun),
             wait=lambda: time.sleep(self.step_seconds),
             say=self.say,
-        ).run()
+        )
+        try:
+            rollout.run()
+        except LiveError as error:
+            if self._new:
+                raise LiveError(f"{error}; new, and so still live: {', '.join(self._new)}") from error
+            raise
         return ", ".join(f"{change.worker} serves {change.new} to all visitors" for change in self._changes) or "nothing to do"
 
     def _check(self, headers: Mapping[str, str], begun: int) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import VinextWorkerError
-from vinext_worker.errors import UserError
+from vinext_worker.deploy.live import LiveError
+from vinext_worker.errors import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +54,10 @@ class Rollout:
     say: Callable[[str], None]
 
     def run(self) -> None:
-        """Go through the steps. If one fails or is interrupted, take everything back, and raise the error again."""
+        """Go through the steps.
+
+        If one fails or is interrupted, take everything back and raise LiveError, or an unexpected error as it is.
+        """
         try:
             for change in self.changes:
                 self.serving.serve(change.worker, change.shares(0), "for the check, before any visitor")
@@ -66,10 +70,12 @@ class Rollout:
                     if change.has_steps:
                         self.wait()
                     self.check(number)
-        except (VinextWorkerError, KeyboardInterrupt) as error:
+        except BaseException as error:
             kept = self._take_back()
-            reason = "it was interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
-            raise UserError(f"{reason}; {kept}") from error
+            if not isinstance(error, VinextWorkerError | KeyboardInterrupt):
+                self.say(kept)
+                raise
+            raise LiveError(f"{reason_of(error)}; {kept}") from error
 
     def _percentages(self) -> list[int]:
         return [*(step for step in sorted(set(self.steps)) if 0 < step < _WHOLE), _WHOLE]
@@ -79,6 +85,7 @@ class Rollout:
         for change in reversed(self.changes):
             try:
                 self.serving.serve(change.worker, {change.old: _WHOLE}, "taken back")
-            except VinextWorkerError as error:
-                left.append(f"{change.worker} could not be taken back ({error}); run `npx wrangler rollback {change.old}`")
-        return "; ".join(left) or "all visitors have the versions from before again"
+            except (VinextWorkerError, KeyboardInterrupt) as error:
+                advice = f"run `npx wrangler rollback {change.old} --name {change.worker}`"
+                left.append(f"{change.worker} could not be taken back ({reason_of(error)}); {advice}")
+        return "; ".join(left) or ("all visitors have the versions from before again" if self.changes else "nothing to take back")

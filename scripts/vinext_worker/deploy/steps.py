@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from core.errors import VinextWorkerError as WorkerError
-from vinext_worker.errors import UserError
+from core.errors import VinextWorkerError
+from vinext_worker.deploy.live import LiveError
+from vinext_worker.errors import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,12 +24,12 @@ class Step:
     run: Callable[[], str]
     skip: str = ""
     is_live: bool = False
-    """Whether the step changes what visitors see."""
+    """Whether the step changes what visitors see. If it fails it has not, or raises LiveError."""
 
 
 @dataclass
 class StepResult:
-    """The result of a step."""
+    """The result of a step; `is_live` if it has changed what visitors see, or may have."""
 
     name: str
     state: State
@@ -41,24 +42,23 @@ class StepResult:
 
 
 def run_steps(steps: Sequence[Step], on_begin: Callable[[Step], None], on_end: Callable[[StepResult], None]) -> list[StepResult]:
-    """Run steps until one fails, and return a result for every step; a failed step's result has the error's message."""
+    """Run steps until one fails or is interrupted, and return a result for every step; a failed step's has the reason."""
     results: list[StepResult] = []
     has_failed = False
     for step in steps:
         if has_failed:
-            result = StepResult(step.name, "not done", "", is_live=step.is_live)
+            result = StepResult(step.name, "not done", "")
         elif step.skip:
-            result = StepResult(step.name, "skipped", step.skip, is_live=step.is_live)
+            result = StepResult(step.name, "skipped", step.skip)
         else:
-            on_begin(step)
             started = time.monotonic()
             try:
-                result = StepResult(step.name, "done", step.run())
-            except (UserError, WorkerError) as error:
+                on_begin(step)
+                result = StepResult(step.name, "done", step.run(), is_live=step.is_live)
+            except (VinextWorkerError, KeyboardInterrupt) as error:
                 has_failed = True
-                result = StepResult(step.name, "failed", str(error))
+                result = StepResult(step.name, "failed", reason_of(error), is_live=isinstance(error, LiveError))
             result.seconds = time.monotonic() - started
-            result.is_live = step.is_live
         results.append(result)
         on_end(result)
     return results
@@ -67,10 +67,15 @@ def run_steps(steps: Sequence[Step], on_begin: Callable[[Step], None], on_end: C
 def what_now(failed: StepResult, results: Sequence[StepResult], *, dry_run: bool) -> str:
     """Return why a deploy has stopped, what is live, what was not done, and what to do."""
     live = [result.name for result in results if result.state == "done" and result.is_live]
-    state = f"already live: {', '.join(live)}" if live else "the live app is unchanged"
+    said = [f"{failed.name} failed: {failed.said}"]
     if dry_run:
-        state = "a dry run deploys nothing"
-    undone = [result.name for result in results if result.state == "not done"]
-    rest = f"; not done: {', '.join(undone)}" if undone else ""
-    advice = "" if dry_run else "; fix it, then deploy again"
-    return f"{failed.name} failed: {failed.said}; {state}{rest}{advice}"
+        said.append("a dry run deploys nothing")
+    elif live:
+        said.append(f"already live: {', '.join(live)}")
+    elif not failed.is_live:
+        said.append("the live app is unchanged")
+    if undone := [result.name for result in results if result.state == "not done"]:
+        said.append(f"not done: {', '.join(undone)}")
+    if not dry_run:
+        said.append("fix it, then deploy again")
+    return "; ".join(said)

@@ -6,11 +6,10 @@ Its Worker has a token in any case: where the project sets none, one that nobody
 from __future__ import annotations
 
 import secrets
-import signal
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from watchfiles import watch
 
@@ -24,12 +23,12 @@ from vinext_worker.errors import UserError
 from vinext_worker.local_runtime import LocalRuntime
 from vinext_worker.local_runtime.options import UPLOADED_SUFFIXES
 from vinext_worker.terminal.browser import opens_in_browser
+from vinext_worker.terminal.interruption import end_as_by_ctrl_c
 from vinext_worker.terminal.log_lines import show_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import FrameType
 
     from rich.console import Console
 
@@ -40,11 +39,11 @@ _PAGES = "; pages are rendered anew"
 
 
 def serve(options: RuntimeOptions, console: Console, folder: Path | None = None, *, opens: bool = False) -> None:
-    """Run the Worker until Ctrl-C or SIGTERM, and reload it whenever its sources change.
+    """Run the Worker until Ctrl-C or an end from outside, and reload it whenever its sources change.
 
     Other commands find it by the project's own `folder`. With `opens`, the inspector is opened at the start; a key does it later.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_as_by_ctrl_c()
     options = with_token(options)
     sources = SourceWatch(options)
     runtime = LocalRuntime(options, on_log=lambda line: show_line(line, console))
@@ -117,10 +116,6 @@ def _reload(runtime: LocalRuntime, sources: SourceWatch, changed: str, console: 
         console.print(str(error), markup=False)
     else:
         console.print(f"reloaded in {time.monotonic() - start:.1f} s{_PAGES if renders_pages else ''}")
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 class SourceWatch:

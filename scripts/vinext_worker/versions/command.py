@@ -7,7 +7,8 @@ import click
 from rich.text import Text
 
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
-from vinext_worker.errors import UserError
+from vinext_worker.errors import UserError, reason_of
+from vinext_worker.terminal.interruption import end_as_by_ctrl_c
 from vinext_worker.terminal.output import Output, json_option
 from vinext_worker.versions.pair import Pair, open_versions, way_back
 
@@ -88,6 +89,7 @@ def rollback(*, version: str | None, config_path: Path | None, environment: str 
       vinext-worker rollback
       vinext-worker rollback dc8dcd28-271b-4367-9840-6c244f84cb40 --env production
     """  # noqa: D301 - \b is click's
+    end_as_by_ctrl_c()
     deployment = Deployment.read(config_path, environment)
     output = Output(as_json)
     pair = Pair.of(deployment)
@@ -98,9 +100,10 @@ def rollback(*, version: str | None, config_path: Path | None, environment: str 
         if not dry_run:
             try:
                 found.serve(back.worker, {back.then: 100}, "rollback")
-            except UserError as error:
-                rest = f"; already back: {', '.join(done)}" if done else "; nothing has changed"
-                raise UserError(f"{error}{rest}") from error
+            except (UserError, KeyboardInterrupt) as error:
+                rest = f"already back: {', '.join(done)}; {back.worker} may be" if done else f"{back.worker} may be back already"
+                again = " ".join(("vinext-worker rollback", *(one.then for one in backs if one.worker == pair.front)))
+                raise UserError(f"{reason_of(error)}; {rest}; see `vinext-worker versions`, and run `{again}`") from error
             done.append(back.worker)
         would = "would serve" if dry_run else "serves"
         output.line(f"{back.worker}: {back.then} {would} all visitors in the place of {back.leaving}")
