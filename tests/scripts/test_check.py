@@ -114,6 +114,8 @@ def test_a_rule_may_answer_in_place_of_the_page(status: int, headers: dict[str, 
     ("status", "headers"),
     [
         pytest.param(500, {}, id="a failure"),
+        pytest.param(404, {"Content-Type": "text/html"}, id="no such page"),
+        pytest.param(410, {"Content-Type": "text/html"}, id="no such page any more"),
         pytest.param(200, {"Content-Type": "text/html"}, id="made for each request"),
         pytest.param(404, GOOD, id="another status from the cache"),
     ],

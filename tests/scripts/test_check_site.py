@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from pytest_httpserver import HTTPServer
 from tests.fakes.deployments import FakeDeployment
 from werkzeug import Response
 
+from seed.rules import STAGES_VERSION
 from vinext_worker.check import run
 
 if TYPE_CHECKING:
@@ -47,8 +49,13 @@ class Site:
     asked: list[str] = field(default_factory=list)
     told: str = ""
     tokens: set[str] = field(default_factory=set)
+    status: int = 200
+    own: Response = field(default_factory=lambda: Response(status=404))
+    """The answer below /__prerender."""
 
     def answer(self, request: Request) -> Response:
+        if request.path.startswith("/__prerender/"):
+            return self.own
         if request.path != "/about":
             content_type = self.files.get(request.path)
             return Response(status=404) if content_type is None else Response(b"x", content_type=content_type)
@@ -63,7 +70,7 @@ class Site:
         if state:
             headers["X-Vinext-Cache"] = state
         page = self.page if number or self.first_page is None else self.first_page
-        return Response(page, headers=headers, content_type="text/html; charset=utf-8")
+        return Response(page, self.status, headers=headers, content_type="text/html; charset=utf-8")
 
 
 @pytest.fixture
@@ -229,6 +236,47 @@ def test_a_page_is_compared_as_it_is_once_it_was_made_again(check: Check, app: H
 def test_a_pattern_that_is_none_is_refused(check: Check) -> None:
     said = check(Site(), "--ignore", "(")
     assert (said.status, "--ignore '(' is no regular expression" in said.err) == (1, True)
+
+
+@pytest.fixture
+def ruled(check: Check) -> Check:
+    """Middleware of the app covers every page."""
+    file = check.assets / "__prerender" / "build.json"
+    rule = '{"path": "/", "prefix": true, "name": "proxy.ts, which has no matcher"}'
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps(document | {"rules": [json.loads(rule)], "stages": STAGES_VERSION}))
+    return check
+
+
+LOGIN = {"Location": "/login"}
+
+
+def test_a_site_whose_every_page_is_behind_a_login_of_its_own_is_as_expected(ruled: Check) -> None:
+    said = ruled(Site([""], status=307, headers=LOGIN))
+    assert (said.status, "1 answer checked: all as expected; 1 answered by a rule of the app" in said.out) == (0, True)
+
+
+STRANGERS = {
+    "a login in front of everything": (307, LOGIN, Response(status=302, headers=LOGIN), "status 302, to /login"),
+    "a page for everything": (403, {}, Response("no", 403, content_type="text/html"), "status 403"),
+    "another Worker, which has no such page either": (401, {}, Response("none", 404, content_type="text/plain"), "status 404"),
+}
+
+
+@pytest.mark.parametrize(("status", "headers", "own", "shown"), STRANGERS.values(), ids=STRANGERS)
+def test_nothing_is_as_expected_where_something_else_answers(
+    status: int, headers: dict[str, str], own: Response, shown: str, ruled: Check
+) -> None:
+    said = ruled(Site([""], status=status, headers=headers, own=own))
+    assert said.status == 1
+    assert "1 answer checked: no page comes from the cache, and vinext-worker does not answer at http://" in said.out
+    assert f"such as the app itself or a login; check the URL (/__prerender/build.json: {shown})" in said.out
+    assert "all as expected" not in said.out
+
+
+def test_a_version_without_any_page_is_not_as_expected(ruled: Check) -> None:
+    said = ruled(Site([""], status=404))
+    assert (said.status, "status 404, expected 200" in said.out) == (1, True)
 
 
 def test_rules_that_keep_pages_out_of_the_cache_are_named(check: Check) -> None:

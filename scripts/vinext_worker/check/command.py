@@ -100,7 +100,7 @@ def check(  # noqa: PLR0913 - the command line
     comparison = Comparison(tuple(map(_pattern, ignored)))
     token = None if strict else _token(url)
     options = CheckOptions(patience, None if against is None else _origin(against), comparison, token=token)
-    if not run_check(url, source, output, options, sample, html_file, bindings).wrong:
+    if run_check(url, source, output, options, sample, html_file, bindings).is_right:
         return 0
     output.line(f"compared with the build in {source}; --config or --from names another one")
     if token is None and not strict:
@@ -131,6 +131,7 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check consists of
         "url": url,
         "checked": len(result.answers),
         "wrong": result.wrong,
+        "fault": result.fault or None,
         "noted": result.noted,
         "answers": [row.to_document() for row in result.answers],
         "files": [row.to_document() for row in result.files],

@@ -10,12 +10,13 @@ from urllib.parse import unquote
 from cache.entry import CacheEntry, Freshness
 from cache.look import Unserved
 from core.http import REDIRECTS, STALE_TIME_HEADER
+from core.paths import PRERENDER_FOLDER
 from isr.answer import cached_cache_control
 from isr.edge_policy import BROWSER_POLICY
 from isr.page_headers import NOT_STORED
 from isr.stopwatch import REASON_HEADER
 from isr.story import code_of
-from seed.build import Artifact
+from seed.build import BUILD_FILE, Artifact
 from seed.look import Unseeded
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ _CONTENT_TYPES = {
 _STATES = {"HIT": Freshness.FRESH, "STALE": Freshness.STALE}
 
 RULE = "rule"
+_GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+
+PRIVATE_PATH = f"/{PRERENDER_FOLDER}/{BUILD_FILE}"
+"""The Worker answers here itself, before any rule of the app."""
 
 _INVALIDATED = frozenset(map(code_of, (Unserved.INVALIDATED, Unseeded.INVALIDATED)))
 
@@ -112,10 +117,24 @@ class CheckedAnswer:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The answers for pages, in order, and those for the files that the pages need."""
+    """The answers for pages, in order, and those for the files that the pages need.
+
+    `fault` is what is wrong with the answers as a whole, "" if nothing is.
+    """
 
     answers: tuple[CheckedAnswer, ...]
     files: tuple[CheckedAnswer, ...] = field(default=())
+    fault: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether all is as expected."""
+        return not self.wrong and not self.fault
+
+    @property
+    def ruled(self) -> int:
+        """How many answers are of a rule of the app."""
+        return sum(answer.state == RULE for answer in self.answers)
 
     @property
     def noted(self) -> int:
@@ -137,9 +156,18 @@ def invalidation_of(headers: Mapping[str, str]) -> str | None:
 
 
 def is_of_a_rule(request: Request, status: int, headers: Mapping[str, str]) -> bool:
-    """Return whether a rule of the app has answered in place of the page: a redirect, a 401."""
+    """Return whether a rule of the app has answered in place of the page: a redirect, a 401.
+
+    That there is no such page is no such answer, whoever says so: the build has it.
+    """
     is_page = "X-Vinext-Cache" in headers or status == request.expected_status
-    return request.is_ruled and not is_page and status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return request.is_ruled and not is_page and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _GONE
+
+
+def is_of_the_worker(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Return whether an answer for PRIVATE_PATH is the Worker's own (`isr.answer.NOT_FOUND`)."""
+    is_text = (headers.get("Content-Type") or "").startswith("text/plain")
+    return status == HTTPStatus.NOT_FOUND and is_text and not body
 
 
 def faults(

@@ -48,14 +48,17 @@ def show_result(result: CheckResult, output: Output) -> None:
     )
     times = [answer.first_byte_ms for answer in result.answers if answer.first_byte_ms is not None]
     first_byte = f"; median time to first byte {median(times):.0f} ms" if times else ""
-    output.line(f"{summary_of(result)}{first_byte}", "red" if result.wrong else "green")
+    output.line(f"{summary_of(result)}{first_byte}", "green" if result.is_right else "red")
 
 
 def summary_of(result: CheckResult) -> str:
     """Return the result in a few words."""
     checked = _count(len(result.answers), "answer") + (f" and {_count(len(result.files), 'file')}" if result.files else "")
-    noted = f"; {result.noted} invalidated since the build" if result.noted else ""
-    return f"{checked} checked: {f'{result.wrong} not' if result.wrong else 'all'} as expected{noted}"
+    said = [f"{result.wrong} not as expected"] if result.wrong else ["all as expected"] if result.is_right else []
+    said += [result.fault] if result.fault else []
+    said += [f"{result.noted} invalidated since the build"] if result.noted else []
+    said += [f"{result.ruled} answered by a rule of the app"] if result.ruled and not result.fault else []
+    return f"{checked} checked: {'; '.join(said)}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -81,7 +84,7 @@ def _cells(answer: CheckedAnswer) -> list[Text]:
 
 def html_page(url: str, result: CheckResult, build_id: str, at: datetime) -> str:
     """Return an HTML document that loads nothing else and runs nothing; wrong answers come first."""
-    summary = f'<p class="{"bad" if result.wrong else "good"}">{escape(summary_of(result))}</p>'
+    summary = f'<p class="{"good" if result.is_right else "bad"}">{escape(summary_of(result))}</p>'
     time = f'<time datetime="{at.isoformat()}">{at:%Y-%m-%d %H:%M} UTC</time>'
     about = f"<p>Build <code>{escape(build_id)}</code>, checked on {time}</p>"
     rows = "\n".join(map(_html_row, sorted((*result.answers, *result.files), key=_rank)))

@@ -19,6 +19,7 @@ from seed.pages_router import data_url
 from seed.rules import touching_rule
 from vinext_worker.check.comparison import AnswerGiven, Comparison
 from vinext_worker.check.expectation import (
+    PRIVATE_PATH,
     RULE,
     CheckedAnswer,
     CheckResult,
@@ -27,9 +28,11 @@ from vinext_worker.check.expectation import (
     invalidation_of,
     is_made_again,
     is_of_a_rule,
+    is_of_the_worker,
     repeated_fault,
 )
 from vinext_worker.check.page_files import file_faults, files_of
+from vinext_worker.cloudflare.worker_admin import not_ours
 from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:
@@ -176,7 +179,22 @@ class _Check:
         files = await asyncio.gather(*(self._limited("files", self._file(file)) for file in self._files))
         if app is not None:
             await asyncio.gather(*(self._limited("compared", self._compare(one, app)) for one in asked))
-        return CheckResult(tuple(one.checked for one in asked), tuple(files))
+        answers = tuple(one.checked for one in asked)
+        has_no_state = bool(answers) and all(answer.state in {"", RULE} for answer in answers)
+        return CheckResult(answers, tuple(files), await self._stranger() if has_no_state else "")
+
+    async def _stranger(self) -> str:
+        """Return what to say if something else than the Worker answers, "" if the Worker does."""
+        try:
+            response = await self._client.get(PRIVATE_PATH)
+        except httpx.HTTPError as error:
+            said = f"no answer: {_reason(error)}"
+        else:
+            if is_of_the_worker(response.status_code, response.headers, response.content):
+                return ""
+            location = response.headers.get("Location")
+            said = f"status {response.status_code}{f', to {location}' if location else ''}"
+        return f"no page comes from the cache, and {not_ours(self._url)} ({PRIVATE_PATH}: {said})"
 
     async def _limited(self, progress: Progress, work: Awaitable[T]) -> T:
         async with self._limit:

@@ -374,7 +374,7 @@ class Deploy:
         result = run_check(
             url, self._deployment.assets_directory, self._quiet, CheckOptions(headers=headers or {}), self._options.sample
         )
-        if result.wrong:
+        if not result.is_right:
             raise UserError(f"{url}: {summary_of(result)}; see `vinext-worker check {url}`")
         return f"{url}: {summary_of(result)}"
 
