@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fakes.cloudflare import NAMESPACE
 from tests.fakes.deployments import FakeDeployment
+from werkzeug import Response
 
+from vinext_worker.check import run
 from vinext_worker.cloudflare.deployment import Deployment
 from vinext_worker.cloudflare.login import Login
 from vinext_worker.cloudflare.wrangler import Finished, ProgramRunner
 from vinext_worker.copy.earlier_builds import EarlierBuilds
-from vinext_worker.deploy import command
+from vinext_worker.deploy import command, site_check
 from vinext_worker.deploy.steps import Step, run_steps
 from vinext_worker.errors import UserError
 from vinext_worker.populate import command as populating
@@ -28,8 +32,10 @@ from vinext_worker.terminal.output import Output
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pytest_httpserver import HTTPServer
     from tests.fakes.cloudflare import FakeCloudflare
     from tests.fakes.deployments import CommandLine
+    from werkzeug import Request
 
     from vinext_worker.sites.site_build import SiteBuild
 
@@ -68,6 +74,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
     fake = FakePrograms()
     monkeypatch.setattr(command, "ProgramRunner", lambda _on_line: fake)
     monkeypatch.setattr(command, "log_in", lambda *_: Login("a" * 32, "User API Token"))
+    monkeypatch.setattr(site_check, "_PAUSES_SECONDS", (0, 0, 0, 0))
     return fake
 
 
@@ -290,6 +297,68 @@ def test_a_check_that_fails_is_a_failure(
     assert said.status == 1
     assert "http://127.0.0.1:1 cannot be reached" in said.err
     assert "already live: deploy the page handler, deploy the Worker" in said.err
+
+
+@dataclass
+class FakeSite:
+    """The site that is live: the page handler's builds and the pages' states in turn; the last one stays."""
+
+    builds: list[str] = field(default_factory=lambda: ["b1"])
+    states: list[str] = field(default_factory=lambda: ["HIT"])
+
+    def answer(self, request: Request) -> Response:
+        if request.method == "POST":
+            return Response("none", 404, {"X-Vinext-App-Build": self._next(self.builds)})
+        headers = {"X-Vinext-Cache": self._next(self.states), "Cache-Control": "s-maxage=60, stale-while-revalidate"}
+        return Response("<p>", headers=headers, content_type="text/html")
+
+    @staticmethod
+    def _next(values: list[str]) -> str:
+        return values.pop(0) if len(values) > 1 else values[0]
+
+
+SITES = {
+    "as expected": (FakeSite(), 0, "2 answers checked: all as expected"),
+    "the page handler of before for a moment": (FakeSite(["b0", "b0", "b1"]), 0, "2 answers checked: all as expected"),
+    "pages of before for a moment": (FakeSite(states=["MISS", "HIT"]), 0, "2 answers checked: all as expected"),
+    "the page handler of before": (FakeSite(["b0"]), 1, "the page handler that answers is of build b0, not of b1"),
+    "pages in no cache": (FakeSite(states=["MISS"]), 1, "2 answers checked: 2 not as expected"),
+}
+
+
+@pytest.mark.parametrize(("site", "status", "message"), SITES.values(), ids=SITES)
+def test_a_red_check_is_believed_once_the_deploy_is_known_everywhere(  # noqa: PLR0913, PLR0917 - fixtures
+    site: FakeSite,
+    status: int,
+    message: str,
+    deployment: FakeDeployment,
+    command_line: CommandLine,
+    cloudflare: FakeCloudflare,
+    programs: FakePrograms,
+    httpserver: HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run, "_WAITS_SECONDS", (0.01,))
+    httpserver.expect_request(re.compile(".*")).respond_with_handler(site.answer)
+    programs.targets = (httpserver.url_for(""),)
+    said = command_line.run("deploy", deployment.folder / "site", "--config", deployment.config)
+    assert (said.status, message in said.out + said.err) == (status, True), said
+    assert said.out.count("\n/a\t") <= 1, "the pages are listed once"
+
+
+def test_a_check_waits_first_and_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+
+    def red() -> None:
+        raise UserError("red")
+
+    site_check.once_known(lambda: slept.append(-1))
+    assert slept == [2, -1]
+    slept.clear()
+    with pytest.raises(UserError, match="red"):
+        site_check.once_known(red)
+    assert slept == [2, 3, 5, 7]
 
 
 def test_nobody_says_where_it_is(

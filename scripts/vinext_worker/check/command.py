@@ -20,12 +20,9 @@ from vinext_worker.errors import UserError
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from seed.build import Build
     from vinext_worker.check.expectation import CheckResult
     from vinext_worker.check.run import CheckOptions
-    from vinext_worker.cloudflare.bindings import Binding
 
 
 @click.command
@@ -100,7 +97,29 @@ def check(  # noqa: PLR0913 - the command line
     comparison = Comparison(tuple(map(_pattern, ignored)))
     token = None if strict else _token(url)
     options = CheckOptions(patience, None if against is None else _origin(against), comparison, token=token)
-    if run_check(url, source, output, options, sample, html_file, bindings).is_right:
+    result, build = check_site(url, source, output, options, sample)
+    if html_file is not None:
+        page = html_page(url, result, build.build_id, datetime.now(UTC))
+        html_file.parent.mkdir(parents=True, exist_ok=True)
+        html_file.write_text(page, encoding="utf-8")
+    output.document(
+        {
+            "url": url,
+            "checked": len(result.answers),
+            "wrong": result.wrong,
+            "fault": result.fault or None,
+            "noted": result.noted,
+            "answers": [row.to_document() for row in result.answers],
+            "files": [row.to_document() for row in result.files],
+            "rules": [name for name, _ in _passed_on(build)],
+            "bindings": [binding.to_document() for binding in bindings],
+        }
+    )
+    if bindings:
+        rows = [(binding.name, "bound" if binding.is_bound else "not bound", binding.means) for binding in bindings]
+        output.table(("binding", "", "which means"), [[Text(cell) for cell in row] for row in rows])
+    show_check(result, build, output)
+    if result.is_right:
         return 0
     output.line(f"compared with the build in {source}; --config or --from names another one")
     if token is None and not strict:
@@ -108,43 +127,21 @@ def check(  # noqa: PLR0913 - the command line
     return 1
 
 
-def run_check(  # noqa: PLR0913, PLR0917 - what a check consists of
-    url: str,
-    folder: Path,
-    output: Output,
-    options: CheckOptions,
-    sample: int | None = None,
-    html_file: Path | None = None,
-    bindings: Sequence[Binding] = (),
-) -> CheckResult:
-    """Check, and show the result, and before it the `bindings` of the Worker.
+def check_site(
+    url: str, folder: Path, output: Output, options: CheckOptions, sample: int | None = None
+) -> tuple[CheckResult, Build]:
+    """Check a site; return the result, and the build that it was compared with.
 
     Raise UserError if `url` is no URL, if a server cannot be reached, or if there is nothing to check.
     """
-    result, build = asyncio.run(_check(_origin(url), folder, sample, options, output))
-    if html_file is not None:
-        page = html_page(url, result, build.build_id, datetime.now(UTC))
-        html_file.parent.mkdir(parents=True, exist_ok=True)
-        html_file.write_text(page, encoding="utf-8")
+    return asyncio.run(_check(_origin(url), folder, sample, options, output))
+
+
+def show_check(result: CheckResult, build: Build, output: Output) -> None:
+    """Show a result, and which rules keep pages out of it."""
     passed_on = _passed_on(build)
-    document = {
-        "url": url,
-        "checked": len(result.answers),
-        "wrong": result.wrong,
-        "fault": result.fault or None,
-        "noted": result.noted,
-        "answers": [row.to_document() for row in result.answers],
-        "files": [row.to_document() for row in result.files],
-        "rules": [name for name, _ in passed_on],
-        "bindings": [binding.to_document() for binding in bindings],
-    }
-    output.document(document)
-    if bindings:
-        rows = [(binding.name, "bound" if binding.is_bound else "not bound", binding.means) for binding in bindings]
-        output.table(("binding", "", "which means"), [[Text(cell) for cell in row] for row in rows])
     output.reasons("rules of the app that come before the cache", passed_on, len(passed_on), "yellow")
     show_result(result, output)
-    return result
 
 
 def _passed_on(build: Build) -> list[tuple[str, str]]:

@@ -32,6 +32,7 @@ from vinext_worker.deploy.preflight import (
     require_few_files,
     service_faults,
 )
+from vinext_worker.deploy.site_check import SiteCheck
 from vinext_worker.deploy.steps import Step, run_steps, what_now
 from vinext_worker.errors import UserError
 from vinext_worker.sites.python_packages import install_front_packages
@@ -348,7 +349,7 @@ class Deploy:
         return Gradual(
             self._wrangler,
             workers,
-            self._check_all,
+            self._check_versions,
             options.steps,
             options.step_seconds,
             lambda text: self._output.line(f"  {text}", "dim"),
@@ -358,25 +359,12 @@ class Deploy:
         folder = self._deployment.assets_directory
         change(EarlierBuilds.read(folder)).write(folder)
 
-    def _check_all(self, headers: Mapping[str, str], begun: int) -> None:
-        from vinext_worker.check.page_handler import require_page_handler  # noqa: PLC0415 - brings an HTTP client with it
+    def _check(self) -> str:
+        return self._check_versions({}, begun=1)
 
-        if not require_page_handler(self._url(), headers, self._build_id, is_live=begun > 0):
-            self._output.line("  the check has not reached the new page handler yet", "dim")
-        self._check(headers)
-
-    def _check(self, headers: Mapping[str, str] | None = None) -> str:
-        from vinext_worker.check.command import run_check  # noqa: PLC0415 - brings an HTTP client with it
-        from vinext_worker.check.report import summary_of  # noqa: PLC0415 - see above
-        from vinext_worker.check.run import CheckOptions  # noqa: PLC0415 - see above
-
-        url = self._url()
-        result = run_check(
-            url, self._deployment.assets_directory, self._quiet, CheckOptions(headers=headers or {}), self._options.sample
-        )
-        if not result.is_right:
-            raise UserError(f"{url}: {summary_of(result)}; see `vinext-worker check {url}`")
-        return f"{url}: {summary_of(result)}"
+    def _check_versions(self, headers: Mapping[str, str], begun: int) -> str:
+        folder = self._deployment.assets_directory
+        return SiteCheck(self._url(), folder, self._build_id, self._options.sample, self._quiet).run(headers, begun)
 
     def _url(self) -> str:
         domain = next(iter(self._deployment.config.domains), None)

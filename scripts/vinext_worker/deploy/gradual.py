@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 from vinext_worker.cloudflare.versions import Versions, overrides
 from vinext_worker.deploy.live import LiveError, deploy_live
 from vinext_worker.deploy.rollout import Change, Rollout
-from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from vinext_worker.cloudflare.wrangler import Wrangler
-
-# Source: https://developers.cloudflare.com/workers/versions-and-deployments/version-overrides/ ("a couple of seconds").
-_PAUSES_SECONDS = (2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class Gradual:
     wrangler: Wrangler
     workers: Sequence[WorkerConfig]
     """In the order in which they reach visitors: the page handler first."""
-    check: Callable[[Mapping[str, str], int], None]
+    check: Callable[[Mapping[str, str], int], object]
     steps: Sequence[int]
     step_seconds: float
     say: Callable[[str], None]
@@ -74,7 +70,7 @@ class Gradual:
             self._changes,
             self.steps,
             Versions(self.wrangler),
-            check=lambda begun: self._check(headers, begun),
+            check=lambda begun: self.check(headers, begun),
             wait=lambda: time.sleep(self.step_seconds),
             say=self.say,
         )
@@ -85,14 +81,3 @@ class Gradual:
                 raise LiveError(f"{error}; new, and so still live: {', '.join(self._new)}") from error
             raise
         return ", ".join(f"{change.worker} serves {change.new} to all visitors" for change in self._changes) or "nothing to do"
-
-    def _check(self, headers: Mapping[str, str], begun: int) -> None:
-        """Check, and believe a red result only after the time that a deployment takes to be known everywhere."""
-        for pause in _PAUSES_SECONDS:
-            try:
-                self.check(headers, begun)
-            except UserError:
-                time.sleep(pause)
-            else:
-                return
-        self.check(headers, begun)

@@ -47,7 +47,7 @@ class Rollout:
     changes: Sequence[Change]
     steps: Sequence[int]
     serving: Serving
-    check: Callable[[int], None]
+    check: Callable[[int], object]
     """Raises UserError if the new versions are wrong. Takes how many of the changes visitors have begun to get."""
     wait: Callable[[], None]
     """Waits until enough visitors have seen a step."""
