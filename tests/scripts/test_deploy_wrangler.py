@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 from tests.fakes.cloudflare import ACCOUNT, NAMESPACE
-from tests.fakes.shop import PAGES, make_shop
+from tests.fakes.shop import FRONT, PAGES, make_shop
 
 from vinext_worker.cloudflare.deployment import Deployment
 from vinext_worker.cloudflare.login import Login
 from vinext_worker.cloudflare.wrangler import ProgramRunner, Wrangler
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.copy.earlier_builds import EarlierBuilds
 from vinext_worker.deploy import command, new_namespace, preflight
 from vinext_worker.deploy.preflight import asset_faults
 from vinext_worker.deploy.write_permissions import write_faults
@@ -108,8 +109,24 @@ def test_wranglers_own_error_is_shown(
     assert said.status == 1
     assert "Uncaught SyntaxError: invalid syntax at entry.py:1 [code: 10021]" in said.err
     assert "Logs were written" not in said.err
-    assert "the live app is unchanged" in said.err
+    assert "the live app" not in said.err
     assert len(said.err.strip().splitlines()) == 1
+
+
+def test_a_cron_trigger_that_is_refused_leaves_the_new_version_live(
+    admitted: None, shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare
+) -> None:
+    shop.configure(f'{FRONT}[triggers]\ncrons = ["0 3 * * *"]')
+    said = deploy(shop, command_line)
+    assert said.status == 1
+    assert "/schedules" in said.err
+    assert (
+        "; it may be live all the same, see `vinext-worker versions`; already live: deploy the page handler; not done" in said.err
+    )
+    assert [name for name, _ in cloudflare.workers.log] == ["pages", "front"]
+    # So its files stay for open tabs, even after another build.
+    (build,) = EarlierBuilds.read(shop.assets).builds
+    assert (build.is_begun, build.is_deployed) == (True, False)
 
 
 def test_a_dry_run_needs_no_namespace_says_nothing_of_live_and_shows_no_modules(

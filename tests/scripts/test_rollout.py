@@ -177,6 +177,7 @@ WAYS: dict[str, tuple[list[Served], list[Served], str | None, list[tuple[str, st
         None,
         [("front", "f3", "f2"), ("pages", "p3", "p2")],
     ),
+    "out of one that only the page handler has begun": (FRONT[2:], PAGES[1:], None, [("pages", "p3", "p2")]),
     "out of a rollout to a named one": (FRONT[1:], PAGES, "f1", [("front", "f2", "f1"), ("pages", "p3", "p1")]),
     "of the Worker alone": (FRONT, PAGES[2:], None, [("front", "f3", "f2")]),
     "to one that has come back before": (FRONT_AGAIN, PAGES_AGAIN, None, [("front", "f3", "f1"), ("pages", "p3", "p1")]),

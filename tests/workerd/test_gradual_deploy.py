@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from vinext_worker.check import run
 from vinext_worker.cloudflare.login import Login
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.deploy import command, site_check
+from vinext_worker.deploy.command import Deploy
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions, ScriptService
 
 if TYPE_CHECKING:
@@ -152,6 +155,25 @@ def test_a_page_handler_that_is_reached_only_with_its_visitors_and_fails_is_take
     assert "the live app" not in said.err
     assert [name for name, _ in workers.log] == ["pages", "front", "pages", "front", "pages"]
     assert [workers.share(name) for name in OLD] == [{version: 100} for version in OLD.values()]
+
+
+def test_a_rollout_that_is_ended_from_outside_is_taken_back(
+    deployed: Deployed, command_line: CommandLine, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after(_name: str, share: dict[str, float]) -> None:
+        if 10 in share.values():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    monkeypatch.setattr(Deploy, "_check_versions", lambda *_, **__: "")
+    cloudflare.workers.after_deployment = after
+    try:
+        said = roll_out(deployed, command_line)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert said.status == 1
+    assert "roll out failed: it was interrupted; all visitors have the versions from before again; fix it" in said.err
+    assert cloudflare.workers.log[-2:] == [(name, {OLD[name]: 100}) for name in ("front", "pages")]
 
 
 def test_workers_that_are_new_are_live_at_once(deployed: Deployed, command_line: CommandLine, cloudflare: FakeCloudflare) -> None:

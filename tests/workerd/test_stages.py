@@ -14,14 +14,21 @@ from tests.workerd.stubs import FIXTURES, events
 from tests.workerd.visitor import Visitor
 
 from seed.routing import ROUTING_NAME
+from vinext_worker.check.command import check_site
+from vinext_worker.check.run import CheckOptions
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions, ScriptService
+from vinext_worker.terminal.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import Any
 
     from vinext_worker.project import Project
+
+RULES = [{"path": "/ruled", "prefix": True, "name": "middleware.ts: /ruled/:path*"}]
+ROUTING = {"version": 1, "stages": 1, "rules": RULES, "headers": {"sets": [], "paths": {}}}
 
 _numbers = count(1)
 
@@ -49,9 +56,7 @@ def staged(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     build = SmallBuild(folder)
     for name in ("built", "fails-later", "throws-later", "stalls-later", "dynamic-later"):
         build.page(f"/ruled/{name}", revalidate=1, expire=600)
-    rules = [{"path": "/ruled", "prefix": True, "name": "middleware.ts: /ruled/:path*"}]
-    routing = {"version": 1, "stages": 1, "buildId": build.build_id, "rules": rules, "headers": {"sets": [], "paths": {}}}
-    (folder / ROUTING_NAME).write_text(json.dumps(routing))
+    (folder / ROUTING_NAME).write_text(json.dumps(ROUTING | {"buildId": build.build_id}))
     build.copy()
     options = RuntimeOptions(
         config=WranglerConfig.read(project.configuration),
@@ -68,6 +73,18 @@ def test_the_request_stage_s_own_answer_is_passed_on(staged: Staged) -> None:
     answer = staged.visitor.ask(staged.path("own"))
     assert (answer.status, answer.state, answer.text) == (401, None, "who are you?")
     assert answer.headers["set-cookie"] == "a=1, b=2"
+
+
+def test_a_check_tells_a_site_that_answers_none_of_its_visitors_from_another_server(staged: Staged, tmp_path: Path) -> None:
+    build = SmallBuild(tmp_path)
+    build.page("/ruled/own")
+    (tmp_path / ROUTING_NAME).write_text(json.dumps(ROUTING | {"buildId": build.build_id}))
+    build.copy()
+    options = CheckOptions(patience_seconds=0)
+    result, _ = check_site(staged.runtime.url, tmp_path / "assets", Output(), options)
+    assert (result.is_right, result.ruled, len(result.answers)) == (True, 2, 2)
+    alone, _ = check_site(staged.runtime.service_urls["PAGES"], tmp_path / "assets", Output(), options)
+    assert "no page comes from the cache, and vinext-worker does not answer" in alone.fault
 
 
 @pytest.mark.parametrize("what", ["page", "page.rsc"])

@@ -75,10 +75,11 @@ def way_back(
     front = served[pair.front]
     if not front:
         raise UserError(f"{pair.front} has never been deployed, so there is nothing to go back to")
+    is_complete = all(len(served[worker][0].shares) == 1 for worker in pair.names if served[worker])
     for then in dict.fromkeys(one.only for one in front if one.only is not None and version in {None, one.only}):
         of_build = None if pair.pages is None else _of_its_build(pair.front, then, pair.pages, served, messages)
         # A page handler that was deployed alone is no reason to go back, unless the builds tell that it does not belong here.
-        if version is None and of_build is None and front[0].shares.keys() == {then}:
+        if version is None and of_build is None and is_complete and then == front[0].only:
             continue
         goals = {pair.front: then}
         if pair.pages is not None and served[pair.pages]:
