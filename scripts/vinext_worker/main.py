@@ -56,7 +56,10 @@ _UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, err
 
 
 def main() -> None:
-    """Run the command line: print an error as one line and exit with 1; exit with 2 for a wrong argument, with 130 for Ctrl-C."""
+    """Run the command line: print an error as one line and exit with 1; exit with 2 for a wrong argument, with 130 for Ctrl-C.
+
+    A command that says what Ctrl-C leaves, as `deploy` does, exits with 1.
+    """
     ask_this_machine_directly()
     try:
         status = cli.main(prog_name="vinext-worker", standalone_mode=False)

@@ -90,7 +90,8 @@ class ProgramRunner:
                 process.terminate()
                 process.wait()
                 raise
-            errors.join()
+            finally:
+                errors.join()
         return Finished(process.returncode, "\n".join(lines[-60:]), "".join(answer))
 
 
