@@ -574,6 +574,17 @@ def test_packages_that_git_would_leave_out_are_kept(command_line: CommandLine, t
     assert contents(folder) == after
 
 
+@pytest.mark.parametrize("files", [VINEXT_APP, STARLETTE], ids=["a vinext app", "a Python site"])
+def test_local_secrets_of_every_environment_stay_out_of_git(
+    command_line: CommandLine, tmp_path: Path, files: Mapping[str, str]
+) -> None:
+    folder = write_project(tmp_path / "site", files)
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    init(command_line, folder)
+    command = ["git", "-C", str(folder), "check-ignore", ".dev.vars", ".dev.vars.staging", ".dev.vars.example"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ".dev.vars\n.dev.vars.staging\n"
+
+
 def test_a_file_that_cannot_be_written_undoes_the_others(command_line: CommandLine, tmp_path: Path) -> None:
     # A file where a folder has to be: also for root, who may write everywhere.
     folder = write_project(tmp_path / "site", {**VINEXT_APP, "vinext-worker": "not a folder"})

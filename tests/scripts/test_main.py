@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from vinext_worker import main
 from vinext_worker.dev import command as dev
+from vinext_worker.dev.wrangler import in_environment
 from vinext_worker.errors import UserError
 from vinext_worker.project import Project
+
+if TYPE_CHECKING:
+    from tests.fakes.deployments import CommandLine
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "runtime"
 SITE = ("--site", str(Path(__file__).parents[2] / "examples" / "vinext"))
@@ -103,6 +109,57 @@ def test_wrangler_gets_both_configurations(monkeypatch: pytest.MonkeyPatch) -> N
     root = Project.find().root
     assert f"wrangler.js dev -c {root}/wrangler.toml -c {FIXTURE}/wrangler.toml --port 8787" in str(ended.value.code)
     assert str(ended.value.code).endswith("--log-level debug")
+
+
+def test_wrangler_gets_the_environment_and_the_build_for_it(
+    monkeypatch: pytest.MonkeyPatch, command_line: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "wrangler.toml").write_text(
+        'name = "shop"\nmain = "src/entry.py"\ncompatibility_date = "2026-10-01"\n[env.staging]\nvars = {}\n'
+    )
+    built = tmp_path / "dist" / "wrangler.json"
+    built.parent.mkdir()
+    built.write_text('{"name": "shop-app-staging", "compatibility_date": "2026-10-01"}')
+    command_line.set({"CLOUDFLARE_ENV": ""})
+
+    def build(*_: object) -> Path:
+        assert os.environ["CLOUDFLARE_ENV"] == "staging"
+        return built
+
+    def become(_program: object, command: list[str]) -> None:
+        raise SystemExit(" ".join(command))
+
+    monkeypatch.setattr(os, "execv", become)
+    monkeypatch.setattr(dev, "prepare_vinext_site", build)
+    arguments = ["dev", *SITE, "--config", str(tmp_path / "wrangler.toml"), "--env", "staging", "--runtime", "wrangler"]
+    monkeypatch.setattr(sys, "argv", ["vinext-worker", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    configurations = f"-c {tmp_path}/wrangler.toml -c {tmp_path}/dist/wrangler.dev.json"
+    assert f"wrangler.js dev {configurations} --env staging --port 8787" in str(ended.value.code)
+
+
+def test_wrangler_takes_the_built_worker_by_its_name_in_any_environment(tmp_path: Path) -> None:
+    built = {
+        "name": "shop-app-staging",
+        "main": "index.js",
+        "compatibility_date": "2026-10-01",
+        "targetEnvironment": "staging",
+        "vars": {"COLOUR": "blue"},
+        "ratelimits": [{"name": "LIMIT", "namespace_id": "1", "simple": {"limit": 1, "period": 60}}],
+    }
+    (tmp_path / "index.js").write_text("export default {}")
+    (tmp_path / "wrangler.json").write_text(json.dumps(built))
+    file = in_environment(tmp_path / "wrangler.json", "staging")
+    tools = Project.find().tools
+    program = (
+        f"const {{ unstable_readConfig }} = require({json.dumps(str(tools.node_modules / 'wrangler'))});"
+        f"const read = unstable_readConfig({{ config: {json.dumps(str(file))}, env: 'staging' }});"
+        "console.log(JSON.stringify([read.name, read.vars, read.ratelimits.length, read.main]));"
+    )
+    done = subprocess.run([tools.node, "-e", program], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == ["shop-app-staging", {"COLOUR": "blue"}, 1, str(tmp_path / "index.js")]
+    assert done.stderr == ""
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(

@@ -116,6 +116,20 @@ def test_local_secrets_come_over_the_variables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("environment", "colour"), [(None, "red"), ("staging", "green"), ("production", "red")], ids=["none", "its own", "the common"]
+)
+def test_an_environment_has_local_secrets_of_its_own_if_there_is_such_a_file(
+    tmp_path: Path, environment: str | None, colour: str
+) -> None:
+    (tmp_path / "wrangler.toml").write_text(f"{TOML}\n[env.staging.vars]\n[env.production.vars]\n", encoding="utf-8")
+    (tmp_path / ".dev.vars").write_text("COLOUR=red\nCOMMON=1\n", encoding="utf-8")
+    (tmp_path / ".dev.vars.staging").write_text("COLOUR=green\n", encoding="utf-8")
+    variables = WranglerConfig.read(tmp_path / "wrangler.toml", environment).variables
+    assert variables["COLOUR"] == colour
+    assert ("COMMON" in variables) == (environment != "staging"), "one file has them all, as in wrangler"
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         pytest.param("name = ", "does not parse", id="not toml"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -92,6 +93,12 @@ def settings_of(config: WranglerConfig, variables: Mapping[str, object]) -> Sett
     except SettingError as error:
         raise ConfigurationError(f"{config.path}: {error}") from error
     return settings.with_bucket() if R2_BINDING in config.r2_buckets else settings
+
+
+def build_for(environment: str | None) -> None:
+    """Let the builds that this process starts be for an environment; an app's own build reads the variable."""
+    if environment:
+        os.environ["CLOUDFLARE_ENV"] = environment
 
 
 site_argument = click.argument("site", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))

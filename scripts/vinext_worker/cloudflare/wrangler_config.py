@@ -77,7 +77,7 @@ class WranglerConfig:
     assets: AssetsConfig | None = None
     images_binding: str | None = None
     variables: Variables = field(default_factory=dict)
-    """`[vars]`, overridden by `.dev.vars` next to the file, which holds local secrets."""
+    """`[vars]`, overridden by the file of local secrets beside the configuration (`dev_variables_files`)."""
     durable_objects: Mapping[str, str] = field(default_factory=dict)
     """Binding to the class behind it, for the classes of this Worker."""
     object_classes: Mapping[str, bool] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class WranglerConfig:
             },
             assets=_read_assets(table),
             images_binding=images.required("binding") if (images := table.table("images")) else None,
-            variables={**table.mapping("vars"), **_dev_variables(file.parent / ".dev.vars")},
+            variables={**table.mapping("vars"), **_dev_variables(file, environment)},
             account_id=table.text("account_id", None),
             domains=_read_domains(table),
             deployed_variables=table.mapping("vars"),
@@ -198,11 +198,20 @@ def _read_domains(table: _Table) -> tuple[str, ...]:
     return tuple(dict.fromkeys(host for host in hosts if "." in host))
 
 
-def _dev_variables(file: Path) -> dict[str, str]:
-    if not file.is_file():
-        return {}
+def dev_variables_files(configuration: Path, environment: str | None) -> tuple[Path, ...]:
+    """Return where local secrets may be: the first of the files that exists has all of them.
+
+    Source: https://developers.cloudflare.com/workers/configuration/secrets/#local-development-with-secrets.
+    """
+    names = (f".dev.vars.{environment}", ".dev.vars") if environment else (".dev.vars",)
+    return tuple(configuration.parent / name for name in names)
+
+
+def _dev_variables(configuration: Path, environment: str | None) -> dict[str, str]:
+    file = next((file for file in dev_variables_files(configuration, environment) if file.is_file()), None)
     # A name without `=` has no value. wrangler omits it too.
-    return {name: value for name, value in dotenv_values(file, interpolate=False).items() if value is not None}
+    values = {} if file is None else dotenv_values(file, interpolate=False)
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _read_assets(table: _Table) -> AssetsConfig | None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -8,7 +7,7 @@ import click
 from rich.text import Text
 
 from vinext_worker.cloudflare.client import TOKEN_VARIABLE
-from vinext_worker.cloudflare.deployment import R2_BINDING, Deployment, configuration_options, site_argument
+from vinext_worker.cloudflare.deployment import R2_BINDING, Deployment, build_for, configuration_options, site_argument
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING, is_placeholder
 from vinext_worker.cloudflare.login import has_token
 from vinext_worker.cloudflare.stores import describe_stores
@@ -123,9 +122,7 @@ def deploy(  # noqa: PLR0913 - the command line
     if gradual and no_check:
         raise click.UsageError("--gradual decides by the check, so it does not go with --no-check")
     end_as_by_ctrl_c()
-    if environment:
-        # The app's own build reads the variable.
-        os.environ["CLOUDFLARE_ENV"] = environment
+    build_for(environment)
     output = Output(as_json)
     deployment = Deployment.read(config_path, environment, site)
     site = find_site(deployment.project, site)

@@ -1,25 +1,21 @@
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import Literal
 
 import click
 from rich.console import Console
 
-from vinext_worker.cloudflare.deployment import configuration_options, settings_of
+from vinext_worker.cloudflare.deployment import build_for, configuration_options, settings_of
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.dev.alone import alone_in
 from vinext_worker.dev.preparation import pages_binding, prepare_python_site, prepare_vinext_site
 from vinext_worker.dev.serve import serve
+from vinext_worker.dev.wrangler import run_wrangler
 from vinext_worker.local_runtime import BuildService, RuntimeOptions, require_free
 from vinext_worker.project import Project
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import find_site
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _STORES = frozenset({"VINEXT_CACHE", "VINEXT_CACHE_R2"})
 
@@ -76,6 +72,7 @@ def dev(  # noqa: PLR0913 - the command line
         raise click.UsageError(
             "--cache memory needs the embedded runtime: wrangler dev takes every binding that wrangler.toml names"
         )
+    build_for(environment)
     project = Project.choose(config_path, site_directory)
     tools = project.tools
     config = WranglerConfig.read(project.configuration, environment)
@@ -95,7 +92,7 @@ def dev(  # noqa: PLR0913 - the command line
             configurations = [config.path, server_config]
             services = {pages_binding(config, server_config): BuildService(server_config)}
         if runtime == "wrangler":
-            run_wrangler(project, configurations, port, arguments)
+            run_wrangler(project, configurations, environment, port, arguments)
         options = RuntimeOptions(
             config=config,
             tools=tools,
@@ -113,24 +110,3 @@ def _say_what_is_served(site: Path, project: Project, config: WranglerConfig, co
     kind = "the vinext app" if PythonProject.find(site) is None else "the Python site"
     environment = f" (environment {config.environment})" if config.environment else ""
     console.print(f"{kind} in {site}, with {project.configuration}{environment}", markup=False)
-
-
-def run_wrangler(project: Project, configurations: Sequence[Path], port: int, arguments: Sequence[str]) -> NoReturn:
-    """Replace this process with `wrangler dev`, which runs all Workers and serves the one of the first configuration.
-
-    At the first start wrangler downloads Pyodide, so it needs the internet.
-    """
-    tools = project.tools
-    command = [
-        tools.node,
-        tools.wrangler,
-        "dev",
-        *(word for path in configurations for word in ("-c", path)),
-        "--port",
-        port,
-        "--persist-to",
-        project.local / "wrangler",
-        *arguments,
-    ]
-    sys.stdout.flush()
-    os.execv(tools.node, [str(word) for word in command])  # noqa: S606 - so that Ctrl-C and exit codes are wrangler's own

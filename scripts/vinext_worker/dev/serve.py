@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from watchfiles import watch
 
 from vinext_worker.cloudflare.worker_admin import TOKEN_VARIABLE
-from vinext_worker.cloudflare.wrangler_config import WranglerConfig
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig, dev_variables_files
 from vinext_worker.dev.changed_site import forget_pages
 from vinext_worker.dev.keys import pressed_keys
 from vinext_worker.dev.running import RunningDev
@@ -147,8 +147,9 @@ class SourceWatch:
         return next((str(path) for path, stamp in self._configuration.items() if before[path] != stamp), None)
 
     def _stamps(self) -> dict[Path, int | None]:
-        config = self.options.config.path
-        return {path: path.stat().st_mtime_ns if path.exists() else None for path in (config, config.with_name(".dev.vars"))}
+        config = self.options.config
+        files = (config.path, *dev_variables_files(config.path, config.environment))
+        return {path: path.stat().st_mtime_ns if path.exists() else None for path in files}
 
     def _name(self, path: str) -> str:
         return path.removeprefix(f"{self.options.config.folder}/")

@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     from vinext_worker.init.plan import Plan
     from vinext_worker.init.setting_up import Setting
 
-GENERATED = ("python_modules/", ".vinext/", "dist/", ".wrangler/", ".venv-workers/", "node_modules/", ".dev.vars")
+GENERATED = (
+    "python_modules/",
+    ".vinext/",
+    "dist/",
+    ".wrangler/",
+    ".venv-workers/",
+    "node_modules/",
+    ".dev.vars*",
+    "!.dev.vars.example",
+)
 _SERVERS = frozenset({"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress", "mod-wsgi", "uwsgi"})
 _WSGI = frozenset({Kind.FLASK, Kind.DJANGO})
 

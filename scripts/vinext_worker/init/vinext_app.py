@@ -39,7 +39,8 @@ _GENERATED = (
     ".wrangler/",
     ".venv-workers/",
     "python_modules/",
-    ".dev.vars",
+    ".dev.vars*",
+    "!.dev.vars.example",
 )
 _ENTRY = f"{ADAPTER}/worker"
 _VINEXTS_ENTRIES = frozenset(
