@@ -105,11 +105,17 @@ class _Candidate:
         return any(app.name in names for app in apps)
 
 
+def configuration_in(folder: Path) -> Path | None:
+    """Return the wrangler configuration in a folder, the first if there are several, None if there is none."""
+    return next(_configurations(folder), None)
+
+
+def _configurations(folder: Path) -> Iterator[Path]:
+    return (path for name in CONFIGURATION_NAMES if (path := folder / name).is_file())
+
+
 def _candidates(folder: Path) -> Iterator[_Candidate]:
-    for name in CONFIGURATION_NAMES:
-        path = folder / name
-        if path.is_file():
-            yield _Candidate(path, parse_configuration(path))
+    return (_Candidate(path, parse_configuration(path)) for path in _configurations(folder))
 
 
 def _below(folder: Path) -> Iterator[_Candidate]:

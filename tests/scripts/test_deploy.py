@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.builds import built_site, written_build
 from tests.fakes.cloudflare import NAMESPACE
 from tests.fakes.deployments import FakeDeployment
 from werkzeug import Response
@@ -27,6 +28,8 @@ from vinext_worker.deploy.steps import Step, run_steps
 from vinext_worker.errors import UserError
 from vinext_worker.populate import command as populating
 from vinext_worker.populate.report import PopulateReport
+from vinext_worker.prerender import command as prerendering
+from vinext_worker.prerender.run import PrerenderReport
 from vinext_worker.terminal.output import Output
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from tests.fakes.deployments import CommandLine
     from werkzeug import Request
 
+    from vinext_worker.sites.python_project import PythonProject
     from vinext_worker.sites.site_build import SiteBuild
 
 URL = "https://front.example.workers.dev"
@@ -87,8 +91,6 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeploymen
     built: list[SiteBuild] = []
 
     def site_of(_folder: Path, *_more: object) -> SiteBuild:
-        from tests.fakes.builds import built_site  # noqa: PLC0415 - here alone
-
         built.append(built_site(tmp_path / "site", server / "prerendered-routes"))
         return built[-1]
 
@@ -183,6 +185,34 @@ def test_an_environment_is_handed_on(
     assert front[front.index("--env") + 1] == "staging"
     assert states(said.document)["populate"] == "skipped"
     assert [variables["CLOUDFLARE_ENV"] for variables in programs.variables] == [None, None]
+
+
+def test_a_python_site_is_rendered_with_the_variables_that_are_deployed(
+    tmp_path: Path, command_line: CommandLine, programs: FakePrograms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = FakeDeployment(tmp_path)
+    python = 'main = "src/entry.py"\ncompatibility_flags = ["python_workers"]'
+    deployment.configure(python, variables='API = "https://first"\n[env.staging.vars]\nAPI = "https://staging"')
+    deployment.config.rename(tmp_path / "other.toml")
+    deployment.configure(python, variables='API = "https://another"')
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "entry.py").write_text("")
+    (tmp_path / ".dev.vars").write_text("API=http://localhost\nKEY=secret\n")
+    rendered_with: list[Mapping[str, str]] = []
+
+    def rendered(project: PythonProject, *_: object, may_be_empty: bool) -> PrerenderReport:
+        assert may_be_empty
+        rendered_with.append(project.config.variables)
+        written_build(tmp_path, {"buildId": "b1", "trailingSlash": False, "routes": []}, {})
+        return PrerenderReport("b1", 0, (), ())
+
+    monkeypatch.setattr(prerendering, "run_prerender", rendered)
+    command_line.set({"CLOUDFLARE_ENV": ""})
+    arguments = ("--config", tmp_path / "other.toml", "--env", "staging", "--no-populate-kv", "--dry-run")
+    said = command_line.run("deploy", *arguments)
+    assert "rendering with KEY of .dev.vars" in said.out, said.err
+    assert rendered_with == [{"API": "https://staging", "KEY": "secret"}]
+    assert states(command_line.run("deploy", *arguments, "--json").document)["copy"] == "done"
 
 
 PERHAPS = "; it may be live all the same, see `vinext-worker versions`"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ConfigurationError, UserError
 from vinext_worker.project import Project
 from vinext_worker.sites.site_build import find_site
@@ -27,6 +28,10 @@ def write(folder: Path, **files: str) -> Path:
     for name, text in files.items():
         (folder / name.replace("_", ".")).write_text(text)
     return folder
+
+
+def site_of(start: Path, given: Path | None, environment: str | None = None) -> Path:
+    return find_site(WranglerConfig.read(Project.find(start).configuration, environment), given)
 
 
 @pytest.mark.parametrize("name", ["wrangler.toml", "wrangler.json", "wrangler.jsonc"])
@@ -73,7 +78,7 @@ def test_the_worker_in_front_of_an_app_is_found_below_the_app(tmp_path: Path) ->
     write(app / "another", wrangler_toml=IN_FRONT.replace("shop", "blog"))
     for start in (app, app / "src", worker):
         assert Project.find(start).root == worker
-    assert find_site(Project.find(app), None) == app
+    assert site_of(app, None) == app
 
 
 def test_the_worker_below_an_app_without_a_wrangler_configuration_is_found(tmp_path: Path) -> None:
@@ -99,8 +104,19 @@ def test_a_worker_above_that_does_not_serve_the_app_is_another_project(tmp_path:
 
 def test_the_site_is_the_python_site_itself_or_the_app_around(tmp_path: Path) -> None:
     site = write(tmp_path / "site", wrangler_toml=PYTHON_SITE)
-    assert find_site(Project.find(site), None) == site
-    assert find_site(Project.find(site), tmp_path) == tmp_path
+    assert site_of(site, None) == site
+    assert site_of(site, tmp_path) == tmp_path
     alone = write(tmp_path / "alone", wrangler_toml=IN_FRONT)
     with pytest.raises(UserError, match=r"is for a Worker in front of an app, and no vinext app is in .*; name the folder"):
-        find_site(Project.find(alone), None)
+        site_of(alone, None)
+
+
+def test_the_site_of_a_configuration_that_is_named_is_in_its_folder(tmp_path: Path) -> None:
+    site = write(tmp_path / "site", other_toml=PYTHON_SITE)
+    assert find_site(WranglerConfig.read(site / "other.toml"), None) == site
+
+
+def test_a_worker_in_front_of_an_app_is_one_in_an_environment_that_lacks_the_service(tmp_path: Path) -> None:
+    app = write(tmp_path / "app", package_json=VINEXT, wrangler_jsonc=APP)
+    worker = write(app / "worker", wrangler_toml=f"{IN_FRONT}[env.staging]\nvars = {{}}\n")
+    assert site_of(worker, None, "staging") == app

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,12 +20,15 @@ from vinext_worker.cloudflare.analytics import PathCount, zone_candidates
 from vinext_worker.tpr.selection import select
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_httpserver import HTTPServer
     from tests.fakes.cloudflare import FakeCloudflare
     from tests.fakes.deployments import CommandLine
     from werkzeug import Request
+
+    from vinext_worker.local_runtime import RuntimeOptions
 
 SITE = ServedBuild("b1", KeySchema.V2, trailing_slash=False)
 
@@ -252,6 +257,33 @@ def test_without_a_custom_domain_it_says_what_to_do(
     deployment = FakeDeployment.of_pages(tmp_path, {"/": b"<p>"})
     said = command_line.run("tpr", "--config", deployment.config, "--from", "http://127.0.0.1:1")
     assert (said.status, "names no custom domain" in said.err) == (1, True)
+
+
+def test_a_builds_own_worker_renders_with_the_variables_that_are_deployed(
+    deployment: FakeDeployment,
+    command_line: CommandLine,
+    cloudflare: FakeCloudflare,
+    httpserver: HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = deployment.folder / "site" / "dist" / "server"
+    (deployment.folder / "site" / "package.json").write_text('{"dependencies": {"vinext": "1.4.0"}}')
+    (server / "index.js").write_text("export default {}")
+    built = {"name": "pages", "main": "index.js", "compatibility_date": "2026-10-01", "vars": {"API": "https://api"}}
+    (server / "wrangler.json").write_text(json.dumps(built))
+    # The build copies the app's file.
+    (server / ".dev.vars").write_text("API=http://localhost\nKEY=secret\n")
+    started: list[RuntimeOptions] = []
+
+    @contextmanager
+    def local_runtime(options: RuntimeOptions) -> Iterator[object]:
+        started.append(options)
+        yield SimpleNamespace(service_urls={"PAGES": httpserver.url_for("/")})
+
+    monkeypatch.setattr("vinext_worker.local_runtime.LocalRuntime", local_runtime)
+    said = command_line.run("tpr", deployment.folder / "site", "--config", deployment.config, "--dry-run")
+    assert said.status == 0, said.err
+    assert started[0].services["PAGES"].to_wire(None)["variables"] == {"API": "https://api", "KEY": "secret"}
 
 
 @pytest.mark.parametrize("arguments", [[], ["--from", "http://127.0.0.1:1", "."]])

@@ -129,6 +129,15 @@ def test_an_environment_has_local_secrets_of_its_own_if_there_is_such_a_file(
     assert ("COMMON" in variables) == (environment != "staging"), "one file has them all, as in wrangler"
 
 
+def test_as_deployed_local_secrets_add_only_what_no_environment_has_as_a_variable(tmp_path: Path) -> None:
+    (tmp_path / "wrangler.toml").write_text(f"{TOML}\n[env.staging.vars]\nAPI = 'https://staging'\n", encoding="utf-8")
+    secrets = "API=http://localhost\nCOLOUR=red\nKEY=secret\nVINEXT_ADMIN_TOKEN=token\n"
+    (tmp_path / ".dev.vars").write_text(secrets, encoding="utf-8")
+    common, staging = (WranglerConfig.read(tmp_path / "wrangler.toml", name).as_deployed() for name in (None, "staging"))
+    assert common.variables == {"COLOUR": "blue", "LIMITS": {"bytes": 3}, "KEY": "secret"}
+    assert staging.variables == {"API": "https://staging", "KEY": "secret"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ _NOT_INHERITED = frozenset(
     | {"tail_consumers", "unsafe", "vars", "vectorize", "workflows"}
     | {"dispatch_namespaces", "images", "pipelines", "version_metadata"}
 )
+
+_SETTING = "VINEXT_"
 
 ASSETS_BINDING = "ASSETS"
 """The Worker's name for its assets."""
@@ -93,6 +95,9 @@ class WranglerConfig:
     """The hosts of `route` and `routes`, without wildcards, in order."""
     deployed_variables: Variables = field(default_factory=dict)
     """`[vars]` only, as in the deployed Worker."""
+    local_secrets: Variables = field(default_factory=dict)
+    """What stands here for the secrets of the deployed Worker: of the file of local secrets, all that no `vars` of the
+    configuration has and that is no setting of this library."""
     environment: str | None = None
     """The environment that was read, None for the top level of the file."""
 
@@ -114,13 +119,18 @@ class WranglerConfig:
             )
         return self.assets.directory
 
+    def as_deployed(self) -> WranglerConfig:
+        """Return the configuration with the variables of the deployed Worker, to which only `local_secrets` are added."""
+        return replace(self, variables={**self.local_secrets, **self.deployed_variables})
+
     @classmethod
     def read(cls, path: Path | str, environment: str | None = None) -> WranglerConfig:
         """Read the file for an environment; raise ConfigurationError, which names the file and what is wrong."""
         file = Path(path).resolve()
-        table = _Table(file, parse_configuration(file))
+        table = whole = _Table(file, parse_configuration(file))
         if environment:
             table = _in_environment(table, environment)
+        local = _dev_variables(file, environment)
         main = table.text("main", None)
         return cls(
             path=file,
@@ -144,10 +154,11 @@ class WranglerConfig:
             },
             assets=_read_assets(table),
             images_binding=images.required("binding") if (images := table.table("images")) else None,
-            variables={**table.mapping("vars"), **_dev_variables(file, environment)},
+            variables={**table.mapping("vars"), **local},
             account_id=table.text("account_id", None),
             domains=_read_domains(table),
             deployed_variables=table.mapping("vars"),
+            local_secrets=_secrets(local, whole),
             environment=environment or None,
             durable_objects=_read_durable_objects(table),
             object_classes=_read_object_classes(table),
@@ -212,6 +223,13 @@ def _dev_variables(configuration: Path, environment: str | None) -> dict[str, st
     # A name without `=` has no value. wrangler omits it too.
     values = {} if file is None else dotenv_values(file, interpolate=False)
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _secrets(local: Mapping[str, str], table: _Table) -> dict[str, str]:
+    environments = table.table("env")
+    tables = (table, *(environments.table(name) for name in environments.values)) if environments else (table,)
+    stated = {name for one in tables if one is not None for name in one.mapping("vars")}
+    return {name: value for name, value in local.items() if name not in stated and not name.startswith(_SETTING)}
 
 
 def _read_assets(table: _Table) -> AssetsConfig | None:

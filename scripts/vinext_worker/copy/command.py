@@ -66,7 +66,7 @@ def copy(  # noqa: PLR0913 - the command line
         return
     deployment = Deployment.read(config_path, environment, site)
     target = destination or deployment.assets_directory
-    report = copy_build(find_build(find_site(deployment.project, site)), target, kept_builds)
+    report = copy_build(find_build(find_site(deployment.config, site), deployment.config), target, kept_builds)
     advice = assets_advice(deployment.config, report.static_folders, report.static_files)
     show_copy(report, target, output, advice, verbose=verbose)
 

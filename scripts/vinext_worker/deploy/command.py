@@ -125,8 +125,8 @@ def deploy(  # noqa: PLR0913 - the command line
     build_for(environment)
     output = Output(as_json)
     deployment = Deployment.read(config_path, environment, site)
-    site = find_site(deployment.project, site)
-    python_project = PythonProject.find(site)
+    site = find_site(deployment.config, site)
+    python_project = PythonProject.find(site, deployment.config.as_deployed())
     options = DeployOptions(
         dry_run=dry_run,
         skip_build=skip_build,
@@ -231,8 +231,12 @@ class Deploy:
         if self._python_project is None:
             built = build_vinext_site(self._site, self._deployment.project.tools, self._output.steps_console)
             return f"vinext {built.vinext_version} in {built.root}"
-        from vinext_worker.prerender.command import run_prerender  # noqa: PLC0415 - brings the local runtime with it
+        from vinext_worker.prerender.command import (  # noqa: PLC0415 - brings the local runtime with it
+            run_prerender,
+            say_local_secrets,
+        )
 
+        say_local_secrets(self._python_project.config, self._output)
         report = run_prerender(self._python_project, self._deployment.project.tools, self._quiet, may_be_empty=True)
         if report.failed:
             path, reason = report.failed[0]
@@ -242,7 +246,7 @@ class Deploy:
         return f"{report.rendered} pages rendered, {len(report.skipped)} left for their first request"
 
     def _site_build(self) -> SiteBuild:
-        return find_build(self._site)
+        return find_build(self._site, self._deployment.config)
 
     def _copy(self) -> str:
         if not self._options.skip_build:

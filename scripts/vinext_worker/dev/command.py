@@ -77,13 +77,13 @@ def dev(  # noqa: PLR0913 - the command line
     tools = project.tools
     config = WranglerConfig.read(project.configuration, environment)
     console = Console(highlight=False, soft_wrap=True)
-    site = find_site(project, site_directory)
-    python_project = PythonProject.find(site)
+    site = find_site(config, site_directory)
+    python_project = PythonProject.find(site, config)
     settings_of(config, config.variables)
     with alone_in(project.local):
         if runtime == "embedded":
             require_free(RuntimeOptions.host, port)
-        _say_what_is_served(site, project, config, console)
+        _say_what_is_served(site, config, console, is_python=python_project is not None)
         if python_project is not None:
             prepare_python_site(python_project, tools, console)
             configurations, services = [config.path], {}
@@ -106,7 +106,7 @@ def dev(  # noqa: PLR0913 - the command line
         serve(options, console, project.local, opens=opens)
 
 
-def _say_what_is_served(site: Path, project: Project, config: WranglerConfig, console: Console) -> None:
-    kind = "the vinext app" if PythonProject.find(site) is None else "the Python site"
+def _say_what_is_served(site: Path, config: WranglerConfig, console: Console, *, is_python: bool) -> None:
+    kind = "the Python site" if is_python else "the vinext app"
     environment = f" (environment {config.environment})" if config.environment else ""
-    console.print(f"{kind} in {site}, with {project.configuration}{environment}", markup=False)
+    console.print(f"{kind} in {site}, with {config.path}{environment}", markup=False)

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vinext_worker.cloudflare.deployment import site_argument
+from vinext_worker.cloudflare.deployment import configuration_options, site_argument
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import UserError
 from vinext_worker.prerender.run import prerender_site
-from vinext_worker.project import Project
+from vinext_worker.project import Project, configuration_in
 from vinext_worker.sites.python_packages import install_python_packages
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.terminal.output import Output, json_option
@@ -22,6 +23,7 @@ CONCURRENCY = 8
 
 @click.command
 @site_argument
+@configuration_options
 @click.option(
     "--paths",
     "paths_file",
@@ -37,32 +39,58 @@ CONCURRENCY = 8
     help="Render N pages at a time.",
 )
 @json_option
-def prerender(*, site: Path | None, paths_file: Path | None, concurrency: int, as_json: bool) -> None:
+def prerender(  # noqa: PLR0913 - the command line
+    *,
+    site: Path | None,
+    config_path: Path | None,
+    environment: str | None,
+    paths_file: Path | None,
+    concurrency: int,
+    as_json: bool,
+) -> None:
     """Render the pages of a Python site, and write them as a build.
 
     SITE, by default the current project, has a wrangler configuration whose `main` is a Python module. The command renders in
-    the local runtime. It writes the build to SITE's folder dist, where copy, populate and deploy find it. It skips pages that
-    the cache would not keep, and lists them with the reasons. It exits with 1 if a page failed.
+    the local runtime, with the variables of the deployed Worker. It writes the build to SITE's folder dist, where copy, populate
+    and deploy find it. It skips pages that the cache would not keep, and lists them with the reasons. It exits with 1 if a page
+    failed.
 
     \b
     Examples:
       vinext-worker prerender examples/starlette
+      vinext-worker prerender . --env staging
       vinext-worker prerender . --paths paths.txt --json
     """  # noqa: D301 - \b is click's
     output = Output(as_json)
-    python_project = require_python_project(site or Project.find().root)
+    python_project = require_python_project(site, config_path, environment)
+    say_local_secrets(python_project.config, output)
     report = run_prerender(python_project, Tools(python_project.root), output, paths_file, concurrency)
     show_prerender(report, output)
     if report.failed:
         raise SystemExit(1)
 
 
-def require_python_project(folder: Path) -> PythonProject:
-    """Return the Python site in a folder; raise UserError if there is none."""
-    project = PythonProject.find(folder.resolve())
+def require_python_project(site: Path | None, config_path: Path | None, environment: str | None) -> PythonProject:
+    """Return the Python site of a configuration, by default the one in the site's folder, as it is deployed.
+
+    Raises UserError if there is none.
+    """
+    folder = config_path.parent if config_path is not None and site is None else site or Project.find().root
+    path = config_path or configuration_in(folder)
+    config = None if path is None else WranglerConfig.read(path, environment)
+    if config is not None and config.folder != folder.resolve():
+        raise UserError(f"{config.path} is not the configuration of {folder}: it is in another folder; leave one of the two out")
+    project = None if config is None else PythonProject.find(config.folder, config.as_deployed())
     if project is None:
         raise UserError(f"{folder} is no Python site: it has no wrangler.toml that names a Python module as main")
     return project
+
+
+def say_local_secrets(config: WranglerConfig, output: Output) -> None:
+    """Say which variables pages are rendered with that are known on this machine alone."""
+    if config.local_secrets:
+        names = ", ".join(config.local_secrets)
+        output.line(f"rendering with {names} of .dev.vars, in place of the deployed Worker's secrets", "dim")
 
 
 def run_prerender(  # noqa: PLR0913 - the parameters of a run

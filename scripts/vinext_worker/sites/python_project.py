@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ConfigurationError, UserError
-from vinext_worker.project import CONFIGURATION_NAMES
+from vinext_worker.project import configuration_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,12 +22,15 @@ class PythonProject:
     config: WranglerConfig
 
     @classmethod
-    def find(cls, root: Path) -> PythonProject | None:
-        """Return the Python site in a folder, None if there is none; raise ConfigurationError if its configuration is wrong."""
-        path = next((path for name in CONFIGURATION_NAMES if (path := root / name).is_file()), None)
-        if path is None:
+    def find(cls, root: Path, chosen: WranglerConfig | None = None) -> PythonProject | None:
+        """Return the Python site in a folder, None if there is none; raise ConfigurationError if its configuration is wrong.
+
+        Its configuration is the one that was chosen, if that is in the folder, else the first that wrangler would find there.
+        """
+        config = chosen if chosen is not None and chosen.folder == root else _first_configuration(root)
+        if config is None:
             return None
-        config = WranglerConfig.read(path)
+        path = config.path
         if config.main is None or config.main.suffix != ".py" or _is_in_front(config):
             return None
         if not config.main.is_file():
@@ -94,6 +97,14 @@ class PythonProject:
                 raise UserError(f"{path} is hidden by the package {name} in {self.packages.name}; rename it")
 
 
+def _first_configuration(folder: Path) -> WranglerConfig | None:
+    path = configuration_in(folder)
+    return None if path is None else WranglerConfig.read(path)
+
+
 def _is_in_front(config: WranglerConfig) -> bool:
+    # An environment that lacks the service is one with a fault. Its Worker stays what it is without an environment.
+    if config.environment is not None and _is_in_front(WranglerConfig.read(config.path)):
+        return True
     kind, _, binding = str(config.variables.get("VINEXT_PAGE_HANDLER", "service:PAGES")).partition(":")
     return kind == "service" and binding in config.services

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from vinext_worker.project import Project
+    from vinext_worker.cloudflare.wrangler_config import WranglerConfig
     from vinext_worker.sites.npm_build import NodeToolchain
 
 NO_VINEXT = "none"
@@ -69,27 +69,27 @@ def _require_our_adapter(project: VinextProject) -> None:
     require_release(ADAPTER, installed, project.root / "node_modules", cure)
 
 
-def find_site(project: Project, given: Path | None) -> Path:
-    """Return the folder of the site that a project serves: `given`, else the project itself, else the vinext app around it.
+def find_site(config: WranglerConfig, given: Path | None) -> Path:
+    """Return the folder of the site that a Worker serves: `given`, else the Worker's own, else the vinext app around it.
 
     Raises UserError if there is none.
     """
     if given is not None:
         return given.resolve()
-    if PythonProject.find(project.root) is not None:
-        return project.root
-    app = next((folder for folder in (project.root, *project.root.parents) if names_vinext(folder)), None)
+    if PythonProject.find(config.folder, config) is not None:
+        return config.folder
+    app = next((folder for folder in (config.folder, *config.folder.parents) if names_vinext(folder)), None)
     if app is None:
         raise UserError(
-            f"{project.configuration} is for a Worker in front of an app, and no vinext app is in {project.root} or above it; "
+            f"{config.path} is for a Worker in front of an app, and no vinext app is in {config.folder} or above it; "
             "name the folder of the app"
         )
     return app
 
 
-def find_build(folder: Path) -> SiteBuild:
-    """Return the build of the vinext app or Python site in a folder; raise UserError if there is none."""
-    python_project = PythonProject.find(folder.resolve())
+def find_build(folder: Path, chosen: WranglerConfig | None = None) -> SiteBuild:
+    """Return the build of the vinext app or Python site in a folder, whose configuration may be chosen; raise UserError."""
+    python_project = PythonProject.find(folder.resolve(), chosen)
     if python_project is not None:
         return python_build(python_project)
     project = VinextProject.read(folder.resolve())

@@ -14,6 +14,7 @@ from isr.tenants import Tenants
 from seed.from_directory import open_directory
 from seed.rules import STAGES_VERSION
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import UserError
 from vinext_worker.populate.command import PopulateOptions, populate_items
 from vinext_worker.populate.run import RunOptions
@@ -195,11 +196,13 @@ def _server(deployment: Deployment, site: Path | None, from_url: str | None) -> 
     from vinext_worker.sites.python_project import PythonProject  # noqa: PLC0415 - only where it is needed
     from vinext_worker.sites.site_build import find_build  # noqa: PLC0415 - likewise
 
-    if PythonProject.find(site.resolve()) is not None:
+    if PythonProject.find(site.resolve(), deployment.config) is not None:
         raise UserError(f"{site} is a Python site: run it, such as with `vinext-worker dev`, and name its address with --from")
     built = find_build(site)
     source = asyncio.run(open_directory(deployment.assets_directory))
-    services: dict[str, Service] = {"PAGES": BuildService(built.server_config)}
+    # The pages go to the deployed app, so they are rendered with its variables. The build may have local ones beside it.
+    variables = WranglerConfig.read(built.server_config).deployed_variables
+    services: dict[str, Service] = {"PAGES": BuildService(built.server_config, variables)}
     if source.build.stages == STAGES_VERSION:
         services[_RENDERER] = ScriptService(Path(__file__).with_name("render.mjs").read_text(), services=("PAGES",))
     tools = deployment.project.tools
