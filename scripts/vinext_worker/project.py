@@ -76,6 +76,11 @@ class Project:
         """The folder for all files that the commands write for themselves; git ignores it."""
         return self.root / ".vinext"
 
+    @property
+    def dev_assets(self) -> Path:
+        """The pages and static files that `dev` serves. Those that are deployed are in another folder, so a deploy may go on."""
+        return self.local / "dev" / "assets"
+
     @cached_property
     def tools(self) -> Tools:
         """The tools for this project."""

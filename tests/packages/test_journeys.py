@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx2 as httpx
 import pytest
+from tests.workerd.patience import eventually
 from uv import find_uv_bin
 
 from vinext_worker.project import Project
@@ -134,6 +135,19 @@ def test_a_new_python_site(command: Command, python_site: Path) -> None:
     below = python_site / "src"
     assert str(python_site / ".vinext" / "state") in succeeded(command.run(below, "populate", "--into", "local"))
     assert "done     deploy the Worker: a dry run" in succeeded(command.run(below, "deploy", "--dry-run"))
+
+
+def test_a_site_is_deployed_beside_dev_which_follows_its_sources(command: Command, python_site: Path) -> None:
+    copied = python_site / ".vinext" / "assets" / "__prerender" / "build.json"
+    with command.dev(python_site) as (url, _):
+        succeeded(command.run(python_site, "deploy", "--dry-run"))
+        deployed = copied.read_bytes()
+        entry = python_site / "src" / "entry.py"
+        entry.write_text(f"{entry.read_text()}\n")
+        log = python_site.parent / "dev.log"
+        assert "pages are rendered anew" in eventually(log.read_text, lambda text: "reloaded in" in text)
+        assert httpx.get(url, trust_env=False).headers["X-Vinext-Cache"] == "MISS"
+        assert copied.read_bytes() == deployed
 
 
 @pytest.fixture(scope="module")

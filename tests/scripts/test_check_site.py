@@ -14,6 +14,7 @@ from werkzeug import Response
 
 from seed.rules import STAGES_VERSION
 from vinext_worker.check import run
+from vinext_worker.dev.running import RunningDev
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +104,17 @@ def test_the_bindings_of_the_configuration_come_with_it(check: Check, command_li
     assert "VINEXT_CACHE\tbound\tKV keeps the pages; others see a write within a minute or so\n" in said.out
     rows = {row["name"]: row["bound"] for row in command_line.run(*given, "--json").document["bindings"]}
     assert (rows["VINEXT_CACHE"], rows["VINEXT_CACHE_R2"]) == (True, False)
+
+
+def test_dev_is_checked_for_the_pages_that_it_has_copied_for_itself(check: Check, command_line: CommandLine) -> None:
+    url, folder = check.server.url_for("").rstrip("/"), check.assets.parent
+    own = folder / ".vinext" / "dev" / "assets"
+    own.parent.mkdir(parents=True)
+    check.assets.rename(own)
+    RunningDev(url.replace("localhost", "127.0.0.1"), "token").note(folder / ".vinext")
+    check.server.expect_request(re.compile(".*")).respond_with_handler(Site().answer)
+    said = command_line.run("check", url, "--config", folder / "wrangler.toml")
+    assert (said.status, "1 answer and 5 files checked: all as expected" in said.out) == (0, True)
 
 
 def test_a_page_and_its_files_are_as_expected(check: Check) -> None:

@@ -27,8 +27,8 @@ OURS = {opt for _, command in COMMANDS for option in command.params for opt in (
 }
 # Options of other programs (uv, npm, wrangler, git, Node.js), which the commands call or advise.
 OTHERS = frozenset({
-    "--constraint", "--extra-index-url", "--hash", "--ignore-scripts", "--include", "--index-strategy", "--jurisdiction",
-    "--legacy-wrangler-cloudflare-init",
+    "--assets", "--constraint", "--extra-index-url", "--hash", "--ignore-scripts", "--include", "--index-strategy",
+    "--jurisdiction", "--legacy-wrangler-cloudflare-init",
     "--message", "--name", "--namespace-id", "--no", "--no-audit", "--no-build", "--no-fund", "--no-header", "--no-index",
     "--no-package-lock", "--no-sources-package", "--outdir", "--persist-to", "--platform", "--porcelain", "--prerender-all",
     "--preview-features", "--python", "--quiet", "--remote", "--requirement", "--target",

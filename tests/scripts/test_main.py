@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vinext_worker import main
+from vinext_worker.alone import alone_in, builds_alone
 from vinext_worker.dev import command as dev
 from vinext_worker.dev.wrangler import in_environment
 from vinext_worker.errors import UserError
@@ -97,6 +98,25 @@ def test_a_second_one_in_the_same_project_is_refused_before_it_touches_anything(
     )
 
 
+@pytest.mark.parametrize("command", ["copy", "deploy", "prerender"])
+def test_what_builds_is_refused_while_another_builds_and_not_while_dev_serves(
+    command: str, command_line: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "entry.py").write_text("")
+    (tmp_path / "wrangler.toml").write_text(
+        'name = "a"\nmain = "src/entry.py"\ncompatibility_date = "2026-10-01"\n'
+        '[assets]\ndirectory = "assets"\nbinding = "ASSETS"\n'
+    )
+    folder = tmp_path / ".vinext"
+    with builds_alone(folder):
+        said = command_line.run(command, tmp_path)
+    words = f"another vinext-worker (process {os.getpid()}) is building or deploying {tmp_path}; let it end, then run this again"
+    assert (said.status, said.err) == (1, f"vinext-worker: {words}\n")
+    with alone_in(folder):
+        assert "another vinext-worker" not in command_line.run(command, tmp_path).err
+
+
 def test_wrangler_gets_both_configurations(monkeypatch: pytest.MonkeyPatch) -> None:
     def become(_program: object, command: list[str]) -> None:
         raise SystemExit(" ".join(command))
@@ -107,7 +127,8 @@ def test_wrangler_gets_both_configurations(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(SystemExit) as ended:
         main.main()
     root = Project.find().root
-    assert f"wrangler.js dev -c {root}/wrangler.toml -c {FIXTURE}/wrangler.toml --port 8787" in str(ended.value.code)
+    own = f"--assets {root}/.vinext/dev/assets --port 8787"
+    assert f"wrangler.js dev -c {root}/wrangler.toml -c {FIXTURE}/wrangler.toml {own}" in str(ended.value.code)
     assert str(ended.value.code).endswith("--log-level debug")
 
 
@@ -136,7 +157,7 @@ def test_wrangler_gets_the_environment_and_the_build_for_it(
     with pytest.raises(SystemExit) as ended:
         main.main()
     configurations = f"-c {tmp_path}/wrangler.toml -c {tmp_path}/dist/wrangler.dev.json"
-    assert f"wrangler.js dev {configurations} --env staging --port 8787" in str(ended.value.code)
+    assert f"wrangler.js dev {configurations} --env staging --assets" in str(ended.value.code)
 
 
 def test_wrangler_takes_the_built_worker_by_its_name_in_any_environment(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ from seed.entries import SeedEntry, seed_entries
 from seed.from_directory import open_directory
 from vinext_worker.cloudflare import retrying_client
 from vinext_worker.copy.pack import MAX_PACKED_BYTES
+from vinext_worker.populate import command
 from vinext_worker.populate import kv as kv_populator
+from vinext_worker.populate.report import PopulateReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +40,36 @@ if TYPE_CHECKING:
     from tests.fakes.deployments import CommandLine
 
 PAGES = {f"/p/{number}": f"<html>page {number} — Straße".encode() for number in range(30)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "has_run", "folder"),
+    [
+        pytest.param((), True, "assets", id="KV"),
+        pytest.param(("--into", "local"), True, ".vinext/dev/assets", id="the store of dev"),
+        pytest.param(("--into", "local"), False, "assets", id="the store of dev, which has not run"),
+    ],
+)
+def test_the_store_of_dev_gets_the_pages_of_dev(  # noqa: PLR0913, PLR0917 - fixtures
+    arguments: tuple[str, ...],
+    has_run: bool,  # noqa: FBT001
+    folder: str,
+    tmp_path: Path,
+    command_line: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deployment = FakeDeployment.of_pages(tmp_path, PAGES)
+    if has_run:
+        (tmp_path / ".vinext" / "dev" / "assets").mkdir(parents=True)
+    read: list[Path] = []
+
+    def populated(_deployment: object, pages: Path, *_: object) -> PopulateReport:
+        read.append(pages)
+        return PopulateReport("somewhere", "b1")
+
+    monkeypatch.setattr(command, "populate_build", populated)
+    assert command_line.run("populate", "--config", deployment.config, *arguments).status == 0
+    assert read == [tmp_path / folder]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

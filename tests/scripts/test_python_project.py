@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ConfigurationError, UserError
 from vinext_worker.project import Project
 from vinext_worker.sites import python_packages
+from vinext_worker.sites.fingerprint import python_fingerprint
 from vinext_worker.sites.python_packages import inputs_digest, install_python_packages
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import find_build
@@ -58,6 +60,21 @@ def test_a_wrong_main_is_named(folder: Path, main: str, message: str) -> None:
     (folder / "wrangler.toml").write_text(WRANGLER.replace("src/entry.py", main))
     with pytest.raises(ConfigurationError, match=message):
         PythonProject.find(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "environment"), [("API=b\n", None), ("API=a\n", "staging")], ids=["a local variable", "the environment"]
+)
+def test_pages_are_rendered_again_with_other_variables(folder: Path, text: str, environment: str | None) -> None:
+    configuration = folder / "wrangler.toml"
+    configuration.write_text(f"{WRANGLER}[env.staging]\nvars = {{}}\n")
+    (folder / ".dev.vars").write_text("API=a\n")
+    before = python_fingerprint(found(folder))
+    assert python_fingerprint(found(folder)) == before
+    (folder / ".dev.vars").write_text(text)
+    site = PythonProject.find(folder, WranglerConfig.read(configuration, environment))
+    assert site is not None
+    assert python_fingerprint(site) != before
 
 
 def require(folder: Path, *names: str) -> None:

@@ -32,7 +32,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     project = Project(root / "wrangler.toml")
     config = WranglerConfig.read(project.configuration)
     output = io.StringIO()
-    build = prepare_vinext_site(HERE.root / "examples" / "vinext", project.tools, config, Console(file=output, width=200))
+    console, assets = Console(file=output, width=200), config.assets_directory
+    build = prepare_vinext_site(HERE.root / "examples" / "vinext", project.tools, config, console, assets)
     assert "pre-rendered pages of" in output.getvalue()
     assert "rendered on request: " in output.getvalue()
     services = {pages_binding(config, build): BuildService(build)}

@@ -35,7 +35,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> PythonProject:
     pyproject.write_text(pyproject.read_text().replace("../..", str(PROJECT.root)))
     site = PythonProject.find(folder)
     assert site is not None
-    prepare_python_site(site, PROJECT.tools, Console(quiet=True))
+    prepare_python_site(site, PROJECT.tools, Console(quiet=True), site.config.assets_directory)
     return site
 
 
@@ -106,10 +106,10 @@ def test_images_and_missing_pages(client: httpx.Client) -> None:
 
 def test_nothing_is_rebuilt_if_nothing_changed(site: PythonProject) -> None:
     manifest = python_build(site).manifest.read_bytes()
-    prepare_python_site(site, PROJECT.tools, Console(quiet=True))
+    prepare_python_site(site, PROJECT.tools, Console(quiet=True), site.config.assets_directory)
     assert python_build(site).manifest.read_bytes() == manifest
     (site.sources / "posts.py").write_text((site.sources / "posts.py").read_text() + "\n")
-    prepare_python_site(site, PROJECT.tools, Console(quiet=True))
+    prepare_python_site(site, PROJECT.tools, Console(quiet=True), site.config.assets_directory)
     assert python_build(site).manifest.read_bytes() != manifest
 
 
@@ -132,7 +132,7 @@ def test_a_site_without_assets_names_the_missing_setting(site: PythonProject, tm
     bare = PythonProject.find(tmp_path)
     assert bare is not None
     with pytest.raises(ConfigurationError, match=r"has no \[assets\]"):
-        prepare_python_site(bare, PROJECT.tools, Console(quiet=True))
+        prepare_python_site(bare, PROJECT.tools, Console(quiet=True), tmp_path / "assets")
 
 
 def test_after_a_reload_no_page_is_of_the_former_sources(site: PythonProject, runtime: LocalRuntime) -> None:

@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> PythonProject:
     pyproject.write_text(pyproject.read_text().replace("../..", str(PROJECT.root)))
     site = PythonProject.find(folder)
     assert site is not None
-    prepare_python_site(site, PROJECT.tools, Console(quiet=True))
+    prepare_python_site(site, PROJECT.tools, Console(quiet=True), site.config.assets_directory)
     return site
 
 

@@ -16,6 +16,7 @@ from seed.rules import STAGES_VERSION
 from vinext_worker.check.report import html_page, show_result
 from vinext_worker.cloudflare.bindings import bindings_of
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
+from vinext_worker.dev.running import RunningDev
 from vinext_worker.errors import UserError
 from vinext_worker.terminal.output import Output, json_option
 
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     "--from",
     "folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Check the pages in this folder: copied pages, or a build's dist/server.  [default: the configuration's assets]",
+    help="Check the pages in this folder: copied pages, or a build's dist/server.  "
+    "[default: the configuration's assets, or those of a running dev at URL]",
 )
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Check N pages, chosen at random.  [default: all]")
 @click.option("--against", metavar="URL", help="Also compare each answer with what the page handler alone gives at URL.")
@@ -88,7 +90,7 @@ def check(  # noqa: PLR0913 - the command line
     """  # noqa: D301 - \b is click's
     output = Output(as_json)
     deployment = None if folder else Deployment.read(config_path, environment)
-    source = deployment.assets_directory if deployment else folder
+    source = _pages_of(deployment, url) if deployment else folder
     assert source is not None  # noqa: S101 - one of them is there
     bindings = bindings_of(deployment) if deployment else []
     from vinext_worker.check.comparison import Comparison  # noqa: PLC0415 - not for a deploy
@@ -125,6 +127,12 @@ def check(  # noqa: PLR0913 - the command line
     if token is None and not strict:
         output.line("a page that was invalidated since is wrong, too; with the Worker's VINEXT_ADMIN_TOKEN set, it is a note")
     return 1
+
+
+def _pages_of(deployment: Deployment, url: str) -> Path:
+    """Return the folder of the build that a URL serves, which is another one for a running `dev`."""
+    running = RunningDev.find(deployment.project.local)
+    return deployment.project.dev_assets if running is not None and running.serves(url) else deployment.assets_directory
 
 
 def check_site(

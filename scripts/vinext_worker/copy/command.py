@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vinext_worker.alone import builds_alone
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options, site_argument
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.copy.earlier_builds import KEPT_BUILDS
@@ -66,7 +67,8 @@ def copy(  # noqa: PLR0913 - the command line
         return
     deployment = Deployment.read(config_path, environment, site)
     target = destination or deployment.assets_directory
-    report = copy_build(find_build(find_site(deployment.config, site), deployment.config), target, kept_builds)
+    with builds_alone(deployment.project.local):
+        report = copy_build(find_build(find_site(deployment.config, site), deployment.config), target, kept_builds)
     advice = assets_advice(deployment.config, report.static_folders, report.static_files)
     show_copy(report, target, output, advice, verbose=verbose)
 

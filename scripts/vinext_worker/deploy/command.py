@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
+from vinext_worker.alone import builds_alone
 from vinext_worker.cloudflare.client import TOKEN_VARIABLE
 from vinext_worker.cloudflare.deployment import R2_BINDING, Deployment, build_for, configuration_options, site_argument
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING, is_placeholder
@@ -142,7 +143,8 @@ def deploy(  # noqa: PLR0913 - the command line
         kept_builds=kept_builds,
     )
     runner = ProgramRunner(lambda line: output.line(f"  {line}", "dim") if verbose else None)
-    results = Deploy(site, python_project, deployment, options, output, runner).run()
+    with builds_alone(deployment.project.local):
+        results = Deploy(site, python_project, deployment, options, output, runner).run()
     output.document({"dryRun": dry_run, "complete": all(result.state != "failed" for result in results), "steps": _rows(results)})
     failed = next((result for result in results if result.state == "failed"), None)
     if failed is not None:

@@ -6,9 +6,9 @@ from typing import Literal
 import click
 from rich.console import Console
 
+from vinext_worker.alone import alone_in, builds_alone
 from vinext_worker.cloudflare.deployment import build_for, configuration_options, settings_of
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
-from vinext_worker.dev.alone import alone_in
 from vinext_worker.dev.preparation import pages_binding, prepare_python_site, prepare_vinext_site
 from vinext_worker.dev.serve import serve
 from vinext_worker.dev.wrangler import run_wrangler
@@ -84,13 +84,14 @@ def dev(  # noqa: PLR0913 - the command line
         if runtime == "embedded":
             require_free(RuntimeOptions.host, port)
         _say_what_is_served(site, config, console, is_python=python_project is not None)
-        if python_project is not None:
-            prepare_python_site(python_project, tools, console)
-            configurations, services = [config.path], {}
-        else:
-            server_config = prepare_vinext_site(site, tools, config, console)
-            configurations = [config.path, server_config]
-            services = {pages_binding(config, server_config): BuildService(server_config)}
+        with builds_alone(project.local):
+            if python_project is not None:
+                prepare_python_site(python_project.for_dev(), tools, console, project.dev_assets)
+                configurations, services = [config.path], {}
+            else:
+                server_config = prepare_vinext_site(site, tools, config, console, project.dev_assets)
+                configurations = [config.path, server_config]
+                services = {pages_binding(config, server_config): BuildService(server_config)}
         if runtime == "wrangler":
             run_wrangler(project, configurations, environment, port, arguments)
         options = RuntimeOptions(
@@ -99,6 +100,7 @@ def dev(  # noqa: PLR0913 - the command line
             port=port,
             state=project.local / "state",
             services=services,
+            assets_directory=project.dev_assets,
             without=_STORES if cache == "memory" else frozenset(),
             log_requests=True,
             vendored=python_project.packages if python_project else None,

@@ -28,9 +28,9 @@ _PAGES_BINDING = "PAGES"
 _SHOWN_SKIPPED = 5
 
 
-def prepare_vinext_site(folder: Path, tools: Tools, config: WranglerConfig, console: Console) -> Path:
-    """Build the vinext app and copy its pages to the Worker's assets; return the configuration of the built Worker."""
-    assets = config.assets_directory
+def prepare_vinext_site(folder: Path, tools: Tools, config: WranglerConfig, console: Console, assets: Path) -> Path:
+    """Build the vinext app and copy its pages to a folder of assets; return the configuration of the built Worker."""
+    config.assets_directory  # noqa: B018 - it raises
     newest = newest_date(tools.workerd_version)
     require_known_date(config, newest)
     install_front_packages(config, tools, console)
@@ -46,12 +46,12 @@ def prepare_vinext_site(folder: Path, tools: Tools, config: WranglerConfig, cons
     return build.server_config
 
 
-def prepare_python_site(project: PythonProject, tools: Tools, console: Console) -> None:
-    """Install the site's packages, pre-render it if its sources have changed, and copy its pages; raise UserError.
+def prepare_python_site(project: PythonProject, tools: Tools, console: Console, assets: Path) -> None:
+    """Install the site's packages, pre-render it if its sources have changed, and copy its pages to a folder of assets.
 
-    A page that fails is reported, and rendered when a visitor asks for it.
+    A page that fails is reported, and rendered when a visitor asks for it. Raises UserError.
     """
-    assets = project.config.assets_directory
+    project.config.assets_directory  # noqa: B018 - it raises
     require_known_date(project.config, newest_date(tools.workerd_version))
     install_python_packages(project, tools, console)
     stamp = project.build_directory.parent / ".vinext-worker-build"

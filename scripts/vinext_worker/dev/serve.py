@@ -109,7 +109,7 @@ def _reload(runtime: LocalRuntime, sources: SourceWatch, changed: str, console: 
     try:
         options = sources.reread()
         if renders_pages:
-            forget_pages(options.config.assets_directory)
+            forget_pages(options.assets_directory or options.config.assets_directory)
         sources.options = runtime.reload(options)
     except UserError as error:
         console.print("not reloaded: the new sources do not start, so the old ones go on serving", style="yellow")

@@ -39,6 +39,8 @@ def run_wrangler(
         "dev",
         *(word for path in (front, *built) for word in ("-c", path)),
         *(("--env", environment) if environment else ()),
+        "--assets",
+        project.dev_assets,
         "--port",
         port,
         "--persist-to",

@@ -57,7 +57,8 @@ class PopulateOptions:
     "--from",
     "folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Write the pages in this folder: copied pages, or a build's dist/server.  [default: the configuration's assets]",
+    help="Write the pages in this folder: copied pages, or a build's dist/server.  "
+    "[default: the configuration's assets, or with --into local those of dev]",
 )
 @click.option("--url", help="With --into worker, write to the deployed Worker at this URL.")
 @click.option(
@@ -113,8 +114,14 @@ def populate(  # noqa: PLR0913 - the command line
     output = Output(as_json)
     run = RunOptions(verify, batch_entries, dry_run)
     options = PopulateOptions(into, url, again, _pairs(values), run)
-    report = populate_build(deployment, folder or deployment.assets_directory, options, output)
+    report = populate_build(deployment, folder or _pages(deployment, into), options, output)
     return 0 if report.is_complete else 1
+
+
+def _pages(deployment: Deployment, into: str | None) -> Path:
+    """Return the folder of the pages that go into a store: `dev` has its own, if it has run."""
+    own = deployment.project.dev_assets
+    return own if into == "local" and own.is_dir() else deployment.assets_directory
 
 
 def populate_build(deployment: Deployment, folder: Path, options: PopulateOptions, output: Output) -> PopulateReport:

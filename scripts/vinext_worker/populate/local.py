@@ -11,9 +11,10 @@ from cache.r2 import R2_LIMITS
 from cache.stored import whole_bytes
 from core.errors import VinextWorkerError
 from core.javascript import json_text
+from vinext_worker.alone import alone_in
 from vinext_worker.cloudflare.deployment import R2_BINDING
 from vinext_worker.cloudflare.kv_namespace import CACHE_BINDING
-from vinext_worker.dev.alone import alone_in
+from vinext_worker.cloudflare.wrangler_config import ASSETS_BINDING
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions, ScriptService
 from vinext_worker.populate.kv import EntryEncoder
 from vinext_worker.populate.populator import Limits, Parcel, populator_of
@@ -41,7 +42,10 @@ class LocalPopulator:
         state = project.local / "state"
         self._lock = alone_in(project.local)
         services = {binding: ScriptService(_NO_PAGES) for binding in config.services}
-        self._runtime = LocalRuntime(RuntimeOptions(config=config, tools=project.tools, state=state, services=services))
+        # Nobody asks the Worker for a page, and the folder of its assets may not be there.
+        without = frozenset({ASSETS_BINDING})
+        options = RuntimeOptions(config=config, tools=project.tools, state=state, services=services, without=without)
+        self._runtime = LocalRuntime(options)
         self._binding, limits = (R2_BINDING, R2_LIMITS) if populator_of(config) == "r2" else (CACHE_BINDING, KV_LIMITS)
         self._encoder = EntryEncoder(destination, limits)
         self.target = f"the local runtime's state in {state}"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vinext_worker.alone import builds_alone
 from vinext_worker.cloudflare.deployment import configuration_options, site_argument
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import UserError
@@ -64,7 +65,8 @@ def prerender(  # noqa: PLR0913 - the command line
     output = Output(as_json)
     python_project = require_python_project(site, config_path, environment)
     say_local_secrets(python_project.config, output)
-    report = run_prerender(python_project, Tools(python_project.root), output, paths_file, concurrency)
+    with builds_alone(python_project.local):
+        report = run_prerender(python_project, Tools(python_project.root), output, paths_file, concurrency)
     show_prerender(report, output)
     if report.failed:
         raise SystemExit(1)

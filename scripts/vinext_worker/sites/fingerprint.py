@@ -44,8 +44,10 @@ def vinext_fingerprint(project: VinextProject, sources: Mapping[str, str]) -> st
 
 def python_fingerprint(project: PythonProject) -> str:
     """Return a digest over everything that pages are rendered from: the site's settings, its code and its packages."""
-    folders = (project.sources, project.packages)
-    return _digest(project.config.path.read_bytes(), sorted(file for folder in folders for file in _python_files(folder)))
+    folders, config = (project.sources, project.packages), project.config
+    settings = repr((config.environment, sorted(config.variables.items()))).encode()
+    files = sorted(file for folder in folders for file in _python_files(folder))
+    return _digest(config.path.read_bytes() + settings, files)
 
 
 def _digest(start: bytes, files: Iterable[tuple[str, str]]) -> str:

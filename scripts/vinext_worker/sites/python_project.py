@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
@@ -20,6 +20,8 @@ class PythonProject:
 
     root: Path
     config: WranglerConfig
+    output: str = "dist"
+    """The folder of the build, relative to `root`."""
 
     @classmethod
     def find(cls, root: Path, chosen: WranglerConfig | None = None) -> PythonProject | None:
@@ -38,6 +40,10 @@ class PythonProject:
         if config.main.parent == root:
             raise ConfigurationError(f"{path}: main must be in a folder of its own, such as src/, because its folder is uploaded")
         return cls(root, config)
+
+    def for_dev(self) -> PythonProject:
+        """Return the site with a build that is `dev`'s own: it is rendered with local variables, and not for being deployed."""
+        return replace(self, output=".vinext/dev/dist")
 
     @property
     def sources(self) -> Path:
@@ -82,7 +88,7 @@ class PythonProject:
     @property
     def build_directory(self) -> Path:
         """The folder to which pre-rendering writes the manifest and the artifacts, as in a vinext app."""
-        return self.root / "dist" / "server"
+        return self.root / self.output / "server"
 
     @property
     def static_files(self) -> Path:
