@@ -18,7 +18,8 @@ from tests.fakes.python_worker import FIXTURE, fixture_packages, python_worker
 from vinext_worker.copy.build_copy import copy_build
 from vinext_worker.errors import UserError
 from vinext_worker.main import cli
-from vinext_worker.prerender.run import PrerenderRun
+from vinext_worker.prerender.command import require_python_project
+from vinext_worker.prerender.run import PrerenderRun, prerender_site
 from vinext_worker.project import Project
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import python_build
@@ -163,6 +164,26 @@ def test_periods_tags_and_statuses_are_in_the_manifest(function: Making) -> None
     rows = {row["path"]: row for row in json.loads(python_build(site).manifest.read_bytes())["routes"]}
     assert (rows["/page"]["revalidate"], rows["/page"]["expire"], rows["/page"]["tags"]) == (60, 120, ["posts"])
     assert (rows["/json"]["router"], rows["/gone"]["responseStatus"]) == ("metadata", 410)
+
+
+SHOWN = """
+async def app(scope, receive, send):
+    headers = [(b"content-type", b"text/html"), (b"cache-control", b"s-maxage=60")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": f"{scope['env'].API} {scope['env'].KEY}".encode()})
+"""
+
+
+def test_pages_have_the_variables_of_the_environment_that_is_deployed(tmp_path: Path) -> None:
+    folder = site_in(tmp_path).root
+    (folder / "src" / "shown.py").write_text(SHOWN)
+    with (folder / "wrangler.toml").open("a") as configuration:
+        configuration.write('[env.staging.vars]\nVINEXT_PAGE_HANDLER = "asgi:shown:app"\nAPI = "https://staging"\n')
+    (folder / ".dev.vars.staging").write_text("API=http://localhost\nKEY=secret\n")
+    site = require_python_project(folder, None, "staging")
+    report = prerender_site(site, PROJECT.tools, paths=["/page"], concurrency=1, on_page=str)
+    assert (report.rendered, report.failed) == (1, ())
+    assert (python_build(site).artifacts_directory / "page.html").read_text() == "https://staging secret"
 
 
 def test_the_command_takes_a_file_of_paths_and_speaks_json(tmp_path: Path) -> None:

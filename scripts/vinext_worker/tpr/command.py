@@ -197,7 +197,7 @@ def _server(deployment: Deployment, site: Path | None, from_url: str | None) -> 
     from vinext_worker.sites.site_build import find_build  # noqa: PLC0415 - likewise
 
     if PythonProject.find(site.resolve(), deployment.config) is not None:
-        raise UserError(f"{site} is a Python site: run it, such as with `vinext-worker dev`, and name its address with --from")
+        raise UserError(f"{site} is a Python site: name a server that has it as it is deployed, such as a preview, with --from")
     built = find_build(site)
     source = asyncio.run(open_directory(deployment.assets_directory))
     # The pages go to the deployed app, so they are rendered with its variables. The build may have local ones beside it.
