@@ -226,6 +226,14 @@ def test_the_folder_of_the_builds_own_static_files_takes_the_pages(tmp_path: Pat
     assert build_of(built.client_directory).build_id == "b1"
 
 
+def test_an_empty_destination_takes_a_build_without_static_files(tmp_path: Path) -> None:
+    built = written_build(tmp_path, SMALL, FILES)
+    built.client_directory.rmdir()
+    (tmp_path / "assets").mkdir()
+    copy_build(built, tmp_path / "assets")
+    assert build_of(tmp_path / "assets").build_id == "b1"
+
+
 def test_a_destination_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "assets").write_bytes(b"a file")
     with pytest.raises(UserError, match=r"the build cannot be copied to .*assets"):

@@ -103,7 +103,9 @@ def copy_build(built: SiteBuild, destination: Path, kept_builds: int = KEPT_BUIL
 
 def _require_own_folder(destination: Path, client: Path) -> None:
     """Raise UserError if a copy would remove what it does not know. It knows a folder that has pages, and the build's own."""
-    if not destination.is_dir() or (destination / PRERENDER_FOLDER).is_dir() or destination.samefile(client):
+    if not destination.is_dir() or (destination / PRERENDER_FOLDER).is_dir():
+        return
+    if client.is_dir() and destination.samefile(client):
         return
     names = sorted(path.name for path in destination.iterdir())
     if names:
