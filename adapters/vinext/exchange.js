@@ -64,6 +64,7 @@ const APP_BUILD = "X-Vinext-App-Build";
 
 /** One call of vinext-worker. */
 export class Exchange {
+  #visitors;
   #offer;
   #keepAlive;
   #question = Promise.withResolvers();
@@ -78,10 +79,12 @@ export class Exchange {
   rendered = {};
 
   /**
+   * @param {Request | null} visitors what the visitor has sent; null if what is rendered is known already (`regenerate`)
    * @param {Offer | null} offer
    * @param {(work: Promise<unknown>) => void} keepAlive
    */
-  constructor(offer, keepAlive) {
+  constructor(visitors, offer, keepAlive) {
+    this.#visitors = visitors;
     this.#offer = offer;
     this.#keepAlive = keepAlive;
   }
@@ -135,7 +138,7 @@ export class Exchange {
     this.keeps = true;
     const regenerates = isForCache && isStored && isPagesPage(props) && { regeneratesStoredEntry: true };
     const shared = { ...options, cache: "shared", ...(isForCache && { renderWholeDocument: true }), ...regenerates };
-    const response = await render(forKeeping(request), props, shared);
+    const response = await render(forKeeping(request, this.#visitors), props, shared);
     if (isUnruled) this.#own = new Headers(response.headers);
     return this.#keeping(response, { made: described, replay });
   }

@@ -38,9 +38,15 @@ const CSP = ["content-security-policy", "content-security-policy-report-only"];
 const ON_DEMAND = "x-prerender-revalidate";
 const ROUTE_PARAMETERS = "x-vinext-prerender-route-params";
 
+/** With one of these, a response may be for this visitor alone, or a part of what the others get. */
+const NEVER_KEPT = ["authorization", "range"];
+
 /** Headers by which a visitor must not change what others get: claims about the URL, and conditions. */
 const NOT_FOR_KEPT_RESPONSES =
-  /^(?:authorization|forwarded|if-(?:match|modified-since|none-match|range|unmodified-since)|range|x-(?:forwarded-(?!for$).*|host|http-method-override|method-override|original-(?:host|url)|rewrite-url))$/;
+  /^(?:if-(?:match|modified-since|none-match|range|unmodified-since)|x-(?:host|http-method-override|method-override|original-(?:host|url)|rewrite-url))$/;
+
+/** Those of them from which vinext itself takes the URL's origin, whoever has written them. */
+const OF_THE_ORIGIN = /^(?:forwarded|x-forwarded-(?!for$).*)$/;
 
 /**
  * @typedef {object} Resource
@@ -196,8 +202,9 @@ export function resourceOf(request, props, options) {
   const isBypassed = isBypassedForItsHeaders(request, props) || isPageBypassedForItsHeaders(request, props);
   if (cache === "shared" ? !cacheIdentity : !isBypassed) return null;
   const isCanonical = cacheIdentity?.queryFree === true || !hasQuery(request.url);
+  const isForEverybody = request.method === "GET" && !NEVER_KEPT.some((name) => request.headers.has(name));
   // Without an identity, a payload may leave out what the client's router has already.
-  const isStorable = isCanonical && request.method === "GET" && (cacheIdentity !== undefined || !props.isRscRequest);
+  const isStorable = isForEverybody && isCanonical && (cacheIdentity !== undefined || !props.isRscRequest);
   switch (props.kind) {
     case "app-page":
       // A page that keeps its query is stored for each, which the key does not say.
@@ -210,7 +217,7 @@ export function resourceOf(request, props, options) {
     case "pages-page":
     case "hybrid-pages": {
       if (!isPagesPage(props)) return null;
-      const isPageStorable = request.method === "GET" && cacheIdentity !== undefined && (isCanonical || isMadeByStaticProps(props));
+      const isPageStorable = isForEverybody && cacheIdentity !== undefined && (isCanonical || isMadeByStaticProps(props));
       return { ...resourceOfPage(props, options), isStorable: isPageStorable };
     }
     default:
@@ -265,11 +272,18 @@ export function replayed(replay) {
   return [new Request(url, { headers }), props, isStored];
 }
 
-/** The request without the headers by which one visitor could change what all get. */
-export function forKeeping(request) {
-  const unwanted = [...request.headers.keys()].filter((name) => NOT_FOR_KEPT_RESPONSES.test(name));
+/**
+ * The request without the headers by which one visitor could change what all get. What middleware has written itself stays.
+ *
+ * @param {Request} request what the request stage passes on
+ * @param {Request} visitors what the visitor has sent
+ */
+export function forKeeping(request, visitors) {
+  const isUnwanted = ([name, value]) =>
+    OF_THE_ORIGIN.test(name) || (NOT_FOR_KEPT_RESPONSES.test(name) && value === visitors.headers.get(name));
+  const unwanted = [...request.headers].filter(isUnwanted);
   if (unwanted.length === 0) return request;
   const cleaned = new Request(request);
-  for (const name of unwanted) cleaned.headers.delete(name);
+  for (const [name] of unwanted) cleaned.headers.delete(name);
   return cleaned;
 }

@@ -62,7 +62,7 @@ export function withVinextWorker(worker) {
      */
     serve(request, offer, stages = STAGES) {
       if (stages !== STAGES) return this.#apart(request, stages);
-      const exchange = this.#exchange(offer === "" ? null : JSON.parse(offer));
+      const exchange = this.#exchange(request, offer === "" ? null : JSON.parse(offer));
       return exchange.answer(this.#visit(request, exchange));
     }
 
@@ -75,7 +75,7 @@ export function withVinextWorker(worker) {
      * @returns {Promise<import("./exchange.js").Kept>} also of what may not be kept, without a body
      */
     async render(request, isStored = false, idleMs = 0) {
-      const exchange = this.#exchange({ isForCache: true, isStored, isUnruled: true });
+      const exchange = this.#exchange(request, { isForCache: true, isStored, isUnruled: true });
       const { response, admitted } = await exchange.answer(this.#visit(request, exchange, { isForCache: true }));
       discard(response);
       return (await admitted?.(idleMs)) ?? withoutBody(response);
@@ -91,7 +91,7 @@ export function withVinextWorker(worker) {
     async replay(replay, idleMs = 0) {
       const [request, props, isStored] = replayed(replay);
       const options = { cache: "shared", regeneratesStoredEntry: isStored, renderWholeDocument: true };
-      const exchange = this.#exchange(null);
+      const exchange = this.#exchange(null, null);
       const render = () => exchange.regenerate(() => respond(request, props, options, this.env, this.ctx), idleMs);
       return await visiting(render, exchange, { isForCache: true });
     }
@@ -101,8 +101,8 @@ export function withVinextWorker(worker) {
       return { about: JSON.stringify({ unknown }), response: await this.#visit(request) };
     }
 
-    #exchange(offer) {
-      return new Exchange(offer, (work) => this.ctx.waitUntil(work));
+    #exchange(request, offer) {
+      return new Exchange(request, offer, (work) => this.ctx.waitUntil(work));
     }
 
     async #visit(request, exchange, options) {

@@ -20,8 +20,8 @@ const decoded = (buffer) => (buffer === null ? null : new TextDecoder().decode(b
  * An app whose request stage asks for the page at `/a`, unless `app` says otherwise, and puts a header onto each response. Its
  * response stage is `render`.
  */
-async function serve({ offer = null, render = () => text("page"), app, call = request(), keepAlive = () => {} } = {}) {
-  const exchange = new Exchange(offer, keepAlive);
+async function serve({ offer = null, render = () => text("page"), app, call = request(), visitors = call, keepAlive = () => {} } = {}) {
+  const exchange = new Exchange(visitors, offer, keepAlive);
   const dispatched = [];
   const dispatch = (stageRequest, props, options = shared(stageRequest, props)) =>
     exchange.dispatch(stageRequest, props, options, (...rendered) => {
@@ -289,7 +289,7 @@ test("without a limit, a body is waited for", async () => {
 
 test("nobody but the cache waits for a body that stalls: it is cancelled", async () => {
   const { body, isCancelled } = slow();
-  const kept = new Exchange(null, () => {}).regenerate(DIRECTLY(body), 20);
+  const kept = new Exchange(null, null, () => {}).regenerate(DIRECTLY(body), 20);
   await assert.rejects(kept, /nothing came for 20 ms/);
   await new Promise((resolve) => setTimeout(resolve, 0));
   assert.ok(isCancelled());
@@ -306,7 +306,7 @@ test("where nobody keeps the page, vinext decides before its response", async ()
 });
 
 test("a response without a body is decided before", () => {
-  const exchange = new Exchange(null, () => {});
+  const exchange = new Exchange(null, null, () => {});
   exchange.keeps = true;
   visiting(() => assert.equal(new Adapter().deferCompletedPageResponseAdmission(text(null), completed), null), exchange);
 });
@@ -452,10 +452,29 @@ test("a response of the response stage that the app does not use is not what it 
 });
 
 test("by no header does a visitor change what others get", async () => {
-  const headers = { Range: "bytes=0-3", "X-Forwarded-Host": "evil.example", Authorization: "Bearer x", Cookie: "a=1", "X-Vinext-Cache-Tags": "t" };
+  const headers = { "If-None-Match": '"a"', "X-Forwarded-Host": "evil.example", "X-Host": "evil", Cookie: "a=1", "X-Vinext-Cache-Tags": "t" };
   const { dispatched } = await serve({ offer: { path: "/a", part: "html" }, call: request("/a", { headers }) });
   assert.deepEqual([...dispatched[0][0].headers.keys()], ["cookie", "x-vinext-cache-tags"]);
 });
+
+test("what middleware has written itself, the app gets", async () => {
+  const visitors = request("/a", { headers: { "X-Host": "evil" } });
+  const call = request("/a", { headers: { "X-Host": "tenant", "X-Original-URL": "/a" } });
+  const { dispatched } = await serve({ offer: { path: "/a", part: "html" }, call, visitors });
+  assert.deepEqual(Object.fromEntries(dispatched[0][0].headers), { "x-host": "tenant", "x-original-url": "/a" });
+});
+
+for (const [name, value] of [["Authorization", "Bearer x"], ["Range", "bytes=0-3"]]) {
+  test(`a visitor with this header gets an answer that is not kept, and the page is rendered beside it: ${name}`, async () => {
+    const call = request("/a", { headers: { [name]: value, "X-Forwarded-Host": "theirs" } });
+    const { answer, about, dispatched } = await serve({ offer: { path: "/a", part: "html" }, call });
+    assert.equal(dispatched[0][0], call);
+    assert.equal(dispatched[0][2].cache, "bypass");
+    assert.deepEqual([about.made, about.missed], [undefined, { path: "/a", part: "html", tagPath: "/a" }]);
+    assert.equal(replayed(about.replay)[0].headers.get(name), null);
+    assert.equal(answer.admitted, undefined);
+  });
+}
 
 test("a route handler's answer is kept for the shared cache's period, whatever it tells browsers", async () => {
   const policy = { "Cache-Control": "private, max-age=5", "X-Vinext-Shared-Cache-Control": "s-maxage=60" };
@@ -474,7 +493,7 @@ test("a route handler's answer is kept too", async () => {
 });
 
 test("what the cache has already is rendered again, with both artifacts", async () => {
-  const exchange = new Exchange(null, () => {});
+  const exchange = new Exchange(null, null, () => {});
   const kept = await visiting(
     () =>
       exchange.regenerate(async () => {
@@ -489,14 +508,14 @@ test("what the cache has already is rendered again, with both artifacts", async 
 
 test("what may not be kept any more comes with its status and without its body, and a failure is one", async () => {
   for (const status of [200, 500]) {
-    const kept = await new Exchange(null, () => {}).regenerate(async () => text("dynamic", NO_STORE, status));
+    const kept = await new Exchange(null, null, () => {}).regenerate(async () => text("dynamic", NO_STORE, status));
     assert.deepEqual(kept, { status, headers: '[["cache-control","no-store"]]' });
   }
-  await assert.rejects(new Exchange(null, () => {}).regenerate(() => Promise.reject(new Error("no page"))), /no page/);
+  await assert.rejects(new Exchange(null, null, () => {}).regenerate(() => Promise.reject(new Error("no page"))), /no page/);
 });
 
 test("what vinext refuses in the end is not shared, whatever its first headers said", async () => {
-  const exchange = new Exchange(null, () => {});
+  const exchange = new Exchange(null, null, () => {});
   const refusing = async (response) => (await response.text(), text("page", NO_STORE));
   const render = async () => new Adapter().deferCompletedPageResponseAdmission(text("page", POLICY), refusing);
   const kept = await visiting(() => exchange.regenerate(render), exchange);
@@ -506,7 +525,7 @@ test("what vinext refuses in the end is not shared, whatever its first headers s
 test("a body that nobody reads is cancelled", async () => {
   let isCancelled = false;
   const body = new ReadableStream({ pull: () => {}, cancel: () => void (isCancelled = true) });
-  await new Exchange(null, () => {}).regenerate(async () => new Response(body, { headers: NO_STORE }));
+  await new Exchange(null, null, () => {}).regenerate(async () => new Response(body, { headers: NO_STORE }));
   assert.ok(isCancelled);
 });
 
@@ -547,7 +566,7 @@ async function shown({ about, response, admitted }, expected) {
 
 test("what may be kept, and what may not, names the build that has rendered it", async () => {
   const kept = async (headers) => {
-    const exchange = new Exchange(null, () => {});
+    const exchange = new Exchange(null, null, () => {});
     const { headers: pairs } = await exchange.regenerate(async () => text("page", headers));
     return new Headers(JSON.parse(pairs)).get("X-Vinext-App-Build");
   };

@@ -64,6 +64,13 @@ for (const [name, props, data] of [
     assert.equal(resourceOf(asked, made, shared(asked)).isStorable, false);
   });
 
+  test(`a page ${name} is not kept from the answer to a visitor with credentials, or to one who wants a part`, () => {
+    for (const headers of [{ authorization: "Bearer x" }, { range: "bytes=0-3" }]) {
+      const asked = request(URL_OF, { headers });
+      assert.equal(resourceOf(asked, props, shared(asked)).isStorable, false);
+    }
+  });
+
   test(`a request for data is repeated as one for the page ${name}`, () => {
     const asked = request(`https://example.com/base/_next/data/b/blog/one.json?slug=one`, { headers: { cookie: "a=b", host: "example.com" } });
     const dataProps = { ...props, ...data, resolvedUrl: "/blog/one?slug=one", cacheability: { ...CACHEABILITY, representation: "pages-data" } };

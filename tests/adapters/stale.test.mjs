@@ -96,12 +96,12 @@ test("a page that is kept for a visitor says whether its data was stale", async 
   globalThis[HANDLER] = new Data();
   refreshStaleData();
   for (const [key, expected] of [["stale", "1"], ["fresh", undefined]]) {
-    const exchange = new Exchange(null, () => {});
+    const exchange = new Exchange(null, null, () => {});
     const render = async () => (await globalThis[HANDLER].get(key, "context"), shared());
     const kept = await visiting(() => exchange.regenerate(render), exchange);
     assert.equal(Object.fromEntries(JSON.parse(kept.headers))["X-Vinext-Stale-Data"], expected);
   }
-  const exchange = new Exchange(null, () => {});
+  const exchange = new Exchange(null, null, () => {});
   const render = async () => (assert.equal(await globalThis[HANDLER].get("stale", "context"), null), shared());
   const kept = await visiting(() => exchange.regenerate(render), exchange, { isForCache: true });
   assert.equal(Object.fromEntries(JSON.parse(kept.headers))["X-Vinext-Stale-Data"], undefined);

@@ -100,6 +100,24 @@ ACCEPTED = [
         visit="a page that is static|static",
         besides={"state": "HIT"},
     ),
+    # Visitors with credentials
+    Row(
+        "What was rendered for a visitor with credentials, or who wants a part, is not kept. The page is rendered once more for that.",
+        "state",
+        apps=("before_the_cache",),
+        alone="MISS",
+        ours="-",
+        request="GET /isr-behind/.* (Authorization|Range): .*",
+    ),
+    Row(
+        "The same.",
+        "renewed",
+        apps=("before_the_cache",),
+        alone="no",
+        ours="yes",
+        visit="credentials for a page with a period|a part",
+        besides={"state": "HIT"},
+    ),
     # Spellings
     Row(
         "A page that no rule touches is asked for at its canonical URL: no spelling of a visitor's decides what its entry keeps.",

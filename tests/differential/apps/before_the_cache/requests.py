@@ -4,6 +4,8 @@ from tests.differential.client import navigation, payload
 from tests.differential.script import Ask, Pause, Script, visit
 
 _PASSWORD = {"Authorization": "Basic dTpwdw=="}
+_TOKEN = {"Authorization": "Bearer good"}
+_PART = {"Range": "bytes=2-4"}
 _FOREIGN = {"CF-IPCountry": "XX"}
 
 SCRIPT = Script(
@@ -67,6 +69,38 @@ SCRIPT = Script(
             payload("/isr-behind/1").settled(),
         ),
         visit("query behind next()", Ask("/isr-behind/q?a=1"), Ask("/isr-behind/q?a=2"), Ask("/isr-behind/q").settled()),
+        visit(
+            "headers that middleware has written",
+            Ask("/own/headers"),
+            Ask("/own/headers", headers={"X-Host": "theirs", "X-Original-URL": "/theirs"}),
+            Ask("/own/headers", headers=_TOKEN),
+            Ask("/own/handler"),
+            Ask("/own/handler"),
+        ),
+        visit(
+            "credentials",
+            Ask("/api/me", headers=_TOKEN),
+            Ask("/api/me", headers=_TOKEN),
+            Ask("/api/me"),
+            Ask("/api/me", headers=_TOKEN),
+            Ask("/credentials", headers=_TOKEN),
+            Ask("/credentials"),
+            Ask("/credentials", headers=_TOKEN),
+        ),
+        visit(
+            "credentials for a page with a period",
+            Ask("/isr-behind/credentials", headers=_TOKEN),
+            Ask("/isr-behind/credentials").settled(),
+            Ask("/isr-behind/credentials", headers=_TOKEN),
+        ),
+        visit(
+            "a part",
+            Ask("/api/part", headers=_PART),
+            Ask("/api/part"),
+            Ask("/api/part", headers=_PART),
+            Ask("/isr-behind/part", headers=_PART),
+            Ask("/isr-behind/part").settled(),
+        ),
         visit(
             "redirect by cookie",
             Ask("/banned-page"),

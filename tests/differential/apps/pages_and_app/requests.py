@@ -5,6 +5,7 @@ from tests.differential.script import Ask, Pause, Script, Visit, visit
 
 _ANN = {"Cookie": "user=ann"}
 _MEMBER = {"Cookie": "member=1"}
+_TOKEN = {"Authorization": "Bearer good"}
 _CLIENT = {"x-nextjs-data": "1"}
 
 
@@ -58,6 +59,7 @@ SCRIPT = Script(
         _fallback("open"),
         visit("no props", Ask("/fixed-page"), Ask("/fixed-page"), Ask("/fixed-page", "HEAD")),
         visit("props of a request", Ask("/user"), Ask("/user?q=1", headers=_ANN), _data("/user", _ANN), Ask("/user")),
+        visit("props of a request with credentials", Ask("/user", headers=_TOKEN), Ask("/user"), Ask("/user", headers=_TOKEN)),
         visit("functions", Ask("/api/hello?a=1"), Ask("/api/hello", "POST", {**_ANN, "Content-Type": "application/json"}, b"{}")),
         visit(
             "behind middleware",

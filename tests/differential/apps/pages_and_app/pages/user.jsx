@@ -1,6 +1,6 @@
 export const getServerSideProps = ({ req, res, query }) => {
   res.setHeader("X-From-Props", "yes");
-  return { props: { user: req.cookies.user ?? "nobody", q: query.q ?? null } };
+  return { props: { user: req.headers.authorization ?? req.cookies.user ?? "nobody", q: query.q ?? null } };
 };
 
 export default ({ user, q }) => (

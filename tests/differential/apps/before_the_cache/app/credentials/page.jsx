@@ -1,0 +1,3 @@
+import { headers } from "next/headers";
+
+export default async () => <p>credentials: {(await headers()).get("authorization") ?? "none"}</p>;
