@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from vinext_worker.sites.site_build import SiteBuild
 
 URL = "https://front.example.workers.dev"
+PYTHON = 'main = "src/entry.py"\ncompatibility_flags = ["python_workers"]'
 
 
 @dataclass
@@ -187,14 +188,27 @@ def test_an_environment_is_handed_on(
     assert [variables["CLOUDFLARE_ENV"] for variables in programs.variables] == [None, None]
 
 
+def test_a_python_site_whose_environment_has_no_page_handler_is_refused(
+    tmp_path: Path, command_line: CommandLine, programs: FakePrograms
+) -> None:
+    deployment = FakeDeployment(tmp_path)
+    deployment.configure(PYTHON, variables='VINEXT_PAGE_HANDLER = "asgi:app:app"\n[env.staging.vars]\nAPI = "https://staging"')
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "entry.py").write_text("")
+    command_line.set({"CLOUDFLARE_ENV": ""})
+    said = command_line.run("deploy", "--config", deployment.config, "--env", "staging", "--dry-run")
+    assert (said.status, programs.commands) == (1, [])
+    assert "env.staging.vars lacks VINEXT_PAGE_HANDLER" in said.err
+    assert 'write VINEXT_PAGE_HANDLER = "asgi:app:app" there' in said.err
+
+
 def test_a_python_site_is_rendered_with_the_variables_that_are_deployed(
     tmp_path: Path, command_line: CommandLine, programs: FakePrograms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment = FakeDeployment(tmp_path)
-    python = 'main = "src/entry.py"\ncompatibility_flags = ["python_workers"]'
-    deployment.configure(python, variables='API = "https://first"\n[env.staging.vars]\nAPI = "https://staging"')
+    deployment.configure(PYTHON, variables='API = "https://first"\n[env.staging.vars]\nAPI = "https://staging"')
     deployment.config.rename(tmp_path / "other.toml")
-    deployment.configure(python, variables='API = "https://another"')
+    deployment.configure(PYTHON, variables='API = "https://another"')
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "entry.py").write_text("")
     (tmp_path / ".dev.vars").write_text("API=http://localhost\nKEY=secret\n")

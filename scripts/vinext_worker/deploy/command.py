@@ -28,6 +28,7 @@ from vinext_worker.deploy.preflight import (
     configuration_faults,
     log_in,
     package_faults,
+    page_handler_faults,
     require_all,
     require_few_files,
     service_faults,
@@ -206,7 +207,7 @@ class Deploy:
         config = self._deployment.config
         is_python = self._python_project is not None
         app = None if is_python else app_name(self._site, config.environment)
-        services = [] if is_python else service_faults(self._deployment, app)
+        services = page_handler_faults(config) if is_python else service_faults(self._deployment, app)
         self._output.line(describe_stores(self._deployment))
         lacks_namespace = is_placeholder(config) and (self._options.dry_run or can_ask(self._output))
         require_all([*configuration_faults(self._deployment, may_lack_namespace=lacks_namespace), *services])

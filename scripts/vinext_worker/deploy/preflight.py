@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # Source: https://developers.cloudflare.com/workers/languages/python/
 FIRST_DATE = date(2026, 9, 8)
 PYTHON_FLAG = "python_workers"
+_PAGE_HANDLER = "VINEXT_PAGE_HANDLER"
 # Source: https://developers.cloudflare.com/workers/static-assets/billing-and-limitations/
 FREE_ASSETS = 20_000
 PAID_ASSETS = 100_000
@@ -109,6 +110,17 @@ def service_faults(deployment: Deployment, app: str | None) -> list[str]:
         return []
     where = f"{config.path}: [[services]] {handler.attribute}"
     return [f'{where} is {service!r}, but the app\'s Worker is {app!r}; write service = "{app}"']
+
+
+def page_handler_faults(config: WranglerConfig) -> list[str]:
+    """Return what a Python site lacks in an environment, which inherits no variables: the page handler it has without one."""
+    if config.environment is None or _PAGE_HANDLER in config.deployed_variables:
+        return []
+    named = WranglerConfig.read(config.path).deployed_variables.get(_PAGE_HANDLER)
+    if named is None:
+        return []
+    where = f"{config.path}: env.{config.environment}.vars lacks {_PAGE_HANDLER}"
+    return [f'{where}, because an environment inherits no variables; write {_PAGE_HANDLER} = "{named}" there']
 
 
 def app_name(site: Path, environment: str | None) -> str | None:
