@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from cache.entry import CacheEntry, FetchValue, Freshness, freshness
@@ -37,6 +38,9 @@ _MAX_DEPTH = 100
 
 _ARRAY_INDICES = range(2**32 - 1)
 _MAX_DIGITS = 10
+
+_BY_POSITION = frozenset({inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD})
+_BY_NAME = frozenset({inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD})
 
 _ALLOWED = "JSON values: None, booleans, finite numbers, strings, and lists and dicts of those"
 
@@ -190,13 +194,23 @@ class NotKept:
 def call_arguments(signature: inspect.Signature, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[object]:
     """Return the arguments of a call, by position where the signature takes them so; the rest in a mapping at the end.
 
-    Mappings have their keys in the order of a JavaScript object, as in the keys of `unstable_cache`. Raises TypeError for
-    a call that the function does not take, and InvalidArgumentError for values that JSON cannot carry.
+    Different calls have different arguments: one that is left out before a given one has its default, and where a mapping may
+    be of either kind, one at the end is of those by name, empty if there are none. Mappings have their keys in the order of a
+    JavaScript object, as in the keys of `unstable_cache`. Raises TypeError for a call that the function does not take, and
+    InvalidArgumentError for values that JSON cannot carry.
     """
     bound = signature.bind(*args, **kwargs)
+    if kwargs:
+        given_last = next(reversed(bound.arguments))
+        for parameter in takewhile(lambda parameter: parameter.name != given_last, signature.parameters.values()):
+            if parameter.kind in _BY_POSITION:
+                bound.arguments.setdefault(parameter.name, parameter.default)
     for argument, value in bound.arguments.items():
         require_json(f"{argument} of {name}", value)
-    arguments = [*bound.args, dict(bound.kwargs)] if bound.kwargs else bound.args
+    arguments = list(bound.args if kwargs else args)
+    named = bound.kwargs if kwargs else {}
+    if named or (arguments and isinstance(arguments[-1], Mapping) and _takes_both(signature)):
+        arguments.append(named)
     return [_in_javascript_order(argument) for argument in arguments]
 
 
@@ -255,6 +269,12 @@ def _note(page: Rendering | None, tags: tuple[str, ...], seconds: float | None, 
         page.add_tags(tags)
         page.limit(seconds)
         page.is_no_store = page.is_no_store or is_no_store
+
+
+def _takes_both(signature: inspect.Signature) -> bool:
+    """Return whether a function takes any number of arguments by position, and others by name alone."""
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    return inspect.Parameter.VAR_POSITIONAL in kinds and not kinds.isdisjoint(_BY_NAME)
 
 
 def _in_javascript_order(value: object) -> object:
