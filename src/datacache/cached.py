@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
@@ -110,26 +111,31 @@ class CachedFunction:
     async def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         arguments = call_arguments(self._signature, self._name, args, kwargs)
         page = current_rendering()
+        path = None if page is None else page.path
         cache = current_data_cache()
+        run = partial(self._run, args, kwargs, path)
         if cache is None:
-            return read_result((await self._run(args, kwargs, page)).body)
+            made = await run()
+            _note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
+            return read_result(made.body)
         key = cache.key(self._source, self._key_parts, arguments)
-        kept = None if self._seconds == 0 else await self._find(cache, key, page)
+        make = partial(self._make, cache, key, run)
+        kept = None if self._seconds == 0 else await self._find(cache, key, path)
         if kept is not None:
             entry, result = kept
             is_stale = freshness(entry, cache.runtime.clock()) is Freshness.STALE
             # A page that is rendered for the cache would keep the stale value for its whole period.
             if not (is_stale and page is not None and page.is_for_cache):
                 if is_stale:
-                    self._refresh(cache, key, args, kwargs)
+                    cache.runtime.run_once(f"refresh {key}", make, f"refreshing {self._name}")
                 _note(page, entry.tags, entry.revalidate_seconds)
                 return result
-        made = await cache.runtime.flight.run(f"data {key}", lambda: self._make(cache, key, args, kwargs))
+        made = await cache.runtime.flight.run(f"data {key}", make)
         _note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
         return read_result(made.body)
 
-    async def _find(self, cache: DataCache, key: str, page: Rendering | None) -> tuple[CacheEntry, object] | None:
-        asked = GetContext(cache.soft_tags(page.path if page else None), self._seconds)
+    async def _find(self, cache: DataCache, key: str, path: str | None) -> tuple[CacheEntry, object] | None:
+        asked = GetContext(cache.soft_tags(path), self._seconds)
         try:
             entry = await cache.entries.read(key, asked)
         except Exception as error:  # noqa: BLE001 - no error of a cache handler may fail a request
@@ -143,12 +149,9 @@ class CachedFunction:
             cache.runtime.log.event("warning", "data.unreadable", key=key, function=self._name, error=str(error))
             return None
 
-    def _refresh(self, cache: DataCache, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        cache.runtime.run_once(f"refresh {key}", lambda: self._make(cache, key, args, kwargs), f"refreshing {self._name}")
-
-    async def _make(self, cache: DataCache, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Made:
+    async def _make(self, cache: DataCache, key: str, run: Callable[[], Awaitable[_Made]]) -> _Made:
         started_at_ms = cache.runtime.clock()
-        made = await self._run(args, kwargs, None)
+        made = await run()
         if made.is_no_store or not made.is_kept:
             return made
         revalidate = False if made.seconds is None else made.seconds
@@ -161,9 +164,10 @@ class CachedFunction:
             cache.runtime.log.event("error", "cache.write_failed", key=key, error=str(error))
         return made
 
-    async def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], page: Rendering | None) -> _Made:
-        """Call the function; the tags and periods of data that it uses count for its own result."""
-        learnt = Rendering()
+    async def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], path: str | None) -> _Made:
+        """Call the function for the page at `path`; the tags and periods of data that it uses count for its own result."""
+        # The result is for the cache, so it waits for fresh data: no invalidation would reach it, which is dated after them.
+        learnt = Rendering(path, is_for_cache=True)
         with rendering_as(learnt):
             result = await self._function(*args, **kwargs)
         is_kept = not isinstance(result, NotKept)
@@ -172,7 +176,7 @@ class CachedFunction:
             seconds for seconds in (self._seconds, learnt.revalidate_seconds, learnt.longest_seconds) if seconds is not None
         ]
         shortest = min(periods, default=math.inf)
-        made = _Made(
+        return _Made(
             body=body,
             tags=merge_tags(self._tags, learnt.tags),
             seconds=None if math.isinf(shortest) else shortest,
@@ -180,8 +184,6 @@ class CachedFunction:
             is_no_store=learnt.is_no_store,
             is_kept=is_kept and shortest > 0,
         )
-        _note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
-        return made
 
 
 class NotKept:

@@ -5,79 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.flight import FakeFlight
+from tests.fakes.data_cache import Counter, World, counted
 from tests.fakes.no_op import NoOpCacheHandler
-from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
 
 from cache.entry import AppPageValue, FetchValue, RedirectValue
-from cache.handler import SetContext, entry_cache
+from cache.handler import SetContext
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36
-from cache.memory import MemoryCacheHandler
 from cache.tags import path_tags
 from core.errors import InvalidArgumentError
-from core.runtime import Runtime
 from datacache.cached import cached
-from datacache.context import DataCache, enter_data_cache, revalidate_path, revalidate_path_prefix, revalidate_tag
+from datacache.context import revalidate_path, revalidate_path_prefix, revalidate_tag
 from datacache.fetched import FetchedResponse, FetchError, cached_fetch, set_fetcher
 from datacache.life import PROFILES, CacheLife, cache_life
 from pages.page import revalidate
 from pages.policy import Rendering, no_store, rendering_as
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from cache.entry import CacheEntry
-    from cache.handler import CacheHandler
-
-
-@dataclass
-class World:
-    """A data cache on a memory handler, with a clock to set."""
-
-    schema: KeySchema = KeySchema.V2
-    clock: FakeClock = field(default_factory=FakeClock)
-    background: FakeBackground = field(default_factory=FakeBackground)
-    log: FakeLog = field(default_factory=FakeLog)
-    handler: CacheHandler | None = None
-
-    def __post_init__(self) -> None:
-        self.kept: CacheHandler = self.handler or MemoryCacheHandler(1_000_000, self.clock)
-        runtime = Runtime(FakeFlight(self.clock, self.log), self.background, self.clock, self.log)
-        self.cache = DataCache(entry_cache(self.kept), runtime, self.schema)
-        enter_data_cache(self.cache)
-
-    async def entry(self, key: str) -> CacheEntry:
-        found = await self.kept.get(key)
-        assert found is not None
-        return found
-
-
-@pytest.fixture
-async def world() -> World:
-    return World()
-
-
-class Counter:
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def next(self) -> int:
-        self.calls += 1
-        return self.calls
-
-
-def counted(**options: Any) -> tuple[Callable[..., Any], Counter]:
-    counter = Counter()
-
-    @cached(["counted"], **options)
-    async def work(*args: Any) -> Any:
-        return {"call": counter.next(), "args": list(args)}
-
-    return work, counter
+    from collections.abc import Mapping
 
 
 async def test_a_result_is_kept_under_its_arguments(world: World) -> None:
