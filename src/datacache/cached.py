@@ -9,7 +9,7 @@ import functools
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
@@ -120,7 +120,8 @@ class CachedFunction:
             return read_result(made.body)
         key = cache.key(self._source, self._key_parts, arguments)
         make = partial(self._make, cache, key, run)
-        kept = None if self._seconds == 0 else await self._find(cache, key, path)
+        soft_tags = cache.soft_tags(path)
+        kept = None if self._seconds == 0 else await self._find(cache, key, soft_tags)
         if kept is not None:
             entry, result = kept
             is_stale = freshness(entry, cache.runtime.clock()) is Freshness.STALE
@@ -130,14 +131,13 @@ class CachedFunction:
                     cache.runtime.run_once(f"refresh {key}", make, f"refreshing {self._name}")
                 _note(page, entry.tags, entry.revalidate_seconds)
                 return result
-        made = await cache.runtime.flight.run(f"data {key}", make)
+        made = await self._fresh(cache, key, soft_tags, make)
         _note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
         return read_result(made.body)
 
-    async def _find(self, cache: DataCache, key: str, path: str | None) -> tuple[CacheEntry, object] | None:
-        asked = GetContext(cache.soft_tags(path), self._seconds)
+    async def _find(self, cache: DataCache, key: str, soft_tags: tuple[str, ...]) -> tuple[CacheEntry, object] | None:
         try:
-            entry = await cache.entries.read(key, asked)
+            entry = await cache.entries.read(key, GetContext(soft_tags, self._seconds))
         except Exception as error:  # noqa: BLE001 - no error of a cache handler may fail a request
             cache.runtime.log.event("error", "cache.read_failed", key=key, error=str(error))
             return None
@@ -149,9 +149,32 @@ class CachedFunction:
             cache.runtime.log.event("warning", "data.unreadable", key=key, function=self._name, error=str(error))
             return None
 
+    async def _fresh(self, cache: DataCache, key: str, soft_tags: tuple[str, ...], make: Callable[[], Awaitable[_Made]]) -> _Made:
+        """Return the result of a run that began after every invalidation before this call: its own, or one to join."""
+        is_own = False
+
+        async def make_own() -> _Made:
+            nonlocal is_own
+            is_own = True
+            return await make()
+
+        made = await cache.runtime.flight.run(f"data {key}", make_own)
+        if is_own or not await self._is_outdated(cache, key, soft_tags, made):
+            return made
+        # Whichever run is under way now has begun after this call.
+        return await cache.runtime.flight.run(f"data {key}", make)
+
+    async def _is_outdated(self, cache: DataCache, key: str, soft_tags: tuple[str, ...], made: _Made) -> bool:
+        try:
+            tags = merge_tags(self._tags, made.tags, soft_tags)
+            return await cache.entries.invalidation(tags, made.started_at_ms) is not None
+        except Exception as error:  # noqa: BLE001 - no error of a cache handler may fail a request
+            cache.runtime.log.event("error", "cache.read_failed", key=key, error=str(error))
+            return True
+
     async def _make(self, cache: DataCache, key: str, run: Callable[[], Awaitable[_Made]]) -> _Made:
         started_at_ms = cache.runtime.clock()
-        made = await run()
+        made = replace(await run(), started_at_ms=started_at_ms)
         if made.is_no_store or not made.is_kept:
             return made
         revalidate = False if made.seconds is None else made.seconds
@@ -263,6 +286,7 @@ class _Made:
     expire: float | None
     is_no_store: bool
     is_kept: bool
+    started_at_ms: int = 0
 
 
 def _note(page: Rendering | None, tags: tuple[str, ...], seconds: float | None, *, is_no_store: bool = False) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.fakes.data_cache import World
+from tests.fakes.no_op import NoOpCacheHandler
 
 from datacache.cached import cached
 from datacache.context import revalidate_path, revalidate_tag
@@ -12,8 +15,6 @@ from pages.policy import Rendering, rendering_as
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from tests.fakes.data_cache import World
 
 
 class Source:
@@ -67,3 +68,85 @@ async def test_a_path_reaches_data_at_every_depth(world: World) -> None:
     assert await on_page("/other", source.outermost) == "old"
     assert await on_page("/blog", source.outermost) == "new"
     assert await on_page("/other", source.outermost) == "new"
+
+
+async def a_turn() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+class Gate:
+    """A place where the runs of a function wait, each with what it has read before."""
+
+    def __init__(self) -> None:
+        self.is_open = asyncio.Event()
+        self.runs = 0
+
+    async def pass_through(self) -> None:
+        self.runs += 1
+        await self.is_open.wait()
+        await a_turn()
+
+
+@pytest.mark.parametrize("profile", [None, "max"])
+@pytest.mark.parametrize("seconds", [0, 5], ids=["in one millisecond", "later"])
+async def test_a_call_after_an_invalidation_does_not_join_a_run_of_before(
+    world: World, profile: str | None, seconds: int
+) -> None:
+    gate, value = Gate(), "old"
+
+    @cached(tags=["posts"])
+    async def posts() -> str:
+        found = value
+        await gate.pass_through()
+        return found
+
+    before = [asyncio.ensure_future(posts()), asyncio.ensure_future(posts())]
+    await a_turn()
+    world.clock.pass_seconds(seconds)
+    value = "new"
+    await revalidate_tag("posts", profile=profile)
+    after = [asyncio.ensure_future(posts()) for _ in range(3)]
+    await a_turn()
+    gate.is_open.set()
+    assert await asyncio.gather(*after) == ["new"] * 3
+    assert (await before[0], gate.runs) == ("old", 2)
+
+
+async def test_a_call_for_an_invalidated_page_does_not_join_a_run_of_before(world: World) -> None:
+    gate, value = Gate(), "old"
+
+    @cached()
+    async def posts() -> str:
+        found = value
+        await gate.pass_through()
+        return found
+
+    before = asyncio.ensure_future(on_page("/blog", posts))
+    await a_turn()
+    world.clock.pass_seconds(5)
+    value = "new"
+    await revalidate_path("/blog")
+    after = [asyncio.ensure_future(on_page(path, posts)) for path in ("/blog", "/other")]
+    await a_turn()
+    gate.is_open.set()
+    assert (await before, *await asyncio.gather(*after)) == ("old", "new", "old")
+
+
+async def test_a_handler_that_cannot_tell_has_a_joined_run_done_again() -> None:
+    class Silent(NoOpCacheHandler):
+        async def is_invalidated(self, tags: Any, since_ms: int) -> bool:
+            raise OSError("unreachable")
+
+    world, gate = World(handler=Silent()), Gate()
+
+    @cached()
+    async def posts() -> int:
+        await gate.pass_through()
+        return gate.runs
+
+    calls = [asyncio.ensure_future(posts()) for _ in range(2)]
+    await a_turn()
+    gate.is_open.set()
+    assert await asyncio.gather(*calls) == [1, 2]
+    assert world.log.names() == ["cache.read_failed"]
