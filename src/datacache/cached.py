@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from cache.entry import CacheEntry, FetchValue, Freshness, freshness
 from cache.handler import GetContext
-from cache.tags import merge_tags
+from cache.tags import encode_tag, merge_tags
 from core.body import parse_json
 from core.errors import CorruptValueError, InvalidArgumentError
 from core.javascript import json_text
@@ -116,7 +116,7 @@ class CachedFunction:
         run = partial(self._run, args, kwargs, path)
         if cache is None:
             made = await run()
-            _note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
+            self._note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
             return read_result(made.body)
         key = cache.key(self._source, self._key_parts, arguments)
         make = partial(self._make, cache, key, run)
@@ -129,15 +129,17 @@ class CachedFunction:
             if not (is_stale and page is not None and page.is_for_cache):
                 if is_stale:
                     cache.runtime.run_once(f"refresh {key}", make, f"refreshing {self._name}")
-                _note(page, entry.tags, entry.revalidate_seconds)
+                self._note(page, entry.tags, entry.revalidate_seconds)
                 return result
         made = await self._fresh(cache, key, soft_tags, make)
-        _note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
+        self._note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
         return read_result(made.body)
 
     async def _find(self, cache: DataCache, key: str, soft_tags: tuple[str, ...]) -> tuple[CacheEntry, object] | None:
         try:
             entry = await cache.entries.read(key, GetContext(soft_tags, self._seconds))
+            if entry is not None and (others := self._tags_beside(entry)):
+                entry = await cache.after_invalidations(entry, others)
         except Exception as error:  # noqa: BLE001 - no error of a cache handler may fail a request
             cache.runtime.log.event("error", "cache.read_failed", key=key, error=str(error))
             return None
@@ -207,6 +209,17 @@ class CachedFunction:
             is_no_store=learnt.is_no_store,
             is_kept=is_kept and shortest > 0,
         )
+
+    def _tags_beside(self, entry: CacheEntry) -> tuple[str, ...]:
+        """Return the function's own tags that an entry does not carry: another function, or an earlier one, has stored it."""
+        return tuple(tag for tag in self._tags if tag not in entry.tags and encode_tag(tag) not in entry.tags)
+
+    def _note(self, page: Rendering | None, tags: tuple[str, ...], seconds: float | None, *, is_no_store: bool = False) -> None:
+        """Add the tags and the period of data to the page, or to the cached function around."""
+        if page is not None:
+            page.add_tags((*self._tags, *tags))
+            page.limit(seconds)
+            page.is_no_store = page.is_no_store or is_no_store
 
 
 class NotKept:
@@ -287,14 +300,6 @@ class _Made:
     is_no_store: bool
     is_kept: bool
     started_at_ms: int = 0
-
-
-def _note(page: Rendering | None, tags: tuple[str, ...], seconds: float | None, *, is_no_store: bool = False) -> None:
-    """Add the tags and the period of data to the page, or to the cached function around."""
-    if page is not None:
-        page.add_tags(tags)
-        page.limit(seconds)
-        page.is_no_store = page.is_no_store or is_no_store
 
 
 def _takes_both(signature: inspect.Signature) -> bool:

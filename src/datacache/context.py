@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from cache.invalidation import GONE
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36
 from cache.tags import encode_tag, merge_tags, path_tags, revalidate_path_tag
 from core.paths import normalize_path
@@ -15,6 +16,7 @@ from datacache.life import cache_life_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cache.entry import CacheEntry
     from cache.handler import EntryCache
     from core.runtime import Runtime
     from datacache.life import CacheLife
@@ -43,6 +45,13 @@ class DataCache:
     def soft_tags(self, path: str | None) -> tuple[str, ...]:
         """Return the tags of the page that uses the data: an invalidation of the page asks for new data too."""
         return () if path is None else path_tags(self.schema, normalize_path(path))
+
+    async def after_invalidations(self, entry: CacheEntry, tags: tuple[str, ...]) -> CacheEntry | None:
+        """Return an entry as the invalidations of `tags` leave it, None if it is gone."""
+        found = await self.entries.invalidation(tags, entry.last_modified_ms)
+        if found is GONE:
+            return None
+        return entry if found is None else found.of(entry)
 
 
 def enter_data_cache(cache: DataCache) -> None:

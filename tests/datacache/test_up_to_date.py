@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.data_cache import World
 from tests.fakes.no_op import NoOpCacheHandler
 
+from cache.keys import KeySchema
 from datacache.cached import cached
 from datacache.context import revalidate_path, revalidate_tag
 from pages.policy import Rendering, rendering_as
@@ -150,3 +151,54 @@ async def test_a_handler_that_cannot_tell_has_a_joined_run_done_again() -> None:
     gate.is_open.set()
     assert await asyncio.gather(*calls) == [1, 2]
     assert world.log.names() == ["cache.read_failed"]
+
+
+@pytest.mark.parametrize("schema", KeySchema)
+@pytest.mark.parametrize(("profile", "found"), [(None, "new"), ("max", "old")])
+async def test_a_result_that_was_stored_under_other_tags_has_those_of_the_call_too(
+    schema: KeySchema, profile: str | None, found: str
+) -> None:
+    world, value = World(schema), "old"
+
+    def posts_with(*tags: str) -> Callable[[], Awaitable[str]]:
+        @cached(["posts"], source="posts", tags=tags)
+        async def posts() -> str:
+            return value
+
+        return posts
+
+    await posts_with("a")()
+    page = Rendering()
+    with rendering_as(page):
+        await posts_with("ü", "a")()
+    value = "new"
+    assert set(page.tags) == {"a", "ü"}
+    world.clock.pass_seconds(5)
+    await revalidate_tag("ü", profile=profile)
+    world.clock.pass_seconds(5)
+    assert await posts_with("a")() == "old"
+    assert await posts_with("ü", "a")() == found
+    await world.background.done()
+    assert await posts_with("a")() == "new"
+
+
+async def test_a_joined_run_gives_its_page_the_tags_of_the_call(world: World) -> None:
+    del world
+    gate = Gate()
+
+    def posts_with(tag: str) -> Callable[[], Awaitable[None]]:
+        @cached(["posts"], source="posts", tags=[tag])
+        async def posts() -> None:
+            await gate.pass_through()
+
+        return posts
+
+    first = asyncio.ensure_future(posts_with("a")())
+    await a_turn()
+    page = Rendering()
+    with rendering_as(page):
+        second = asyncio.ensure_future(posts_with("b")())
+        await a_turn()
+    gate.is_open.set()
+    await asyncio.gather(first, second)
+    assert (set(page.tags), gate.runs) == ({"a", "b"}, 1)
