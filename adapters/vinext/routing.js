@@ -1,15 +1,16 @@
 /**
  * Writes down, when a build is finished, which paths a rule of the app may touch before its page cache, and which headers
- * next.config puts on each pre-rendered page. vinext-worker reads it: it caches no page that a rule may touch.
+ * next.config puts on each pre-rendered page. vinext-worker reads it: it serves no page that a rule may touch without the app.
  *
  * A rule that cannot be read counts as one that may touch every path.
  */
 import { existsSync, realpathSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 
+import { touchingEntry } from "./entry.js";
 import { STAGES } from "./exchange.js";
+import { fromApp, parsedSource } from "./source.js";
 
 /** The file, beside the build's manifest. */
 export const ROUTING_FILE = "vinext-worker-routing.json";
@@ -21,19 +22,6 @@ const VERSION = 1;
 const ROUTERS = ["app", "pages"];
 const MIDDLEWARE_NAMES = ["proxy", "middleware"];
 const EVERYTHING = { path: "/", prefix: true };
-
-/** Import a module of a package as Node.js would from the app's folder; the adapter itself may be linked from elsewhere. */
-async function fromApp(root, name, entry) {
-  for (let folder = root; ; folder = dirname(folder)) {
-    const packageFolder = join(folder, "node_modules", name);
-    if (existsSync(join(packageFolder, "package.json"))) {
-      const { exports } = JSON.parse(await readFile(join(packageFolder, "package.json"), "utf8"));
-      const target = exports[entry]?.import ?? exports[entry]?.default ?? exports[entry];
-      return await import(pathToFileURL(join(packageFolder, target)).href);
-    }
-    if (folder === dirname(folder)) throw new Error(`${name} is not installed for ${root}`);
-  }
-}
 
 /**
  * The literal beginning of a pattern in path-to-regexp's syntax: every path that the pattern matches begins with it.
@@ -113,16 +101,18 @@ async function middlewareRules(root, folder, pageExtensions) {
   if (!file) return [];
   const name = relative(root, file);
   try {
-    const { parseSync, parseAst } = await fromApp(root, "vite", ".");
-    const code = await readFile(file, "utf8");
-    const lang = file.endsWith("x") ? "tsx" : "ts";
-    const program = parseSync ? parseSync(file, code, { lang }).program : parseAst(code, { lang });
-    const sources = matcherSources(program);
+    const sources = matcherSources(await parsedSource(root, file));
     if (sources === null) return [{ ...EVERYTHING, name: `${name}, which has no matcher` }];
     return sources.map((source) => ({ ...touchedBy(source), name: `${name}: ${source}` }));
   } catch (error) {
     return [{ ...EVERYTHING, name: `${name}, whose matcher cannot be read (${error.message})` }];
   }
+}
+
+/** The app's own Worker entry is in front of everything: it may answer any request, and change any response. */
+async function entryRules(build) {
+  const name = await touchingEntry(build);
+  return name === null ? [] : [{ ...EVERYTHING, name: `the app's own Worker entry, ${name}` }];
 }
 
 function configRules(config) {
@@ -219,7 +209,7 @@ export async function writeRouting({ root, clientOutDir, plugins }) {
   const server = join(dirname(clientOutDir), "server");
   if (!existsSync(join(server, MANIFEST))) return;
   const manifest = JSON.parse(await readFile(join(server, MANIFEST), "utf8"));
-  const app = await describedApp(root, plugins, manifest);
+  const app = await describedApp({ root, server, plugins }, manifest);
   if (app.rules.length > 0) await skipDynamicPages(server, manifest);
   const periods = await periodsOf(process.env.VINEXT_WORKER_PERIODS);
   const { version: adapter } = JSON.parse(await readFile(new URL("./package.json", import.meta.url), "utf8"));
@@ -227,16 +217,18 @@ export async function writeRouting({ root, clientOutDir, plugins }) {
   await writeFile(join(server, ROUTING_FILE), `${JSON.stringify({ ...build, ...app, periods }, null, 1)}\n`);
 }
 
-async function describedApp(root, plugins, manifest) {
+async function describedApp(build, manifest) {
+  const { root, plugins } = build;
   try {
     const config = await nextConfigOf(root, plugins);
     const { routers, middleware } = await foldersOf(root, plugins);
+    const before = [...(await entryRules(build)), ...(await middlewareRules(root, middleware, config.pageExtensions))];
     return {
       basePath: config.basePath ?? "",
       routers,
       i18n: localesOf(config),
       images: config.images ?? null,
-      rules: [...(await middlewareRules(root, middleware, config.pageExtensions)), ...configRules(config)],
+      rules: [...before, ...configRules(config)],
       headers: await pageHeaders(root, config, manifest),
     };
   } catch (error) {

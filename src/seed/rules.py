@@ -1,4 +1,4 @@
-"""The rules of an app that come before its page cache: middleware, and redirects, rewrites and headers of next.config.
+"""The rules of an app before its page cache: middleware, redirects, rewrites and headers of next.config, an own Worker entry.
 
 Only the app can apply them. So for a path that one of them may touch, the app's request stage is asked before the cache; the
 page handler answers alone where the app has no such stage.

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import { vinextWorkerCache } from "../../adapters/vinext/index.js";
 import { ROUTING_FILE, touchedBy, writeRouting } from "../../adapters/vinext/routing.js";
@@ -31,9 +32,19 @@ for (const [source, expected, prefix] of sources) {
   });
 }
 
-/** The part of vinext's plugin that its options are read from. */
-function vinext({ nextConfig = null, ...routeRoot } = {}) {
-  return [[{ name: "other" }], Promise.resolve([{ __vinextNextConfig: nextConfig, __vinextRouteRootConfig: routeRoot }])];
+/** The part of Cloudflare's plugin that finds the Worker's entry. */
+function cloudflare(main, environment) {
+  async function handler(source) {
+    assert.deepEqual([source, this.environment.name], ["virtual:cloudflare/user-entry", environment]);
+    return await this.resolve(main);
+  }
+  return { name: "vite-plugin-cloudflare:virtual-modules", applyToEnvironment: ({ name }) => name === environment, resolveId: { handler } };
+}
+
+/** The part of vinext's plugin that its options are read from, and that of Cloudflare's. */
+function vinext({ nextConfig = null, main = "vinext-worker-adapter/worker", environment = "rsc", ...routeRoot } = {}) {
+  const own = [{ __vinextNextConfig: nextConfig, __vinextRouteRootConfig: routeRoot }];
+  return [[{ name: "other" }, null], Promise.resolve(own), [Promise.resolve(cloudflare(main, environment))]];
 }
 
 async function builtSite(context, files, routes, options, write = writeRouting) {
@@ -48,7 +59,9 @@ async function builtSite(context, files, routes, options, write = writeRouting) 
     await mkdir(path.dirname(path.join(root, name)), { recursive: true });
     await writeFile(path.join(root, name), text);
   }
-  await write({ root, clientOutDir: path.join(root, "dist", "client"), plugins: vinext(options) });
+  const { main } = options ?? {};
+  const plugins = vinext({ ...options, ...(main?.startsWith("./") && { main: path.join(root, main) }) });
+  await write({ root, clientOutDir: path.join(root, "dist", "client"), plugins });
   return root;
 }
 
@@ -86,6 +99,67 @@ for (const [name, file, code, expected] of middlewares) {
     const { rules, buildId, version } = await routingOf(context, { [file]: code });
     assert.deepEqual(rules.map((rule) => [rule.path, rule.prefix, rule.name]), expected);
     assert.deepEqual([buildId, version], ["b1", 1]);
+  });
+}
+
+const VINEXT = 'import vinext from "vinext/server/fetch-handler";';
+const WRAP = `${VINEXT} import { withVinextWorker } from "vinext-worker-adapter/worker";`;
+const OWN = "worker/index.ts";
+const entries = [
+  ["a fetch of its own", `${WRAP} export default withVinextWorker({ async fetch(request) { return new Response(request.url); } });`, OWN],
+  [
+    "a header on what vinext answers",
+    `${WRAP} const own = { fetch: async (request, env, ctx) => { const r = await vinext.fetch(request, env, ctx); r.headers.set("A", "b"); return r; } }; export default withVinextWorker(own);`,
+    OWN,
+  ],
+  ["another request for vinext", `${WRAP} export default withVinextWorker({ fetch: (request) => vinext.fetch(new Request(request)) });`, OWN],
+  ["a default for what vinext is given", `${WRAP} export default withVinextWorker({ fetch: (r = guard) => vinext.fetch(r) });`, OWN],
+  ["a fetch of another Worker", `${WRAP} import own from "./own"; export default withVinextWorker(own);`, OWN],
+  ["an object that is spread", `${WRAP} import own from "./own"; export default withVinextWorker({ ...vinext, ...own });`, OWN],
+  ["a name that is computed", `${WRAP} export default withVinextWorker({ ...vinext, [name]() {} });`, OWN],
+  ["another wrapper", `${WRAP} import { guard } from "guard"; export default guard(withVinextWorker(vinext));`, OWN],
+  ["a change of vinext's fetch", `${WRAP} vinext.fetch = guard; export default withVinextWorker(vinext);`, OWN],
+  ["a class", 'import Vinext from "vinext-worker-adapter/worker"; export default class extends Vinext {}', OWN],
+  ["no default export", `${WRAP} export const a = 1;`, OWN],
+  ["what does not parse", "export default {", OWN],
+  ["vinext as it is", `${WRAP} export default withVinextWorker(vinext);`, null],
+  ["the adapter's entry and a class", 'export { default } from "vinext-worker-adapter/worker"; export class Counter {}', null],
+  ["the adapter's entry by a name", 'import ours from "vinext-worker-adapter/worker"; export default ours;', null],
+  [
+    "other events alone",
+    `${WRAP} interface Env { A: string } const worker = { ...vinext, async queue(batch: unknown) {}, scheduled: () => {} } satisfies object; export default withVinextWorker(worker);`,
+    null,
+  ],
+  ["vinext's fetch", `${WRAP} export default withVinextWorker({ fetch: vinext.fetch, async queue() {} });`, null],
+  [
+    "a call of vinext's fetch",
+    `${WRAP} export default withVinextWorker({ async fetch(request: Request, env: Env, ctx) { return await vinext.fetch(request, env, ctx); } });`,
+    null,
+  ],
+];
+for (const [name, code, expected] of entries) {
+  test(`a Worker entry: ${name}`, async (context) => {
+    const { rules } = await routingOf(context, { [OWN]: code }, { main: `./${OWN}` });
+    if (expected === null) return assert.deepEqual(rules, []);
+    assert.deepEqual([rules.length, rules[0].path, rules[0].prefix], [1, "/", true]);
+    assert.equal(rules[0].name, `the app's own Worker entry, ${expected}`);
+  });
+}
+
+const mains = [
+  ["of a package", { main: "some-package/worker" }, "the app's own Worker entry, some-package/worker"],
+  ["that does not exist", { main: "./worker.js" }, /^the app's own Worker entry, which cannot be read/],
+  ["of an environment that is not known", { environment: "other" }, /^the app's own Worker entry, which cannot be read/],
+  ["of the Pages Router", { environment: "ssr" }, null],
+  ["of an environment with the Worker's name", { environment: "my_app" }, null],
+  ["by the adapter's file", { main: fileURLToPath(new URL("../../adapters/vinext/worker.js", import.meta.url)) }, null],
+];
+for (const [name, options, expected] of mains) {
+  test(`a Worker entry ${name}`, async (context) => {
+    const files = { "dist/server/wrangler.json": '{ "topLevelName": "my-app", "name": "my-app-staging" }' };
+    const { rules } = await routingOf(context, files, options);
+    assert.equal(rules.length, expected === null ? 0 : 1);
+    if (expected !== null) assert.match(rules[0].name, new RegExp(expected));
   });
 }
 

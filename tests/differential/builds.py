@@ -56,6 +56,16 @@ _PAGES_ROUTER = {
 }
 _INLINE = "inline.config.mjs"
 """Its configuration stands in the Vite configuration, if an app has this file."""
+_ENTRY = "worker/index.js"
+"""The app's own Worker entry, if it has one."""
+_WRAPPED = "worker/wrapped.js"
+_WRAP = b"""\
+import { withVinextWorker } from "vinext-worker-adapter/worker";
+
+import worker from "./index.js";
+
+export default withVinextWorker(worker);
+"""
 
 
 @dataclass(frozen=True)
@@ -123,9 +133,10 @@ def _configuration(project: Project, app: str, *, with_adapter: bool, own: Itera
         "scripts": {"build": "vite build"},
         "dependencies": {"vinext": "1.4.0", **adapter},
     }
+    entries = (_ENTRY, _WRAPPED) if _ENTRY in own else ("vinext/server/fetch-handler", "vinext-worker-adapter/worker")
     wrangler = {
         "name": "vinext-pages",
-        "main": "vinext-worker-adapter/worker" if with_adapter else "vinext/server/fetch-handler",
+        "main": entries[with_adapter],
         "compatibility_date": "2026-07-28",
         "compatibility_flags": ["nodejs_compat"],
         # What `vinext init` writes.
@@ -142,7 +153,9 @@ def _configuration(project: Project, app: str, *, with_adapter: bool, own: Itera
         imports, options = f'{imports}import nextConfig from "./{_INLINE}";\n', f"{options}nextConfig, "
     has_app = any(name.startswith(("app/", "src/app/")) for name in own)
     vite = _VITE % {"imports": imports, "options": options, **(_APP_ROUTER if has_app else _PAGES_ROUTER)}
+    wrapped = {_WRAPPED: _WRAP} if with_adapter and _ENTRY in own else {}
     return {
+        **wrapped,
         "package.json": json.dumps(package, indent=1).encode(),
         "wrangler.jsonc": json.dumps(wrangler, indent=1).encode(),
         "vite.config.js": vite.encode(),

@@ -104,18 +104,18 @@ ACCEPTED = [
     Row(
         "What was rendered for a visitor with credentials, or who wants a part, is not kept. The page is rendered once more for that.",
         "state",
-        apps=("before_the_cache",),
+        apps=("before_the_cache", "own_entry"),
         alone="MISS",
         ours="-",
-        request="GET /isr-behind/.* (Authorization|Range): .*",
+        request="GET /(isr-behind|guarded)/.* (Authorization|Range): .*",
     ),
     Row(
         "The same.",
         "renewed",
-        apps=("before_the_cache",),
+        apps=("before_the_cache", "own_entry"),
         alone="no",
         ours="yes",
-        visit="credentials for a page with a period|a part",
+        visit="credentials for a page with a period|a part|a password before a page that is not of the build",
         besides={"state": "HIT"},
     ),
     # Spellings

@@ -15,7 +15,7 @@ from tests.differential.table import ACCEPTED, KNOWN_CLAIMS, KNOWN_FAULTS
 if TYPE_CHECKING:
     from tests.differential.conftest import Runs
 
-SOME = ["auth", "before_the_cache", "pages_and_app", "streaming"]
+SOME = ["auth", "before_the_cache", "own_entry", "pages_and_app", "streaming"]
 APPS = app_names() if os.environ.get("VINEXT_WORKER_EVERY_APP") else SOME
 
 
