@@ -114,6 +114,8 @@ _NEVER_STALE = f"s-maxage={NEVER_STALE_SECONDS}"
 
 _CONTROLS = frozenset({"cache-control", "cdn-cache-control", "cloudflare-cdn-cache-control"})
 
+_TAGS = frozenset({TAGS_HEADER, "cache-tag"})
+
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -128,7 +130,8 @@ def with_policy(rendering: Rendering, method: str, status: int, headers: HeaderI
         kept = tuple(item for item in headers if item[0].lower() not in _CONTROLS)
         return (*kept, ("cache-control", NO_STORE))
     if rendering.tags:
-        own = ",".join(value for name, value in headers if name.lower() == TAGS_HEADER)
+        # The page cache goes by TAGS_HEADER alone if there is one.
+        own = ",".join(value for name, value in headers if name.lower() in _TAGS)
         added = ",".join(encode_uri_component(tag) for tag in rendering.tags)
         headers = tuple(item for item in headers if item[0].lower() != TAGS_HEADER)
         headers = (*headers, (TAGS_HEADER, f"{own},{added}" if own else added))

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from core.body import BytesBody
 from core.errors import InvalidArgumentError
+from isr.admission import Admission, admit
+from pages.handler import WholeResponse
 from pages.page import Page, revalidate
 from pages.policy import Rendering, current_rendering, no_store, rendering_as, with_policy
 
@@ -56,6 +59,17 @@ def test_tags_join_those_of_the_handlers_own_header() -> None:
     rendering.add_tags(["a,b"])
     found = with_policy(rendering, "GET", 200, (("X-Vinext-Cache-Tags", "own"),), is_personal=False)
     assert found == (("x-vinext-cache-tags", "own,a%2Cb,%C3%BC"),)
+
+
+def test_tags_join_those_of_a_cache_tag() -> None:
+    rendering = Rendering()
+    rendering.add_tags(["data"])
+    own = (("content-type", "text/html"), ("cache-control", "s-maxage=60"), ("Cache-Tag", "product-5, shop"))
+    found = with_policy(rendering, "GET", 200, own, is_personal=False)
+    assert found == (*own, ("x-vinext-cache-tags", "product-5, shop,data"))
+    admission = admit(WholeResponse(200, found, BytesBody(b"page")), None, rsc=False)
+    assert isinstance(admission, Admission)
+    assert admission.tags == ("product-5", "shop", "data")
 
 
 async def test_a_decorator_speaks_of_the_answer_that_is_being_made() -> None:
