@@ -124,7 +124,7 @@ def with_policy(rendering: Rendering, method: str, status: int, headers: HeaderI
 
     A Cache-Control that the handler wrote itself holds, unless `no_store()` was called. With `is_personal` the request has
     a visitor's cookies or credentials: a period given by a decorator or a Page is then for the page that everybody gets,
-    which is rendered beside this answer.
+    which is rendered beside this answer. An answer that sets a cookie is one visitor's, too.
     """
     if rendering.is_no_store:
         kept = tuple(item for item in headers if item[0].lower() not in _CONTROLS)
@@ -140,7 +140,8 @@ def with_policy(rendering: Rendering, method: str, status: int, headers: HeaderI
         return headers
     if method not in _SAFE_METHODS or status not in STORABLE_STATUSES:
         return headers
-    return (*headers, ("cache-control", NO_STORE if is_personal else given))
+    is_ones_own = is_personal or any(name.lower() == "set-cookie" for name, _ in headers)
+    return (*headers, ("cache-control", NO_STORE if is_ones_own else given))
 
 
 def given_cache_control(rendering: Rendering) -> str | None:
