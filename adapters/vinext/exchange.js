@@ -3,7 +3,7 @@
  * (middleware, rules of next.config, routing) calls the response stage (rendering), and between them is vinext-worker's cache.
  */
 import { isShared, NO_STORE, SHARED_POLICY } from "./policy.js";
-import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, replayOf, resourceOf } from "./resources.js";
+import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, isRouteHandler, replayOf, resourceOf } from "./resources.js";
 import { WatchedBody } from "./stalls.js";
 
 /** The version of what the app and vinext-worker tell each other about a request. */
@@ -27,7 +27,7 @@ export const STAGES = 1;
  * @typedef {object} Answer
  * @property {string} about JSON of one of: `{}`, the app's own response; `{isHit}`, the headers and the status for the offered
  *   entry; `{made}`, a response that may be kept once `admitted` says so; `{missed}`, a response in place of one that could be
- *   kept; `{asks}`, a question for the entry of a resource. `replay` renders it again, `unknown` says what is not understood.
+ *   kept; `{dynamic}`, a response of what is made for each request alone; `{asks}`, a question for the entry of a resource. `replay` renders it again, `unknown` says what is not understood.
  * @property {Response} [response]
  * @property {(idleMs?: number) => Promise<Kept | null>} [admitted] fails if for so long nothing comes of the body; 0 is no limit
  * @property {(offer: string) => Promise<Answer>} [resume] answers the question
@@ -62,6 +62,9 @@ const STALE_DATA = "X-Vinext-Stale-Data";
 /** What is given to be kept says in this header which build has rendered it: vinext-worker keeps nothing of another than its own. */
 const APP_BUILD = "X-Vinext-App-Build";
 
+/** What vinext takes for the entry of a route handler's answer, so that it does not run the handler. */
+const ENTRY_OF_A_HANDLER = { value: { kind: "APP_ROUTE", body: null, headers: {}, status: 204 } };
+
 /** One call of vinext-worker. */
 export class Exchange {
   #visitors;
@@ -73,6 +76,8 @@ export class Exchange {
   /** The headers of the response stage, if an entry keeps what the request stage adds to them; then those with what it added. */
   #own;
   #composed;
+  /** Whether a route handler runs only if it has no period. */
+  #isTrying = false;
   /** Whether what is rendered now may be kept, so that `runtime.js` adds to it. */
   keeps = false;
   /** What the render leaves beside its response. */
@@ -119,8 +124,15 @@ export class Exchange {
       this.#outcome = isKnownProtocol(props) ? {} : { unknown: `${props.kind} of version ${props.protocolVersion}` };
       return await render(request, props, { ...options, cache: "bypass" });
     }
-    const { status, headers, isStale, isForCache, isStored, isUnruled } = await this.#offerFor(resource);
     const { isStorable, ...described } = resource;
+    if (isRouteHandler(props) && !this.#hasEntryOf(resource)) {
+      const response = await this.#ifWithoutPeriod(() => render(request, props, { ...options, cache: "bypass" }));
+      if (response) {
+        this.#outcome = { dynamic: described };
+        return response;
+      }
+    }
+    const { status, headers, isStale, isForCache, isStored, isUnruled } = await this.#offerFor(resource);
     if (status !== undefined) {
       this.#outcome = isStale ? { isHit: true, replay: replayOf(request, props, options) } : { isHit: true };
       return new Response(null, { status, statusText: status === 200 ? "OK" : "", headers: headerPairs(headers) });
@@ -172,6 +184,35 @@ export class Exchange {
       undecided.headers.delete(SHARED_POLICY);
     }
     return undecided;
+  }
+
+  /**
+   * vinext looks for the entry of a route handler's answer before it runs a handler that has a period, and of no other
+   * (`getAppRouteHandlerRevalidateSeconds`). No other can be kept, so nobody needs its whole answer before the visitor gets it.
+   *
+   * @param {() => Promise<Response>} render
+   * @returns {Promise<Response | null>} null if the handler has a period, and has not run
+   */
+  async #ifWithoutPeriod(render) {
+    this.#isTrying = true;
+    const response = await render();
+    if (this.#isTrying) {
+      this.#isTrying = false;
+      return response;
+    }
+    discard(response);
+    return null;
+  }
+
+  /** @returns {object | null} what vinext gets that looks for an entry in its own cache */
+  entryForVinext() {
+    if (!this.#isTrying) return null;
+    this.#isTrying = false;
+    return ENTRY_OF_A_HANDLER;
+  }
+
+  #hasEntryOf(resource) {
+    return isFor(this.#offer, resource) && this.#offer.status !== undefined;
   }
 
   async #offerFor(resource) {

@@ -108,6 +108,11 @@ export function isPagesPage({ kind, resourceKind }) {
   return kind === "pages-page" || (kind === "hybrid-pages" && resourceKind === "page");
 }
 
+/** @returns {boolean} whether the call is for a route handler of the App Router */
+export function isRouteHandler({ kind }) {
+  return kind === "app-route-handler";
+}
+
 function isPagesData({ isDataRequest, renderOptions }) {
   return isDataRequest === true || renderOptions?.isDataReq === true;
 }

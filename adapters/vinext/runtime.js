@@ -56,8 +56,9 @@ export default class VinextWorkerCacheAdapter {
     return !isPrerendering();
   }
 
+  /** There are no entries here. That vinext looks for one tells the exchange that there may be one. */
   async get() {
-    return null;
+    return currentVisit()?.exchange?.entryForVinext() ?? null;
   }
 
   /**

@@ -119,6 +119,9 @@ class StagedCache:
         if step.is_hit and step.replay is not None:
             await step.response.drop()
             return await self._revalidator.regenerate(request.origin, lookup, stale, step.replay)
+        if step.dynamic is not None:
+            await step.response.drop()
+            return _NOT_SHARED
         if step.made is None:
             await step.response.drop()
             raise PageError("a rule of the app answers, or the app renders the page for each request alone")
@@ -179,6 +182,9 @@ class StagedCache:
         if step.is_hit:
             return self._from_cache(visit, step)
         own_reason = Bypass.RULE if visit.is_ruled else Inadmissible.NOT_SHARED
+        if step.dynamic is not None:
+            self._note_dynamic(visit, step.dynamic)
+            return passed_answer(step.response, reason=own_reason)
         if lookup is None or not (step.made or step.missed):
             return passed_answer(step.response, reason=own_reason)
         if step.made is None:
@@ -198,6 +204,13 @@ class StagedCache:
         if page.state is Freshness.STALE and step.replay is not None:
             self._revalidator.start(request.origin, lookup, page, step.replay)
         return ruled_answer(request, page, step.response, self._build.schema, self._clock())
+
+    def _note_dynamic(self, visit: _Visit, resource: Resource) -> None:
+        """Remember for a while that nobody needs to look for a page, or wait for one."""
+        # What a rule leads to, it may not lead the next visitor to.
+        if resource.path == resource.tag_path:
+            lookup = visit.own_page(resource.path) or Lookup.of_resource(resource, visit.request.path, self._build)
+            self._misses.refused(Miss(visit.request, lookup, None, may_render=False), _NOT_SHARED)
 
     def _miss(self, visit: _Visit, lookup: Lookup, step: StagedAnswer, claim: Claim | None) -> Miss:
         """Return a miss. A page that no rule touches is rendered by its URL: the entry keeps what the request stage adds."""

@@ -55,14 +55,15 @@ class StagedAnswer:
 
     With `is_hit`, its status and headers are for the entry that was offered, whose body it lacks. `made` is what it is a new
     response for, which may be kept if `admitted` returns it, complete. `missed` is a resource that this response is not to be
-    kept for, though another could be. `replay` renders the resource again. `unknown` says what the app did not understand of
-    its own framework, so that nothing could be kept.
+    kept for, though another could be. `dynamic` is a resource that is made for each request alone. `replay` renders the resource
+    again. `unknown` says what the app did not understand of its own framework, so that nothing could be kept.
     """
 
     response: PageResponse
     is_hit: bool = False
     made: Resource | None = None
     missed: Resource | None = None
+    dynamic: Resource | None = None
     replay: str | None = None
     unknown: str | None = None
     admitted: Callable[[], Awaitable[WholeResponse | None]] | None = None

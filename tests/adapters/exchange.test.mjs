@@ -476,20 +476,71 @@ for (const [name, value] of [["Authorization", "Bearer x"], ["Range", "bytes=0-3
   });
 }
 
+/** A response stage that looks for the entry of a route handler's answer first, as vinext does if the handler has a period. */
+function handling(run, { hasPeriod = true } = {}) {
+  return async (...call) => {
+    const entry = hasPeriod ? await new Adapter().get("/api:route") : null;
+    return entry ? new Response(entry.value.body, { status: entry.value.status }) : run(...call);
+  };
+}
+const API = { path: "/api", part: "route", tagPath: "/api" };
+const asking = (call = request("/api")) => (dispatch) => dispatch(call, routeHandler("/api"));
+
 test("a route handler's answer is kept for the shared cache's period, whatever it tells browsers", async () => {
   const policy = { "Cache-Control": "private, max-age=5", "X-Vinext-Shared-Cache-Control": "s-maxage=60" };
-  const app = (dispatch) => dispatch(request("/api"), routeHandler("/api"));
-  const { answer } = await serve({ offer: { path: "/api", part: "route", isUnruled: true }, app, render: () => text("{}", policy) });
+  const offer = { path: "/api", part: "route", isUnruled: true };
+  const { answer } = await serve({ offer, app: asking(), render: handling(() => text("{}", policy)) });
   const { headers } = await read(await answer.admitted());
   assert.equal(headers["cache-control"], "private, max-age=5");
   assert.equal(headers["x-vinext-shared-cache-control"], "s-maxage=60");
 });
 
-test("a route handler's answer is kept too", async () => {
-  const app = (dispatch) => dispatch(request("/api"), routeHandler("/api"));
-  const { answer, about } = await serve({ offer: { path: "/api", part: "route" }, app, render: () => text("{}") });
-  assert.equal(about.made.part, "route");
-  assert.equal((await read(await answer.admitted())).body, "{}");
+test("a route handler's answer is kept too, and it runs once", async () => {
+  let runs = 0;
+  const render = handling(() => (runs++, text("{}")));
+  const { answer } = await serve({ app: asking(), render });
+  assert.deepEqual([JSON.parse(answer.about).asks, runs], [API, 0]);
+  const resumed = await answer.resume(JSON.stringify({ path: "/api", part: "route" }));
+  assert.deepEqual([JSON.parse(resumed.about).made, runs], [API, 1]);
+  assert.equal((await read(await resumed.admitted())).body, "{}");
+});
+
+test("a route handler without a period is not asked about, and sees its request as it is", async () => {
+  const call = request("/api", { headers: { Authorization: "Bearer x", "X-Forwarded-Host": "h", "If-None-Match": '"a"' } });
+  const { answer, about, dispatched } = await serve({ app: asking(call), render: handling(() => text("{}", {}), { hasPeriod: false }) });
+  assert.deepEqual(about, { dynamic: API });
+  assert.equal(answer.admitted, undefined);
+  assert.deepEqual([dispatched.length, dispatched[0][0], dispatched[0][2].cache], [1, call, "bypass"]);
+  assert.equal(await answer.response.text(), "{}");
+});
+
+test("its answer streams", async () => {
+  const { body, write, close } = slow();
+  const { answer } = await serve({ app: asking(), render: handling(() => new Response(body), { hasPeriod: false }) });
+  const parts = answer.response.body.getReader();
+  assert.equal(decoded((await parts.read()).value), "begun");
+  write(" and goes on");
+  assert.equal(decoded((await parts.read()).value), " and goes on");
+  close();
+  assert.ok((await parts.read()).done);
+});
+
+test("vinext finds no entry once the handler runs, or in any other visit", async () => {
+  const found = [];
+  const render = handling(async () => (found.push(await new Adapter().get("/b:html")), text("{}", {})));
+  await serve({ offer: { path: "/api", part: "route" }, app: asking(), render });
+  await serve({ offer: { path: "/a", part: "html" }, render: async () => (found.push(await new Adapter().get("/a:html")), text("page")) });
+  assert.deepEqual([...found, await new Adapter().get("/api:route")], [null, null, null]);
+});
+
+test("a route handler whose entry is there is not loaded", async () => {
+  const offer = { path: "/api", part: "route", status: 200, headers: {} };
+  const { about, dispatched } = await serve({ offer, app: asking() });
+  assert.deepEqual([about, dispatched], [{ isHit: true }, []]);
+});
+
+test("a route handler that fails fails the call", async () => {
+  await assert.rejects(serve({ app: asking(), render: () => Promise.reject(new Error("no handler")) }), /no handler/);
 });
 
 test("what the cache has already is rendered again, with both artifacts", async () => {
@@ -534,7 +585,7 @@ const { cases } = JSON.parse(await readFile(new URL("../fixtures/stages/exchange
 for (const { name, stage, offers, steps } of cases) {
   test(`as the fake app of the Python tests does: ${name}`, async () => {
     const { own, part = "html", rewrite = "/a", keyPath = rewrite, method = "GET", isShared = true, isPersonal, unknown } = stage;
-    const props = page(rewrite, {
+    const props = (part === "route" ? routeHandler : page)(rewrite, {
       cachePathname: keyPath,
       isRscRequest: part === "rsc",
       draftModeCookie: isPersonal ? "x" : null,
@@ -542,9 +593,10 @@ for (const { name, stage, offers, steps } of cases) {
     });
     const call = request("/a", { method });
     const app = own && (async () => text("own", {}, own));
-    const asking = (dispatch) => dispatch(call, props, isPersonal ? BYPASS : shared(call, props));
-    const render = () => text("page", isShared ? POLICY : NO_STORE);
-    let { answer } = await serve({ offer: offers[0] || null, app: app ?? asking, render });
+    const asked = (dispatch) => dispatch(call, props, isPersonal ? BYPASS : shared(call, props));
+    const run = () => text("page", isShared ? POLICY : NO_STORE);
+    const render = part === "route" ? handling(run, { hasPeriod: !stage.hasNoPeriod }) : run;
+    let { answer } = await serve({ offer: offers[0] || null, app: app ?? asked, render });
     for (const [index, step] of steps.entries()) {
       if (index > 0) answer = await answer.resume(JSON.stringify(offers[index]));
       assert.deepEqual(await shown(answer, step), step);
@@ -554,9 +606,9 @@ for (const { name, stage, offers, steps } of cases) {
 
 /** What a step says, as far as `expected` does. */
 async function shown({ about, response, admitted }, expected) {
-  const { asks, made, missed, replay, ...rest } = JSON.parse(about);
+  const { asks, made, missed, dynamic, replay, ...rest } = JSON.parse(about);
   const resource = (given) => given && [given.path, given.part, given.tagPath];
-  const said = { ...rest, asks: resource(asks), made: resource(made), missed: resource(missed) };
+  const said = { ...rest, asks: resource(asks), made: resource(made), missed: resource(missed), dynamic: resource(dynamic) };
   if (replay !== undefined) said.replays = true;
   if (said.isHit) said.status = response.status;
   if (expected.header !== undefined) said.header = response.headers.get("x-own");

@@ -30,15 +30,17 @@ class Stage:
     """What the request stage does with a request.
 
     `own` is its own response. Otherwise it asks for a page: for that at `rewrite`, None if at the URL's path; under `key_path`
-    in the cache, which a rewrite keeps; for the `part` of it. It `adds` headers to the response. With `changes_request` the
-    visitor's cookies or headers are not those that middleware passes on, so that no response to this request is kept; with
-    `is_personal` none is kept at all; `unknown` is a version of the stages that the adapter does not know.
+    in the cache, which a rewrite keeps; for the `part` of it. With `has_no_period` that is a route handler's answer, which is made
+    for each request alone. It `adds` headers to the response. With `changes_request` the visitor's cookies or headers are not those
+    that middleware passes on, so that no response to this request is kept; with `is_personal` none is kept at all; `unknown` is a
+    version of the stages that the adapter does not know.
     """
 
     own: FakeResponse | Exception | None = None
     rewrite: str | None = None
     key_path: str | None = None
     part: str | None = None
+    has_no_period: bool = False
     adds: Mapping[str, str] = field(default_factory=dict)
     changes_request: bool = False
     is_personal: bool = False
@@ -116,7 +118,10 @@ class FakeStages(FakePages):
 
     async def _offered(self, request: PageRequest, stage: Stage, resource: Resource, offer: str) -> Step:
         given = json.loads(offer) if offer else {}
-        if (given.get("path"), given.get("part")) != (resource.path, resource.part):
+        is_offered = (given.get("path"), given.get("part")) == (resource.path, resource.part)
+        if stage.has_no_period and not (is_offered and "status" in given):
+            return StagedAnswer(await self._response(resource, stage), dynamic=resource)
+        if not is_offered:
             self.questions.append(resource)
             return Question(resource, lambda reply: self._offered(request, stage, resource, reply))
         replay = json.dumps({"path": resource.path, "part": resource.part, "tagPath": resource.tag_path})

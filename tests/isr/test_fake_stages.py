@@ -27,6 +27,7 @@ async def test_the_fake_app_behaves_as_the_adapter_does(case: dict[str, Any]) ->
         rewrite=stage.get("rewrite"),
         key_path=stage.get("keyPath"),
         part=stage.get("part"),
+        has_no_period=stage.get("hasNoPeriod", False),
         is_personal=stage.get("isPersonal", False),
         unknown=stage.get("unknown"),
     )
@@ -46,7 +47,8 @@ async def shown(step: Step, expected: dict[str, Any]) -> dict[str, Any]:
     if isinstance(step, Question):
         return {"asks": shown_resource(step.resource)}
     assert isinstance(step, StagedAnswer)
-    said: dict[str, Any] = {"made": shown_resource(step.made), "missed": shown_resource(step.missed), "unknown": step.unknown}
+    said: dict[str, Any] = {"unknown": step.unknown}
+    said |= {name: shown_resource(getattr(step, name)) for name in ("made", "missed", "dynamic")}
     if step.replay is not None:
         said["replays"] = True
     if step.is_hit:

@@ -12,7 +12,9 @@ import pytest
 from tests.fakes.assets import FakeAssets
 from tests.fakes.pages import FakePages, FakeResponse, broken, dynamic, missing, page, payload, route
 from tests.fakes.ports import FakeClock
+from tests.fakes.requests import request
 from tests.fakes.stages import FakeStages, Stage, adding, doing
+from tests.fakes.turns import let_others_run
 from tests.fakes.worker import BUILD, FakeWorker, copied_build, record
 
 from cache.keys import kv_key
@@ -510,6 +512,76 @@ async def test_what_is_not_found_may_be_kept() -> None:
     served = await worker(pages)
     got = [await served.get("/ruled/gone") for _ in range(2)]
     assert [(one.status, one.state, one.header("x-nonce")) for one in got] == [(404, "MISS", "abc"), (404, "HIT", "abc")]
+
+
+# Route handlers without a period
+
+HANDLERS = pytest.mark.parametrize("url", ["/ruled/api", "/api"])
+
+
+def handlers() -> FakeStages:
+    """An app with a route handler behind a rule, and one that no rule touches."""
+    urls = ("/ruled/api", "/api")
+    rule = doing(part="route", has_no_period=True, adds={"x-nonce": "abc"})
+    return app(documents={url: route("live", None) for url in urls}, rules=dict.fromkeys(urls, rule))
+
+
+@HANDLERS
+async def test_a_route_handler_without_a_period_runs_for_each_request_and_for_nobody_else(url: str) -> None:
+    pages = handlers()
+    served = await worker(pages)
+    for query, headers in [("", {}), ("?q=1", {}), ("", {"Cookie": "user=ann"}), ("", {"Authorization": "Bearer x"}), ("", {})]:
+        got = await served.get(f"{url}{query}", headers)
+        assert (got.state, got.text, got.header("x-nonce")) == (None, "live", "abc")
+    assert len(pages.stage_rendered) == 5
+    assert not pages.rendered
+    assert not pages.questions
+    assert not [key for key in stored(served) if "/api" in key]
+
+
+@HANDLERS
+async def test_requests_for_one_wait_for_nobody(url: str) -> None:
+    pages = handlers()
+    served = await worker(pages)
+    pages.hold = asyncio.Event()
+    asked = [asyncio.ensure_future(served.ask(f"{url}{query}")) for query in ("", "?q=1", "", "?q=2")]
+    await let_others_run()
+    assert len(pages.stage_rendered) == 4
+    pages.hold.set()
+    assert [got.text for got in await asyncio.gather(*asked)] == ["live"] * 4
+    await served.settle()
+
+
+@HANDLERS
+async def test_nobody_looks_for_its_entry_for_a_while(url: str) -> None:
+    served = await worker(handlers())
+    assert served.kv is not None
+    await served.get(url)
+    before = len(served.kv.operations)
+    await served.get(url)
+    assert len(served.kv.operations) == before
+    served.clock.pass_seconds(11)
+    await served.get(url)
+    assert len(served.kv.operations) > before
+
+
+async def test_a_rule_that_leads_some_to_one_says_nothing_of_the_page_for_the_others() -> None:
+    def rule(request: PageRequest) -> Stage:
+        is_some = request.headers.get("cookie") is not None
+        return Stage(rewrite="/api", key_path="/ruled", part="route", has_no_period=True) if is_some else Stage()
+
+    pages = handlers()
+    pages.rules["/ruled"] = rule
+    served = await worker(pages)
+    for headers, text in [({"Cookie": "user=ann"}, "live"), ({}, "built ruled"), ({"Cookie": "user=ann"}, "live")]:
+        assert (await served.get("/ruled", headers)).text == text
+    assert not pages.questions
+
+
+async def test_one_behind_a_rule_is_not_regenerated() -> None:
+    served = await worker(handlers())
+    key = served.site.key("/ruled/api", "route")
+    assert await served.regeneration.regenerate(request("/ruled/api"), key, ()) == "the app rendered it for this request alone"
 
 
 # Stages that fail

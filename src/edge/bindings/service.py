@@ -99,7 +99,7 @@ class StagedServicePages(ServicePages):
         if not sent:
             raise PageError(f"the app's request stage answered {path} without a response")
         response = ServiceResponse(sent)
-        made, missed = about.get("made"), about.get("missed")
+        made, missed, dynamic = about.get("made"), about.get("missed"), about.get("dynamic")
         if made is None:
             dispose(raw)
         if not about:
@@ -117,6 +117,7 @@ class StagedServicePages(ServicePages):
             response,
             made=None if made is None else Resource.of(made),
             missed=None if missed is None else Resource.of(missed),
+            dynamic=None if dynamic is None else Resource.of(dynamic),
             replay=about.get("replay"),
             unknown=about.get("unknown"),
             admitted=None if made is None else admitted,

@@ -28,6 +28,23 @@ SCRIPT = Script(
             Ask("/draft").settled(),
             Ask("/api/draft?off=1"),
         ),
+        visit(
+            "events",
+            _slow("/api/events"),
+            _slow("/api/events", {"Accept": "text/event-stream"}),
+            _slow("/api/events", {"Cookie": "user=ann"}),
+            _slow("/api/events?since=1"),
+            _slow("/api/until-gone"),
+            _slow("/api/until-gone", {"Accept": "text/event-stream"}),
+        ),
+        visit(
+            "a route handler with a period",
+            Ask("/api/slowfeed"),
+            Ask("/api/slowfeed"),
+            Ask("/api/slowfeed?since=1"),
+            Ask("/api/slowfeed", "HEAD"),
+            Ask("/api/slowfeed", headers={"Cookie": "user=ann"}),
+        ),
         visit("after a tag", Ask("/api/rt?tag=nothing&profile=max"), Ask("/api/rt?tag=nothing"), Pause(0.1), Ask("/stat")),
     ],
 )
