@@ -30,10 +30,10 @@ class Stage:
     """What the request stage does with a request.
 
     `own` is its own response. Otherwise it asks for a page: for that at `rewrite`, None if at the URL's path; under `key_path`
-    in the cache, which a rewrite keeps; for the `part` of it. With `has_no_period` that is a route handler's answer, which is made
-    for each request alone. It `adds` headers to the response. With `changes_request` the visitor's cookies or headers are not those
-    that middleware passes on, so that no response to this request is kept; with `is_personal` none is kept at all; `unknown` is a
-    version of the stages that the adapter does not know.
+    in the cache, which a rewrite keeps; for the `part` of it. With `has_no_period` that is a route handler's answer, which is
+    made for each request alone. It `adds` headers to the response. With `changes_request` the visitor's cookies or headers are
+    not those that middleware passes on, so that no response to this request is kept; with `is_personal` none is kept at all;
+    `unknown` is a version of the stages that the adapter does not know.
     """
 
     own: FakeResponse | Exception | None = None
