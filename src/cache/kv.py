@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 from collections.abc import Coroutine
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cache.entry import Freshness, freshness, stale_after
 from cache.failures import LOST_WRITES
@@ -23,6 +24,7 @@ from cache.r2 import LostBodyError
 from cache.stored import Codec, Layout
 from cache.tags import TagFilter, is_valid_tag, merge_tags, prefix_tags
 from core.arguments import require_count, require_text
+from core.body import ArrivingBody
 from core.errors import (
     BrokenBodyError,
     CorruptValueError,
@@ -34,6 +36,7 @@ from core.errors import (
 )
 from core.log import SILENT_LOG
 from core.paths import normalize_path
+from core.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
     from core.runtime import Background, Clock
 
 _MARKER_CAPACITY = 10_000
+
+# KV and R2 take one write a second for a key.
+_AGAIN_MS = 1_100
 
 T = TypeVar("T")
 
@@ -99,6 +105,7 @@ class KVCacheHandler(EntryCache):
         self._is_alone = layout is Layout.FRAMED
         self._clock = clock
         self._background = background
+        self._sleep = sleep
         self._log = log
         self._tags = TagFilter(log, schema)
         self._markers = KVMarkers(
@@ -115,6 +122,10 @@ class KVCacheHandler(EntryCache):
         self._shared = shared
         if shared is not None:
             shared.learners.append(self._learn)
+
+    @cached_property
+    def _own_writes(self) -> Recent[str, _OwnWrite]:
+        return Recent()
 
     @cached_property
     def _stamper(self) -> Stamper:
@@ -217,11 +228,10 @@ class KVCacheHandler(EntryCache):
             self._failed("cache.entry_of_other_key", name, found.error)
         elif found.reason is Unserved.CORRUPT and found.error is not None:
             self._failed("cache.entry_corrupt", name, found.error)
-            self._delete(name)
-        elif found.reason in {Unserved.INVALIDATED, Unserved.EXPIRED}:
-            if found.reason is Unserved.INVALIDATED:
-                self._log.event("debug", "cache.entry_invalidated", key=name)
-            self._delete(name)
+            self._background.run(self._delete(name), f"delete {name}")
+        elif found.reason is Unserved.INVALIDATED:
+            # It stays until the next one takes its place. A removal could remove that one, which this location may not see yet.
+            self._log.event("debug", "cache.entry_invalidated", key=name)
         return None
 
     async def _find(self, name: str, asked: GetContext) -> CacheEntry | Missing:  # noqa: PLR0911 - a reason a line
@@ -299,25 +309,42 @@ class KVCacheHandler(EntryCache):
         await self._background.finish(self._put(name, record), f"write {name}")
 
     async def _put(self, name: str, record: KVRecord) -> None:
-        error = await self._written(
-            name, self._namespace.put(name, record.parts, expiration_ttl=record.expiration_ttl, metadata=record.metadata)
-        )
-        if error is not None:
-            LOST_WRITES.note(error)
+        """Write a record. One that comes too soon after this isolate's own last write of the key is written a second later.
 
-    async def _written(self, name: str, writing: Awaitable[None]) -> str | None:
-        """Wait for a write or a removal. Return why the store did not take it, which is logged."""
-        try:
-            await writing
-        except BrokenBodyError:
-            pass  # whoever had the body stored is told, and says so
-        except Exception as error:  # noqa: BLE001 - any failure of the store loses the write
-            if is_too_soon(error):
-                self._log.event("info", "cache.write_too_soon", key=name)
-            else:
-                self._failed("cache.write_failed", name, error)
-            return described(error)
-        return None
+        What another isolate has written within that second is as new as this one, so then it is lost.
+        """
+        last, this = self._last_write(name), self._note_write(name)
+        error = await _failure(self._putting(name, record))
+        if error is None:
+            return
+        if is_too_soon(error) and this.at_ms - last.at_ms < _AGAIN_MS and not _is_arriving(record):
+            self._background.run(self._put_again(name, record, this), f"write {name} again")
+            return
+        self._lost(name, error)
+        LOST_WRITES.note(described(error))
+
+    async def _put_again(self, name: str, record: KVRecord, write: _OwnWrite) -> None:
+        """Write a record when it may be, unless there is a newer one by then."""
+        await self._sleep(_AGAIN_MS / 1000)
+        if self._last_write(name) is write and (error := await _failure(self._putting(name, record))) is not None:
+            self._lost(name, error)
+
+    def _putting(self, name: str, record: KVRecord) -> Awaitable[None]:
+        return self._namespace.put(name, record.parts, expiration_ttl=record.expiration_ttl, metadata=record.metadata)
+
+    def _last_write(self, name: str) -> _OwnWrite:
+        return self._own_writes.get(name, _NO_WRITE)
+
+    def _note_write(self, name: str) -> _OwnWrite:
+        write = self._own_writes[name] = _OwnWrite(self._clock())
+        return write
+
+    def _lost(self, name: str, error: Exception) -> None:
+        """Say that the store did not take a write or a removal."""
+        if is_too_soon(error):
+            self._log.event("info", "cache.write_too_soon", key=name)
+        else:
+            self._failed("cache.write_failed", name, error)
 
     async def _invalidate(self, tags: tuple[str, ...], expire_seconds: float | None = None) -> tuple[str, ...]:
         """Invalidate valid tags. Return those whose markers are not written yet, which is tried again in the background."""
@@ -399,8 +426,11 @@ class KVCacheHandler(EntryCache):
             return ()
         return () if entry is None else entry.tags
 
-    def _delete(self, name: str) -> None:
-        self._background.run(self._written(name, self._namespace.delete(name)), f"delete {name}")
+    async def _delete(self, name: str) -> None:
+        self._note_write(name)
+        error = await _failure(self._namespace.delete(name))
+        if error is not None:
+            self._lost(name, error)
 
     def _tag_keys(self, tags: Iterable[str]) -> tuple[str, ...]:
         return tuple(kv_tag_key(tag, self._prefix) for tag in tags)
@@ -421,6 +451,31 @@ class KVCacheHandler(EntryCache):
 
     def _failed(self, event: str, key: str, error: Exception) -> None:
         self._log.event("error", event, key=key, error=described(error))
+
+
+async def _failure(writing: Awaitable[None]) -> Exception | None:
+    """Wait for a write or a removal, and return why the store did not take it."""
+    try:
+        await writing
+    except BrokenBodyError:
+        pass  # whoever had the body stored is told, and says so
+    except Exception as error:  # noqa: BLE001 - any failure of the store loses the write
+        return error
+    return None
+
+
+def _is_arriving(record: KVRecord) -> bool:
+    """Return whether a body of a record can be written only once, while it arrives."""
+    return any(isinstance(part, ArrivingBody) for part in record.parts)
+
+
+class _OwnWrite(NamedTuple):
+    """A write of this isolate, or a removal, by when it began."""
+
+    at_ms: float
+
+
+_NO_WRITE = _OwnWrite(-math.inf)
 
 
 class _NoWork:

@@ -64,7 +64,7 @@ EVENTS: Mapping[str, Event] = {
     "cache.write_failed": Event(("error",), "the store failed; the page was served, and is not stored"),
     "cache.write_too_soon": Event(
         ("info",),
-        "another isolate has written or removed the same page within this second, and KV takes one write a second for a key",
+        "another isolate has written the same page within this second, and KV takes one write a second for a key",
     ),
     "cache.value_too_large": Event(("warning",), "an entry has more than 25 MiB, as KV allows, without R2; it is not stored"),
     "cache.entry_corrupt": Event(("error",), "an entry cannot be read; it counts as a miss and is removed"),

@@ -61,14 +61,47 @@ async def test_a_write_that_fails_is_lost_with_one_line() -> None:
     assert subject.log.lines[0][2] == {"key": "cache:k", "error": "KVError: KV failed: 503"}
 
 
-async def test_of_two_writes_within_a_second_the_second_is_lost_and_no_fault() -> None:
+def html_of(text: str) -> AppPageValue:
+    return AppPageValue(html=text_body(text))
+
+
+async def html_in_kv(subject: FakeSubject) -> str | None:
+    entry = await kv(subject).get("k")
+    return None if entry is None else entry.value.html.to_bytes().decode()  # type: ignore[union-attr]
+
+
+async def test_of_the_writes_of_an_isolate_within_a_second_the_last_one_stays() -> None:
     subject = FakeSubject(kv)
     subject.kv.one_write_a_second = True
-    for _ in range(2):
-        await subject.handler.set("k", PAGE, CONTEXT)
-        await subject.settle()
+    for text in ("first", "second", "third"):
+        await subject.handler.set("k", html_of(text), CONTEXT)
+    assert await html_in_kv(subject) == "first"
+    await subject.settle()
+    assert await html_in_kv(subject) == "third"
+    assert subject.kv.operations.count(("put", "cache:k")) == 4
+    assert subject.log.names() == []
+
+
+async def test_a_write_that_another_isolate_has_come_before_within_a_second_is_lost_and_no_fault() -> None:
+    subject = FakeSubject(kv)
+    subject.kv.one_write_a_second = True
+    await kv(subject).set("k", html_of("theirs"), CONTEXT)
+    await subject.handler.set("k", html_of("ours"), CONTEXT)
+    await subject.settle()
     assert [line[:2] for line in subject.log.lines] == [("info", "cache.write_too_soon")]
-    assert await subject.handler.get("k") is not None
+    assert await html_in_kv(subject) == "theirs"
+    assert subject.kv.operations.count(("put", "cache:k")) == 2
+
+
+async def test_a_later_write_that_fails_for_good_is_lost_with_one_line() -> None:
+    subject = FakeSubject(kv)
+    subject.kv.one_write_a_second = True
+    await subject.handler.set("k", html_of("first"), CONTEXT)
+    await subject.handler.set("k", html_of("second"), CONTEXT)
+    failing(subject, "put")
+    await subject.settle()
+    assert [line[:2] for line in subject.log.lines] == [("error", "cache.write_failed")]
+    assert await html_in_kv(subject) == "first"
 
 
 @pytest.mark.parametrize(
@@ -80,13 +113,12 @@ async def test_of_two_writes_within_a_second_the_second_is_lost_and_no_fault() -
     ids=["too soon", "failed"],
 )
 async def test_a_removal_that_fails_is_lost_with_one_line(error: Exception, line: tuple[str, str]) -> None:
-    subject = await stored()
-    await entry_cache(subject.handler).invalidate(["t"])
-    await subject.settle()
+    subject = FakeSubject(kv)
+    await subject.kv.put("cache:k", "{")
     failing(subject, "delete", error=error)
     assert await subject.handler.get("k") is None
     assert await subject.background.done() == []
-    assert [entry[:2] for entry in subject.log.lines if entry[0] != "debug"] == [line]
+    assert [entry[:2] for entry in subject.log.lines if entry[1] != "cache.entry_corrupt"] == [line]
 
 
 async def test_an_invalidation_that_fails_says_which_tags_and_is_written_later() -> None:
