@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 PATH_TAG_PREFIX = "_N_T_"
 MAX_TAG_LENGTH = 256
+MAX_PATH_TAG_LENGTH = 1024
+"""A path is percent-encoded: the name of an article in Japanese has nine times its characters."""
 ALLOWED_TAG = f"1 to {MAX_TAG_LENGTH} characters without control characters"
+
+_OF_PATHS = ("/", f"{PATH_TAG_PREFIX}/")
 
 _ROOT_LAYOUT = f"{PATH_TAG_PREFIX}/layout"
 
@@ -80,15 +84,15 @@ def merge_tags(*groups: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_valid_tag(tag: object) -> bool:
-    """Return whether a store takes `tag`: 1 to 256 UTF-16 units without control characters.
+    """Return whether a store takes `tag`: 1 to 256 UTF-16 units without control characters, 1,024 for one of a path.
 
-    vinext's own handler for KV also leaves out tags with a backslash or a colon. Next.js takes them, and vinext's other
-    handlers do: `type:id` is a usual way to write a tag.
+    In vinext a page with a longer path has no tags of its own, so nothing invalidates it alone. vinext's own handler for KV
+    also leaves out tags with a backslash or a colon. Next.js takes them, and vinext's other handlers do: `type:id` is a usual
+    way to write a tag.
     """
     return (
         isinstance(tag, str)
-        and 0 < len(tag) <= MAX_TAG_LENGTH
-        and utf16_length(tag) <= MAX_TAG_LENGTH
+        and (0 < utf16_length(tag) <= MAX_TAG_LENGTH or (utf16_length(tag) <= MAX_PATH_TAG_LENGTH and tag.startswith(_OF_PATHS)))
         and (tag.isprintable() or not any(character < " " for character in tag))
     )
 

@@ -287,6 +287,8 @@ class Admin:
             return await revalidate(cache.invalidation, wanted, self._log)
         except CacheError as error:
             raise _RefusedError(503, str(error)) from error
+        except Exception as error:
+            raise _RefusedError(503, f"the cache handler failed, call again to retry: {described(error)}") from error
 
     async def _pages(self, request: PageRequest, open_cache: Callable[[], Awaitable[AdminCache | None]]) -> dict[str, object]:
         _require(request, "GET")

@@ -7,8 +7,10 @@ import json
 import tracemalloc
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
+from tests.fakes.pages import page
 from tests.fakes.ports import START_MS, FakeClock, FakeLog
 from tests.fakes.tag_objects import FakeTagObjects
 from tests.fakes.worker import FakeWorker
@@ -20,7 +22,7 @@ from cache.stored import whole_bytes, write_vinext
 from core.body import BytesBody
 from core.errors import InvalidationError
 from core.paths import is_admin
-from isr.admin import MAX_LINES, MAX_NAMES, MAX_REQUEST_BYTES, Admin, AdminCache
+from isr.admin import MAX_LINES, MAX_NAMES, MAX_REQUEST_BYTES, Admin, AdminCache, RevalidateRequest, revalidate
 from pages.handler import PageError
 from pages.request import PageRequest
 
@@ -372,10 +374,12 @@ async def test_a_wrong_request_is_400_with_the_reason_and_changes_nothing(body: 
     assert endpoint.invalidations == Invalidations()
 
 
-async def test_a_failed_invalidation_is_reported_as_a_failure() -> None:
-    endpoint = Endpoint(invalidations=Invalidations(failure=InvalidationError(("a",), "the store is away")))
+@pytest.mark.parametrize("failure", [InvalidationError(("a",), "the store is away"), RuntimeError("D1_ERROR")], ids=repr)
+async def test_a_failed_invalidation_is_reported_as_a_failure(failure: Exception) -> None:
+    endpoint = Endpoint(invalidations=Invalidations(failure=failure))
     answer = await endpoint.ask("/__vinext/revalidate", b'{"tags": ["a"]}')
     assert (answer.status, "call again to retry" in document(answer)["error"]) == (503, True)
+    assert endpoint.log.names() == ["admin.refused"]
 
 
 async def test_tags_that_are_not_written_yet_are_told() -> None:
@@ -462,3 +466,18 @@ async def test_pages_are_unknown_without_the_objects_answer() -> None:
     endpoint.objects.fault = TimeoutError("VINEXT_TAGS did not answer within 1000 ms")
     answer = await endpoint.ask("/__vinext/pages", method="GET")
     assert (answer.status, "did not answer" in document(answer)["error"]) == (503, True)
+
+
+async def test_a_page_at_a_long_path_that_is_not_ascii_is_invalidated_by_its_path() -> None:
+    path = "/ブログ/新しい製品の発表とこれからの開発計画についてのお知らせです"
+    worker = await FakeWorker().open()
+    url = quote(path)
+    worker.pages.documents[url] = lambda: page(f"{worker.clock()}", "s-maxage=31536000")
+    first = await worker.get(url)
+    worker.clock.pass_seconds(10)
+    assert (await worker.get(url)).text == first.text
+    wanted = RevalidateRequest.parse(json.dumps({"paths": [url]}).encode())
+    await revalidate(worker.store, wanted, worker.log)
+    worker.clock.pass_seconds(10)
+    again = await worker.get(url)
+    assert (again.state, again.text == first.text) == ("MISS", False)
