@@ -11,7 +11,7 @@ from cache.tags import ALLOWED_TAG, is_valid_tag, merge_tags
 from core.arguments import require_period, require_tags
 from core.context import holding
 from core.errors import InvalidArgumentError
-from core.http import NEVER_STALE_SECONDS, STORABLE_STATUSES, TAGS_HEADER
+from core.http import NEVER_STALE_SECONDS, SHARED_POLICY_HEADER, STORABLE_STATUSES, TAGS_HEADER
 from core.javascript import encode_uri_component
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ NO_STORE = "private, no-store"
 
 _NEVER_STALE = f"s-maxage={NEVER_STALE_SECONDS}"
 
-_CONTROLS = frozenset({"cache-control", "cdn-cache-control", "cloudflare-cdn-cache-control"})
+_CONTROLS = frozenset({"cache-control", "cdn-cache-control", "cloudflare-cdn-cache-control", SHARED_POLICY_HEADER})
 
 _TAGS = frozenset({TAGS_HEADER, "cache-tag"})
 
@@ -122,9 +122,9 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 def with_policy(rendering: Rendering, method: str, status: int, headers: HeaderItems, *, is_personal: bool) -> HeaderItems:
     """Return the headers of an answer with those that its rendering adds.
 
-    A Cache-Control that the handler wrote itself holds, unless `no_store()` was called. With `is_personal` the request has
-    a visitor's cookies or credentials: a period given by a decorator or a Page is then for the page that everybody gets,
-    which is rendered beside this answer. An answer that sets a cookie is one visitor's, too.
+    A Cache-Control that the handler wrote itself holds, and is kept with the page, unless `no_store()` was called. With
+    `is_personal` the request has a visitor's cookies or credentials: a period given by a decorator or a Page is then for the page
+    that everybody gets, which is rendered beside this answer. An answer that sets a cookie is one visitor's, too.
     """
     if rendering.is_no_store:
         kept = tuple(item for item in headers if item[0].lower() not in _CONTROLS)
@@ -136,7 +136,13 @@ def with_policy(rendering: Rendering, method: str, status: int, headers: HeaderI
         headers = tuple(item for item in headers if item[0].lower() != TAGS_HEADER)
         headers = (*headers, (TAGS_HEADER, f"{own},{added}" if own else added))
     given = given_cache_control(rendering)
-    if given is None or any(name.lower() in _CONTROLS for name, _ in headers):
+    controls = {name.lower() for name, _ in headers} & _CONTROLS
+    if "cache-control" in controls and SHARED_POLICY_HEADER not in controls:
+        # By that header the page cache knows it from one that the page's period has made.
+        own = ", ".join(value for name, value in headers if name.lower() == "cache-control")
+        others = (item for item in headers if item[0].lower() != "cache-control")
+        return (*others, ("cache-control", own), (SHARED_POLICY_HEADER, own))
+    if given is None or controls:
         return headers
     if method not in _SAFE_METHODS or status not in STORABLE_STATUSES:
         return headers

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes.pages import FakeResponse
+from tests.fakes.worker import FakeWorker
 
 from cache.entry import CacheEntry, Freshness
 from core.http import Period, directives, forbids_storing, shared_period
 from isr.answer import cached_cache_control
+from pages.policy import Rendering, with_policy
 
 FRESH, STALE = Freshness.FRESH, Freshness.STALE
 
@@ -124,3 +127,27 @@ def test_what_is_written_can_be_read(revalidate: int, expire: int | None, state:
     period = shared_period(written, "s-maxage")
     if state is FRESH and expire is not None and revalidate < min(expire, 10**9):
         assert period == Period(revalidate, expire)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"cache-control": "public, max-age=0, s-maxage=60, must-revalidate"},
+        {"cache-control": "public, max-age=300, s-maxage=60, no-transform"},
+        {"cache-control": "no-store", "cdn-cache-control": "max-age=60, stale-while-revalidate=3600"},
+    ],
+    ids=lambda own: own["cache-control"],
+)
+async def test_a_python_page_s_own_cache_control_is_on_every_answer_with_its_age(own: dict[str, str]) -> None:
+    """A cache passes directives on (RFC 9111, 5.2); with the age they are no longer true than they were."""
+    served = FakeWorker()
+    given = with_policy(Rendering(), "GET", 200, (("content-type", "text/html"), *own.items()), is_personal=False)
+    served.pages.documents["/a"] = FakeResponse(200, dict(given), b"page")
+    await served.open()
+    for state, seconds in (("MISS", 10), ("HIT", 60), ("STALE", 0)):
+        got = await served.get("/a")
+        assert (got.state, got.header("Cache-Control")) == (state, own["cache-control"])
+        assert got.header("X-Vinext-Shared-Cache-Control") is None
+        if state != "MISS":
+            assert got.header("Age") == ("10" if state == "HIT" else "70")
+        served.clock.pass_seconds(seconds)

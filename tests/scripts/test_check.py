@@ -27,7 +27,7 @@ GOOD = {"X-Vinext-Cache": "HIT", "Cache-Control": "s-maxage=60, stale-while-reva
 GOOD_RSC = GOOD | {"Content-Type": "text/x-component", "X-Vinext-RSC-Compatibility-Id": "c1"}
 
 
-HEADERS = {"X-Frame-Options": "DENY", "link": "</a.js>; rel=preload", "content-type": "text/html", "cache-control": "no-store"}
+HEADERS = {"X-Frame-Options": "DENY", "link": "</a.js>; rel=preload", "content-type": "text/html"}
 
 
 def record(status: int = 200, revalidate: float | None = 60, headers: Mapping[str, str] | None = None) -> RouteRecord:
@@ -85,6 +85,7 @@ def test_an_answer_as_expected_has_no_faults(asked: Request, headers: dict[str, 
         pytest.param(request(), 200, {"X-Vinext-Cache": "MISS"}, "X-Vinext-Cache is MISS, expected HIT or STALE", id="miss"),
         pytest.param(request(), 200, {"X-Vinext-Cache": ""}, "X-Vinext-Cache is missing", id="no state"),
         pytest.param(request(), 200, {"Cache-Control": "no-store"}, "Cache-Control is 'no-store'", id="cache control"),
+        pytest.param(request(headers={"cache-control": "s-maxage=60"}), 200, {}, "expected 's-maxage=60'", id="its own"),
         pytest.param(request(), 200, {"Content-Type": "text/plain"}, "expected text/html", id="type"),
         pytest.param(request(Artifact.RSC), 200, {"Content-Type": "text/html"}, "expected text/x-component", id="rsc type"),
         pytest.param(
@@ -96,6 +97,11 @@ def test_what_is_not_as_expected_is_said(asked: Request, status: int, changes: d
     good = GOOD_RSC if asked.artifact is Artifact.RSC else GOOD
     (found,) = faults(asked, BUILD, status, good | changes)
     assert fault in found
+
+
+def test_a_page_has_the_cache_control_that_it_was_built_with() -> None:
+    asked = request(headers={"Cache-Control": "public, max-age=0, s-maxage=60"})
+    assert faults(asked, BUILD, 200, GOOD | {"Cache-Control": "public, max-age=0, s-maxage=60"}) == ()
 
 
 def ruled(artifact: Artifact = Artifact.HTML) -> Request:

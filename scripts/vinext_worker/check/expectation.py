@@ -74,12 +74,22 @@ class Request:
         """The path and query."""
         return f"{self.url_path}?_rsc" if self.artifact is Artifact.RSC else self.url_path
 
+    def expected_cache_control(self, state: Freshness) -> str:
+        """Return the page's own Cache-Control, or else that of its period."""
+        own = {} if self.artifact in {Artifact.PAGES, Artifact.DATA} else self._own_headers
+        entry = CacheEntry.make(None, (), 0, self.record.revalidate_seconds, self.record.expire_seconds)
+        given = next((value for name, value in own.items() if name.lower() == "cache-control"), None)
+        return cached_cache_control(entry, state) if given is None else given
+
+    @property
+    def _own_headers(self) -> Mapping[str, str]:
+        return self.record.rsc_headers if self.artifact is Artifact.RSC else self.record.headers
+
     def expected_headers(self, build: Build) -> dict[str, str]:
         """Return the headers that next.config and the page itself set, with names in lower case."""
-        own = self.record.rsc_headers if self.artifact is Artifact.RSC else self.record.headers
         number = self.record.header_set
         added = build.header_sets[number] if number is not None and number < len(build.header_sets) else {}
-        given = {name.lower(): value for name, value in {**added, **own}.items()}
+        given = {name.lower(): value for name, value in {**added, **self._own_headers}.items()}
         if self.record.stale_seconds is not None and self.artifact is not Artifact.ROUTE:
             given.setdefault(STALE_TIME_HEADER, str(int(self.record.stale_seconds)))
         return {name: value for name, value in given.items() if name not in _NOT_EXPECTED}
@@ -189,8 +199,7 @@ def faults(
         reasons.append(f"X-Vinext-Cache is {state or 'missing'}, expected HIT or STALE")
     elif not request.is_ruled and not request.record.is_unsure:
         # A rule may set one, and one that sets a cookie has it made private.
-        entry = CacheEntry.make(None, (), 0, request.record.revalidate_seconds, request.record.expire_seconds)
-        expected = cached_cache_control(entry, _STATES[state])
+        expected = request.expected_cache_control(_STATES[state])
         given = headers.get("Cache-Control") or ""
         # The second one is that of a page which Workers Cache may keep (docs/workers-cache.md).
         if given not in {expected, BROWSER_POLICY}:
