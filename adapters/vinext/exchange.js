@@ -27,7 +27,7 @@ export const STAGES = 1;
  * @typedef {object} Answer
  * @property {string} about JSON of one of: `{}`, the app's own response; `{isHit}`, the headers and the status for the offered
  *   entry; `{made}`, a response that may be kept once `admitted` says so; `{missed}`, a response in place of one that could be
- *   kept; `{dynamic}`, a response of what is made for each request alone; `{asks}`, a question for the entry of a resource. `replay` renders it again, `unknown` says what is not understood.
+ *   kept; `{dynamic}`, a response of what is made for each request alone; `{asks}`, a question for the entry of a resource, with `isStorable`: whether the response may be kept if there is none. `replay` renders it again, `unknown` says what is not understood.
  * @property {Response} [response]
  * @property {(idleMs?: number) => Promise<Kept | null>} [admitted] fails if for so long nothing comes of the body; 0 is no limit
  * @property {(offer: string) => Promise<Answer>} [resume] answers the question
@@ -143,7 +143,7 @@ export class Exchange {
       // A payload without an identity is replayed as its document.
       const part = described.part === "rsc" && !options.cacheIdentity ? "html" : described.part;
       const response = await render(request, props, { ...options, cache: "bypass" });
-      const isPersonal = isPagesPage(props) && !isMadeForEverybody(response);
+      const isPersonal = (isPagesPage(props) || isRouteHandler(props)) && !isMadeForEverybody(response);
       this.#outcome = isPersonal ? {} : { missed: { ...described, part }, replay };
       return response;
     }
@@ -222,14 +222,14 @@ export class Exchange {
     return offer;
   }
 
-  #ask({ path, part, tagPath }) {
+  #ask(resource) {
     const { promise, resolve } = Promise.withResolvers();
     const resume = (offer) => {
       this.#question = Promise.withResolvers();
       resolve(JSON.parse(offer));
       return this.#next();
     };
-    this.#question.resolve({ about: JSON.stringify({ asks: { path, part, tagPath } }), resume });
+    this.#question.resolve({ about: JSON.stringify({ asks: resource }), resume });
     return promise;
   }
 

@@ -142,7 +142,7 @@ export function isOnDemand(request, props) {
   return isKnownProtocol(props) && isPagesPage(props) && request.headers.has(ON_DEMAND);
 }
 
-/** @returns {boolean} whether vinext says that a response for a page of the Pages Router was made without the request */
+/** @returns {boolean} whether vinext says that a page of the Pages Router, or a route handler's answer, was made without the request */
 export function isMadeForEverybody(response) {
   const { headers } = response;
   return headers.get("x-vinext-pages-response-stage-policy-owner") === "static" || headers.get("x-vinext-cache") === "MISS";

@@ -370,15 +370,21 @@ def may_store(request: PageRequest, lookup: Lookup) -> bool:
 
 def unkept_reason(request: PageRequest, lookup: Lookup) -> Unkept | None:
     """Return why the page handler's answer to this very request may not be stored, None if it may."""
-    if request.method != "GET":
-        return Unkept.HEAD
+    reason = never_kept_reason(request)
+    if reason is not None:
+        return reason
     if _has_query(request.query):
         return Unkept.QUERY
+    return Unkept.ROUTER_STATE if lookup.is_rsc and _has_router_state(request.headers) else None
+
+
+def never_kept_reason(request: PageRequest) -> Unkept | None:
+    """Return why no answer to this very request may be stored, whatever the app says of it; None if one may."""
+    if request.method != "GET":
+        return Unkept.HEAD
     if request.headers.get("authorization") is not None:
         return Unkept.AUTHORIZATION
-    if request.headers.get("range") is not None:
-        return Unkept.RANGE
-    return Unkept.ROUTER_STATE if lookup.is_rsc and _has_router_state(request.headers) else None
+    return Unkept.RANGE if request.headers.get("range") is not None else None
 
 
 def at_canonical_url(request: PageRequest, lookup: Lookup) -> PageRequest | None:

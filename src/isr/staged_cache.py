@@ -16,8 +16,8 @@ from core.body import MAX_BODY_BYTES
 from core.http import INNER_CACHE_HEADER
 from isr.admission import Refusal
 from isr.answer import NO_PAGE, offer_of, passed_answer, ruled_answer
-from isr.lookup import Lookup
-from isr.misses import Miss
+from isr.lookup import Lookup, never_kept_reason
+from isr.misses import Miss, Turn
 from isr.reasons import Bypass, Inadmissible
 from isr.rsc_headers import with_client_headers
 from isr.stopwatch import TimedStages
@@ -139,7 +139,7 @@ class StagedCache:
         """Return the offer for a page that no rule touches, which spares the app its question; None if it has to ask."""
         first, _ = self._store.places(likely)[0]
         lookup = likely.only(first.value)
-        turn = self._misses.free_turn(visit.request, lookup)
+        turn = self._misses.free_turn(visit.request, lookup) if never_kept_reason(visit.request) is None else Turn()
         if turn is None:
             return None
         visit.lookup, visit.claim = lookup, turn.claim
@@ -149,7 +149,7 @@ class StagedCache:
     async def _reply(self, visit: _Visit, question: Question, likely: Lookup | None, number: int) -> Step | None:
         """Tell the request stage whether there is an entry of what it asks for; if there is none, it is rendered once.
 
-        Return None if it could not be rendered a moment ago.
+        What will not be kept is rendered at once, and nobody waits for it. Return None if it could not be rendered a moment ago.
         """
         resource, request = question.resource, visit.request
         if number > _MAX_QUESTIONS:
@@ -164,7 +164,7 @@ class StagedCache:
             if (sought or visit.is_ruled or not is_likely) and not self._misses.is_unlikely(request.origin, lookup):
                 visit.page = self._shown(lookup, await self._store.find(lookup, sought or None))
         visit.lookup = lookup = lookup.only(resource.part.partition(":")[0])
-        if visit.page is None:
+        if visit.page is None and question.is_storable:
             turn = await self._misses.turn(request, lookup)
             if turn.has_failed:
                 return None

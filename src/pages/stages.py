@@ -43,10 +43,14 @@ class Resource:
 
 @dataclass(frozen=True)
 class Question:
-    """The request stage asks for the entry of a resource, and goes on when `resume` gets an offer."""
+    """The request stage asks for the entry of a resource, and goes on when `resume` gets an offer.
+
+    Without `is_storable`, what it renders if there is none will not be kept.
+    """
 
     resource: Resource
     resume: Callable[[str], Awaitable[Step]]
+    is_storable: bool = True
 
 
 @dataclass(frozen=True)

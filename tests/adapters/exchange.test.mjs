@@ -108,7 +108,7 @@ test("of a stale entry it is said how to render it again", async () => {
 test("a page that was not offered is asked for", async () => {
   for (const offer of [null, { ...ENTRY, path: "/other" }, { ...ENTRY, part: "rsc" }]) {
     const { answer, about, dispatched } = await serve({ offer });
-    assert.deepEqual(about, { asks: { path: "/a", part: "html", tagPath: "/a" } });
+    assert.deepEqual(about, { asks: { path: "/a", part: "html", tagPath: "/a", isStorable: true } });
     assert.deepEqual([answer.response, dispatched], [undefined, []]);
   }
 });
@@ -134,7 +134,7 @@ test("a question is answered with nothing, and the page is rendered", async () =
 test("an answer to a question for something else is asked again", async () => {
   const { answer } = await serve();
   const resumed = await answer.resume(JSON.stringify({ path: "/b", part: "html" }));
-  assert.deepEqual(JSON.parse(resumed.about), { asks: { path: "/a", part: "html", tagPath: "/a" } });
+  assert.deepEqual(JSON.parse(resumed.about), { asks: { path: "/a", part: "html", tagPath: "/a", isStorable: true } });
   assert.ok(JSON.parse((await resumed.resume(NOTHING)).about).made);
 });
 
@@ -427,7 +427,7 @@ test("several calls of the response stage: the last one counts, and each is aske
     return await dispatch(request("/b"), page("/b"));
   };
   const { answer } = await serve({ offer: { path: "/a", part: "html" }, app });
-  assert.deepEqual(JSON.parse(answer.about).asks, { path: "/b", part: "html", tagPath: "/b" });
+  assert.deepEqual(JSON.parse(answer.about).asks, { path: "/b", part: "html", tagPath: "/b", isStorable: true });
   const resumed = await answer.resume(JSON.stringify({ path: "/b", part: "html" }));
   assert.deepEqual(JSON.parse(resumed.about).made.path, "/b");
 });
@@ -438,7 +438,7 @@ test("an offer serves once: the same page, asked for twice, is asked about", asy
     return await dispatch(request(), page());
   };
   const { about } = await serve({ offer: ENTRY, app });
-  assert.deepEqual(about.asks, { path: "/a", part: "html", tagPath: "/a" });
+  assert.deepEqual(about.asks, { path: "/a", part: "html", tagPath: "/a", isStorable: true });
 });
 
 test("a response of the response stage that the app does not use is not what it answered", async () => {
@@ -499,7 +499,7 @@ test("a route handler's answer is kept too, and it runs once", async () => {
   let runs = 0;
   const render = handling(() => (runs++, text("{}")));
   const { answer } = await serve({ app: asking(), render });
-  assert.deepEqual([JSON.parse(answer.about).asks, runs], [API, 0]);
+  assert.deepEqual([JSON.parse(answer.about).asks, runs], [{ ...API, isStorable: true }, 0]);
   const resumed = await answer.resume(JSON.stringify({ path: "/api", part: "route" }));
   assert.deepEqual([JSON.parse(resumed.about).made, runs], [API, 1]);
   assert.equal((await read(await resumed.admitted())).body, "{}");
@@ -524,6 +524,19 @@ test("its answer streams", async () => {
   close();
   assert.ok((await parts.read()).done);
 });
+
+for (const [name, headers, expected] of [
+  ["made without the request", { ...POLICY, "X-Vinext-Cache": "MISS" }, API],
+  ["made for this request alone", NO_STORE, undefined],
+]) {
+  test(`the answer to a query is not kept, and rendered without it only if vinext says so: ${name}`, async () => {
+    const { answer } = await serve({ app: asking(request("/api?q=1")), render: handling(() => text("{}", headers)) });
+    assert.deepEqual(JSON.parse(answer.about).asks, { ...API, isStorable: false });
+    const resumed = await answer.resume(JSON.stringify({ path: "/api", part: "route" }));
+    assert.deepEqual(JSON.parse(resumed.about).missed, expected);
+    assert.equal(resumed.admitted, undefined);
+  });
+}
 
 test("vinext finds no entry once the handler runs, or in any other visit", async () => {
   const found = [];
@@ -610,6 +623,7 @@ async function shown({ about, response, admitted }, expected) {
   const resource = (given) => given && [given.path, given.part, given.tagPath];
   const said = { ...rest, asks: resource(asks), made: resource(made), missed: resource(missed), dynamic: resource(dynamic) };
   if (replay !== undefined) said.replays = true;
+  if (asks?.isStorable === false) said.isStorable = false;
   if (said.isHit) said.status = response.status;
   if (expected.header !== undefined) said.header = response.headers.get("x-own");
   if (admitted) said.admits = (await admitted()) !== null;

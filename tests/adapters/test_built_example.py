@@ -70,8 +70,9 @@ def test_a_cacheable_page_comes_with_its_policy_and_tags(
     assert staged.kept.headers["Cache-Control"] == cache_control
     assert set(tags) <= staged.kept.tags
     assert "X-Vinext-Revalidated-Tags" not in staged.response.headers
-    resource = {"path": unquote(path).removesuffix(".rsc"), "part": part_of(path), "tagPath": unquote(path).removesuffix(".rsc")}
-    assert staged.questions == [resource]
+    page = unquote(path).removesuffix(".rsc")
+    resource = {"path": page, "part": part_of(path), "tagPath": page}
+    assert staged.questions == [{**resource, "isStorable": True}]
     assert staged.about["made"] == resource
 
 

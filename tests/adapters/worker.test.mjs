@@ -127,7 +127,7 @@ test("serve answers with the entry that is offered, and with the tags that the r
 
 test("serve asks for what was not offered, and renders what there is no entry of", async () => {
   const answer = await worker(staged(() => new Response("page", { headers: POLICY }))).serve(request(), "");
-  assert.deepEqual(JSON.parse(answer.about).asks, { path: "/a", part: "html", tagPath: "/a" });
+  assert.deepEqual(JSON.parse(answer.about).asks, { path: "/a", part: "html", tagPath: "/a", isStorable: true });
   const resumed = await answer.resume('{"path": "/a", "part": "html"}');
   assert.equal(await resumed.response.text(), "page");
   const kept = await resumed.admitted();

@@ -100,7 +100,7 @@ ACCEPTED = [
         visit="a page that is static|static",
         besides={"state": "HIT"},
     ),
-    # Visitors with credentials
+    # Answers that are not kept
     Row(
         "What was rendered for a visitor with credentials, or who wants a part, is not kept. The page is rendered once more for that.",
         "state",
@@ -117,6 +117,14 @@ ACCEPTED = [
         ours="yes",
         visit="credentials for a page with a period|a part|a password before a page that is not of the build",
         besides={"state": "HIT"},
+    ),
+    Row(
+        "So it is with the answer to a query that a route handler with a period has not read.",
+        "state",
+        apps=("streaming",),
+        alone="MISS",
+        ours="-",
+        request="GET /api/plainfeed[?]q=1",
     ),
     # Spellings
     Row(

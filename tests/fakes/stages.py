@@ -123,13 +123,14 @@ class FakeStages(FakePages):
             return StagedAnswer(await self._response(resource, stage), dynamic=resource)
         if not is_offered:
             self.questions.append(resource)
-            return Question(resource, lambda reply: self._offered(request, stage, resource, reply))
+            is_storable = _is_storable(request, stage)
+            return Question(resource, lambda reply: self._offered(request, stage, resource, reply), is_storable=is_storable)
         replay = json.dumps({"path": resource.path, "part": resource.part, "tagPath": resource.tag_path})
         if "status" in given:
             headers = {name.lower(): ", ".join(values) for name, values in given["headers"].items()}
             response = FakeResponse(given["status"], {**headers, **stage.adds})
             return StagedAnswer(response, is_hit=True, replay=replay if given.get("isStale") else None)
-        if stage.changes_request or request.method != "GET":
+        if not _is_storable(request, stage):
             return StagedAnswer(await self._response(resource, stage), missed=resource, replay=replay)
         rendered = await self._with_counterpart(resource)
         if self.is_wary and request.headers.get("cookie") is not None:
@@ -176,6 +177,10 @@ def _resource(request: PageRequest, stage: Stage) -> Resource:
         path, is_rsc = request.kept_as.path, request.kept_as.rsc
     page = stage.rewrite or path
     return Resource(stage.key_path or page, stage.part or ("rsc" if is_rsc else "html"), page)
+
+
+def _is_storable(request: PageRequest, stage: Stage) -> bool:
+    return not stage.changes_request and request.method == "GET" and request.headers.get("authorization") is None
 
 
 def _composed(rendered: FakeResponse, stage: Stage) -> FakeResponse:

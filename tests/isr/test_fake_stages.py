@@ -45,7 +45,7 @@ async def test_the_fake_app_behaves_as_the_adapter_does(case: dict[str, Any]) ->
 async def shown(step: Step, expected: dict[str, Any]) -> dict[str, Any]:
     """What a step says, as far as `expected` does."""
     if isinstance(step, Question):
-        return {"asks": shown_resource(step.resource)}
+        return {"asks": shown_resource(step.resource), **({} if step.is_storable else {"isStorable": False})}
     assert isinstance(step, StagedAnswer)
     said: dict[str, Any] = {"unknown": step.unknown}
     said |= {name: shown_resource(getattr(step, name)) for name in ("made", "missed", "dynamic")}

@@ -698,6 +698,49 @@ async def test_a_request_stage_s_own_response_lets_no_other_request_wait() -> No
     assert Counter(one.state for one in got) == {None: 5}
 
 
+@pytest.mark.parametrize("url", ["/ruled/new", "/unbuilt"])
+async def test_requests_whose_answers_are_not_kept_wait_for_nobody(url: str) -> None:
+    pages = app(rules={url: doing(changes_request=True)})
+    served = await worker(pages)
+    pages.hold = asyncio.Event()
+    asked = [asyncio.ensure_future(served.ask(f"{url}?q={number}")) for number in range(4)]
+    await let_others_run()
+    assert len(pages.stage_rendered) == 4
+    pages.hold.set()
+    assert [got.state for got in await asyncio.gather(*asked)] == [None] * 4
+    await served.settle()
+    assert len(pages.rendered) == 1
+
+
+@pytest.mark.parametrize("url", ["/ruled/new", "/unbuilt"])
+@pytest.mark.parametrize(
+    ("headers", "method"),
+    [
+        pytest.param({"Authorization": "Bearer x"}, "GET", id="credentials"),
+        pytest.param({}, "HEAD", id="HEAD"),
+    ],
+)
+async def test_nobody_waits_for_an_answer_that_is_not_kept(url: str, headers: dict[str, str], method: str) -> None:
+    pages = app()
+    served = await worker(pages)
+    pages.hold = asyncio.Event()
+    unkept = asyncio.ensure_future(served.ask(url, headers, method))
+    await let_others_run()
+    others = [asyncio.ensure_future(served.ask(url)) for _ in range(2)]
+    await let_others_run()
+    assert len(pages.stage_rendered) == 2
+    pages.hold.set()
+    assert [got.state for got in await asyncio.gather(unkept, *others)] == [None, "MISS", "HIT"]
+    await served.settle()
+
+
+async def test_an_answer_that_is_not_kept_may_still_be_an_entry() -> None:
+    pages = app(rules={"/ruled": doing(changes_request=True)})
+    served = await worker(pages)
+    assert (await served.get("/ruled?q=1", {"Authorization": "Bearer x"})).text == "built ruled"
+    assert not pages.stage_rendered
+
+
 async def test_a_visitor_who_breaks_off_leaves_no_claim() -> None:
     pages = app(faults={"/ruled/new": lambda: Question(Resource("/ruled/new", "html", "/ruled/new"), failing)})
     served = await worker(pages)

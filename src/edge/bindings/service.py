@@ -94,7 +94,9 @@ class StagedServicePages(ServicePages):
         if "asks" in about:
             if not hasattr(raw, "resume"):
                 raise PageError(f"the app's request stage asks for {about['asks']!r}, and cannot resume")
-            return Question(Resource.of(about["asks"]), lambda offer: self._resumed(raw, offer, path))
+            resource = Resource.of(about["asks"])
+            is_storable = about["asks"].get("isStorable", True)
+            return Question(resource, lambda offer: self._resumed(raw, offer, path), is_storable=is_storable)
         sent = getattr(raw, "response", None)
         if not sent:
             raise PageError(f"the app's request stage answered {path} without a response")

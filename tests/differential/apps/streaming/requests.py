@@ -45,6 +45,18 @@ SCRIPT = Script(
             Ask("/api/slowfeed", "HEAD"),
             Ask("/api/slowfeed", headers={"Cookie": "user=ann"}),
         ),
+        *(
+            visit(
+                f"a route handler runs for nobody but its visitors: {path}",
+                Ask(f"{path}?q=1"),
+                Pause(0.5),
+                Ask(f"{path}?q=2", headers={"Cookie": "user=ann"}),
+                Pause(0.5),
+                Ask(f"{path}?q=3"),
+            )
+            for path in ("/api/runs", "/api/counted")
+        ),
+        visit("a query that a route handler does not read", Ask("/api/plainfeed?q=1"), Pause(0.5), Ask("/api/plainfeed")),
         visit("after a tag", Ask("/api/rt?tag=nothing&profile=max"), Ask("/api/rt?tag=nothing"), Pause(0.1), Ask("/stat")),
     ],
 )

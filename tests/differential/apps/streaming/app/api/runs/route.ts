@@ -1,0 +1,3 @@
+let runs = 0;
+
+export const GET = (request: Request) => Response.json({ asked: new URL(request.url).search, runs: ++runs });
