@@ -136,8 +136,13 @@ class CachedFunction:
         return read_result(made.body)
 
     async def _find(self, cache: DataCache, key: str, soft_tags: tuple[str, ...]) -> tuple[CacheEntry, object] | None:
+        # The write may end while the store is asked.
+        unwritten = cache.unwritten.get(key)
         try:
             entry = await cache.entries.read(key, GetContext(soft_tags, self._seconds))
+            unwritten = cache.unwritten.get(key, unwritten)
+            if unwritten is not None:
+                entry = await cache.newer(unwritten, entry, soft_tags, self._seconds)
             if entry is not None and (others := self._tags_beside(entry)):
                 entry = await cache.after_invalidations(entry, others)
         except Exception as error:  # noqa: BLE001 - no error of a cache handler may fail a request
@@ -183,10 +188,7 @@ class CachedFunction:
         tags = cache.stored_tags(made.tags)
         value = FetchValue(headers={}, body=made.body, url=key, tags=tags, revalidate=revalidate)
         entry = CacheEntry.make(value, tags, started_at_ms, revalidate, made.expire)
-        try:
-            await cache.entries.write(key, entry)
-        except Exception as error:  # noqa: BLE001 - no error of a cache handler may fail a request
-            cache.runtime.log.event("error", "cache.write_failed", key=key, error=str(error))
+        await cache.write(key, entry, f"keeping a result of {self._name}")
         return made
 
     async def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], path: str | None) -> _Made:

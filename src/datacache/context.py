@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from cache.entry import Freshness, freshness, size_bytes, stale_after
 from cache.invalidation import GONE
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36
 from cache.tags import encode_tag, merge_tags, path_tags, revalidate_path_tag
 from core.paths import normalize_path
+from core.recent import Recent, text_bytes
 from datacache.life import cache_life_of
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ class DataCache:
     entries: EntryCache
     runtime: Runtime
     schema: KeySchema
+    unwritten: dict[str, CacheEntry] = field(default_factory=lambda: Recent(fact_bytes=_entry_bytes), compare=False)
+    """The entries whose writes have not ended. Those of a request that was ended stay, until newer ones take their place."""
 
     def key(self, source: str, key_parts: Sequence[str] | None, arguments: Sequence[object]) -> str:
         """Return the key of a call, as `unstable_cache` of the schema's vinext builds it."""
@@ -46,12 +51,43 @@ class DataCache:
         """Return the tags of the page that uses the data: an invalidation of the page asks for new data too."""
         return () if path is None else path_tags(self.schema, normalize_path(path))
 
+    async def write(self, key: str, entry: CacheEntry, what: str) -> None:
+        """Write an entry in the background: whoever has made it does not wait for the store. A failure is logged."""
+        self.unwritten[key] = entry
+        self.runtime.background.run(self._write(key, entry), what)
+        # The write begins, and from here on memory in front of the store has the entry.
+        await asyncio.sleep(0)
+
+    async def _write(self, key: str, entry: CacheEntry) -> None:
+        try:
+            await self.entries.write(key, entry)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, the result is not lost
+            self.runtime.log.event("error", "cache.write_failed", key=key, error=str(error))
+        finally:
+            if self.unwritten.get(key) is entry:
+                del self.unwritten[key]
+
+    async def newer(
+        self, unwritten: CacheEntry, found: CacheEntry | None, soft_tags: tuple[str, ...], revalidate_seconds: float | None
+    ) -> CacheEntry | None:
+        """Return the unwritten entry as its reader gets it, or what the store has if that is newer or the other invalid."""
+        if found is not None and found.last_modified_ms >= unwritten.last_modified_ms:
+            return found
+        entry = await self.after_invalidations(unwritten, merge_tags(unwritten.tags, soft_tags))
+        if entry is None or freshness(entry, self.runtime.clock()) is Freshness.EXPIRED:
+            return found
+        return stale_after(entry, revalidate_seconds)
+
     async def after_invalidations(self, entry: CacheEntry, tags: tuple[str, ...]) -> CacheEntry | None:
         """Return an entry as the invalidations of `tags` leave it, None if it is gone."""
         found = await self.entries.invalidation(tags, entry.last_modified_ms)
         if found is GONE:
             return None
         return entry if found is None else found.of(entry)
+
+
+def _entry_bytes(key: str, entry: CacheEntry) -> int:
+    return text_bytes(key, *entry.tags) + size_bytes(entry.value)
 
 
 def enter_data_cache(cache: DataCache) -> None:

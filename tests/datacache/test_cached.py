@@ -391,6 +391,7 @@ async def test_a_cache_that_fails_does_not_change_results() -> None:
     world = World(handler=Failing())
     work, _ = counted()
     assert (await work())["call"] == 1
+    assert await world.background.done() == []
     assert world.log.names() == ["cache.read_failed", "cache.write_failed"]
 
 
