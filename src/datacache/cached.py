@@ -129,6 +129,8 @@ class CachedFunction:
             if not (is_stale and page is not None and page.is_for_cache):
                 if is_stale:
                     cache.runtime.run_once(f"refresh {key}", make, f"refreshing {self._name}")
+                    if page is not None:
+                        page.is_of_stale_data = True
                 self._note(page, entry.tags, entry.revalidate_seconds)
                 return result
         made = await self._fresh(cache, key, soft_tags, make)

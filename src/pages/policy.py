@@ -11,7 +11,7 @@ from cache.tags import ALLOWED_TAG, is_valid_tag, merge_tags
 from core.arguments import require_period, require_tags
 from core.context import holding
 from core.errors import InvalidArgumentError
-from core.http import NEVER_STALE_SECONDS, SHARED_POLICY_HEADER, STORABLE_STATUSES, TAGS_HEADER
+from core.http import NEVER_STALE_SECONDS, SHARED_POLICY_HEADER, STALE_DATA_HEADER, STORABLE_STATUSES, TAGS_HEADER
 from core.javascript import encode_uri_component
 
 if TYPE_CHECKING:
@@ -47,13 +47,14 @@ class Rendering:
 
     `revalidate_seconds` and `expire_seconds` are those that a handler gave its page: None is none, and infinity in the first
     is never stale. `longest_seconds` is the shortest period of the data used. `path` is the page's, percent-encoded. With
-    `is_for_cache` no visitor waits for the answer.
+    `is_for_cache` no visitor waits for the answer; without, some of its data may be stale, which `is_of_stale_data` says.
     """
 
     def __init__(self, path: str | None = None, *, is_for_cache: bool = False) -> None:
         self.path = path
         self.is_for_cache = is_for_cache
         self.is_no_store = False
+        self.is_of_stale_data = False
         self.tags: tuple[str, ...] = ()
         self.revalidate_seconds: float | None = None
         self.expire_seconds: float | None = None
@@ -80,7 +81,7 @@ class Rendering:
 
     def policy(self) -> tuple[object, ...]:
         """Return everything that the answer's headers depend on, to see later whether a change came too late for them."""
-        return (self.is_no_store, frozenset(self.tags), self.effective_seconds, self.expire_seconds)
+        return (self.is_no_store, self.is_of_stale_data, frozenset(self.tags), self.effective_seconds, self.expire_seconds)
 
 
 def current_rendering() -> Rendering | None:
@@ -135,6 +136,8 @@ def with_policy(rendering: Rendering, method: str, status: int, headers: HeaderI
         added = ",".join(encode_uri_component(tag) for tag in rendering.tags)
         headers = tuple(item for item in headers if item[0].lower() != TAGS_HEADER)
         headers = (*headers, (TAGS_HEADER, f"{own},{added}" if own else added))
+    if rendering.is_of_stale_data:
+        headers = (*headers, (STALE_DATA_HEADER, "1"))
     given = given_cache_control(rendering)
     controls = {name.lower() for name, _ in headers} & _CONTROLS
     if "cache-control" in controls and SHARED_POLICY_HEADER not in controls:

@@ -90,6 +90,17 @@ def test_no_store_removes_what_is_said_to_the_page_cache() -> None:
     assert with_policy(rendering, "GET", 200, given, is_personal=False) == (("cache-control", "private, no-store"),)
 
 
+@pytest.mark.parametrize(("is_no_store", "said"), [(False, True), (True, False)])
+def test_an_answer_that_may_be_stored_says_that_its_data_was_stale(is_no_store: bool, said: bool) -> None:  # noqa: FBT001 - cases
+    rendering = Rendering()
+    before = rendering.policy()
+    rendering.is_of_stale_data = True
+    rendering.is_no_store = is_no_store
+    found = with_policy(rendering, "GET", 200, (), is_personal=False)
+    assert (("x-vinext-stale-data", "1") in found) is said
+    assert rendering.policy() != before
+
+
 async def test_a_decorator_speaks_of_the_answer_that_is_being_made() -> None:
     @revalidate(60, tags=["outer"], expire=600)
     async def outer(number: int) -> int:

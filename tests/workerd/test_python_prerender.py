@@ -93,7 +93,7 @@ def test_pages_with_a_period_are_made_and_others_named(report: PrerenderReport) 
         "/dynamic": "no period",
         "/personal": "no-store",
         "/raises": "status 500",
-        "/late": "no_store(), a tag or a period came after the answer had begun",
+        "/late": "no_store(), a tag, a period or stale data came after the answer had begun",
         "/cookies": "it sets a cookie",
         "/never": "asgi:asgi_app:app did not begin to answer within 2000 ms",
         "/redirect": "no period",

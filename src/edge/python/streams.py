@@ -112,7 +112,7 @@ class WatchedCopy:
 
     def _require_same_policy(self) -> None:
         if self._rendering.policy() != self._policy:
-            raise PageError("no_store(), a tag or a period came after the answer had begun")
+            raise PageError("no_store(), a tag, a period or stale data came after the answer had begun")
 
 
 def stream_opener(rendering: Rendering, idle_ms: int) -> Callable[..., tuple[PythonResponse, StreamSink]]:
