@@ -116,7 +116,7 @@ class CachedFunction:
         run = partial(self._run, args, kwargs, path)
         if cache is None:
             made = await run()
-            self._note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
+            self._note(page, made.tags, made.seconds, made.expire, is_no_store=made.is_no_store)
             return read_result(made.body)
         key = cache.key(self._source, self._key_parts, arguments)
         make = partial(self._make, cache, key, run)
@@ -131,10 +131,10 @@ class CachedFunction:
                     cache.runtime.run_once(f"refresh {key}", make, f"refreshing {self._name}")
                     if page is not None:
                         page.is_of_stale_data = True
-                self._note(page, entry.tags, entry.revalidate_seconds)
+                self._note(page, entry.tags, entry.revalidate_seconds, entry.expire_seconds)
                 return result
         made = await self._fresh(cache, key, soft_tags, make)
-        self._note(page, made.tags, made.seconds, is_no_store=made.is_no_store)
+        self._note(page, made.tags, made.seconds, made.expire, is_no_store=made.is_no_store)
         return read_result(made.body)
 
     async def _find(self, cache: DataCache, key: str, soft_tags: tuple[str, ...]) -> tuple[CacheEntry, object] | None:
@@ -201,10 +201,8 @@ class CachedFunction:
             result = await self._function(*args, **kwargs)
         is_kept = not isinstance(result, NotKept)
         body = result_body(self._name, result.result if isinstance(result, NotKept) else result)
-        periods = [
-            seconds for seconds in (self._seconds, learnt.revalidate_seconds, learnt.longest_seconds) if seconds is not None
-        ]
-        shortest = min(periods, default=math.inf)
+        periods = (self._seconds, learnt.revalidate_seconds, learnt.longest_seconds, learnt.expire_seconds)
+        shortest = min((seconds for seconds in periods if seconds is not None), default=math.inf)
         return _Made(
             body=body,
             tags=merge_tags(self._tags, learnt.tags),
@@ -218,11 +216,19 @@ class CachedFunction:
         """Return the function's own tags that an entry does not carry: another function, or an earlier one, has stored it."""
         return tuple(tag for tag in self._tags if tag not in entry.tags and encode_tag(tag) not in entry.tags)
 
-    def _note(self, page: Rendering | None, tags: tuple[str, ...], seconds: float | None, *, is_no_store: bool = False) -> None:
-        """Add the tags and the period of data to the page, or to the cached function around."""
+    def _note(
+        self,
+        page: Rendering | None,
+        tags: tuple[str, ...],
+        seconds: float | None,
+        expire: float | None,
+        *,
+        is_no_store: bool = False,
+    ) -> None:
+        """Add the tags and the periods of data to the page, or to the cached function around."""
         if page is not None:
             page.add_tags((*self._tags, *tags))
-            page.limit(seconds)
+            page.limit(seconds, expire)
             page.is_no_store = page.is_no_store or is_no_store
 
 

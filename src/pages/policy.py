@@ -46,8 +46,9 @@ class Rendering:
     """Collects the periods and tags that handlers, decorators and cached data give one answer, however deep they are called.
 
     `revalidate_seconds` and `expire_seconds` are those that a handler gave its page: None is none, and infinity in the first
-    is never stale. `longest_seconds` is the shortest period of the data used. `path` is the page's, percent-encoded. With
-    `is_for_cache` no visitor waits for the answer; without, some of its data may be stale, which `is_of_stale_data` says.
+    is never stale. In the second, data that expires sooner counts too. `longest_seconds` is the shortest period of the data
+    used. `path` is the page's, percent-encoded. With `is_for_cache` no visitor waits for the answer; without, some of its data
+    may be stale, which `is_of_stale_data` says.
     """
 
     def __init__(self, path: str | None = None, *, is_for_cache: bool = False) -> None:
@@ -62,10 +63,10 @@ class Rendering:
 
     @property
     def effective_seconds(self) -> float | None:
-        """The page's period: no longer than that of any data on it; None if nobody gave one."""
-        if self.revalidate_seconds is None or self.longest_seconds is None:
-            return self.revalidate_seconds
-        return min(self.revalidate_seconds, self.longest_seconds)
+        """The page's period: no longer than that of any data on it, nor than until it expires; None if nobody gave one."""
+        if self.revalidate_seconds is None:
+            return None
+        return _shortest(_shortest(self.revalidate_seconds, self.longest_seconds), self.expire_seconds)
 
     def add_tags(self, tags: Iterable[str]) -> None:
         self.tags = merge_tags(self.tags, tags)
@@ -75,9 +76,10 @@ class Rendering:
         self.revalidate_seconds = _shortest(self.revalidate_seconds, revalidate_seconds)
         self.expire_seconds = _shortest(self.expire_seconds, expire_seconds)
 
-    def limit(self, seconds: float | None) -> None:
-        """Limit the page's period to that of data on it; None is data that never gets stale."""
+    def limit(self, seconds: float | None, expire: float | None = None) -> None:
+        """Limit the page's periods to those of data on it; None is data that never gets stale, or never expires."""
         self.longest_seconds = _shortest(self.longest_seconds, seconds)
+        self.expire_seconds = _shortest(self.expire_seconds, expire)
 
     def policy(self) -> tuple[object, ...]:
         """Return everything that the answer's headers depend on, to see later whether a change came too late for them."""

@@ -302,12 +302,13 @@ async def test_a_prefix_invalidates_the_data_of_its_page_and_of_pages_below(worl
     assert [await world.kept.get(path) is None for path in paths] == [True, True, False]
 
 
-async def test_a_page_has_the_tags_and_the_shortest_period_of_its_data(world: World) -> None:
-    @cached(tags=["inner"], revalidate=30)
+async def test_a_page_has_the_tags_and_the_shortest_periods_of_its_data(world: World) -> None:
+    @cached(tags=["inner"])
     async def inner() -> int:
+        cache_life(CacheLife(revalidate=30, expire=600))
         return 1
 
-    @cached(tags=["outer"], revalidate=300)
+    @cached(["outer"], tags=["outer"], source="s", revalidate=300)
     async def outer() -> int:
         return await inner()
 
@@ -316,7 +317,21 @@ async def test_a_page_has_the_tags_and_the_shortest_period_of_its_data(world: Wo
         with rendering_as(page):
             revalidate(3600)(lambda: None)()
             await outer()
-        assert (set(page.tags), page.effective_seconds) == ({"outer", "inner"}, 30)
+        assert (set(page.tags), page.effective_seconds, page.expire_seconds) == ({"outer", "inner"}, 30, 600)
+    entry = await world.entry(data_cache_key_v2("s", ["outer"], []))
+    assert (entry.revalidate_seconds, entry.expire_seconds) == (30, 600)
+
+
+async def test_a_life_that_has_ended_when_it_begins_is_not_kept(world: World) -> None:
+    del world
+    counter = Counter()
+
+    @cached()
+    async def work() -> int:
+        cache_life(CacheLife(expire=0))
+        return counter.next()
+
+    assert [await work(), await work()] == [1, 2]
 
 
 async def test_cache_life_applies_to_the_data_it_is_called_in(world: World) -> None:

@@ -12,6 +12,7 @@ from tests.fakes.worker import FakeWorker
 
 from datacache.cached import cached
 from datacache.context import DataCache, enter_data_cache, revalidate_tag
+from datacache.life import cache_life
 from pages.policy import Rendering, rendering_as, with_policy
 
 if TYPE_CHECKING:
@@ -88,6 +89,19 @@ async def test_a_page_of_data_whose_period_is_over_is_rendered_again_too(site: S
     site.value = "new"
     assert await site.get("/a") == ("old", "MISS")
     assert await site.get("/a") == ("new", "HIT")
+
+
+async def test_a_page_expires_when_its_data_does(site: Site) -> None:
+    @cached()
+    async def price() -> str:
+        cache_life("seconds")
+        return site.value
+
+    site.pages.data = price
+    assert await site.get("/a") == ("old", "MISS")
+    site.value = "new"
+    site.clock.pass_seconds(61)
+    assert await site.get("/a") == ("new", "MISS")
 
 
 async def test_a_page_that_is_rendered_after_an_invalidation_has_no_data_of_before(site: Site) -> None:

@@ -26,9 +26,13 @@ RULES: list[Any] = [
     pytest.param({"ask": (math.inf, None)}, {}, "s-maxage=31536000", id="never stale"),
     pytest.param({"ask": (1.9, None)}, {}, "s-maxage=1, stale-while-revalidate", id="whole seconds, rounded down"),
     pytest.param({"ask": (0, None)}, {}, "private, no-store", id="a period of zero"),
-    pytest.param({"ask": (60, None), "limit": 10}, {}, "s-maxage=10, stale-while-revalidate", id="data that lives shorter"),
-    pytest.param({"ask": (60, None), "limit": 90}, {}, "s-maxage=60, stale-while-revalidate", id="data that lives longer"),
-    pytest.param({"limit": 10}, {}, None, id="data alone does not make a page cacheable"),
+    pytest.param({"ask": (60, None), "limit": (10, None)}, {}, "s-maxage=10, stale-while-revalidate", id="shorter-lived data"),
+    pytest.param({"ask": (60, None), "limit": (90, 90)}, {}, "s-maxage=60, stale-while-revalidate=30", id="longer-lived data"),
+    pytest.param({"ask": (60, 900), "limit": (90, None)}, {}, "s-maxage=60, stale-while-revalidate=840", id="endless data"),
+    pytest.param({"ask": (math.inf, None), "limit": (None, 60)}, {}, "s-maxage=60, stale-while-revalidate=0", id="ending data"),
+    pytest.param({"ask": (math.inf, 60)}, {}, "s-maxage=60, stale-while-revalidate=0", id="never stale, but ending"),
+    pytest.param({"ask": (60, None), "limit": (None, 0)}, {}, "private, no-store", id="data that has ended"),
+    pytest.param({"limit": (10, 60)}, {}, None, id="data alone does not make a page cacheable"),
     pytest.param({"ask": (60, None)}, {"cache-control": "s-maxage=5"}, "s-maxage=5", id="the handler's own header holds"),
     pytest.param({"ask": (60, None)}, {"CDN-Cache-Control": "max-age=5"}, None, id="its header for CDNs holds"),
     pytest.param({"no_store": True, "ask": (60, None)}, {}, "private, no-store", id="no_store() beats a period"),
@@ -49,7 +53,7 @@ def test_cache_control(learnt: Mapping[str, Any], headers: dict[str, str], contr
     rendering.is_no_store = learnt.get("no_store", False)
     if "ask" in learnt:
         rendering.ask(*learnt["ask"])
-    rendering.limit(learnt.get("limit"))
+    rendering.limit(*learnt.get("limit", (None, None)))
     items = tuple(headers.items())
     personal = learnt.get("personal", False)
     found = with_policy(rendering, learnt.get("method", "GET"), learnt.get("status", 200), items, is_personal=personal)
