@@ -12,6 +12,7 @@ from cache.entry import Freshness, freshness, size_bytes, stale_after
 from cache.invalidation import GONE
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36
 from cache.tags import encode_tag, merge_tags, path_tags, revalidate_path_tag
+from core.errors import InvalidArgumentError
 from core.paths import normalize_path
 from core.recent import Recent, text_bytes
 from datacache.life import cache_life_of
@@ -110,24 +111,36 @@ async def revalidate_tag(*tags: str, profile: str | CacheLife | None = None) -> 
 
 
 async def revalidate_path(path: str, type: Literal["page", "layout"] | None = None) -> None:  # noqa: A002 - Next.js's name
-    """Invalidate the page at `path`, and the data that the page used; `("/", "layout")` reaches every page."""
-    await _invalidate([revalidate_path_tag(path, type)])
+    """Invalidate the page at `path`, and the data that the page used; `("/", "layout")` reaches every page.
+
+    Raises InvalidArgumentError for a path that does not begin with /.
+    """
+    await _invalidate([revalidate_path_tag(_key_path("path", path), type)])
 
 
 async def revalidate_path_prefix(prefix: str) -> None:
     """Invalidate the pages at and below `prefix`: `/docs` and `/docs/…`, not `/docs-old`.
 
-    Raises InvalidationError for a store that could not be listed.
+    Raises InvalidArgumentError for a prefix that does not begin with /, and InvalidationError for a store that could not be
+    listed.
     """
+    path = _key_path("prefix", prefix)
     cache = current_data_cache()
     if cache is not None:
-        await cache.entries.revalidate_by_path_prefix(prefix)
+        await cache.entries.revalidate_by_path_prefix(path)
 
 
 async def _invalidate(tags: Iterable[str], expire_seconds: float | None = None) -> None:
     cache = current_data_cache()
     if cache is not None:
         await cache.entries.revalidate_tag(tuple(tags), expire_seconds=expire_seconds)
+
+
+def _key_path(argument: str, path: object) -> str:
+    """Return a path in any spelling as keys and tags have it."""
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise InvalidArgumentError(argument, path, "a path that begins with /")
+    return normalize_path(path)
 
 
 def _stale_seconds(life: CacheLife) -> float:

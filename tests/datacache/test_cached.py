@@ -294,6 +294,26 @@ async def test_an_invalidated_page_has_its_data_computed_again(world: World) -> 
         assert (await work())["call"] == 2
 
 
+@pytest.mark.parametrize("path", ["/a b", "/a%20b", "/a%20b/", "/x/../a%20b"])
+async def test_a_path_is_invalidated_by_any_of_its_spellings(world: World, path: str) -> None:
+    pages = ("/a b", "/a b/c", "/other")
+    for page in pages:
+        await world.kept.set(page, AppPageValue(), SetContext(tags=path_tags(world.schema, page)))
+    world.clock.pass_seconds(1)
+    await revalidate_path(path)
+    assert [await world.kept.get(page) is None for page in pages] == [True, False, False]
+    await revalidate_path_prefix(path)
+    assert [await world.kept.get(page) is None for page in pages] == [True, True, False]
+
+
+@pytest.mark.parametrize("path", ["blog", "", None])
+async def test_a_path_that_is_none_is_named(path: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"path is .* allowed: a path that begins with /"):
+        await revalidate_path(path)
+    with pytest.raises(InvalidArgumentError, match=r"prefix is .* allowed: a path that begins with /"):
+        await revalidate_path_prefix(path)
+
+
 async def test_a_prefix_invalidates_the_data_of_its_page_and_of_pages_below(world: World) -> None:
     paths = ("/docs", "/docs/a", "/docs-old")
     for path in paths:
