@@ -89,6 +89,31 @@ def test_rules_that_no_adapter_wrote_down_may_touch_every_page(tmp_path: Path, n
     assert report.routes == (3 if rule is None else 0)
 
 
+@pytest.mark.parametrize(
+    ("configuration", "code", "rule"),
+    [
+        ('{ "main": "./own.js" }', "fetch: () => new Response()", "new Response of ./own.js, which the build does not tell"),
+        (
+            '{ "main": "x", "env": { "live": { "main": "own.js" } } } // jsonc',
+            "Response.redirect(url)",
+            "Response.redirect of own.js, which the build does not tell",
+        ),
+        ('{ "main": "own.js" }', 'mine.headers.set("a", "b")', "headers.set of own.js, which the build does not tell"),
+        ('{ "main": "own.js" }', "fetch: (request): Promise<Response> => handler.fetch(request)", None),
+        ('{ "main": "vinext/server/fetch-handler" }', "new Response()", None),
+        ('{ "env": [] }', "new Response()", None),
+        ('{ "env": { "live": null } }', "new Response()", None),
+    ],
+)
+def test_a_worker_entry_that_answers_may_touch_every_page(
+    tmp_path: Path, configuration: str, code: str, rule: str | None
+) -> None:
+    built = written_build(tmp_path, SMALL, FILES)
+    (built.root / "wrangler.jsonc").write_text(configuration)
+    (built.root / "own.js").write_text(code)
+    assert copy_build(built, tmp_path / "assets").rules == (() if rule is None else (rule,))
+
+
 def test_a_python_site_has_no_rules(tmp_path: Path) -> None:
     built = replace(written_build(tmp_path, SMALL, FILES), vinext_version=NO_VINEXT)
     (built.root / "proxy.py").write_text("")
