@@ -57,6 +57,9 @@ const POLICY = [
 ];
 /** Headers of a response that its counterpart has otherwise, or not at all. */
 const OF_ONE_ARTIFACT = /^(?:content-|set-cookie$|vary$|x-nextjs-|x-vinext-)/;
+/** Where a page is shown, for vinext's client: its path and search, encoded as a whole. The search is one visitor's. */
+const RENDERED_AT = "x-vinext-rendered-path-and-search";
+const SEARCH = /%3F.*$/;
 /** A complete response that was rendered from stale data has this header. */
 const STALE_DATA = "X-Vinext-Stale-Data";
 /** What is given to be kept says in this header which build has rendered it: vinext-worker keeps nothing of another than its own. */
@@ -254,7 +257,7 @@ export class Exchange {
         discard(whole);
         return null;
       }
-      const headers = [...(this.#composed ? withPolicy(this.#composed, whole.headers) : whole.headers)];
+      const headers = [...(this.#composed ? forEverybody(this.#composed, whole.headers) : whole.headers)];
       if (rendered.isOfStaleData) headers.push([STALE_DATA, "1"]);
       headers.push(...ofBuild());
       return {
@@ -313,10 +316,13 @@ function withConfigPolicy(response, { cacheability: { policyHeaders } }) {
   return composed;
 }
 
-function withPolicy(composed, stored) {
+/** What is kept of a response that the request stage has completed: with the policy of the response stage, for any visitor. */
+function forEverybody(composed, stored) {
   const headers = new Headers(composed);
   for (const name of POLICY) headers.delete(name);
   for (const [name, value] of stored) if (!headers.has(name)) headers.set(name, value);
+  const at = headers.get(RENDERED_AT);
+  if (at !== null) headers.set(RENDERED_AT, at.replace(SEARCH, ""));
   return headers;
 }
 

@@ -445,9 +445,13 @@ def _asks_for_rsc(headers: Headers, schema: KeySchema) -> bool:
     return "text/x-component" in (headers.get("accept") or "")
 
 
+def search_of(query: str) -> str:
+    """Return a query without `_rsc`, which only keeps other caches apart."""
+    return "&".join(part for part in query.split("&") if part and part.partition("=")[0] != _RSC_QUERY)
+
+
 def _has_query(query: str) -> bool:
-    """Return whether there is a query other than `_rsc`, which only keeps other caches apart."""
-    return any(part and part.partition("=")[0] != _RSC_QUERY for part in query.split("&"))
+    return search_of(query) != ""
 
 
 def _variant(headers: Headers) -> str | None:

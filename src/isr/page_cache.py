@@ -13,10 +13,11 @@ from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
 from isr.lookup import CachedOnly, Hidden, Lookup, PassBy, Ruled, at_canonical_url, unkept_reason
 from isr.misses import Miss
 from isr.reasons import Inadmissible, Unlikely, Unselected
-from isr.rsc_headers import with_client_headers
+from isr.rsc_headers import with_client_headers, with_search
 from isr.stopwatch import TimedHandler
 from isr.upgrades import Upgrades
 from pages.handler import PageError
+from seed.build import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,6 +156,8 @@ class PageCache:
             self._revalidator.start(request.origin, replace(lookup, selected=page.selected) if page.selected else lookup, page)
         page = with_client_headers(page, lookup, self._build)
         answer = cached_answer(request, page, self._build.schema, self._clock())
+        if request.query and page.artifact is Artifact.RSC:
+            answer = with_search(answer, request.query)
         return answer if self._edge is None else self._edge.of_page(answer, request, lookup, page)
 
     async def _miss(self, request: PageRequest, lookup: Lookup) -> Answer:

@@ -1,7 +1,7 @@
 """The headers of RSC payloads that vinext has put into a shared cache itself.
 
 vinext stores an RSC payload without the headers that its client needs to use it, and adds them to each answer. The page
-cache does the same.
+cache does the same. One of them has the search of the visitor's URL too, which no entry has.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from weakref import WeakKeyDictionary
 from cache.document import with_bodies
 from cache.entry import AppPageValue
 from core.body import EMPTY_BODY
+from core.javascript import encode_uri_component
+from isr.lookup import search_of
 from isr.store import CachedPage
 from seed.build import Artifact
-from seed.routes import client_headers
+from seed.routes import RENDERED_HEADER, client_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cache.entry import CacheEntry, EntryIdentity
+    from isr.answer import CachedAnswer
     from isr.lookup import Lookup
     from isr.served_build import ServedBuild
 
@@ -44,6 +47,17 @@ def with_client_headers(page: CachedPage, lookup: Lookup, build: ServedBuild) ->
         completed = _completed[page.entry.identity] = _Completed(build, lookup.url_path, entry)
     entry = with_bodies(completed.entry, {"html": value.html, "rscData": page.body})
     return CachedPage(entry, page.artifact, page.body, page.state)
+
+
+def with_search(answer: CachedAnswer, query: str) -> CachedAnswer:
+    """Return the answer of an RSC payload with the search of the visitor's URL, which vinext's client takes from its headers."""
+    search = search_of(query)
+    if not search:
+        return answer
+    suffix = encode_uri_component(f"?{search}")
+    name_of = RENDERED_HEADER.lower()
+    shown = tuple((name, f"{text}{suffix}" if name.lower() == name_of else text) for name, text in answer.fixed_headers)
+    return replace(answer, fixed_headers=shown)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from seed.manifest import Route
 
+RENDERED_HEADER = "X-Vinext-Rendered-Path-And-Search"
+"""Tells vinext's client the path of a page and the search that it is shown with, encoded as a whole."""
+
 # Of a page that a rule may touch, the others may be the rule's: what it once added for the build is not for every visitor.
 _OF_THE_PAGE_ITSELF = frozenset({"content-type", STALE_TIME_HEADER})
 
@@ -137,7 +140,7 @@ def artifact_files(route: Route, *, trailing_slash: bool) -> dict[Artifact, str]
 
 def client_headers(pattern: str, path: str) -> dict[str, str]:
     """Return the headers by which vinext 1.4.0 tells its client the path of an RSC payload."""
-    headers = {"X-Vinext-Rendered-Path-And-Search": encode_uri_component(path)}
+    headers = {RENDERED_HEADER: encode_uri_component(path)}
     parameters = route_parameters(pattern, path)
     if parameters:
         text = json.dumps(parameters, ensure_ascii=False, separators=(",", ":"))

@@ -168,6 +168,17 @@ test("an entry that will be served without the request stage keeps what that add
   assert.equal(headers["x-vinext-cache-tags"], "a");
 });
 
+test("the query of the visitor for whom a payload was rendered is not kept", async () => {
+  const call = request("/a?token=secret&_rsc");
+  const shownAt = { "X-Vinext-Rendered-Path-And-Search": encodeURIComponent("/a%3Fb?token=secret") };
+  const app = (dispatch) => dispatch(call, page("/a", { isRscRequest: true })).then((response) => adding(response, shownAt));
+  const { answer } = await serve({ offer: { path: "/a", part: "rsc", isUnruled: true }, app });
+  const kept = await answer.admitted();
+  assert.equal((await read(kept)).headers["x-vinext-rendered-path-and-search"], encodeURIComponent("/a%3Fb"));
+  assert.doesNotMatch(kept.headers + kept.added, /secret/);
+  assert.equal(answer.response.headers.get("X-Vinext-Rendered-Path-And-Search"), shownAt["X-Vinext-Rendered-Path-And-Search"]);
+});
+
 const notShared = [
   ["no-store", NO_STORE],
   ["private", { "Cache-Control": "private, s-maxage=60" }],

@@ -230,6 +230,14 @@ ACCEPTED = [
         request="GET /big RSC: 1",
     ),
     Row(
+        "vinext alone keeps a payload that is asked for with a query, and does not call it a MISS.",
+        "state",
+        apps=("streaming",),
+        alone="-",
+        ours="MISS",
+        request="GET /plain/query[?]a=1.*",
+    ),
+    Row(
         "vinext alone calls the payload of a page with a hole a MISS each time. It is not kept by either.",
         "state",
         apps=("use_cache",),

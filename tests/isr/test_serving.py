@@ -15,6 +15,7 @@ from cache.stored import Layout
 from isr.settings import Settings, read_settings
 from pages.handler import PageError
 from seed.build import Artifact
+from seed.routes import client_headers
 
 ROUTER_STATE = {"RSC": "1", "Accept": "text/x-component", "X-Vinext-Rsc-State-Fingerprint": "1x", "Next-Url": "/"}
 STATIC = record("/about", revalidate=None)
@@ -60,6 +61,28 @@ async def test_a_payload_of_the_build_has_the_headers_the_site_s_client_requires
     got = await (await worker()).get("/about?_rsc=abc", ROUTER_STATE)
     assert (got.state, got.text) == ("HIT", "built payload")
     assert got.header("X-Vinext-RSC-Compatibility-Id") == "compatible"
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        pytest.param("", "%2Fblog", id="none"),
+        pytest.param("?_rsc=abc", "%2Fblog", id="that of the client's router"),
+        pytest.param("?a=1&_rsc=abc", "%2Fblog%3Fa%3D1", id="one before it"),
+        pytest.param("?_rsc&a=%20+&b&", "%2Fblog%3Fa%3D%2520%2B%26b", id="several after it"),
+    ],
+)
+async def test_a_payload_says_the_search_of_the_visitor_s_url(query: str, shown: str) -> None:
+    """vinext's client takes the `searchParams` of a client component from it."""
+    built = record("/blog", rsc_headers=client_headers("/blog", "/blog"))
+    pages = FakePages({"/blog": page("live")}, {"/blog": payload("live payload")})
+    served = await FakeWorker(FakeAssets(copied_build(BUILD, built)), pages).open()
+    for seconds in (0, 61, 0):
+        served.clock.pass_seconds(seconds)
+        got = await served.get(f"/blog{query}", {"RSC": "1"})
+        assert (got.is_cached, got.header("X-Vinext-Rendered-Path-And-Search")) == (True, shown)
+    assert (await served.get("/blog.rsc")).header("X-Vinext-Rendered-Path-And-Search") == "%2Fblog"
+    assert (await served.get(f"/blog{query}")).header("X-Vinext-Rendered-Path-And-Search") is None
 
 
 async def test_a_page_that_a_visitor_has_is_not_sent_again() -> None:

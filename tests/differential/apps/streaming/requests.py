@@ -29,6 +29,15 @@ SCRIPT = Script(
             Ask("/api/draft?off=1"),
         ),
         visit(
+            "payloads with a query",
+            payload("/plain/query?a=1"),
+            payload("/plain/query").settled(),
+            payload("/plain/query?b=2&c=%3F%20+").settled(),
+            payload("/stat").settled(),
+            payload("/stat?a=1"),
+            Ask("/stat?a=1"),
+        ),
+        visit(
             "events",
             _slow("/api/events"),
             _slow("/api/events", {"Accept": "text/event-stream"}),

@@ -1,0 +1,3 @@
+export const revalidate = 60;
+export const generateStaticParams = () => [];
+export default function Page() { return <main><h1>Plain</h1></main>; }
