@@ -6,6 +6,7 @@ import asyncio
 import math
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from cache.entry import Freshness, freshness, size_bytes, stale_after
@@ -50,7 +51,7 @@ class DataCache:
 
     def soft_tags(self, path: str | None) -> tuple[str, ...]:
         """Return the tags of the page that uses the data: an invalidation of the page asks for new data too."""
-        return () if path is None else path_tags(self.schema, normalize_path(path))
+        return () if path is None else _tags_of_page(self.schema, path)
 
     async def write(self, key: str, entry: CacheEntry, what: str) -> None:
         """Write an entry in the background: whoever has made it does not wait for the store. A failure is logged."""
@@ -85,6 +86,12 @@ class DataCache:
         if found is GONE:
             return None
         return entry if found is None else found.of(entry)
+
+
+# A page may use data many times. A visitor's path may be long, and have many tags, so no more than one is remembered.
+@lru_cache(maxsize=1)
+def _tags_of_page(schema: KeySchema, path: str) -> tuple[str, ...]:
+    return path_tags(schema, normalize_path(path))
 
 
 def _entry_bytes(key: str, entry: CacheEntry) -> int:
