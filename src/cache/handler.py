@@ -64,6 +64,7 @@ class SetContext:
             revalidate=False if entry.revalidate_seconds is None else entry.revalidate_seconds,
             expire=entry.expire_seconds,
             last_modified_ms=entry.last_modified_ms,
+            stale=entry.stale_seconds,
         )
 
 

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fakes.no_op import NoOpCacheHandler
 
-from cache.entry import AppPageValue
+from cache.entry import AppPageValue, CacheEntry
+from cache.handler import SetContext
+from cache.markers import Stamper
 from cache.own_handler import get_cache_handler, set_cache_handler
+from cache.tags import TagFilter
 from core import errors
 from core.errors import InvalidArgumentError
 from core.log import SILENT_LOG
@@ -51,3 +54,16 @@ def test_a_long_value_is_cut_in_the_message() -> None:
 
 def test_a_silent_log_takes_every_event() -> None:
     SILENT_LOG.event("error", "x", key="k")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        CacheEntry.make(AppPageValue(), ("t",), 1_700_000_000_000, 60, 600, 30),
+        CacheEntry.make(AppPageValue(), (), 1_700_000_000_000, None, None, None),
+    ],
+    ids=["every field", "no period"],
+)
+def test_the_context_of_an_entry_makes_this_very_entry(entry: CacheEntry) -> None:
+    stamper = Stamper(lambda: 0, TagFilter(SILENT_LOG, None), lambda _: None)
+    assert stamper.entry(entry.value, SetContext.of(entry)) == entry

@@ -24,6 +24,7 @@ from vinext_worker.cloudflare.login import Login
 from vinext_worker.cloudflare.wrangler import Finished, ProgramRunner
 from vinext_worker.copy.earlier_builds import EarlierBuilds
 from vinext_worker.deploy import command, site_check
+from vinext_worker.deploy.preflight import app_name
 from vinext_worker.deploy.steps import Step, run_steps
 from vinext_worker.errors import UserError
 from vinext_worker.populate import command as populating
@@ -472,3 +473,19 @@ except KeyboardInterrupt:
 """
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == ("ignored" if ignored else "interrupted")
+
+
+@pytest.mark.parametrize(
+    ("own", "environment", "name"),
+    [
+        pytest.param('name = "app"', None, "app", id="none is asked for"),
+        pytest.param('name = "app"\n[env.staging]\nvars = {}', "staging", "app-staging", id="an environment"),
+        pytest.param('name = "app"\n[env.staging]\nname = "other"', "staging", "other", id="with a name of its own"),
+        pytest.param('name = "app"', "staging", "app-staging", id="that the app's configuration does not have"),
+    ],
+)
+def test_the_name_of_an_apps_worker_is_known_before_its_build(
+    tmp_path: Path, own: str, environment: str | None, name: str
+) -> None:
+    (tmp_path / "wrangler.toml").write_text(f'compatibility_date = "2026-10-01"\n{own}\n')
+    assert app_name(tmp_path, environment) == name

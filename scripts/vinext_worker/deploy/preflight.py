@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -103,12 +104,13 @@ def service_faults(deployment: Deployment, app: str | None) -> list[str]:
     if handler.kind != "service":
         return []
     service = config.services.get(handler.attribute)
+    section = f"[[env.{config.environment}.services]]" if config.environment else "[[services]]"
     if service is None:
         wanted = f', service = "{app}"' if app else ""
-        return [f'{config.path} has no [[services]] with binding = "{handler.attribute}"{wanted}; add it']
+        return [f'{config.path} has no {section} with binding = "{handler.attribute}"{wanted}; add it']
     if app is None or service == app:
         return []
-    where = f"{config.path}: [[services]] {handler.attribute}"
+    where = f"{config.path}: {section} {handler.attribute}"
     return [f'{where} is {service!r}, but the app\'s Worker is {app!r}; write service = "{app}"']
 
 
@@ -124,15 +126,18 @@ def page_handler_faults(config: WranglerConfig) -> list[str]:
 
 
 def app_name(site: Path, environment: str | None) -> str | None:
-    """Return the name of an app's Worker by the app's own configuration; None if it has none that tells."""
+    """Return the name of an app's Worker by the app's own configuration; None if it has none that tells.
+
+    A Worker in an environment that the configuration does not have is named as if it had it, empty.
+    """
     for path in (site / name for name in CONFIGURATION_NAMES):
         if not path.is_file():
             continue
-        for wanted in (environment, None):
-            try:
-                return WranglerConfig.read(path, wanted).name
-            except ConfigurationError:
-                continue
+        with suppress(ConfigurationError):
+            return WranglerConfig.read(path, environment).name
+        with suppress(ConfigurationError):
+            name = WranglerConfig.read(path).name
+            return f"{name}-{environment}" if environment else name
     return None
 
 
