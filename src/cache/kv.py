@@ -229,9 +229,13 @@ class KVCacheHandler(EntryCache):
         elif found.reason is Unserved.CORRUPT and found.error is not None:
             self._failed("cache.entry_corrupt", name, found.error)
             self._background.run(self._delete(name), f"delete {name}")
-        elif found.reason is Unserved.INVALIDATED:
-            # It stays until the next one takes its place. A removal could remove that one, which this location may not see yet.
-            self._log.event("debug", "cache.entry_invalidated", key=name)
+        elif found.reason in {Unserved.INVALIDATED, Unserved.EXPIRED}:
+            if found.reason is Unserved.INVALIDATED:
+                self._log.event("debug", "cache.entry_invalidated", key=name)
+            # vinext's own handler beside this one goes on only if it is gone. Otherwise the next one takes its place: a removal
+            # could remove that one, which this location may not see yet.
+            if not self._is_alone:
+                self._background.run(self._delete(name), f"delete {name}")
         return None
 
     async def _find(self, name: str, asked: GetContext) -> CacheEntry | Missing:  # noqa: PLR0911 - a reason a line
