@@ -401,6 +401,13 @@ def test_a_module_that_cannot_be_imported_by_name_is_named(command_line: Command
     assert "src/my-entry.py:1: the new entry has to import this module, and its name is none in Python; rename it" in said.err
 
 
+def test_without_an_installation_the_next_step_is_one(command_line: CommandLine, tmp_path: Path) -> None:
+    for files, commands in ((VINEXT_APP, "npm install && vinext-worker dev"), (PYTHON_WORKER, "vinext-worker dev")):
+        folder = write_project(tmp_path / str(len(commands)), files)
+        said = init(command_line, folder)
+        assert said.out.endswith(f"Now run: cd {folder} && {commands}\n")
+
+
 def test_a_byte_order_mark_is_named(command_line: CommandLine, tmp_path: Path) -> None:
     folder = write_project(tmp_path / "site", PYTHON_WORKER)
     (folder / "wrangler.jsonc").write_text(PYTHON_WORKER["wrangler.jsonc"], "utf-8-sig")

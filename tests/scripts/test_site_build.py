@@ -146,6 +146,23 @@ def test_a_workspaces_packages_belong_to_the_sources(site: Site) -> None:
         assert site.calls() == (["run"] if is_source else []), name
 
 
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        pytest.param("seq 1 100; echo the reason", "the reason", id="the last lines"),
+        pytest.param("seq 1 100; echo npm error out of sync; seq 200 300", "npm error out of sync", id="before npm's help"),
+        pytest.param(
+            "seq 1 99; echo the reason; echo npm error Lifecycle script failed", "the reason", id="before npm's own words"
+        ),
+    ],
+)
+def test_the_reason_of_a_failure_is_among_the_lines_that_are_shown(site: Site, output: str, shown: str) -> None:
+    site.npm(build=f"{output}; exit 1")
+    with pytest.raises(UserError, match="see the output of"):
+        site.prepare()
+    assert shown in site.output.getvalue()
+
+
 def test_nothing_is_done_where_nothing_changed(site: Site) -> None:
     first = site.prepare()
     site.calls()

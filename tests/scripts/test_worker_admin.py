@@ -48,6 +48,7 @@ def page(status: int, **headers: str) -> Response:
     ("answer", "message"),
     [
         pytest.param(ours(401, "no token"), "{url} refuses the token: VINEXT_ADMIN_TOKEN is not the Worker's secret", id="token"),
+        pytest.param(ours(401, "no token"), "name the --env that `dev` runs", id="token of dev"),
         pytest.param(ours(400, "stale is 1"), "{url} refused: stale is 1; if the Worker there is older", id="an older Worker"),
         pytest.param(ours(413, f"no, {TOKEN}"), "{url} refused with status 413: no, ***; look at its log", id="another reason"),
         pytest.param(Response("", 404), "has no such endpoint (status 404), so its Worker has no secret", id="no secret"),
@@ -82,6 +83,12 @@ def test_a_proxy_sees_nothing_that_stays_on_this_machine(
     said = populate(httpserver.url_for(""))
     assert said.status == 0, said.err
     assert os.environ["NO_PROXY"].split(",") == ["intranet.example", "127.0.0.1", "::1", "localhost"]
+
+
+def test_where_nobody_listens_on_this_machine_dev_is_named(populate: Callable[[str], Said]) -> None:
+    said = populate("http://127.0.0.1:9")
+    assert said.status == 1
+    assert said.errors[-1].endswith("; start `vinext-worker dev`, or name another URL, then run this again")
 
 
 @pytest.mark.parametrize("status", [429, 500, 520, 599])

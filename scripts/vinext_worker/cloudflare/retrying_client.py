@@ -59,7 +59,7 @@ class RetryingClient:
     """An HTTP client for one server and one bearer token.
 
     It retries 429, 5xx, broken connections and timeouts, and waits as long as `Retry-After` says (RFC 9110, 10.2.3). A request
-    must do no harm if it is made twice.
+    must do no harm if it is made twice. `advice` is for whoever cannot reach the server.
     """
 
     def __init__(  # noqa: PLR0913 - settings, each by its name
@@ -69,12 +69,14 @@ class RetryingClient:
         *,
         server: str,
         token_name: str,
+        advice: str = "check the network",
         retry: RetryPolicy | None = None,
         on_retry: Callable[[str], None] = _say,
     ) -> None:
         if not token.isascii() or not token.isprintable() or " " in token:
             raise UserError(f"{token_name} is no token: it has spaces, or characters that a header cannot carry; set it again")
         self._server = server
+        self._advice = advice
         self._token = token
         self._retry = retry or RetryPolicy()
         self._on_retry = on_retry
@@ -124,7 +126,7 @@ class RetryingClient:
                 with attempt:
                     return await self._once(method, path, parameters, headers, parts)
         except _UnreachableError as error:
-            raise RemoteError(f"{self._server} cannot be reached ({error}); check the network, then run this again") from None
+            raise RemoteError(f"{self._server} cannot be reached ({error}); {self._advice}, then run this again") from None
         except _TransientError as error:
             message = f"{self._server} failed {policy.attempts} times: {error}; run the command again to continue"
             raise RemoteError(message) from None

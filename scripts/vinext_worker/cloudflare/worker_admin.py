@@ -47,7 +47,10 @@ def admin_client(url: str, token: str) -> RetryingClient:
         raise UserError(f"{url!r} is not the URL of a Worker; write it as https://HOST")
     if not is_safe_for_tokens(url):
         raise UserError(f"{url} would send the token unencrypted; use https")
-    return RetryingClient(f"{parts.scheme}://{parts.netloc}", token, server=url, token_name=TOKEN_VARIABLE)
+    advice = (
+        "start `vinext-worker dev`, or name another URL" if parts.hostname in LOCAL_HOSTS else "check the network and the URL"
+    )
+    return RetryingClient(f"{parts.scheme}://{parts.netloc}", token, server=url, token_name=TOKEN_VARIABLE, advice=advice)
 
 
 def refusal(client: RetryingClient, url: str, response: httpx.Response) -> RemoteError:
@@ -59,7 +62,10 @@ def refusal(client: RetryingClient, url: str, response: httpx.Response) -> Remot
     if reason is not None:
         reason = client.scrub(reason)
         if status == HTTPStatus.UNAUTHORIZED:
-            return RemoteError(f"{url} refuses the token: {TOKEN_VARIABLE} is not the Worker's secret; set the right one")
+            cure = "set the right one"
+            if urlsplit(url).hostname in LOCAL_HOSTS:
+                cure += ", and name the --env that `dev` runs, if it does: that may have its own .dev.vars"
+            return RemoteError(f"{url} refuses the token: {TOKEN_VARIABLE} is not the Worker's secret; {cure}")
         if status == HTTPStatus.BAD_REQUEST:
             return RemoteError(f"{url} refused: {reason}; if the Worker there is older than this command, deploy it again")
         return RemoteError(f"{url} refused with status {status}: {reason}; look at its log")
@@ -93,5 +99,5 @@ def _reason(response: httpx.Response) -> str | None:
 def secret_advice(url: str) -> str:
     """Return how the Worker at a URL gets its token."""
     if urlsplit(url).hostname in LOCAL_HOSTS:
-        return f"write {TOKEN_VARIABLE}=… into .dev.vars beside the wrangler configuration"
+        return f"write {TOKEN_VARIABLE}=… into .dev.vars beside the configuration of the Worker that serves the cache"
     return f"set it with `npx wrangler secret put {TOKEN_VARIABLE}`"

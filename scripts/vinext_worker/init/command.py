@@ -100,7 +100,8 @@ def init(  # noqa: PLR0913 - the command line
         click.secho(line, fg=_COLOURS.get(line[:1]))
     for note in plan.notes if changed else ():
         console.print(Text(f"note: {note}", style="yellow"))
-    installs = install and found is not None and found.kind is Kind.VINEXT and (changed or not has_adapter(found.folder))
+    has_to_install = found is not None and found.kind is Kind.VINEXT and (bool(changed) or not has_adapter(found.folder))
+    installs = install and has_to_install
     if dry_run:
         console.print(f"{_files(changed)} would change; nothing was changed")
         if installs:
@@ -116,7 +117,8 @@ def init(  # noqa: PLR0913 - the command line
         console.print("nothing to change: everything is there")
     if installs:
         _install(plan.root, tools.node, console)
-    console.print(f"Now run: {_command('dev', plan.root)}")
+    first = [f"{package_manager(plan.root)} install"] if has_to_install and not installs else []
+    console.print(f"Now run: {_commands_in(plan.root, *first, 'vinext-worker dev')}", markup=False)
 
 
 def _chosen(folder: Path, kind: str | None, template: str | None, *, asks: bool, console: Console) -> Found | None:
@@ -223,9 +225,12 @@ def _uncommitted(folder: Path) -> int:
 
 def _command(name: str, folder: Path) -> str:
     """Return a command line that works from the current folder."""
-    if name == "dev":
-        return "vinext-worker dev" if folder == Path.cwd() else f"cd {_quoted(_relative(folder))} && vinext-worker dev"
     return f"vinext-worker {name} {_quoted(_relative(folder))}"
+
+
+def _commands_in(folder: Path, *commands: str) -> str:
+    """Return a line that runs commands in a folder."""
+    return " && ".join(commands if folder == Path.cwd() else (f"cd {_quoted(_relative(folder))}", *commands))
 
 
 def _relative(folder: Path) -> str:

@@ -84,7 +84,10 @@ def require_python_project(site: Path | None, config_path: Path | None, environm
         raise UserError(f"{config.path} is not the configuration of {folder}: it is in another folder; leave one of the two out")
     project = None if config is None else PythonProject.find(config.folder, config.as_deployed())
     if project is None:
-        raise UserError(f"{folder} is no Python site: it has no wrangler.toml that names a Python module as main")
+        raise UserError(
+            f"{folder} is no Python site, with a wrangler.toml that names a Python module as main and no service that renders "
+            "its pages; a vinext app pre-renders them in its own build"
+        )
     return project
 
 

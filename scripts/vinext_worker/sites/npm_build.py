@@ -98,10 +98,17 @@ def _run_npm(arguments: tuple[str, ...], project: VinextProject, node: Path, con
             check=False,
         )
     if finished.returncode != 0:
-        console.print(Text("\n".join(finished.stdout.rstrip().splitlines()[-_SHOWN_LINES:])))
+        console.print(Text("\n".join(_telling(finished.stdout.rstrip().splitlines()))))
         command = " ".join(("npm", *arguments))
-        raise UserError(f"{what} failed in {project.root}; see the last lines of `{command}` above, fix that and run this again")
+        raise UserError(f"{what} failed in {project.root}; see the output of `{command}` above, fix that and run this again")
     console.print(Text(f"{what}: {project.root}, {time.monotonic() - start:.0f} s"))
+
+
+def _telling(lines: list[str]) -> list[str]:
+    """Return the lines that say why npm failed: its last ones, but with npm's own reason, which its help may follow."""
+    reason = next((number for number, line in enumerate(lines) if line.startswith("npm error")), len(lines))
+    start = max(min(reason, len(lines) - _SHOWN_LINES), 0)
+    return lines[start : start + _SHOWN_LINES]
 
 
 def _environment(node: Path) -> dict[str, str]:
