@@ -183,6 +183,15 @@ def test_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
         WranglerConfig.read(file)
 
 
+def test_variables_of_this_machine_in_another_encoding_are_named(tmp_path: Path) -> None:
+    (tmp_path / "wrangler.toml").write_text(TOML, encoding="utf-8")
+    (tmp_path / ".dev.vars").write_text("SECRET=é", encoding="utf-8-sig")
+    assert WranglerConfig.read(tmp_path / "wrangler.toml").variables["SECRET"] == "é"
+    (tmp_path / ".dev.vars").write_text("SECRET=é", encoding="utf-16")
+    with pytest.raises(ConfigurationError, match=r"\.dev\.vars cannot be read .*; save it as a text in UTF-8"):
+        WranglerConfig.read(tmp_path / "wrangler.toml")
+
+
 def test_a_missing_file_and_one_without_a_table_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         WranglerConfig.read(tmp_path / "wrangler.toml")

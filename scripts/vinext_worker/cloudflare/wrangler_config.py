@@ -220,8 +220,11 @@ def dev_variables_files(configuration: Path, environment: str | None) -> tuple[P
 
 def _dev_variables(configuration: Path, environment: str | None) -> dict[str, str]:
     file = next((file for file in dev_variables_files(configuration, environment) if file.is_file()), None)
+    try:
+        values = {} if file is None else dotenv_values(file, interpolate=False, encoding="utf-8-sig")
+    except ValueError as error:
+        raise ConfigurationError(f"{file} cannot be read ({error}); save it as a text in UTF-8") from error
     # A name without `=` has no value. wrangler omits it too.
-    values = {} if file is None else dotenv_values(file, interpolate=False)
     return {name: value for name, value in values.items() if value is not None}
 
 
