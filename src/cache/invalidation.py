@@ -54,6 +54,13 @@ GONE = Invalidation(math.inf, -math.inf)
 """The effect on content that is invalid."""
 
 
+def entry_after(entry: CacheEntry, found: Invalidation | None) -> CacheEntry | None:
+    """Return an entry as what was found to be invalidated leaves it: the same one after nothing, None if it is gone."""
+    if found is None or found is GONE:
+        return entry if found is None else None
+    return found.of(entry)
+
+
 def is_stale_period(seconds: float | None) -> bool:
     """Return whether an invalidation with that `expire_seconds` leaves content stale for a while: not with None or 0."""
     return seconds is not None and seconds > 0

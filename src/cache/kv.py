@@ -18,7 +18,7 @@ from cache.kv_markers import KVMarkers
 from cache.kv_namespace import KV_LIMITS, is_too_soon, listed_tags
 from cache.kv_record import TTLPolicy, kv_record
 from cache.look import Look, Missing, Unserved
-from cache.marker_writer import RETRY_FOR_MS
+from cache.marker_writer import RETRY_FOR_MS, WRITE_EVERY_MS
 from cache.markers import Stamper
 from cache.r2 import LostBodyError
 from cache.stored import Codec, Layout
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
 _MARKER_CAPACITY = 10_000
 
-# KV and R2 take one write a second for a key.
-_AGAIN_MS = 1_100
+# R2 takes one write a second for a key, too. A little more, because clocks differ.
+_AGAIN_MS = WRITE_EVERY_MS + 100
 
 T = TypeVar("T")
 
@@ -228,14 +228,14 @@ class KVCacheHandler(EntryCache):
             self._failed("cache.entry_of_other_key", name, found.error)
         elif found.reason is Unserved.CORRUPT and found.error is not None:
             self._failed("cache.entry_corrupt", name, found.error)
-            self._background.run(self._delete(name), f"delete {name}")
+            self._delete(name)
         elif found.reason in {Unserved.INVALIDATED, Unserved.EXPIRED}:
             if found.reason is Unserved.INVALIDATED:
                 self._log.event("debug", "cache.entry_invalidated", key=name)
             # vinext's own handler beside this one goes on only if it is gone. Otherwise the next one takes its place: a removal
             # could remove that one, which this location may not see yet.
             if not self._is_alone:
-                self._background.run(self._delete(name), f"delete {name}")
+                self._delete(name)
         return None
 
     async def _find(self, name: str, asked: GetContext) -> CacheEntry | Missing:  # noqa: PLR0911 - a reason a line
@@ -430,8 +430,11 @@ class KVCacheHandler(EntryCache):
             return ()
         return () if entry is None else entry.tags
 
-    async def _delete(self, name: str) -> None:
+    def _delete(self, name: str) -> None:
         self._note_write(name)
+        self._background.run(self._deleted(name), f"delete {name}")
+
+    async def _deleted(self, name: str) -> None:
         error = await _failure(self._namespace.delete(name))
         if error is not None:
             self._lost(name, error)

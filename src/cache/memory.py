@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cache.entry import Freshness, PagesValue, freshness, size_bytes, stale_after
 from cache.eviction import Eviction
 from cache.handler import DEFAULT_GET, EntryCache
-from cache.invalidation import GONE, Invalidation, is_stale_period
+from cache.invalidation import GONE, Invalidation, entry_after, is_stale_period
 from cache.keys import KeySchema
 from cache.look import Look, Mark, Unserved
 from cache.markers import StaleMarkers, Stamper, TagMarkers
@@ -103,11 +103,8 @@ class MemoryCacheHandler(EntryCache):
         if entry is None:
             return None
         if asked.soft_tags:
-            found = self.effect(asked.soft_tags, entry.last_modified_ms)
-            if found is GONE:
-                return None
-            entry = entry if found is None else found.of(entry)
-        return stale_after(entry, asked.revalidate_seconds)
+            entry = entry_after(entry, self.effect(asked.soft_tags, entry.last_modified_ms))
+        return None if entry is None else stale_after(entry, asked.revalidate_seconds)
 
     def use(self, key: str) -> CacheEntry | None:
         """Return the entry under `key` and count the use; drop an expired one."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cache.document import bodies_of
 from cache.entry import Freshness, freshness, stale_after
 from cache.handler import DEFAULT_GET, EntryCache, GetContext, entry_cache, require_handler
-from cache.invalidation import GONE
+from cache.invalidation import GONE, entry_after
 from cache.look import Unserved
 from cache.memory import MemoryCacheHandler
 from core.arguments import require_count
@@ -156,10 +156,7 @@ class TieredCacheHandler(EntryCache):
 
     def _as_front_knows(self, entry: CacheEntry) -> CacheEntry | None:
         """Return an entry of the back as this isolate's own invalidations leave it, None if it is gone."""
-        found = self._front.effect(entry.tags, entry.last_modified_ms)
-        if found is None or found is GONE:
-            return entry if found is None else None
-        return found.of(entry)
+        return entry_after(entry, self._front.effect(entry.tags, entry.last_modified_ms))
 
     async def _fetch(self, key: str, copy: CacheEntry | None, asked: GetContext) -> CacheEntry | None:
         """Read from the back and keep the entry in front, unless something newer happened here in the meantime.
@@ -185,10 +182,7 @@ class TieredCacheHandler(EntryCache):
         return entry
 
     async def _softly_invalidated(self, soft_tags: tuple[str, ...], entry: CacheEntry) -> CacheEntry | None:
-        found = await self.invalidation(soft_tags, entry.last_modified_ms)
-        if found is None or found is GONE:
-            return entry if found is None else None
-        return found.of(entry)
+        return entry_after(entry, await self.invalidation(soft_tags, entry.last_modified_ms))
 
     def _checked(self, key: str, at_ms: int) -> None:
         if key in self._front:

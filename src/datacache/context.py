@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from cache.entry import Freshness, freshness, size_bytes, stale_after
-from cache.invalidation import GONE
+from cache.invalidation import entry_after
 from cache.keys import KeySchema, data_cache_key, data_cache_key_v2, fnv1a64_base36
 from cache.tags import encode_tag, merge_tags, path_tags, revalidate_path_tag
 from core.errors import InvalidArgumentError
@@ -82,10 +82,7 @@ class DataCache:
 
     async def after_invalidations(self, entry: CacheEntry, tags: tuple[str, ...]) -> CacheEntry | None:
         """Return an entry as the invalidations of `tags` leave it, None if it is gone."""
-        found = await self.entries.invalidation(tags, entry.last_modified_ms)
-        if found is GONE:
-            return None
-        return entry if found is None else found.of(entry)
+        return entry_after(entry, await self.entries.invalidation(tags, entry.last_modified_ms))
 
 
 # A page may use data many times. A visitor's path may be long, and have many tags, so no more than one is remembered.

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness, freshness
-from cache.invalidation import GONE
+from cache.invalidation import GONE, entry_after
 from core.recent import Recent
 from seed.build import SeedError
 from seed.entries import entry_of
@@ -149,10 +149,7 @@ class Seeder:
         if self._clock() > until_ms:
             self._arriving.pop(key, None)
             return None
-        found = await self._invalidation(self._cache, entry.tags, entry.last_modified_ms)
-        if found is None or found is GONE:
-            return entry if found is None else None
-        return found.of(entry)
+        return entry_after(entry, await self._invalidation(self._cache, entry.tags, entry.last_modified_ms))
 
     async def _invalidation(self, cache: EntryCache, tags: tuple[str, ...], since_ms: int) -> Invalidation | None:
         """Return what has become of content of that time; GONE also where the cache fails, which is logged."""

@@ -150,7 +150,7 @@ def _require_wanted(folder: Path, template: str | None, *, asks: bool) -> None:
     """Raise UserError unless a new site is wanted in a folder in which there is none."""
     below = found_below(folder)
     if below and template is None:
-        rows = "".join(f"\n  {_command('init', found.folder)}    # {found.kind.label}" for found in below)
+        rows = "".join(f"\n  vinext-worker init {_quoted(_relative(found.folder))}    # {found.kind.label}" for found in below)
         raise UserError(f"{folder} itself is no site; name the folder of the one to set up:{rows}")
     if template is None:
         question = f"There is no site in {folder}. Make a small one in Python there?"
@@ -221,11 +221,6 @@ def _uncommitted(folder: Path) -> int:
     except OSError:
         return 0  # there is no git
     return len(done.stdout.splitlines())
-
-
-def _command(name: str, folder: Path) -> str:
-    """Return a command line that works from the current folder."""
-    return f"vinext-worker {name} {_quoted(_relative(folder))}"
 
 
 def _commands_in(folder: Path, *commands: str) -> str:

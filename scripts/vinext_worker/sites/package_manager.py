@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _LOCKS = {
@@ -21,11 +22,7 @@ _LOCKS = {
 
 def lock_files(folder: Path) -> list[Path]:
     """Return the files of the folder, or of the nearest one above it that has any, that say which packages are installed."""
-    for place in (folder, *folder.parents):
-        found = [path for name in _LOCKS if (path := place / name).is_file()]
-        if found or (place / ".git").exists():
-            return found
-    return []
+    return next(filter(None, map(_locks_in, _places(folder))), [])
 
 
 def package_manager(folder: Path) -> str:
@@ -33,16 +30,25 @@ def package_manager(folder: Path) -> str:
 
     The lock file tells, or `packageManager` in package.json, as in `pnpm@10.0.0`.
     """
-    for place in (folder, *folder.parents):
-        for name, manager in _LOCKS.items():
-            if (place / name).is_file():
-                return manager
+    for place in _places(folder):
+        for lock in _locks_in(place):
+            return _LOCKS[lock.name]
         named = _named(place / "package.json")
         if named in _LOCKS.values():
             return named
-        if (place / ".git").exists():
-            break
     return "npm"
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """Yield a folder and those above it, as far as its repository goes."""
+    for place in (folder, *folder.parents):
+        yield place
+        if (place / ".git").exists():
+            return
+
+
+def _locks_in(folder: Path) -> list[Path]:
+    return [path for name in _LOCKS if (path := folder / name).is_file()]
 
 
 def _named(package: Path) -> str:

@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 _ADVICE = "name the folder of a vinext app or of a Python site"
 _BUILDS = re.compile(r"\b(?:vinext|vite)\s+build\b")
@@ -68,12 +69,12 @@ class VinextProject:
 
     def installed_version(self, package: str = "vinext") -> str | None:
         """Return the version of a package that Node.js finds from here, also further up as in a workspace; None without one."""
-        for folder in (self.root, *self.root.parents):
-            manifest = folder / "node_modules" / package / "package.json"
-            if manifest.is_file():
-                version: str = json.loads(manifest.read_bytes())["version"]
-                return version
-        return None
+        manifests = (installed / "package.json" for installed in _places_of(package, self.root))
+        manifest = next(filter(Path.is_file, manifests), None)
+        if manifest is None:
+            return None
+        version: str = json.loads(manifest.read_bytes())["version"]
+        return version
 
     def build_command(self) -> tuple[str, ...]:
         """Return npm's arguments for building the site with pre-rendering.
@@ -108,6 +109,11 @@ def _dependencies_in(folder: Path) -> dict[str, str]:
         return {}
 
 
+def _places_of(package: str, folder: Path) -> Iterator[Path]:
+    """Yield where Node.js looks for a package that is asked for in a folder."""
+    return (up / "node_modules" / package for up in (folder, *folder.parents))
+
+
 def _linked_folder(folder: Path, name: str, asked: str) -> Path | None:
     """Return the folder of a package as Node.js finds it from another one, None for one that was installed by copying it.
 
@@ -116,7 +122,7 @@ def _linked_folder(folder: Path, name: str, asked: str) -> Path | None:
     if asked.startswith("file:"):
         path = (folder / asked.removeprefix("file:")).resolve()
         return path if path.is_dir() else None
-    installed = next((path for up in (folder, *folder.parents) if (path := up / "node_modules" / name).is_dir()), None)
+    installed = next(filter(Path.is_dir, _places_of(name, folder)), None)
     if installed is None or "node_modules" in (path := installed.resolve()).parts:
         return None
     return path
