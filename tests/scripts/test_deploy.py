@@ -255,7 +255,10 @@ def test_a_deploy_that_fails_says_what_is_live(  # noqa: PLR0913, PLR0917 - fixt
 
 INTERRUPTIONS = {
     "before anything is live": ("build", "build failed: it was interrupted; the live app is unchanged; not done: copy, "),
-    "in the first deploy": ("site/dist/server", f"deploy the page handler failed: it was interrupted{PERHAPS}; not done: "),
+    "in the first deploy": (
+        "site/dist/server/wrangler.json",
+        f"deploy the page handler failed: it was interrupted{PERHAPS}; not done: ",
+    ),
     "between the deploys": (
         "deploy the Worker …",
         "deploy the Worker failed: it was interrupted; already live: deploy the page handler; not done: check",
@@ -285,7 +288,7 @@ def test_a_deploy_that_is_interrupted_says_what_is_live(  # noqa: PLR0913, PLR09
         raise KeyboardInterrupt
 
     def interrupt_at(command: Sequence[str]) -> None:
-        if where in " ".join(command):
+        if any(argument.endswith(where) for argument in command):
             raise KeyboardInterrupt
 
     def line(_output: Output, text: str, _style: str = "") -> None:
