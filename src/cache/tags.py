@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
 
 from cache.keys import KeySchema
 from core.errors import InvalidArgumentError
@@ -24,6 +25,9 @@ PATH_TAG_PREFIX = "_N_T_"
 MAX_TAG_LENGTH = 256
 MAX_PATH_TAG_LENGTH = 1024
 """A path is percent-encoded: the name of an article in Japanese has nine times its characters."""
+
+_MAX_ENCODED_LENGTH = 9 * MAX_TAG_LENGTH  # three bytes of UTF-8 for a UTF-16 unit, each written as %XX
+
 ALLOWED_TAG = f"1 to {MAX_TAG_LENGTH} characters without control characters"
 
 _OF_PATHS = ("/", f"{PATH_TAG_PREFIX}/")
@@ -86,15 +90,22 @@ def merge_tags(*groups: Iterable[str]) -> tuple[str, ...]:
 def is_valid_tag(tag: object) -> bool:
     """Return whether a store takes `tag`: 1 to 256 UTF-16 units without control characters, 1,024 for one of a path.
 
-    In vinext a page with a longer path has no tags of its own, so nothing invalidates it alone. vinext's own handler for KV
-    also leaves out tags with a backslash or a colon. Next.js takes them, and vinext's other handlers do: `type:id` is a usual
-    way to write a tag.
+    A percent-encoded tag counts as the text that it stands for, as in Next.js. vinext counts what is encoded: a page with a
+    longer path has no tags of its own there, so nothing invalidates it alone. vinext's own handler for KV also leaves out tags
+    with a backslash or a colon. Next.js takes them, and vinext's other handlers do: `type:id` is a usual way to write a tag.
     """
     return (
         isinstance(tag, str)
-        and (0 < utf16_length(tag) <= MAX_TAG_LENGTH or (utf16_length(tag) <= MAX_PATH_TAG_LENGTH and tag.startswith(_OF_PATHS)))
+        and (0 < utf16_length(tag) <= MAX_TAG_LENGTH or _is_long_by_encoding(tag))
         and (tag.isprintable() or not any(character < " " for character in tag))
     )
+
+
+def _is_long_by_encoding(tag: str) -> bool:
+    length = utf16_length(tag)
+    if length <= MAX_PATH_TAG_LENGTH and tag.startswith(_OF_PATHS):
+        return True
+    return length <= _MAX_ENCODED_LENGTH and "%" in tag and utf16_length(unquote(tag)) <= MAX_TAG_LENGTH
 
 
 def encode_tag(tag: str) -> str:

@@ -16,7 +16,7 @@ from cache.kv_markers import KVMarkers, marker_ms
 from cache.kv_record import TTLPolicy
 from cache.marker_writer import MARKER_TTL_SECONDS
 from cache.stored import Codec, Layout, key_hash, whole_bytes, write_framed
-from cache.tags import path_tags
+from cache.tags import encode_tag, path_tags
 from core.body import BytesBody, text_body
 from core.errors import InvalidArgumentError
 
@@ -399,6 +399,16 @@ async def test_a_path_prefix_may_be_encoded_or_not(prefix: str, schema: KeySchem
     await subject.handler.set("leaf", PAGE, SetContext(tags=tags[:1]))
     await subject.handler.revalidate_by_path_prefix(prefix)
     assert [await subject.handler.get(key) for key in ("all", "leaf")] == [None, None]
+
+
+@pytest.mark.parametrize("spelling", ["記" * 256, encode_tag("記" * 256)], ids=["text", "encoded"])
+@pytest.mark.parametrize("layout", Layout)
+async def test_the_characters_of_a_tag_are_counted_before_they_are_encoded(layout: Layout, spelling: str) -> None:
+    subject = on_kv(layout=layout)
+    await subject.handler.set("k", PAGE, SetContext(tags=("記" * 256,)))
+    assert await subject.handler.get("k") is not None
+    await subject.handler.revalidate_tag(spelling)
+    assert await subject.handler.get("k") is None
 
 
 async def test_a_namespace_is_shared_by_the_layouts() -> None:
