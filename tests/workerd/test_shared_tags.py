@@ -18,19 +18,14 @@ if TYPE_CHECKING:
     from vinext_worker.local_runtime import LocalRuntime
 
 TOKEN = "correct horse battery staple"
-OBJECT = """
-[[durable_objects.bindings]]
-name = "VINEXT_TAGS"
-class_name = "VinextTags"
 
-[[durable_objects.bindings]]
-name = "OWN"
-class_name = "Own"
 
-[[migrations]]
-tag = "v1"
-new_sqlite_classes = ["VinextTags", "Own"]
-"""
+def bound(**classes: str) -> str:
+    """Return the configuration of Durable Objects: their classes, by binding."""
+    bindings = (f'[[durable_objects.bindings]]\nname = "{name}"\nclass_name = "{of}"\n\n' for name, of in classes.items())
+    return f'\n\n{"".join(bindings)}[[migrations]]\ntag = "v1"\nnew_sqlite_classes = {list(classes.values())}\n'
+
+
 ENTRY = """
 import asyncio
 import time
@@ -93,7 +88,7 @@ use_function(pages)
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     folder: Path = tmp_path_factory.mktemp("site")
     (folder / "src").mkdir()
-    (folder / "wrangler.toml").write_text((FIXTURE / "wrangler.toml").read_text() + OBJECT)
+    (folder / "wrangler.toml").write_text((FIXTURE / "wrangler.toml").read_text() + bound(VINEXT_TAGS="VinextTags", OWN="Own"))
     (folder / "src" / "entry.py").write_text(ENTRY)
     # One machine has one clock, so no page is rendered twice for the sake of clocks that differ.
     variables = {"VINEXT_TAG_CACHE_MS": "0", "VINEXT_CLOCK_SKEW_MS": "0", "VINEXT_ADMIN_TOKEN": TOKEN}
@@ -228,3 +223,31 @@ def test_without_an_answer_the_cache_goes_on_and_catches_up(runtime: LocalRuntim
     eventually(lambda: events(runtime, "tags.unreachable"))
     runtime.heal()
     eventually(lambda: ask(runtime.urls[1], "/page/d")[0] == new[0])
+
+
+NO_STORE_ENTRY = """
+from vinext import Page, use_function
+from vinext.worker import Default, VinextTags  # noqa: F401
+from workers import env
+
+
+async def pages(request):
+    leases = env.VINEXT_TAGS.getByName("leases")
+    taken_ms = await leases.take(request.url, 0, 0, "a job")
+    return Page(f"{taken_ms > 0} {await leases.pages('', '')}")
+
+
+use_function(pages)
+"""
+
+
+def test_an_object_that_cannot_store_pages_gives_leases_and_keeps_no_jobs(tmp_path: Path) -> None:
+    """It may be the object of a Worker of its own, which another Worker with a store asks."""
+    (tmp_path / "src").mkdir()
+    before, _, after = (FIXTURE / "wrangler.toml").read_text().partition("[[kv_namespaces]]")
+    (tmp_path / "wrangler.toml").write_text(before + after[after.index("[[") :] + bound(VINEXT_TAGS="VinextTags"))
+    (tmp_path / "src" / "entry.py").write_text(NO_STORE_ENTRY)
+    with python_worker(folder=tmp_path) as runtime:
+        assert ask(runtime.url, "/page/a") == ("True []", None)
+        (event,) = eventually(lambda: events(runtime, "tags.no_retries"))
+        assert event["error"] == "the object cannot regenerate pages"
