@@ -89,6 +89,11 @@ function hasQuery(url) {
   return [...new URL(url).searchParams.keys()].some((name) => name !== "_rsc");
 }
 
+/** Whether a request has a body, which a route handler may read of a GET, too. */
+function hasBody(headers) {
+  return !["0", null].includes(headers.get("content-length")) || headers.has("transfer-encoding");
+}
+
 /** The path as vinext's `pagesIsrCacheKey` has it: decoded but for what would end a segment. */
 function decodedPath(pathname) {
   const decoded = pathname.split("/").map((segment) => {
@@ -207,7 +212,8 @@ export function resourceOf(request, props, options) {
   const isBypassed = isBypassedForItsHeaders(request, props) || isPageBypassedForItsHeaders(request, props);
   if (cache === "shared" ? !cacheIdentity : !isBypassed) return null;
   const isCanonical = cacheIdentity?.queryFree === true || !hasQuery(request.url);
-  const isForEverybody = request.method === "GET" && !NEVER_KEPT.some((name) => request.headers.has(name));
+  const isForEverybody =
+    request.method === "GET" && !NEVER_KEPT.some((name) => request.headers.has(name)) && !hasBody(request.headers);
   // Without an identity, a payload may leave out what the client's router has already.
   const isStorable = isForEverybody && isCanonical && (cacheIdentity !== undefined || !props.isRscRequest);
   switch (props.kind) {

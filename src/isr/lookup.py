@@ -384,7 +384,9 @@ def never_kept_reason(request: PageRequest) -> Unkept | None:
         return Unkept.HEAD
     if request.headers.get("authorization") is not None:
         return Unkept.AUTHORIZATION
-    return Unkept.RANGE if request.headers.get("range") is not None else None
+    if request.headers.get("range") is not None:
+        return Unkept.RANGE
+    return Unkept.BODY if _has_body(request.headers) else None
 
 
 def at_canonical_url(request: PageRequest, lookup: Lookup) -> PageRequest | None:
@@ -452,6 +454,11 @@ def search_of(query: str) -> str:
 
 def _has_query(query: str) -> bool:
     return search_of(query) != ""
+
+
+def _has_body(headers: Headers) -> bool:
+    """Return whether a request has a body (RFC 9112, 6), which an app may read of a GET, too."""
+    return headers.get("content-length") not in {None, "0"} or headers.get("transfer-encoding") is not None
 
 
 def _variant(headers: Headers) -> str | None:

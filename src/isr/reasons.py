@@ -63,6 +63,7 @@ class Unkept(StrEnum):
     QUERY = "a request with a query"
     AUTHORIZATION = "a request with Authorization"
     RANGE = "a request for a range"
+    BODY = "a request with a body"
     ROUTER_STATE = "a request with the state of a client's router"
 
 

@@ -64,11 +64,14 @@ for (const [name, props, data] of [
     assert.equal(resourceOf(asked, made, shared(asked)).isStorable, false);
   });
 
-  test(`a page ${name} is not kept from the answer to a visitor with credentials, or to one who wants a part`, () => {
-    for (const headers of [{ authorization: "Bearer x" }, { range: "bytes=0-3" }]) {
+  test(`a page ${name} is not kept from the answer to a visitor with credentials, to one who wants a part, or to a body`, () => {
+    const unkept = [{ authorization: "Bearer x" }, { range: "bytes=0-3" }, { "content-length": "4" }, { "transfer-encoding": "chunked" }];
+    for (const headers of unkept) {
       const asked = request(URL_OF, { headers });
       assert.equal(resourceOf(asked, props, shared(asked)).isStorable, false);
     }
+    const empty = request(URL_OF, { headers: { "content-length": "0" } });
+    assert.equal(resourceOf(empty, props, shared(empty)).isStorable, true);
   });
 
   test(`a request for data is repeated as one for the page ${name}`, () => {

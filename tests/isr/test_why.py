@@ -287,6 +287,7 @@ SITUATIONS = [
     Situation(Unkept.QUERY, PASSED, "/a?b=c"),
     Situation(Unkept.AUTHORIZATION, PASSED, headers={"authorization": "x"}),
     Situation(Unkept.RANGE, PASSED, headers={"range": "bytes=0-1"}),
+    Situation(Unkept.BODY, PASSED, headers={"content-length": "4"}),
     Situation(Unkept.ROUTER_STATE, PASSED, "/a.rsc", {"next-url": "/b"}),
     refused(Inadmissible.FAILED_STATUS, broken()),
     refused(Inadmissible.STATUS, FakeResponse(201, {"cache-control": "s-maxage=60"})),

@@ -230,6 +230,12 @@ def test_forwarded_host_headers_do_not_reach_an_answer_that_may_be_stored(client
     assert answer["forwarded"] is None
 
 
+def test_what_a_visitor_sends_with_a_get_is_on_nobody_elses_page(client: httpx.Client) -> None:
+    mine = client.request("GET", "/body", content=b"of a visitor")
+    assert (state(mine), mine.text) == (None, "of a visitor")
+    assert [client.get("/body").text for _ in range(2)] == ["", ""]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "text"),
     [
