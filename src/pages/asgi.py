@@ -212,9 +212,13 @@ def is_personal(header_names: set[bytes]) -> bool:
     return not header_names.isdisjoint(_CREDENTIAL_HEADERS)
 
 
-def _client(headers: list[tuple[bytes, bytes]]) -> tuple[str, int] | None:
-    address = next((value.decode("latin-1") for name, value in headers if name == b"cf-connecting-ip"), None)
-    return None if address is None else (address, 0)
+# A page that is rendered for everybody has no visitor, but apps read `request.client.host`: a server that listens at an address
+# always names one.
+_NOBODY = "0.0.0.0"  # noqa: S104 - nothing listens there
+
+
+def _client(headers: list[tuple[bytes, bytes]]) -> tuple[str, int]:
+    return next((value.decode("latin-1") for name, value in headers if name == b"cf-connecting-ip"), _NOBODY), 0
 
 
 def _text(value: bytes) -> str:

@@ -273,6 +273,10 @@ def test_a_scope_describes_the_url(url: str, expected: tuple[object, ...]) -> No
     assert scope["headers"][0][0] == b"host"
 
 
+def test_a_render_for_everybody_has_the_address_of_nobody() -> None:
+    assert http_scope(method="GET", url="https://a.test/", headers=[], state={}, env=None)["client"] == ("0.0.0.0", 0)  # noqa: S104
+
+
 def test_a_websocket_has_a_scheme_of_its_own() -> None:
     scope = http_scope(method="GET", url="https://a.test/", headers=[(b"host", b"b")], state={}, env=None, kind="websocket")
     assert (scope["type"], scope["scheme"], scope["headers"]) == ("websocket", "wss", [(b"host", b"b")])
