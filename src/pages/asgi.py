@@ -122,7 +122,11 @@ class AsgiExchange:
         while not self._is_read and not self._is_gone:
             # A receive that is cancelled must not lose a part.
             self._reading = self._reading or asyncio.ensure_future(self._body.read())
-            part = await asyncio.shield(self._reading)
+            try:
+                part = await asyncio.shield(self._reading)
+            except PageError:
+                self._gone()
+                break
             self._reading = None
             if part is None:
                 self._is_read = True

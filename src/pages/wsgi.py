@@ -59,8 +59,10 @@ class RequestInput(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         while not self._part and self._has_more:
             message = self._wait(self._receive())
+            if message["type"] == "http.disconnect":
+                raise OSError("the visitor has gone in the middle of the request's body")
             self._part = memoryview(message.get("body", b""))
-            self._has_more = message["type"] == "http.request" and message.get("more_body", False)
+            self._has_more = message.get("more_body", False)
         size = min(len(buffer), len(self._part))
         buffer[:size] = self._part[:size]
         self._part = self._part[size:]

@@ -27,11 +27,16 @@ START = {"type": "http.response.start", "status": 200, "headers": [(b"X-A", b"1"
 
 @dataclass
 class FakeBody:
-    parts: list[bytes] = field(default_factory=list)
+    """An exception among the parts is raised in its turn."""
+
+    parts: list[bytes | PageError] = field(default_factory=list)
 
     async def read(self) -> bytes | None:
         await asyncio.sleep(0)
-        return self.parts.pop(0) if self.parts else None
+        part = self.parts.pop(0) if self.parts else None
+        if isinstance(part, PageError):
+            raise part
+        return part
 
 
 @dataclass
@@ -60,7 +65,7 @@ class FakeStream:
 @dataclass
 class Exchange:
     method: str = "GET"
-    body: Iterable[bytes] = ()
+    body: Iterable[bytes | PageError] = ()
     stream: FakeStream = field(default_factory=FakeStream)
     log: FakeLog = field(default_factory=FakeLog)
     background: FakeBackground = field(default_factory=FakeBackground)
@@ -142,6 +147,21 @@ async def test_an_app_learns_that_its_visitor_has_gone() -> None:
     await exchange.run(app)
     assert exchange.stream.parts == [b"a"]
     assert exchange.log.lines == []  # an OSError that the app lets through then is not a failure
+
+
+async def test_an_upload_that_breaks_off_is_a_visitor_who_has_gone() -> None:
+    received: list[dict[str, Any]] = []
+
+    async def app(_scope: object, receive: Callable[..., Any], _send: object) -> None:
+        received.extend([await receive() for _ in range(3)])
+        raise ValueError("the upload is not whole")
+
+    exchange = Exchange(body=[b"a", PageError("the request's body broke off")])
+    with pytest.raises(PageError, match="not whole"):
+        await exchange.run(app)
+    gone = {"type": "http.disconnect"}
+    assert received == [{"type": "http.request", "body": b"a", "more_body": True}, gone, gone]
+    assert exchange.log.lines == []
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,19 @@ async def test_a_request_body_is_read_as_far_as_the_app_asks() -> None:
     assert lengths == [0, 1]
 
 
+async def test_a_request_body_that_breaks_off_does_not_pass_for_a_whole_one() -> None:
+    def app(environ: Environ, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read()]
+
+    class BrokenOff(Exchange):
+        async def receive(self) -> dict[str, Any]:
+            return await super().receive() | {"more_body": True} if self._parts else {"type": "http.disconnect"}
+
+    with pytest.raises(OSError, match="gone in the middle"):
+        await run(app, BrokenOff(b"one", b"two"), method="POST")
+
+
 async def test_parts_go_out_as_they_come_and_the_app_is_closed() -> None:
     events: list[str] = []
 
