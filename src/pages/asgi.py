@@ -8,7 +8,7 @@ shows each of these with the SDK's 1.9.5, so it says when one of them is over):
 - An app that raises in the middle of its answer ends the SDK's answer as if it were whole, and the part would be cached.
 - The SDK reads the request's whole body before the app begins, so an upload is in memory as a whole.
 - It starts and ends an app's lifespan for each request.
-- It decodes headers as UTF-8, where ASGI has Latin-1.
+- It decodes headers as UTF-8 alone: one in Latin-1 is a 500.
 - Its WSGI takes `X_Name` for `X-Name` in the environment, so that a visitor can send what a proxy sets; it lets no app replace a
   status that has not been sent, as PEP 3333 wants with `exc_info`; and it says nothing of `wsgi.input_terminated`, without which
   Flask takes a body of unknown length for empty.
@@ -226,7 +226,11 @@ def _client(headers: list[tuple[bytes, bytes]]) -> tuple[str, int]:
 
 
 def _text(value: bytes) -> str:
-    return bytes(value).decode("latin-1")
+    # The runtime sends text as UTF-8, so what is UTF-8 goes out as it is.
+    try:
+        return bytes(value).decode()
+    except UnicodeDecodeError:
+        return bytes(value).decode("latin-1")
 
 
 class Lifespan:

@@ -100,6 +100,13 @@ async def test_a_whole_answer() -> None:
     assert response.header("missing") is None
 
 
+@pytest.mark.parametrize(("sent", "text"), [("é日".encode(), "é日"), ("é".encode("latin-1"), "é")], ids=["utf-8", "latin-1"])
+async def test_a_header_that_is_utf_8_goes_out_as_it_is(sent: bytes, text: str) -> None:
+    """The runtime sends text as UTF-8."""
+    response = await Exchange().run(sends(START | {"headers": [(b"x-a", sent)]}, part(b"page")))
+    assert response.header("x-a") == text
+
+
 async def test_a_whole_answer_is_copied_within_its_limit() -> None:
     response = await Exchange().run(sends(START, part(b"page")))
     visitors, copy = response.split()
