@@ -51,8 +51,9 @@ for command in (
     cli.add_command(command)
 
 
-_UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST})
-"""The faults of a folder that the project must be able to write to."""
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_UNUSABLE = _FORBIDDEN | {errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST}
+"""The faults of a file or folder that the project must be able to use."""
 
 
 def main() -> None:
@@ -74,8 +75,9 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _UNUSABLE or error.filename is None:
             raise
-        click.echo(
-            f"vinext-worker: {error.filename} cannot be written ({error.strerror}); make it writable, or free space", err=True
-        )
+        is_forbidden = error.errno in _FORBIDDEN
+        fault = "cannot be read or written" if is_forbidden else "cannot be written"
+        cure = "change its permissions" if is_forbidden else "make it writable, or free space"
+        click.echo(f"vinext-worker: {error.filename} {fault} ({error.strerror}); {cure}", err=True)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

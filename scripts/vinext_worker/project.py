@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -125,7 +126,10 @@ def _candidates(folder: Path) -> Iterator[_Candidate]:
 
 def _below(folder: Path) -> Iterator[_Candidate]:
     for child in sorted(folder.iterdir()):
-        if child.is_dir() and child.name != "node_modules" and not child.name.startswith("."):
+        if child.name == "node_modules" or child.name.startswith("."):
+            continue
+        # A folder of somebody else, such as a database's, is no part of the project.
+        if child.is_dir() and os.access(child, os.R_OK | os.X_OK):
             yield from _candidates(child)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tomllib
 from pathlib import Path
@@ -533,6 +534,16 @@ def test_a_monorepo_is_told_what_is_where(command_line: CommandLine, tmp_path: P
     assert init(command_line, root / "apps" / "web").status == 0
     # From the Worker's folder, it is the same project.
     assert "nothing to change" in init(command_line, root / "apps" / "web" / "vinext-worker").out
+
+
+def test_a_folder_of_somebody_else_is_not_looked_into(
+    command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_project(tmp_path / "api", STARLETTE)
+    write_project(tmp_path / "database", {"package.json": "no JSON"})
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != "database")
+    said = init(command_line, tmp_path)
+    assert f"vinext-worker init {tmp_path}/api    # a Starlette app" in said.err
 
 
 def test_two_projects_in_one_folder_need_a_choice(command_line: CommandLine, tmp_path: Path) -> None:

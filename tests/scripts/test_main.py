@@ -196,6 +196,18 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert error.count("\n") == 1
 
 
+def test_a_file_that_may_not_be_read_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def forbidden(*_: object) -> Path:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "a.py"))
+
+    monkeypatch.setattr(dev, "prepare_vinext_site", forbidden)
+    assert run(monkeypatch, "dev", *SITE, "--port", "0") == 1
+    said = f"vinext-worker: {tmp_path / 'a.py'} cannot be read or written (Permission denied); change its permissions\n"
+    assert capsys.readouterr().err == said
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_can_complete_commands(
     shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

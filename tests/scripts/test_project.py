@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +12,6 @@ from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import ConfigurationError, UserError
 from vinext_worker.project import Project
 from vinext_worker.sites.site_build import find_site
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PYTHON_SITE = 'name = "site"\nmain = "src/entry.py"\ncompatibility_date = "2026-10-01"\n'
 IN_FRONT = PYTHON_SITE + '[[services]]\nbinding = "PAGES"\nservice = "shop"\n'
@@ -79,6 +77,14 @@ def test_the_worker_in_front_of_an_app_is_found_below_the_app(tmp_path: Path) ->
     for start in (app, app / "src", worker):
         assert Project.find(start).root == worker
     assert site_of(app, None) == app
+
+
+def test_a_folder_of_somebody_else_below_the_app_is_not_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = write(tmp_path / "app", package_json=VINEXT)
+    worker = write(app / "worker", wrangler_toml=IN_FRONT)
+    write(app / "database", wrangler_toml="no TOML")
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != "database")
+    assert Project.find(app).root == worker
 
 
 def test_the_worker_below_an_app_without_a_wrangler_configuration_is_found(tmp_path: Path) -> None:

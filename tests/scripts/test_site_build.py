@@ -192,6 +192,16 @@ def test_what_is_no_source_means_no_other_build(site: Site, name: str) -> None:
     assert site.calls() == []
 
 
+def test_a_folder_that_only_somebody_else_may_read_is_no_source(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _mode: not str(path).endswith("/database"))
+    site.write("database/file")
+    site.prepare()
+    site.calls()
+    site.write("database/file", "other")
+    site.prepare()
+    assert site.calls() == []
+
+
 def test_what_a_build_writes_among_the_sources_means_no_other_build(site: Site) -> None:
     site.npm(build=f"{GOOD_BUILD}\necho made > app/made.ts; touch app/page.tsx")
     site.prepare()

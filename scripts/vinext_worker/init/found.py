@@ -135,6 +135,7 @@ def _folders(folder: Path, depth: int) -> Iterator[Path]:
     with os.scandir(folder) as items:
         names = sorted(item.name for item in items if item.is_dir(follow_symlinks=False))
     for name in names:
-        if name not in _LEFT_OUT and not name.startswith("."):
+        # A folder of somebody else, such as a database's, holds no site.
+        if name not in _LEFT_OUT and not name.startswith(".") and os.access(folder / name, os.R_OK | os.X_OK):
             yield folder / name
             yield from _folders(folder / name, depth - 1)

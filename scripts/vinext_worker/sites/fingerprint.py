@@ -63,7 +63,8 @@ def _vinext_files(folder: Path | str, left_out: frozenset[str]) -> Iterator[tupl
             if item.name in _NO_SOURCES or item.path in left_out:
                 continue
             if item.is_dir(follow_symlinks=False):
-                if not item.name.startswith("."):
+                # The build, which runs as the same user, reads no folder of somebody else either.
+                if not item.name.startswith(".") and os.access(item.path, os.R_OK | os.X_OK):
                     yield from _vinext_files(item.path, left_out)
             elif item.is_file():  # a link to a folder is not followed, a broken one is no file
                 yield item.path, _content(item)
