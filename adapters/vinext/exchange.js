@@ -56,7 +56,7 @@ const POLICY = [
   "x-nextjs-cache",
 ];
 /** Headers of a response that its counterpart has otherwise, or not at all. */
-const OF_ONE_ARTIFACT = /^(?:content-|set-cookie$|vary$|x-nextjs-|x-vinext-)/;
+const OF_ONE_ARTIFACT = /^(?:content-(?:encoding|length|type)$|set-cookie$|vary$|x-nextjs-|x-vinext-)/;
 /** Where a page is shown, for vinext's client: its path and search, encoded as a whole. The search is one visitor's. */
 const RENDERED_AT = "x-vinext-rendered-path-and-search";
 const SEARCH = /%3F.*$/;

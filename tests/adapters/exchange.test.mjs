@@ -168,6 +168,17 @@ test("an entry that will be served without the request stage keeps what that add
   assert.equal(headers["x-vinext-cache-tags"], "a");
 });
 
+test("the page that is rendered beside its payload keeps the Content-Security-Policy of next.config", async () => {
+  const added = { "Content-Security-Policy": "script-src 'self'", "Content-Language": "de", "Content-Length": "4" };
+  const app = (dispatch) => dispatch(request(), page()).then((response) => adding(response, added));
+  const { answer } = await serve({ offer: { path: "/a", part: "html", isUnruled: true }, app });
+  const kept = await answer.admitted();
+  assert.deepEqual(JSON.parse(kept.added), [
+    ["content-language", "de"],
+    ["content-security-policy", "script-src 'self'"],
+  ]);
+});
+
 test("the query of the visitor for whom a payload was rendered is not kept", async () => {
   const call = request("/a?token=secret&_rsc");
   const shownAt = { "X-Vinext-Rendered-Path-And-Search": encodeURIComponent("/a%3Fb?token=secret") };
