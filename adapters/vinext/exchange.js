@@ -3,7 +3,7 @@
  * (middleware, rules of next.config, routing) calls the response stage (rendering), and between them is vinext-worker's cache.
  */
 import { isShared, NO_STORE, SHARED_POLICY } from "./policy.js";
-import { forKeeping, isKnownProtocol, isMadeForEverybody, isPagesPage, isRouteHandler, replayOf, resourceOf } from "./resources.js";
+import { forKeeping, isFile, isKnownProtocol, isMadeForEverybody, isPagesPage, isRouteHandler, replayOf, resourceOf } from "./resources.js";
 import { WatchedBody } from "./stalls.js";
 
 /** The version of what the app and vinext-worker tell each other about a request. */
@@ -64,6 +64,8 @@ const SEARCH = /%3F.*$/;
 const STALE_DATA = "X-Vinext-Stale-Data";
 /** What is given to be kept says in this header which build has rendered it: vinext-worker keeps nothing of another than its own. */
 const APP_BUILD = "X-Vinext-App-Build";
+/** A complete response has this header if it is a route handler's or a metadata file's, which its content type does not show. */
+const ARTIFACT = "X-Vinext-Artifact";
 
 /** What vinext takes for the entry of a route handler's answer, so that it does not run the handler. */
 const ENTRY_OF_A_HANDLER = { value: { kind: "APP_ROUTE", body: null, headers: {}, status: 204 } };
@@ -151,6 +153,7 @@ export class Exchange {
       return response;
     }
     this.keeps = true;
+    this.rendered.isFile = isFile(props);
     const regenerates = isForCache && isStored && isPagesPage(props) && { regeneratesStoredEntry: true };
     const shared = { ...options, cache: "shared", ...(isForCache && { renderWholeDocument: true }), ...regenerates };
     const response = await render(forKeeping(request, this.#visitors), props, shared);
@@ -163,10 +166,12 @@ export class Exchange {
    *
    * @param {() => Promise<Response>} render
    * @param {number} [idleMs] as for `admitted`
+   * @param {boolean} [rendersFile] whether that is a route handler or a metadata file
    * @returns {Promise<Kept>} also of what may not be kept, without a body
    */
-  async regenerate(render, idleMs) {
+  async regenerate(render, idleMs, rendersFile = false) {
     this.keeps = true;
+    this.rendered.isFile = rendersFile;
     const response = this.#keeping(await render(), { made: true });
     discard(response);
     return (await this.#outcome.admitted(idleMs)) ?? withoutBody(response);
@@ -259,6 +264,7 @@ export class Exchange {
       }
       const headers = [...(this.#composed ? forEverybody(this.#composed, whole.headers) : whole.headers)];
       if (rendered.isOfStaleData) headers.push([STALE_DATA, "1"]);
+      if (rendered.isFile) headers.push([ARTIFACT, "route"]);
       headers.push(...ofBuild());
       return {
         status: whole.status,

@@ -118,6 +118,11 @@ export function isRouteHandler({ kind }) {
   return kind === "app-route-handler";
 }
 
+/** @returns {boolean} whether the call is for a route handler or a metadata file (a sitemap, an icon), whose part is `route` */
+export function isFile({ kind }) {
+  return kind === "app-route-handler" || kind === "app-metadata";
+}
+
 function isPagesData({ isDataRequest, renderOptions }) {
   return isDataRequest === true || renderOptions?.isDataReq === true;
 }

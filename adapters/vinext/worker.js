@@ -6,7 +6,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import vinext, { respond } from "vinext/server/fetch-handler";
 
 import { discard, Exchange, ofBuild, STAGES, withoutBody } from "./exchange.js";
-import { replayed } from "./resources.js";
+import { isFile, replayed } from "./resources.js";
 import { formatPages, formatTags, visiting } from "./visit.js";
 
 export * from "vinext/server/fetch-handler";
@@ -92,8 +92,8 @@ export function withVinextWorker(worker) {
       const [request, props, isStored] = replayed(replay);
       const options = { cache: "shared", regeneratesStoredEntry: isStored, renderWholeDocument: true };
       const exchange = this.#exchange(null, null);
-      const render = () => exchange.regenerate(() => respond(request, props, options, this.env, this.ctx), idleMs);
-      return await visiting(render, exchange, { isForCache: true });
+      const render = () => respond(request, props, options, this.env, this.ctx);
+      return await visiting(() => exchange.regenerate(render, idleMs, isFile(props)), exchange, { isForCache: true });
     }
 
     async #apart(request, stages) {

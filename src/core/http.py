@@ -24,6 +24,9 @@ STALE_DATA_HEADER = "x-vinext-stale-data"
 APP_BUILD_HEADER = "x-vinext-app-build"
 """On an answer that may be stored: the ID of the build that has rendered it."""
 
+ARTIFACT_HEADER = "x-vinext-artifact"
+"""On an answer that may be stored: `route` if it is a route handler's, whatever its content type."""
+
 INNER_CACHE_HEADER = "x-vinext-cache"
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.http import (
     APP_BUILD_HEADER,
+    ARTIFACT_HEADER,
     INNER_CACHE_HEADER,
     NEXT_STATE_HEADER,
     REVALIDATED_HEADER,
@@ -55,6 +56,7 @@ NOT_STORED = (
             "upgrade",
             SELECTED_HEADER,
             APP_BUILD_HEADER,
+            ARTIFACT_HEADER,
             "x-vinext-rsc-completion-metadata",
             "x-vinext-stale-time-pending",
         }

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from core.body import ArrivingBody
-from core.http import APP_BUILD_HEADER, STALE_DATA_HEADER, STALE_TIME_HEADER
+from core.http import APP_BUILD_HEADER, ARTIFACT_HEADER, STALE_DATA_HEADER, STALE_TIME_HEADER
 from isr.admission import Refusal, admit, has_rsc_payload
 from isr.page_headers import NOT_STORED, stored_headers
 from isr.reasons import Inadmissible
@@ -97,7 +97,7 @@ class PageWriter:
         if refusal is not None:
             return refusal
         record = await self._store.record(lookup.path)
-        known = lookup.known_artifact
+        known = lookup.known_artifact or (Artifact.ROUTE if response.header(ARTIFACT_HEADER) == Artifact.ROUTE else None)
         path, schema = lookup.canonical_path, self._store.build.schema
         decision = admit(response, record, rsc=rsc, path=path, schema=schema, known=known, variants=self._variants)
         if isinstance(decision, Refusal):

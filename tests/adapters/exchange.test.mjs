@@ -574,6 +574,15 @@ test("a route handler whose entry is there is not loaded", async () => {
   assert.deepEqual([about, dispatched], [{ isHit: true }, []]);
 });
 
+test("what is kept of a route handler or a metadata file says so, whatever its content type", async () => {
+  const { answer } = await serve({ offer: { path: "/api", part: "route" }, app: asking(), render: handling(() => text("<p>", POLICY)) });
+  const once = await read(await answer.admitted());
+  const again = await read(await new Exchange(null, null, () => {}).regenerate(async () => text("<p>"), 0, true));
+  assert.deepEqual([once.headers["X-Vinext-Artifact"], again.headers["X-Vinext-Artifact"]], ["route", "route"]);
+  const shown = await serve({ offer: { path: "/a", part: "html" } });
+  assert.equal((await read(await shown.answer.admitted())).headers["X-Vinext-Artifact"], undefined);
+});
+
 test("a route handler that fails fails the call", async () => {
   await assert.rejects(serve({ app: asking(), render: () => Promise.reject(new Error("no handler")) }), /no handler/);
 });

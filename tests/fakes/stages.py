@@ -12,6 +12,7 @@ from tests.fakes.pages import FakePages, FakeResponse
 
 from core.body import BytesBody
 from pages.handler import PageError, WholeResponse
+from pages.request import NO_HEADERS, PageRequest
 from pages.stages import Question, Resource, StagedAnswer
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.pages import Line
 
-    from pages.request import PageRequest, RenderRequest
+    from pages.request import RenderRequest
     from pages.stages import Step
 
 MISS = "MISS"
@@ -110,10 +111,13 @@ class FakeStages(FakePages):
         """Render for the cache, with both artifacts."""
         self.rendered.append(request)
         if request.replay is None:
-            return await self._with_counterpart(Resource(request.path, "rsc" if request.rsc else "html", request.path))
+            rule = self.rules.get(request.path)
+            part = None if rule is None else rule(PageRequest("GET", request.origin, request.path, "", NO_HEADERS)).part
+            rendered = await self._with_counterpart(Resource(request.path, "rsc" if request.rsc else "html", request.path))
+            return _named(rendered, part)
         described = json.loads(request.replay)
         resource = Resource.of(described)
-        rendered = await self._with_counterpart(resource)
+        rendered = _named(await self._with_counterpart(resource), resource.part)
         return await self._kept(rendered) or WholeResponse(rendered.status, tuple(rendered.headers.items()), None)
 
     async def _offered(self, request: PageRequest, stage: Stage, resource: Resource, offer: str) -> Step:
@@ -141,7 +145,7 @@ class FakeStages(FakePages):
         kept = rendered
         if given.get("isUnruled"):
             kept = replace(rendered, headers={**sent.headers, **rendered.headers}, added=tuple(stage.adds.items()))
-        return StagedAnswer(sent, made=resource, replay=replay, admitted=lambda: self._kept(kept))
+        return StagedAnswer(sent, made=resource, replay=replay, admitted=lambda: self._kept(_named(kept, resource.part)))
 
     async def _response(self, resource: Resource, stage: Stage) -> FakeResponse:
         return _composed(await self._rendered(resource), stage)
@@ -168,6 +172,11 @@ class FakeStages(FakePages):
             return None
         body = BytesBody(rendered.body)
         return WholeResponse(rendered.status, tuple(rendered.headers.items()), body, rendered.counterpart, rendered.added)
+
+
+def _named(rendered: FakeResponse, part: str | None) -> FakeResponse:
+    """The response as the adapter gives it to be kept: that of a route handler says so."""
+    return replace(rendered, headers={**rendered.headers, "x-vinext-artifact": "route"}) if part == "route" else rendered
 
 
 def _resource(request: PageRequest, stage: Stage) -> Resource:

@@ -350,6 +350,30 @@ async def test_a_route_handler_behind_a_rule() -> None:
     assert [key for key in stored(served) if "/api" in key] == ["/ruled/api:route"]
 
 
+OF_A_HANDLER = {
+    "HTML": FakeResponse(200, {"content-type": "text/html"}, b"<h1>live</h1>"),
+    "a redirect": FakeResponse(302, {"location": "/elsewhere"}),
+    "no content type": FakeResponse(200, {}, b"live"),
+    "an RSC payload's type": FakeResponse(200, {"content-type": "text/x-component"}, b"live"),
+}
+
+
+@pytest.mark.parametrize("url", ["/ruled/api", "/api"])
+@pytest.mark.parametrize("given", OF_A_HANDLER.values(), ids=OF_A_HANDLER)
+async def test_a_route_handler_s_response_is_kept_whatever_it_is(given: FakeResponse, url: str) -> None:
+    shared = replace(given, headers={**given.headers, "cache-control": "s-maxage=60, stale-while-revalidate=540"})
+    pages = app(documents={url: shared}, rules={url: doing(part="route")})
+    served = await worker(pages)
+    got = [await served.get(url, headers) for headers in ({}, {}, RSC)]
+    assert [(one.status, one.state, one.header("content-type")) for one in got] == [
+        (given.status, state, given.header("content-type")) for state in ("MISS", "HIT", "HIT")
+    ]
+    served.clock.pass_seconds(61)
+    again = [await served.get(url) for _ in range(2)]
+    assert [(one.status, one.state) for one in again] == [(given.status, "STALE"), (given.status, "HIT")]
+    assert [key for key in stored(served) if "/api" in key] == [f"{url}:route"]
+
+
 # What is not kept
 
 

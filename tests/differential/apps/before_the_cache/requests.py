@@ -68,6 +68,13 @@ SCRIPT = Script(
             Ask("/isr-behind/1").settled(),
             payload("/isr-behind/1").settled(),
         ),
+        visit(
+            "a route handler with HTML",
+            Ask("/isr-behind/html"),
+            Ask("/isr-behind/html").settled(),
+            payload("/isr-behind/html"),
+            Ask("/isr-behind/html", "HEAD"),
+        ),
         visit("query behind next()", Ask("/isr-behind/q?a=1"), Ask("/isr-behind/q?a=2"), Ask("/isr-behind/q").settled()),
         visit(
             "headers that middleware has written",
