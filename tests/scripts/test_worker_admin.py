@@ -194,6 +194,8 @@ def test_the_token_is_sent_nowhere_it_could_be_read(url: str, message: str, comm
 def test_without_a_token_revalidate_says_what_to_do(command_line: CommandLine) -> None:
     said = command_line.run("revalidate", "https://example.com", "--tag", "a")
     assert (said.status, "wrangler secret put VINEXT_ADMIN_TOKEN" in said.err) == (1, True)
+    said = command_line.run("revalidate", "example.com", "--tag", "a")
+    assert (said.status, "'example.com' is not the URL of a Worker" in said.err) == (1, True)
     assert command_line.run("revalidate", "https://example.com").status == 2
 
 
@@ -253,3 +255,5 @@ def test_a_story_of_a_worker_that_tells_none_is_one_line(httpserver: HTTPServer,
     said = command_line.run("why", httpserver.url_for("/a"))
     assert "vinext-worker does not answer at" in said.err
     assert command_line.run("why", "/a", "--header", "nothing").status == 2
+    said = command_line.run("why", "a")
+    assert (said.status, "'a' is neither a path nor a URL; write it as /PATH" in said.err) == (2, True)

@@ -55,6 +55,8 @@ def why(  # noqa: PLR0913 - the command line
       vinext-worker why https://example.com/blog/hello --rsc
       vinext-worker why https://example.com/ --header 'Accept-Language: de' --json
     """  # noqa: D301 - \b is click's
+    if not page.startswith(("/", "http://", "https://")):
+        raise click.UsageError(f"{page!r} is neither a path nor a URL; write it as /PATH, or as https://HOST/PATH")
     deployment = Deployment.read(config_path, environment)
     running = RunningDev.find(deployment.project.local)
     origin = local_url or (running.url if running else _LOCAL_URL)
