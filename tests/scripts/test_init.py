@@ -425,6 +425,13 @@ def test_a_list_of_packages_in_another_encoding_is_named(command_line: CommandLi
     assert "requirements.txt cannot be read" in said.err
 
 
+def test_a_list_of_packages_may_have_a_byte_order_mark(command_line: CommandLine, tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "site", {"src/main.py": FASTAPI["main.py"]})
+    (folder / "requirements.txt").write_text("fastapi==0.1\n", "utf-8-sig")
+    assert init(command_line, folder).status == 0
+    assert '"fastapi==0.1",' in (folder / "pyproject.toml").read_text()
+
+
 def test_a_worker_of_the_old_form_is_named(command_line: CommandLine, tmp_path: Path) -> None:
     old = "from workers import Response\n\nasync def on_fetch(request, env):\n    return Response('x')\n"
     folder = write_project(tmp_path / "site", {**PYTHON_WORKER, "src/entry.py": old})

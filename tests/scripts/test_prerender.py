@@ -74,3 +74,20 @@ def test_a_file_with_a_line_that_is_no_path_is_refused(site: Path, monkeypatch: 
     done = CliRunner().invoke(cli, ["prerender", str(site), "--paths", str(site / "paths.txt")])
     assert isinstance(done.exception, UserError)
     assert "'b' is no path" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        pytest.param(b"/\xff\n", "paths.txt cannot be read ('utf-8' codec can't decode", id="not UTF-8"),
+        pytest.param(b"\xef\xbb\xbf/a\nb\n", "'b' is no path", id="a byte order mark"),
+    ],
+)
+def test_a_file_of_paths_may_be_in_another_encoding(
+    site: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, error: str
+) -> None:
+    monkeypatch.setattr(prerender_command, "install_python_packages", lambda *_: None)
+    (site / "paths.txt").write_bytes(content)
+    done = CliRunner().invoke(cli, ["prerender", str(site), "--paths", str(site / "paths.txt")])
+    assert isinstance(done.exception, UserError)
+    assert error in str(done.exception)

@@ -20,7 +20,7 @@ from vinext_worker.init.pyproject import require_library
 from vinext_worker.init.python_code import App, find_apps, parse, read_entry, uses_vinext
 from vinext_worker.init.scripts import add_scripts
 from vinext_worker.init.wrangler_file import WranglerFile, find_wrangler_file
-from vinext_worker.sites.python_packages import requirement_name
+from vinext_worker.sites.python_packages import requirement_name, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -196,7 +196,7 @@ def _listed(plan: Plan, requirements: Path) -> list[str]:
     if not requirements.is_file():
         return []
     packages = []
-    for number, line in enumerate(requirements.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(text_of(requirements).splitlines(), 1):
         requirement = line.partition(" #")[0].partition(" --hash")[0].strip().removesuffix("\\").strip()
         if not requirement or requirement.startswith(("#", "--hash")):
             continue

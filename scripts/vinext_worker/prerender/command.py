@@ -11,7 +11,7 @@ from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import UserError
 from vinext_worker.prerender.run import prerender_site
 from vinext_worker.project import Project, configuration_in
-from vinext_worker.sites.python_packages import install_python_packages
+from vinext_worker.sites.python_packages import install_python_packages, text_of
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.terminal.output import Output, json_option
 from vinext_worker.tools import Tools
@@ -138,7 +138,7 @@ def show_prerender(report: PrerenderReport, output: Output) -> None:
 
 
 def _read_paths(file: Path) -> list[str]:
-    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+    lines = (line.strip() for line in text_of(file).splitlines())
     paths = [line for line in lines if line and not line.startswith("#")]
     wrong = next((path for path in paths if not path.startswith("/")), None)
     if wrong is not None:

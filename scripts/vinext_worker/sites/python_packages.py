@@ -99,7 +99,7 @@ def _requirements(project: PythonProject) -> list[str]:
 
 
 def text_of(file: Path) -> str:
-    """Return the text of a list of packages; raise ConfigurationError if it is none in UTF-8."""
+    """Return the text of a list, such as requirements.txt; raise ConfigurationError if it is none in UTF-8."""
     try:
         return file.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
