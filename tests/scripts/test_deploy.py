@@ -215,8 +215,9 @@ def test_a_python_site_is_rendered_with_the_variables_that_are_deployed(
     (tmp_path / ".dev.vars").write_text("API=http://localhost\nKEY=secret\n")
     rendered_with: list[Mapping[str, str]] = []
 
-    def rendered(project: PythonProject, *_: object, may_be_empty: bool) -> PrerenderReport:
+    def rendered(project: PythonProject, _tools: object, output: Output, *, may_be_empty: bool) -> PrerenderReport:
         assert may_be_empty
+        output.steps_console.print("what uv says")
         rendered_with.append(project.config.variables)
         written_build(tmp_path, {"buildId": "b1", "trailingSlash": False, "routes": []}, {})
         return PrerenderReport("b1", 0, (), ())
@@ -227,7 +228,9 @@ def test_a_python_site_is_rendered_with_the_variables_that_are_deployed(
     said = command_line.run("deploy", *arguments)
     assert "rendering with KEY of .dev.vars" in said.out, said.err
     assert rendered_with == [{"API": "https://staging", "KEY": "secret"}]
-    assert states(command_line.run("deploy", *arguments, "--json").document)["copy"] == "done"
+    said = command_line.run("deploy", *arguments, "--json")
+    assert states(said.document)["copy"] == "done"
+    assert "what uv says" in said.err
 
 
 PERHAPS = "; it may be live all the same, see `vinext-worker versions`"

@@ -200,6 +200,29 @@ def test_the_command_takes_a_file_of_paths_and_speaks_json(tmp_path: Path) -> No
     assert document["failed"] == []
 
 
+def test_why_a_page_failed_is_shown_beside_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = site_in(tmp_path)
+    monkeypatch.setattr("vinext_worker.prerender.command.install_python_packages", lambda *_: None)
+    (site.sources / "failing_app.py").write_text(
+        "import logging\nfrom vinext import Page\n\n\n"
+        "def handler(request):\n    logging.error('no such table')\n    raise LookupError('products')\n"
+    )
+    configuration = tmp_path / "wrangler.toml"
+    configuration.write_text(configuration.read_text().replace("asgi:asgi_app:app", "failing_app:handler"))
+    (tmp_path / "paths.txt").write_text("/a\n")
+    done = CliRunner().invoke(cli, ["prerender", str(tmp_path), "--paths", str(tmp_path / "paths.txt"), "--json"])
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["failed"][0]["path"] == "/a"
+    assert "no such table" in done.stderr
+
+
+def test_code_that_does_not_start_is_named_before_its_traceback(tmp_path: Path) -> None:
+    site = site_in(tmp_path)
+    (site.sources / "asgi_app.py").write_text("1 / 0\n")
+    with pytest.raises(UserError, match=f"^the code of {tmp_path} does not start:\nTraceback"):
+        prerender_site(site, PROJECT.tools, paths=["/a"], concurrency=1, on_page=lambda _: None)
+
+
 def test_what_is_no_python_site_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["prerender", str(tmp_path)])
     assert isinstance(done.exception, UserError)

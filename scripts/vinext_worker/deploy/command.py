@@ -240,7 +240,7 @@ class Deploy:
         )
 
         say_local_secrets(self._python_project.config, self._output)
-        report = run_prerender(self._python_project, self._deployment.project.tools, self._quiet, may_be_empty=True)
+        report = run_prerender(self._python_project, self._deployment.project.tools, self._output, may_be_empty=True)
         if report.failed:
             path, reason = report.failed[0]
             raise UserError(

@@ -13,6 +13,7 @@ from vinext_worker.prerender.run import prerender_site
 from vinext_worker.project import Project, configuration_in
 from vinext_worker.sites.python_packages import install_python_packages, text_of
 from vinext_worker.sites.python_project import PythonProject
+from vinext_worker.terminal.log_lines import show_line
 from vinext_worker.terminal.output import Output, json_option
 from vinext_worker.tools import Tools
 
@@ -118,6 +119,7 @@ def run_prerender(  # noqa: PLR0913 - the parameters of a run
             paths=paths,
             concurrency=concurrency,
             on_page=lambda _path: progress.advance(task),
+            on_log=lambda line: show_line(line, output.steps_console),
             may_be_empty=may_be_empty,
         )
 

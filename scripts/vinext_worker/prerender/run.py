@@ -20,7 +20,7 @@ from seed.build import ARTIFACTS_FOLDER, MANIFEST_NAME, Artifact, ManifestError
 from seed.manifest import parse_route
 from seed.routes import artifact_files
 from vinext_worker.copy.static_folders import public_files
-from vinext_worker.errors import UserError
+from vinext_worker.errors import ImportFailedError, UserError
 from vinext_worker.local_runtime import LocalRuntime, RuntimeOptions
 from vinext_worker.sites.files import remove_others, write_atomically
 
@@ -70,8 +70,12 @@ def prerender_site(  # noqa: PLR0913 - the parameters of a run, each by its name
         # No state is kept from one run to the next, or shared with the site that is being served.
         state=None,
     )
-    with LocalRuntime(options, on_log=on_log) as runtime:
-        return asyncio.run(PrerenderRun(project, runtime.direct_url, concurrency, on_page, may_be_empty=may_be_empty).run(paths))
+    try:
+        with LocalRuntime(options, on_log=on_log) as runtime:
+            run = PrerenderRun(project, runtime.direct_url, concurrency, on_page, may_be_empty=may_be_empty)
+            return asyncio.run(run.run(paths))
+    except ImportFailedError as error:
+        raise ImportFailedError(f"the code of {project.root} does not start:\n{error}") from error
 
 
 class PrerenderRun:

@@ -18,7 +18,7 @@ _SERVER_ERROR = 500
 
 def show_line(line: LogLine | RequestLine, console: Console) -> None:
     """Print a request, or a message that the Worker logged, in one line; a traceback takes several."""
-    console.print(_request(line) if isinstance(line, RequestLine) else _log(line))
+    console.print(_request(line) if isinstance(line, RequestLine) else _log(line), soft_wrap=True)
 
 
 def _request(line: RequestLine) -> Text:
