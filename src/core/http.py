@@ -38,6 +38,12 @@ NEXT_STATE_HEADER = "x-nextjs-cache"
 STALE_TIME_HEADER = "x-nextjs-stale-time"
 """How long a client's router may use a page without asking again, in seconds (`cacheLife({ stale })`)."""
 
+SPECIAL_STATUS_HEADER = "x-vinext-special-error-status"
+"""On what the app's request stage gets of an RSC payload: the status of a page that is not there, or not for everybody."""
+
+SPECIAL_STATUSES = frozenset({401, 403, 404})
+"""The statuses of pages by `unauthorized()`, `forbidden()` and `notFound()`."""
+
 NULL_BODY_STATUSES = frozenset({101, 103, 204, 205, 304})
 
 STORABLE_STATUSES = REDIRECTS | {200, 404, 410}

@@ -14,6 +14,8 @@ from core.http import (
     NEVER_STALE_SECONDS,
     NEXT_STATE_HEADER,
     REDIRECTS,
+    SPECIAL_STATUS_HEADER,
+    SPECIAL_STATUSES,
     STALE_TIME_HEADER,
     STATE_HEADER,
     matches_etag,
@@ -209,6 +211,8 @@ def offer_of(page: CachedPage, lookup: Lookup, schema: KeySchema) -> str:
             # The request stage adds it, with the language.
             if name != MATCHED_PATH_HEADER:
                 headers.setdefault(name, []).append(text)
+        if page.artifact is Artifact.RSC and fixed.status in SPECIAL_STATUSES:
+            headers[SPECIAL_STATUS_HEADER] = [str(fixed.status)]
         fixed.offer = lookup.path, offer(lookup.path, part, fixed.status, headers, is_stale=page.state is Freshness.STALE)
     return fixed.offer[1]
 

@@ -13,7 +13,7 @@ from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
 from isr.lookup import CachedOnly, Hidden, Lookup, PassBy, Ruled, at_canonical_url, unkept_reason
 from isr.misses import Miss
 from isr.reasons import Inadmissible, Unlikely, Unselected
-from isr.rsc_headers import with_client_headers, with_search
+from isr.rsc_headers import with_client_headers, with_prefetch_status, with_search
 from isr.stopwatch import TimedHandler
 from isr.upgrades import Upgrades
 from pages.handler import PageError
@@ -156,8 +156,8 @@ class PageCache:
             self._revalidator.start(request.origin, replace(lookup, selected=page.selected) if page.selected else lookup, page)
         page = with_client_headers(page, lookup, self._build)
         answer = cached_answer(request, page, self._build.schema, self._clock())
-        if request.query and page.artifact is Artifact.RSC:
-            answer = with_search(answer, request.query)
+        if page.artifact is Artifact.RSC:
+            answer = with_prefetch_status(with_search(answer, request.query), request.headers)
         return answer if self._edge is None else self._edge.of_page(answer, request, lookup, page)
 
     async def _miss(self, request: PageRequest, lookup: Lookup) -> Answer:

@@ -12,6 +12,7 @@ from core.http import (
     REVALIDATED_HEADER,
     REVALIDATED_PAGES_HEADER,
     SHARED_POLICY_HEADER,
+    SPECIAL_STATUS_HEADER,
     STALE_DATA_HEADER,
     STALE_TIME_HEADER,
     TAGS_HEADER,
@@ -57,6 +58,7 @@ NOT_STORED = (
             SELECTED_HEADER,
             APP_BUILD_HEADER,
             ARTIFACT_HEADER,
+            SPECIAL_STATUS_HEADER,
             "x-vinext-rsc-completion-metadata",
             "x-vinext-stale-time-pending",
         }

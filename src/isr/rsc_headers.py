@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from cache.document import with_bodies
 from cache.entry import AppPageValue
 from core.body import EMPTY_BODY
+from core.http import SPECIAL_STATUSES
 from core.javascript import encode_uri_component
 from isr.lookup import search_of
 from isr.store import CachedPage
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from isr.answer import CachedAnswer
     from isr.lookup import Lookup
     from isr.served_build import ServedBuild
+    from pages.request import Headers
 
 _COMPATIBILITY_HEADER = "x-vinext-rsc-compatibility-id"
 
@@ -58,6 +60,16 @@ def with_search(answer: CachedAnswer, query: str) -> CachedAnswer:
     name_of = RENDERED_HEADER.lower()
     shown = tuple((name, f"{text}{suffix}" if name.lower() == name_of else text) for name, text in answer.fixed_headers)
     return replace(answer, fixed_headers=shown)
+
+
+def with_prefetch_status(answer: CachedAnswer, headers: Headers) -> CachedAnswer:
+    """Return the answer of an RSC payload with the status 200 for the prefetch of a link to a page that is not there.
+
+    vinext's client keeps no prefetch of another status, and would load the whole document when the link is followed.
+    """
+    if answer.status not in SPECIAL_STATUSES or headers.get("next-router-prefetch") != "1":
+        return answer
+    return answer if headers.get("next-router-segment-prefetch") is None else replace(answer, status=200)
 
 
 @dataclass(frozen=True)

@@ -538,6 +538,30 @@ async def test_what_is_not_found_may_be_kept() -> None:
     assert [(one.status, one.state, one.header("x-nonce")) for one in got] == [(404, "MISS", "abc"), (404, "HIT", "abc")]
 
 
+LINK_PREFETCH = {**RSC, "Next-Router-Prefetch": "1", "Next-Router-Segment-Prefetch": "1"}
+
+
+async def test_the_prefetch_of_a_link_to_what_is_not_there_succeeds_so_that_the_client_shows_it() -> None:
+    gone = {"/gone": replace(page("gone"), status=404)}
+    served = await worker(app(documents=gone, payloads={"/gone": replace(payload("gone payload"), status=404)}))
+    await served.get("/gone", RSC)
+    prefetch = {name: text for name, text in LINK_PREFETCH.items() if name not in RSC}
+    got = [await served.get("/gone", headers) for headers in (LINK_PREFETCH, RSC, {**RSC, "Next-Router-Prefetch": "1"}, prefetch)]
+    assert [(one.status, one.state) for one in got] == [(200, "HIT"), (404, "HIT"), (404, "HIT"), (404, "HIT")]
+
+
+async def test_the_request_stage_is_told_that_a_payload_is_of_a_page_that_is_not_there() -> None:
+    gone = {"/ruled/gone": replace(page("gone"), status=404)}
+    pages = app(documents=gone, payloads={"/ruled/gone": replace(payload("gone payload"), status=404)})
+    served = await worker(pages)
+    told = []
+    for headers in ({}, {}, RSC, RSC):
+        await served.get("/ruled/gone", headers)
+        offer = json.loads(pages.served[-1][1] or "{}")
+        told.append(offer.get("headers", {}).get("x-vinext-special-error-status"))
+    assert told == [None, None, ["404"], ["404"]]
+
+
 # Route handlers without a period
 
 HANDLERS = pytest.mark.parametrize("url", ["/ruled/api", "/api"])

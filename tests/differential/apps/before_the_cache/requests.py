@@ -6,6 +6,7 @@ from tests.differential.script import Ask, Pause, Script, visit
 _PASSWORD = {"Authorization": "Basic dTpwdw=="}
 _TOKEN = {"Authorization": "Bearer good"}
 _PART = {"Range": "bytes=2-4"}
+_LINK = {"Next-Router-Prefetch": "1", "Next-Router-Segment-Prefetch": "1"}
 _FOREIGN = {"CF-IPCountry": "XX"}
 
 SCRIPT = Script(
@@ -74,6 +75,20 @@ SCRIPT = Script(
             Ask("/isr-behind/html").settled(),
             payload("/isr-behind/html"),
             Ask("/isr-behind/html", "HEAD"),
+        ),
+        *(
+            visit(
+                f"links to what is not there, {path}",
+                Ask(f"{path}/page-first"),
+                Ask(f"{path}/page-first").settled(),
+                payload(f"{path}/page-first", _LINK).settled(),
+                payload(f"{path}/page-first"),
+                payload(f"{path}/link-first", _LINK),
+                payload(f"{path}/link-first", _LINK).settled(),
+                payload(f"{path}/link-first"),
+                Ask(f"{path}/link-first").settled(),
+            )
+            for path in ("/gone", "/isr-behind/gone")
         ),
         visit("query behind next()", Ask("/isr-behind/q?a=1"), Ask("/isr-behind/q?a=2"), Ask("/isr-behind/q").settled()),
         visit(
