@@ -103,6 +103,7 @@ EVENTS: Mapping[str, Event] = {
     "file.failed": Event(("error",), "the assets did not answer for a script or style of the build; the page handler was asked"),
     "image.failed": Event(("warning",), "an image could not be fetched"),
     "image.not_transformed": Event(("warning",), "an image was served unchanged"),
+    "images.passed_on": Event(("info",), "the app's Worker answers requests for [images](images.md#behind-a-rule-of-the-app)"),
     "images.rules_wrong": Event(("error",), "the build's rules for images cannot be read; the defaults are used"),
     "admin.revalidated": Event(("info",), "somebody invalidated `tags` or `prefixes` by the endpoint or the inspector"),
     "admin.seeded": Event(("info",), "somebody populated the cache by the endpoint"),

@@ -208,12 +208,10 @@ class Application:
             site.share.used()
         if site.enter_data is not None:
             site.enter_data()
-        if site.files is not None and site.files.may_have(request.path):
-            file = await site.files.answer(request)
+        if site.may_be_file(request.path):
+            file = await site.file(request)
             if file is not None:
                 return self._response(PassedAnswer(file, frozenset()))
-        if site.images is not None and request.path in site.images.paths:
-            return self._response(PassedAnswer(await site.images.answer(request), frozenset()))
         try:
             page_cache = site.page_cache if watch is None else site.page_cache.timed(watch)
             started = time.perf_counter()

@@ -21,6 +21,7 @@ from cache.stored import Layout
 from cache.tiered import TieredCacheHandler
 from core.errors import CacheHandlerError
 from core.http import NEVER_STALE_SECONDS
+from core.paths import normalize_path
 from core.runtime import WORK_MS
 from datacache.context import DataCache, enter_data_cache
 from isr.edge_policy import EdgePolicy
@@ -38,9 +39,10 @@ from isr.variant_pages import VariantPages
 from isr.why import Why
 from isr.writer import PageWriter
 from pages.images.endpoint import Images
+from pages.images.request import IMAGE_PATHS
 from pages.images.rules import ImageRules, rules_of_app
 from pages.selection import chosen_pages
-from seed.rules import STAGES_VERSION
+from seed.rules import STAGES_VERSION, touching_rule
 from seed.seeder import Seeder
 
 if TYPE_CHECKING:
@@ -60,9 +62,11 @@ if TYPE_CHECKING:
     from core.runtime import Clock, Runtime
     from isr.files import FileSource
     from isr.served_build import ServedBuild
-    from pages.handler import PageHandler
+    from pages.handler import PageHandler, PageResponse
     from pages.images.endpoint import ImageSources, ImageTransformer
+    from pages.request import PageRequest
     from pages.stages import StagedPages
+    from seed.rules import Rule
     from seed.sources import Source
 
 
@@ -124,6 +128,17 @@ class SiteServer:
     clock: Clock
     share: Share
 
+    def may_be_file(self, path: str) -> bool:
+        """Return whether a file of the build, or an image made of one, may be at a percent-encoded path, and no page."""
+        is_image = self.images is not None and path in self.images.paths
+        return is_image or (self.files is not None and self.files.may_have(path))
+
+    async def file(self, request: PageRequest) -> PageResponse | None:
+        """Return the answer to a request for a file or an image; None if the page handler is to answer."""
+        if self.images is not None and request.path in self.images.paths:
+            return await self.images.answer(request)
+        return None if self.files is None else await self.files.answer(request)
+
     @property
     def why(self) -> Why:
         """What tells why a page is a HIT or not."""
@@ -171,7 +186,9 @@ class SitePlan:
         self._purger = parts.purger if parts.purger is not None and _may_use_edge(settings, build, log) else None
         # An app in stages keys its own variants, and answers as it would alone.
         self._variants = settings.variant_rules if self._staged_pages is None else None
-        self._image_rules = _image_rules(settings, source, log) if _has_images(parts) else None
+        self._rules_of_images = () if settings.images is ImagesSwitch.ON else build.rules
+        self._image_paths = _image_paths(parts, build, log)
+        self._image_rules = _image_rules(settings, source, log) if self._image_paths else None
         self._files = _files(parts, source, log)
         self._has_python_pages = has_python_pages(settings)
 
@@ -237,6 +254,8 @@ class SitePlan:
             entries=entries,
             digest=self._parts.digest,
             runtime=runtime,
+            paths=self._image_paths,
+            is_ruled=partial(_is_ruled, self._rules_of_images),
         )
 
     def _enter_data(self, entries: EntryCache, runtime: Runtime) -> Callable[[], None] | None:
@@ -332,12 +351,26 @@ def has_python_pages(settings: Settings) -> bool:
     return chosen_pages() is not None or settings.page_handler.kind != "service"
 
 
-def _has_images(parts: SharedParts) -> bool:
-    """Return whether the image endpoint is this Worker's; a vinext Worker behind a service has one of its own."""
-    settings = parts.settings
-    if settings.images is not ImagesSwitch.AUTO:
-        return settings.images is ImagesSwitch.ON
-    return parts.image_transformer is not None or has_python_pages(settings)
+def _image_paths(parts: SharedParts, build: ServedBuild, log: Log) -> frozenset[str]:
+    """Return where the image endpoint is this Worker's; a vinext Worker behind a service has one of its own."""
+    switch = parts.settings.images
+    if switch is ImagesSwitch.ON:
+        return IMAGE_PATHS
+    if switch is ImagesSwitch.OFF or not (parts.image_transformer is not None or has_python_pages(parts.settings)):
+        return frozenset()
+    if build.base_path:
+        return frozenset()  # the endpoint is below it
+    paths = frozenset(path for path in IMAGE_PATHS if not _is_ruled(build.rules, path))
+    if paths != IMAGE_PATHS:
+        advice = 'have the app transform images (docs/images.md), or set VINEXT_IMAGES = "on" if everybody may see every file'
+        log.event("info", "images.passed_on", error="a rule of the app may touch requests for images", advice=advice)
+    return paths
+
+
+def _is_ruled(rules: tuple[Rule, ...], path: str) -> bool:
+    """Return whether a rule may touch a percent-encoded path, or what a file server makes of it that decodes once more."""
+    decoded = normalize_path(path)
+    return bool(rules) and ("%" in decoded or touching_rule(rules, decoded) is not None)
 
 
 def _image_rules(settings: Settings, source: Source | None, log: Log) -> ImageRules:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote
 
 import pytest
 from tests.fakes.assets import FakeAssets
@@ -13,7 +14,8 @@ from tests.fakes.kv import InMemoryKV
 from tests.fakes.no_op import NoOpCacheHandler
 from tests.fakes.pages import FakePages
 from tests.fakes.ports import FakeBackground, FakeClock, FakeLog
-from tests.fakes.worker import BUILD, NoImages, copied_build, digest
+from tests.fakes.requests import request
+from tests.fakes.worker import BUILD, copied_build, digest
 
 from cache.entry import CacheEntry
 from cache.kv import KVCacheHandler
@@ -24,8 +26,10 @@ from core.runtime import Runtime
 from datacache.context import current_data_cache
 from isr.assemble import SharedParts, SitePlan
 from isr.settings import Settings, read_settings
+from pages.images.endpoint import ImageSourceError
 from pages.images.rules import ImageRules
 from pages.selection import use_function, use_pages
+from seed.rules import Rule
 from seed.sources import BuildOpener
 
 if TYPE_CHECKING:
@@ -45,12 +49,20 @@ def _setting_decides() -> Iterator[None]:
     use_pages(None)
 
 
+class MissingImages:
+    async def local(self, path: str) -> NoReturn:
+        raise ImageSourceError(path, 404)
+
+    async def remote(self, url: str) -> NoReturn:
+        raise ImageSourceError(url, 404)
+
+
 @dataclass
 class Bindings:
     has_kv: bool = True
     has_images: bool = False
     settings: Settings = field(default_factory=Settings)
-    images_of_app: dict[str, Any] | None = None
+    of_build: dict[str, Any] | None = None
     log: FakeLog = field(default_factory=FakeLog)
 
     async def assemble(self, handler: CacheHandler | HandlerFactory | None = None, prefix: str = "") -> SiteServer:
@@ -61,12 +73,12 @@ class Bindings:
             settings=self.settings,
             namespace=InMemoryKV(clock) if self.has_kv else None,
             page_handler=FakePages(),
-            image_sources=NoImages(),
+            image_sources=MissingImages(),
             image_transformer=transformer,
             digest=digest,
             make_body=BytesBody,
         )
-        build = None if self.images_of_app is None else replace(BUILD, images=self.images_of_app)
+        build = None if self.of_build is None else replace(BUILD, **self.of_build)
         source = await BuildOpener(FakeAssets() if build is None else FakeAssets(copied_build(build)), runtime).open()
         return SitePlan(parts, source, self.log, handler).site(prefix, runtime)
 
@@ -150,13 +162,49 @@ async def test_there_is_an_image_endpoint(variables: dict[str, str], *, has_imag
 
 async def test_the_images_of_a_vinext_app_are_those_of_its_build_but_for_the_settings() -> None:
     settings = read_settings({"VINEXT_IMAGES": "on", "VINEXT_IMAGE_TTL": "60"})
-    site = await Bindings(settings=settings, images_of_app={"qualities": [50], "minimumCacheTTL": 10}).assemble()
+    site = await Bindings(settings=settings, of_build={"images": {"qualities": [50], "minimumCacheTTL": 10}}).assemble()
     assert site.images is not None
     assert (site.images.rules.qualities, site.images.rules.period_seconds) == ((50,), 60)
 
 
+MIDDLEWARE = {"rules": (Rule("/", is_prefix=True, name="middleware.ts"),)}
+LOGIN = {"rules": (Rule("/members", is_prefix=True, name="middleware.ts: /members/:path*"),)}
+
+
+@pytest.mark.parametrize(
+    ("of_build", "url", "is_ours"),
+    [
+        pytest.param({"rules": ()}, "/members/a.png", True, id="no rules"),
+        pytest.param(LOGIN, "/a.png", True, id="a rule elsewhere"),
+        pytest.param(LOGIN, "/members/a.png", False, id="a rule before the file"),
+        pytest.param(LOGIN, "/Members/a.png", False, id="in another case"),
+        pytest.param(LOGIN, "/%6dembers/a.png", False, id="encoded"),
+        pytest.param(LOGIN, "/%256dembers/a.png", False, id="encoded twice"),
+        pytest.param(LOGIN, "https://images.example/members/a.png", True, id="elsewhere"),
+        pytest.param(MIDDLEWARE, "https://images.example/a.png", False, id="a rule before the endpoint"),
+        pytest.param({"base_path": "/docs"}, "/a.png", False, id="a base path"),
+    ],
+)
+@pytest.mark.parametrize("switch", ["auto", "on"])
+async def test_an_image_that_a_rule_of_the_app_may_touch_is_the_page_handlers(
+    switch: str, of_build: dict[str, Any], url: str, *, is_ours: bool
+) -> None:
+    settings = read_settings({"VINEXT_IMAGES": switch, "VINEXT_IMAGE_HOSTS": "images.example"})
+    site = await Bindings(has_images=True, settings=settings, of_build=of_build).assemble()
+    asked = request(f"/_next/image?url={quote(url, safe='')}&w=640&q=75")
+    images = site.images
+    answered = None if images is None or asked.path not in images.paths else await images.answer(asked)
+    assert (answered is not None) is (is_ours or switch == "on")
+
+
+async def test_a_rule_before_the_image_endpoint_is_a_log_line() -> None:
+    bindings = Bindings(has_images=True, of_build=MIDDLEWARE)
+    await bindings.assemble()
+    assert bindings.log.names() == ["images.passed_on"]
+
+
 async def test_images_of_a_build_that_make_no_sense_are_a_log_line() -> None:
-    bindings = Bindings(settings=read_settings({"VINEXT_IMAGES": "on"}), images_of_app={"qualities": "x"})
+    bindings = Bindings(settings=read_settings({"VINEXT_IMAGES": "on"}), of_build={"images": {"qualities": "x"}})
     site = await bindings.assemble()
     assert site.images is not None
     assert site.images.rules == ImageRules()

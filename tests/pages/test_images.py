@@ -412,6 +412,7 @@ class World:
     async def get(self, url: str = "/a.png", method: str = "GET", **headers: str) -> WholeResponse:
         given = Headers({name.replace("_", "-"): value for name, value in headers.items()})
         response = await self.images.answer(PageRequest(method, "https://a.test", "/_next/image", query(url), given))
+        assert response is not None
         assert await self.background.done() == []
         return response
 

@@ -37,8 +37,13 @@ BOUND = {
         APP,
         "",
         {"VINEXT_CACHE", "ASSETS", "PAGES", "IMAGES"},
-        {"PAGES": "the Worker app renders pages", "VINEXT_CACHE_R2": "a page of more than 8,388,608 bytes is not kept"},
+        {
+            "PAGES": "the Worker app renders pages",
+            "VINEXT_CACHE_R2": "a page of more than 8,388,608 bytes is not kept",
+            "IMAGES": "/_next/image transforms images that no rule of the app may touch",
+        },
     ),
+    "images": (None, APP, 'VINEXT_IMAGES = "on"', {"ASSETS", "PAGES", "IMAGES"}, {"IMAGES": "/_next/image transforms images"}),
     "KV, framed": (
         NAMESPACE,
         "",

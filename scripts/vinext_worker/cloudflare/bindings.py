@@ -58,7 +58,7 @@ def bindings_of(deployment: Deployment) -> list[Binding]:
         means = f"the Worker {service} renders pages" if service else absent
         rows.append(Binding(handler.attribute, service is not None, means))
     has_images = config.images_binding == IMAGES_BINDING
-    rows.append(Binding(IMAGES_BINDING, has_images, _images(settings.images, has_images=has_images)))
+    rows.append(Binding(IMAGES_BINDING, has_images, _images(settings.images, has_images=has_images, is_in_front=bool(service))))
     dataset = config.analytics_datasets.get(ANALYTICS_BINDING)
     rows.append(Binding(ANALYTICS_BINDING, dataset is not None, _analytics(dataset, settings.analytics_sample)))
     return rows
@@ -133,10 +133,13 @@ def _edge(config: WranglerConfig, edge_cache: EdgeCache) -> str:
     return "Workers Cache in front answers with popular pages, without the Worker"
 
 
-def _images(switch: ImagesSwitch, *, has_images: bool) -> str:
+def _images(switch: ImagesSwitch, *, has_images: bool, is_in_front: bool) -> str:
     if switch is ImagesSwitch.OFF:
         return "the page handler answers /_next/image, because VINEXT_IMAGES is off"
-    return "/_next/image transforms images" if has_images else "no image is transformed here"
+    if not has_images:
+        return "no image is transformed here"
+    beside = " that no rule of the app may touch" if is_in_front and switch is ImagesSwitch.AUTO else ""
+    return f"/_next/image transforms images{beside}"
 
 
 def _analytics(dataset: str | None, sample: int) -> str:

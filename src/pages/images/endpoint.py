@@ -89,7 +89,8 @@ class Images:
     """Answers from IMAGE entries, and transforms the images of those that are missing or stale.
 
     With `transformer` None every image is served as it is. `build_id` is part of the keys, because a file of the site may
-    change with a deploy.
+    change with a deploy. A file for which `is_ruled` is true belongs to the page handler: a rule of the app, such as a login,
+    may stand before it.
     """
 
     rules: ImageRules
@@ -100,15 +101,18 @@ class Images:
     digest: Callable[[Body], Awaitable[str]]
     runtime: Runtime
     paths: frozenset[str] = IMAGE_PATHS
+    is_ruled: Callable[[str], bool] = lambda _path: False
 
-    async def answer(self, request: PageRequest) -> WholeResponse:
-        """Answer a request. A failure is a status, with a log line if it is not the visitor's fault."""
+    async def answer(self, request: PageRequest) -> WholeResponse | None:
+        """Answer a request, None if the page handler is to. A failure is a status, with a log line if no visitor caused it."""
         if request.method not in {"GET", "HEAD"}:
             return _text(HTTPStatus.METHOD_NOT_ALLOWED, "GET or HEAD", (("allow", "GET, HEAD"),))
         try:
             wanted = parse_image_request(request.query, self.rules)
         except ImageRefusedError as error:
             return _text(HTTPStatus.BAD_REQUEST, f"Bad Request: {error}")
+        if wanted.path is not None and self.is_ruled(wanted.path):
+            return None
         key = self._key(wanted, request.headers.get("accept"))
         cached = await self._find(key)
         if cached is not None:
