@@ -36,6 +36,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
     build = prepare_vinext_site(HERE.root / "examples" / "vinext", project.tools, config, console, assets)
     assert "pre-rendered pages of" in output.getvalue()
     assert "rendered on request: " in output.getvalue()
+    assert "after a change of its sources, start `vinext-worker dev` again" in output.getvalue()
     services = {pages_binding(config, build): BuildService(build)}
     options = RuntimeOptions(config=config, tools=project.tools, services=services, state=root / "state", log_requests=True)
     with LocalRuntime(options) as runtime:

@@ -61,8 +61,9 @@ def dev(  # noqa: PLR0913 - the command line
     """Build a site and serve it locally, until Ctrl-C.
 
     The Worker runs in front of it. The command prints a line for each request: method, path, status, cache state and
-    milliseconds. It reloads the Worker whenever its sources change. At its end it says how the cache did, and why pages were
-    never kept. With --runtime wrangler, ARGUMENTS after -- go to `wrangler dev`.
+    milliseconds. It reloads the Worker whenever its sources change. A vinext app is built at the start, and served as it was
+    built. At the end, the command says how the cache did, and why pages were never kept. With --runtime wrangler, ARGUMENTS
+    after -- go to `wrangler dev`.
     """
     if arguments and runtime == "embedded":
         raise click.UsageError(f"arguments for wrangler ({' '.join(arguments)}) need --runtime wrangler")

@@ -38,6 +38,7 @@ def prepare_vinext_site(folder: Path, tools: Tools, config: WranglerConfig, cons
     require_known_date(WranglerConfig.read(build.server_config), newest, find_wrangler_file(folder))
     report = copy_build(build, assets)
     console.print(f"{report.routes} pre-rendered pages of {folder} are in place (build {report.build_id})")
+    console.print("the app is served as it was built: after a change of its sources, start `vinext-worker dev` again")
     _show_advice(config, report, console)
     if report.skipped:
         shown = ", ".join(f"{path} ({reason})" for path, reason in report.skipped[:_SHOWN_SKIPPED])
