@@ -311,7 +311,9 @@ class Application:
         token = self._settings.admin_token
         if token is not None and (request.path == INSPECT_URL or request.path.startswith(f"{INSPECT_URL}/")):
             return await self._inspect(request, raw_request, token)
-        return await Admin(token, self._log, self._metrics).answer(request, StreamCopy(raw_request.body).read, cache)
+        is_tenant = self._settings.prefix_for(request) is not None
+        admin = Admin(token, self._log, self._metrics, is_tenant=is_tenant)
+        return await admin.answer(request, StreamCopy(raw_request.body).read, cache)
 
     def _metrics(self) -> str:
         sites = {prefix or "": site.store.numbers for prefix, site in self._sites.items()}

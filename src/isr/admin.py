@@ -210,12 +210,16 @@ class _RefusedError(Exception):
 
 
 class Admin:
-    """Answers requests for the endpoints. With `token` None there are none. `metrics` returns what Prometheus reads."""
+    """Answers requests for the endpoints. With `token` None there are none. `metrics` returns what Prometheus reads.
 
-    def __init__(self, token: str | None, log: Log, metrics: Callable[[], str] = str) -> None:
+    With `is_tenant` false, the host of the request has no cache.
+    """
+
+    def __init__(self, token: str | None, log: Log, metrics: Callable[[], str] = str, *, is_tenant: bool = True) -> None:
         self._token = token
         self._log = log
         self._metrics = metrics
+        self._is_tenant = is_tenant
 
     async def answer(
         self,
@@ -247,12 +251,20 @@ class Admin:
                 return NOT_FOUND
             work, max_bytes = endpoints[request.path]
             _require(request, "POST")
-            document = await work(await _cache(open_cache), await _body(read_body, max_bytes))
+            document = await work(await self._cache(request, open_cache), await _body(read_body, max_bytes))
             is_done = document.keys().isdisjoint({_UNWRITTEN, _UNPURGED})
             return _answer(HTTPStatus.OK if is_done else HTTPStatus.ACCEPTED, document)
         except _RefusedError as refused:
             self._log.event("warning", "admin.refused", path=request.path, status=refused.status, reason=str(refused))
             return _answer(refused.status, {"error": str(refused)}, refused.headers)
+
+    async def _cache(self, request: PageRequest, open_cache: Callable[[], Awaitable[AdminCache | None]]) -> AdminCache:
+        if not self._is_tenant:
+            raise _RefusedError(421, f"{request.host} is none of the hosts in VINEXT_TENANTS, so nothing is cached for it")
+        cache = await open_cache()
+        if cache is None:
+            raise _RefusedError(503, "the site's build cannot be read just now; see the log", ("Retry-After", "2"))
+        return cache
 
     @staticmethod
     def _authenticate(request: PageRequest, token: str) -> None:
@@ -295,7 +307,7 @@ class Admin:
         state = request.query.removeprefix("state=")
         if request.query and (state == request.query or state not in {*PageState}):
             raise _RefusedError(400, f"{request.query!r} is no query of this endpoint: state= and one of {', '.join(PageState)}")
-        cache = await _cache(open_cache)
+        cache = await self._cache(request, open_cache)
         try:
             pages = await cache.lease.pages(state=state)
         except Exception as error:
@@ -364,14 +376,6 @@ async def _set(handler: CacheHandler, line: bytes) -> tuple[str | None, str | No
 def _require(request: PageRequest, method: str) -> None:
     if request.method != method:
         raise _RefusedError(405, f"{request.path} takes {method}, not {request.method}", ("Allow", method))
-
-
-async def _cache(open_cache: Callable[[], Awaitable[AdminCache | None]]) -> AdminCache:
-    cache = await open_cache()
-    if cache is None:
-        reason = "the site's cache is not known: its build cannot be read, or the host is no tenant; see the log"
-        raise _RefusedError(503, reason, ("Retry-After", "2"))
-    return cache
 
 
 async def _body(read_body: Callable[[int], Awaitable[Body | None]], max_bytes: int) -> bytes:

@@ -60,6 +60,7 @@ class Invalidations:
 class Endpoint:
     token: str | None = TOKEN
     is_open: bool = True
+    is_tenant: bool = True
     invalidations: Invalidations = field(default_factory=Invalidations)
     log: FakeLog = field(default_factory=FakeLog)
     read: int = 0
@@ -93,7 +94,8 @@ class Endpoint:
         path, _, query = path.partition("?")
         request = PageRequest(method, "https://example.com", path, query, dict(headers))
         assert is_admin(request.path)
-        return await Admin(self.token, self.log, lambda: "counters\n").answer(request, read_body, open_cache)
+        admin = Admin(self.token, self.log, lambda: "counters\n", is_tenant=self.is_tenant)
+        return await admin.answer(request, read_body, open_cache)
 
 
 def document(answer: CachedAnswer) -> Any:
@@ -189,6 +191,12 @@ async def test_other_methods_and_other_paths_are_refused() -> None:
     answer = await Endpoint().ask("/__vinext/seed", method="GET")
     assert (answer.status, ("Allow", "POST") in answer.headers) == (405, True)
     assert (await Endpoint().ask("/__vinext/other")).status == 404
+
+
+async def test_a_host_without_a_cache_is_told_so_and_not_asked_to_try_again() -> None:
+    answer = await Endpoint(is_tenant=False).ask("/__vinext/why", b'{"url": "/a"}')
+    assert (answer.status, "Retry-After" in dict(answer.headers)) == (421, False)
+    assert document(answer) == {"error": "example.com is none of the hosts in VINEXT_TENANTS, so nothing is cached for it"}
 
 
 async def test_while_the_build_is_unknown_the_answer_is_503_with_the_reason() -> None:

@@ -243,6 +243,10 @@ def test_a_path_is_asked_for_at_the_running_dev(httpserver: HTTPServer, command_
     RunningDev(httpserver.url_for("").replace("localhost", "127.0.0.1"), "made-by-dev").note(tmp_path / ".vinext")
     said = command_line.run("why", "/a", "--config", fake.config, "--json")
     assert (said.status, said.document) == (0, STORY), said.err
+    hint = f"ask with --at http://localhost:{httpserver.port}"
+    assert hint in command_line.run("why", "/a", "--config", fake.config).out
+    command_line.set({"VINEXT_ADMIN_TOKEN": "made-by-dev"})
+    assert hint not in command_line.run("why", "/a", "--config", fake.config, "--at", f"http://localhost:{httpserver.port}").out
 
 
 def test_a_story_of_a_worker_that_tells_none_is_one_line(httpserver: HTTPServer, command_line: CommandLine) -> None:

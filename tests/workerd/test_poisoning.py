@@ -349,6 +349,11 @@ def test_each_tenant_gets_its_own_pages(tenants: Attacked) -> None:
     assert prefixes == {"a", "b"}
 
 
+def test_a_host_that_is_no_tenant_has_no_cache_to_invalidate(tenants: Attacked) -> None:
+    assert invalidate(tenants, "a.example", {"tags": ["t"]}).status == 200
+    assert invalidate(tenants, "c.example", {"tags": ["t"]}).status == 421
+
+
 def test_each_label_of_a_pattern_is_a_tenant(project: Project, tmp_path: Path) -> None:
     """They are more than an isolate remembers."""
     memory_bytes = 30_000

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_LOCAL_URL = "http://127.0.0.1:8787"
+_DEV_HOST = "127.0.0.1"
+_LOCAL_URL = f"http://{_DEV_HOST}:8787"
 _STYLES = {"HIT": "green", "STALE": "yellow", "a file": "green"}
+_FROM_CACHE = _STYLES.keys()
 _WIDTH = 12
 
 
@@ -70,6 +72,11 @@ def why(  # noqa: PLR0913 - the command line
     output = Output(as_json)
     output.document(document)
     _show(document, output)
+    if parts.hostname == _DEV_HOST and document["outcome"] not in _FROM_CACHE:
+        output.line(
+            f"  asked as {_DEV_HOST}. The Worker remembers by host which answers were not kept: if you opened localhost, "
+            f"ask with --at http://localhost:{parts.port or 80}"
+        )
 
 
 def _header(text: str) -> tuple[str, str]:
