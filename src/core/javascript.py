@@ -52,7 +52,7 @@ def number_text(number: float) -> str:  # noqa: PLR0911 - one for each case of E
     """Return `number` as `JSON.stringify` writes it; NaN and the infinities are `null`."""
     if isinstance(number, int):
         if -_MAX_SAFE_INTEGER <= number <= _MAX_SAFE_INTEGER:
-            return str(number)
+            return int.__repr__(number)
         try:
             number = float(number)
         except OverflowError:
@@ -62,7 +62,7 @@ def number_text(number: float) -> str:  # noqa: PLR0911 - one for each case of E
     if number == 0:
         return "0"
     sign = "-" if number < 0 else ""
-    mantissa, _, exponent_text = f"{abs(number)!r}".partition("e")
+    mantissa, _, exponent_text = float.__repr__(abs(number)).partition("e")
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")
     point = len(whole) + int(exponent_text or 0) - (len(whole + fraction) - len(digits))

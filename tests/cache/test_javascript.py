@@ -43,6 +43,23 @@ def test_number_is_written(number: float, expected: str) -> None:
     assert number_text(number) == expected
 
 
+def test_a_number_of_another_library_is_written_as_pythons_own() -> None:
+    """NumPy's `float64` is a `float`, and its representation is `np.float64(1.5)`."""
+
+    class Float64(float):
+        def __abs__(self) -> Float64:
+            return Float64(super().__abs__())
+
+        def __repr__(self) -> str:
+            return f"np.float64({super().__repr__()})"
+
+    class Number(int):
+        def __repr__(self) -> str:
+            return f"Number({super().__repr__()})"
+
+    assert json_text([Float64(-1.5), Number(5)]) == "[-1.5,5]"
+
+
 @pytest.mark.parametrize(
     ("text", "length", "utf8"),
     [
