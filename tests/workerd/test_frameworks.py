@@ -159,6 +159,7 @@ FEATURES: dict[str, tuple[Callable[[Site], None], ...]] = {
         ),
     ),
     "no period": (steps(Step("/dynamic"), Step("/dynamic", same=False), Step("/dynamic", "HEAD", text="")),),
+    "async views": (steps(*(Step("/waits", text=r"waited \d") for _ in range(2))),),
     "no-store": (
         steps(
             *(Step("/personal", text=user, given=cookie(f"user={user}")) for user in ("ann", "ben")),

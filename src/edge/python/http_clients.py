@@ -19,50 +19,24 @@ from __future__ import annotations
 import errno
 import http.client
 import socket
-import sys
 from contextlib import contextmanager
-from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
+from edge.python.adapting import adapt_packages
 from edge.python.exchange import Exchange, awaited, in_place
 from edge.python.fetch_connections import PROXY_REFUSED, FetchSocket, FetchTransport
 from pages.http_client import RequestHead
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from pages.http_client import ResponseHead
 
 
 def adapt_http_clients() -> None:
     """Adapt the clients that have been imported, and the others when they are."""
-    if any(isinstance(finder, _Adapting) for finder in sys.meta_path):
-        return
-    sys.meta_path.insert(0, _Adapting())
-    _adapt_http_client()
-    for name, adapt in _ADAPTED.items():
-        if name in sys.modules:
-            adapt(sys.modules[name])
-
-
-class _Adapting:
-    """Finds the clients' packages as they are found anyway, and adapts each as soon as it has been imported."""
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        adapt = _ADAPTED.get(name)
-        spec = None if adapt is None else PathFinder.find_spec(name, path, target)
-        if adapt is None or spec is None or spec.loader is None:
-            return None
-        execute = spec.loader.exec_module
-
-        def execute_and_adapt(module: ModuleType) -> None:
-            execute(module)
-            adapt(module)
-
-        spec.loader.exec_module = execute_and_adapt  # type: ignore[method-assign]
-        return spec
+    if adapt_packages(_ADAPTED):
+        _adapt_http_client()
 
 
 def _adapt_http_client() -> None:

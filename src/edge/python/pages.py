@@ -18,6 +18,7 @@ from core.javascript import to_utf8
 from datacache.fetched import set_fetcher
 from edge.http import RequestsToKeep, header_pairs
 from edge.loop import enter_site_code
+from edge.python.asgiref_calls import adapt_asgiref
 from edge.python.exchange import fetch
 from edge.python.http_clients import adapt_http_clients
 from edge.python.streams import PythonResponse, RequestBody, stream_opener
@@ -164,12 +165,13 @@ def python_pages(
     idle_ms: int,
     runtime: Runtime,
 ) -> PageHandler:
-    """Return the page handler, and provide the HTTP clients that its code may use.
+    """Return the page handler, and adapt the packages that its code may use.
 
     `timeout_ms` is for the beginning of an answer, `idle_ms` for the parts of its body where that is copied; 0 is none.
     """
     set_fetcher(fetch)
     adapt_http_clients()
+    adapt_asgiref()
     pages: PageHandler
     match choice:
         case AsgiChoice(_, name):
