@@ -16,6 +16,7 @@ from core.javascript import encode_uri_component
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextvars import Context
 
     from pages.request import HeaderItems
 
@@ -89,6 +90,11 @@ class Rendering:
 def current_rendering() -> Rendering | None:
     """Return the rendering of the current request, None outside of a request."""
     return _current.get()
+
+
+def rendering_of(context: Context) -> Rendering | None:
+    """Return the rendering that a context belongs to, such as a task's; None outside of a request."""
+    return context.get(_current)
 
 
 @contextmanager

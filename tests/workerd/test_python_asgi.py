@@ -202,7 +202,7 @@ def test_a_slow_reader_holds_the_app_back(client: httpx.Client) -> None:
     assert made[-1] < 200
 
 
-@pytest.mark.parametrize(("path", "entry"), [("/background", "async"), ("/background-sync", "sync")])
+@pytest.mark.parametrize(("path", "entry"), [("/background", "async"), ("/background-sync", "sync"), ("/begun", "begun")])
 def test_background_tasks_run_after_the_answer(client: httpx.Client, path: str, entry: str) -> None:
     assert client.get(path).text == "soon"
     eventually(lambda: entry in counts(client)["background"])

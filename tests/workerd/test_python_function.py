@@ -49,6 +49,11 @@ def entry(runtime: LocalRuntime, key: str) -> dict[str, Any]:
     return found
 
 
+def test_a_task_that_a_handler_has_begun_goes_on_after_the_answer(client: httpx.Client) -> None:
+    assert client.get("/begins").text == "soon"
+    eventually(lambda: "a task" in client.get("/ended").text)
+
+
 @pytest.mark.parametrize("path", ["/page", "/forever", "/json", "/kept-response", "/decorated", "/gone"])
 def test_what_has_a_period_is_a_miss_and_then_a_hit(runtime: LocalRuntime, client: httpx.Client, path: str) -> None:
     first = client.get(path)

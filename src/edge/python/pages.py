@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,12 @@ from edge.runtime import request_context
 from pages.asgi import AsgiExchange, Lifespan, http_scope, is_personal
 from pages.handler import PageError, TimedPages, WholeResponse
 from pages.page import Page
-from pages.policy import Rendering, rendering_as, with_policy
+from pages.policy import Rendering, current_rendering, rendering_as, rendering_of, with_policy
 from pages.selection import AsgiChoice, FunctionChoice, OwnChoice, WorkerChoice, WsgiChoice
 from pages.wsgi import WsgiApp
 
 if TYPE_CHECKING:
-    from core.runtime import Runtime
+    from core.runtime import Background, Runtime
     from pages.handler import PageHandler, PageResponse
     from pages.request import PageRequest, RenderRequest
 
@@ -70,7 +71,13 @@ class AsgiPages:
         state = await self._lifespan.state()
         scope = http_scope(method=method, url=url, headers=headers, state=state, env=self._env)
         exchange = AsgiExchange(self._name, body, stream_opener(rendering, self._idle_ms), rendering, self._log)
-        return await exchange.run(self._app, scope, self._background)
+        return await exchange.run(self._app_and_its_tasks, scope, self._background)
+
+    async def _app_and_its_tasks(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            _keep_tasks(self._background, f"tasks of {self._name} for {scope['path']}")
 
     async def _connect(self, raw: Any) -> PageResponse:
         state = await self._lifespan.state()
@@ -89,6 +96,7 @@ class FunctionPages:
         self._idle_ms = idle_ms
         self._name = choice.name
         self._to_keep = RequestsToKeep()
+        self._background = runtime.background
         self._log = runtime.log
 
     async def answer(self, request: PageRequest) -> PageResponse:
@@ -107,6 +115,7 @@ class FunctionPages:
                 result = self._function(workers.Request(raw))
                 if inspect.isawaitable(result):
                     result = await result
+                _keep_tasks(self._background, f"tasks of {self._name} for {rendering.path}")
         except Exception as error:
             reason = f"raised {described(error)}"
             trace = "".join(traceback.format_exception(error)[-6:])
@@ -119,6 +128,15 @@ class FunctionPages:
             raise PageError(f"{self._name} returned a {type(result).__name__}, which is neither a Page nor a Response")
         headers = with_policy(rendering, raw.method, response.status, header_pairs(response.headers), is_personal=personal)
         return PythonResponse(_with_headers(response, headers), rendering, self._idle_ms)
+
+
+def _keep_tasks(background: Background, what: str) -> None:
+    """Keep alive what the code that renders has begun by `create_task` and not waited for: the runtime would drop it."""
+    rendering = current_rendering()
+    others: set[Any] = asyncio.all_tasks() - {asyncio.current_task()}
+    left = [task for task in others if rendering_of(task.get_context()) is rendering]
+    if left:
+        background.run(asyncio.wait(left), what)
 
 
 def _is_response(value: Any) -> bool:
