@@ -18,6 +18,8 @@ const MANIFEST = "vinext-prerender.json";
 const PAGES_FOLDER = "prerendered-routes";
 /** What vinext writes for its client into the HTML of a page that has read its request. */
 const DYNAMIC_MARK = '{"initialCacheKind":"dynamic"}';
+/** What vinext writes for its client into the HTML of a page of the Pages Router. */
+const NEXT_DATA = /<script id="__NEXT_DATA__"[^>]*>(.*?)<\/script>/s;
 const VERSION = 1;
 const ROUTERS = ["app", "pages"];
 const MIDDLEWARE_NAMES = ["proxy", "middleware"];
@@ -185,15 +187,24 @@ async function documentOf(server, { route, path = route }) {
   return "";
 }
 
+/** Whether a page of the Pages Router has `getInitialProps`, or the whole app, which vinext calls for each request. */
+function isForEachVisitor(html) {
+  const { gip, appGip, gsp } = JSON.parse(NEXT_DATA.exec(html)?.[1] ?? "{}");
+  return gip === true || (appGip === true && gsp !== true);
+}
+
 /**
- * Take out of the manifest the pages that read their request. vinext tells them from static ones by `Cache-Control` alone, and
- * that of next.config or middleware replaces the page's own: what was made without cookies would then be everybody's.
+ * Take out of the manifest the pages that read their request. vinext tells those of the App Router from static ones by
+ * `Cache-Control` alone, and that of next.config or middleware replaces the page's own; of the others it tells none. What was made
+ * without cookies would then be everybody's.
  */
-async function skipDynamicPages(server, manifest) {
+async function skipDynamicPages(server, manifest, hasRules) {
   let isChanged = false;
   for (const page of manifest.routes) {
-    if (page.status !== "rendered" || page.router !== "app") continue;
-    if (!(await documentOf(server, page)).includes(DYNAMIC_MARK)) continue;
+    if (page.status !== "rendered" || !ROUTERS.includes(page.router)) continue;
+    if (page.router === "app" && !hasRules) continue;
+    const document = await documentOf(server, page);
+    if (page.router === "app" ? !document.includes(DYNAMIC_MARK) : !isForEachVisitor(document)) continue;
     Object.assign(page, { status: "skipped", reason: "dynamic" });
     isChanged = true;
   }
@@ -210,7 +221,7 @@ export async function writeRouting({ root, clientOutDir, plugins }) {
   if (!existsSync(join(server, MANIFEST))) return;
   const manifest = JSON.parse(await readFile(join(server, MANIFEST), "utf8"));
   const app = await describedApp({ root, server, plugins }, manifest);
-  if (app.rules.length > 0) await skipDynamicPages(server, manifest);
+  await skipDynamicPages(server, manifest, app.rules.length > 0);
   const periods = await periodsOf(process.env.VINEXT_WORKER_PERIODS);
   const { version: adapter } = JSON.parse(await readFile(new URL("./package.json", import.meta.url), "utf8"));
   const build = { version: VERSION, buildId: manifest.buildId, stages: STAGES, adapter };

@@ -11,7 +11,7 @@ from cache.entry import AppPageValue, AppRouteValue, CacheEntry
 from cache.handler import SetContext
 from core.http import STALE_TIME_HEADER
 from seed.build import Artifact, ManifestError, SeedError, Skipped, artifact_key
-from seed.pages_router import has_static_props, pages_value
+from seed.pages_router import FOR_EACH_VISITOR, has_static_props, is_for_each_visitor, pages_value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -76,6 +76,8 @@ def entry_of(record: RouteRecord, build: Build, artifact: Artifact, body: Body, 
         if record.revalidate_seconds is None:
             # Stored JSON states no periods of an entry that is never stale (`cache.document`).
             headers[STALE_TIME_HEADER] = str(int(record.stale_seconds))
+    if artifact is Artifact.PAGES and is_for_each_visitor(body):
+        raise ManifestError(FOR_EACH_VISITOR)
     value = page_value(artifact, body, headers, record.status, build.base_path)
     if value is None:
         raise ManifestError("a page of the Pages Router does not tell its data; build the site again")

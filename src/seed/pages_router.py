@@ -30,6 +30,9 @@ MATCHED_PATH_HEADER = "x-nextjs-matched-path"
 ERROR_PATHS = frozenset({"/404", "/500", "/_error"})
 """Pages that are rendered in the place of others, and not asked for by their own paths."""
 
+FOR_EACH_VISITOR = "its getInitialProps runs for each visitor"
+"""Why a page that `is_for_each_visitor` is no page of the build."""
+
 DATA_FOLDER = "/_next/data/"
 _DATA_SUFFIX = ".json"
 
@@ -81,6 +84,15 @@ def has_static_props(html: Body) -> bool:
     """Return whether `getStaticProps` has made a page, by its HTML."""
     rendered = _next_data(html)
     return rendered is not None and rendered.get("gsp") is True
+
+
+def is_for_each_visitor(html: Body) -> bool:
+    """Return whether `getInitialProps` has made a page, its own or that of the whole app, which vinext calls for each request.
+
+    vinext renders such a page for a build as any other, and never serves what it has rendered then.
+    """
+    rendered = _next_data(html) or {}
+    return rendered.get("gip") is True or (rendered.get("appGip") is True and rendered.get("gsp") is not True)
 
 
 def redirect_value(value: RedirectValue, base_path: str) -> PagesValue | None:

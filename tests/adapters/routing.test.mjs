@@ -340,6 +340,17 @@ test("a page that has read its request does not belong to the build, whatever Ca
   assert.deepEqual(manifest.routes[2], { route: "/deep/:id", path: "/deep/dyn", status: "skipped", router: "app", reason: "dynamic" });
 });
 
+test("a page with getInitialProps does not belong to the build", async (context) => {
+  const pages = { own: { gip: true }, "of-app": { appGip: true }, props: { appGip: true, gsp: true }, plain: { autoExport: true } };
+  const html = (data) => `<div>a</div><script id="__NEXT_DATA__" type="application/json">${JSON.stringify({ props: {}, ...data })}</script>`;
+  const documents = Object.entries(pages).map(([name, its]) => [`dist/server/prerendered-routes/${name}.html`, html(its)]);
+  const routes = [...Object.keys(pages), "none"].map((name) => ({ route: `/${name}`, status: "rendered", router: "pages" }));
+  const root = await builtSite(context, Object.fromEntries(documents), routes);
+  const manifest = JSON.parse(await readFile(path.join(root, "dist", "server", "vinext-prerender.json"), "utf8"));
+  assert.deepEqual(manifest.routes.map((page) => page.status), ["skipped", "skipped", "rendered", "rendered", "rendered"]);
+  assert.equal(manifest.routes[0].reason, "dynamic");
+});
+
 test("a build without pre-rendered pages has nothing to write down", async () => {
   const root = await mkdtemp(path.join(tmpdir(), "routing-"));
   await writeRouting({ root, clientOutDir: path.join(root, "dist", "client"), plugins: vinext() });

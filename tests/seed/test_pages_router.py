@@ -13,11 +13,11 @@ from cache.entry import PagesValue, RedirectValue
 from cache.keys import KeySchema
 from core.body import BytesBody
 from core.errors import InvalidArgumentError
-from seed.build import Artifact, Build, ManifestError, RouteRecord, artifact_key
+from seed.build import Artifact, Build, ManifestError, RouteRecord, Skipped, artifact_key
 from seed.entries import SeedEntry, seed_entries
 from seed.from_directory import open_directory
 from seed.i18n import DomainLocale, I18n
-from seed.pages_router import data_body, data_page, data_status, data_url, pages_value, redirect_value
+from seed.pages_router import data_body, data_page, data_status, data_url, is_for_each_visitor, pages_value, redirect_value
 from vinext_worker.copy.build_copy import copy_build
 
 if TYPE_CHECKING:
@@ -68,6 +68,25 @@ def test_a_page_that_is_not_there_has_the_data_that_say_so() -> None:
 )
 def test_html_that_does_not_tell_its_data_is_no_page(body: bytes) -> None:
     assert pages_value(BytesBody(body), {}, 200, "") is None
+
+
+def next_data(**kinds: bool) -> bytes:
+    return b'<script id="__NEXT_DATA__" type="application/json">' + json.dumps({"props": {}, **kinds}).encode() + b"</script>"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ({"gip": True}, True),
+        ({"appGip": True}, True),
+        ({"appGip": True, "gsp": True}, False),
+        ({"gsp": True}, False),
+        ({"autoExport": True}, False),
+    ],
+    ids=["its own", "the app's", "the app's and getStaticProps", "getStaticProps", "no function"],
+)
+def test_get_initial_props_makes_a_page_for_each_visitor(kinds: dict[str, bool], *, expected: bool) -> None:
+    assert is_for_each_visitor(BytesBody(next_data(**kinds))) is expected
 
 
 REDIRECTS = [
@@ -259,6 +278,16 @@ async def test_a_page_without_data_functions_never_gets_stale(tmp_path: Path) ->
     (item,) = [item async for item in seed_entries(await open_directory(server))]
     assert isinstance(item, SeedEntry)
     assert item.entry.revalidate_seconds is None
+
+
+async def test_a_page_with_get_initial_props_is_no_page_of_the_build(tmp_path: Path) -> None:
+    server = built_app(tmp_path, None)
+    (tmp_path / "dist" / "client").mkdir()
+    html = (server / "prerendered-routes" / "isr.html").read_text().replace('"gsp":true', '"gip":true')
+    (server / "prerendered-routes" / "isr.html").write_text(html)
+    report = copy_build(built_site(tmp_path, server / "prerendered-routes"), tmp_path / "assets")
+    assert (report.routes, report.skipped) == (0, (("/isr", "its getInitialProps runs for each visitor"),))
+    assert [item async for item in seed_entries(await open_directory(server))] == [Skipped(*report.skipped[0])]
 
 
 @pytest.mark.parametrize("period", [{}, {"revalidate": "5"}, {"revalidate": -1}, {"revalidate": True}, []])

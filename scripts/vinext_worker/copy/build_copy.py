@@ -31,7 +31,7 @@ from seed.build import (
 from seed.manifest import is_dynamic, skip_reason
 from seed.manifest_file import ManifestFile
 from seed.output import BuildClues
-from seed.pages_router import ROUTER, pages_value
+from seed.pages_router import FOR_EACH_VISITOR, ROUTER, is_for_each_visitor, pages_value
 from seed.routes import artifact_files, record_of, rule_reason
 from seed.routing import Routing, read_routing
 from seed.rules import STAGES_VERSION
@@ -292,6 +292,8 @@ class _Copy:
         content = (self._artifacts / file).read_bytes()
         if len(content) > MAX_BODY_BYTES:
             raise ManifestError(f"{file} has {len(content)} bytes, but an asset may have at most {MAX_BODY_BYTES}")
+        if artifact is Artifact.PAGES and is_for_each_visitor(BytesBody(content)):
+            raise ManifestError(FOR_EACH_VISITOR)
         if artifact is Artifact.PAGES and pages_value(BytesBody(content), record.headers, record.status, "") is None:
             raise ManifestError(f"{file} does not tell the data of its page (__NEXT_DATA__)")
         if artifact in {Artifact.HTML, Artifact.PAGES}:
