@@ -123,18 +123,24 @@ class Misses:
         """Return the claim of an answer that nobody waited for, and that may be stored; None if another is being stored."""
         return self._flight.claim(_key(lookup))
 
-    def keep(self, miss: Miss, storing: Coroutine[Any, Any, AdmittedPage | Refusal]) -> None:
-        """Store an answer in the background, and release the claim when others can find the page."""
+    def keep(self, miss: Miss, storing: Coroutine[Any, Any, AdmittedPage | Refusal | None]) -> None:
+        """Store an answer in the background, and release the claim when others can find the page.
+
+        If `storing` returns None, the answer may be kept but is not what the page's own URL shows: the page is rendered for that.
+        """
         if miss.claim is not None:
             miss.claim.go_on()
         self._background.run(self._keep(miss, storing), f"storing {miss.lookup.path}")
 
-    async def _keep(self, miss: Miss, storing: Coroutine[Any, Any, AdmittedPage | Refusal]) -> None:
+    async def _keep(self, miss: Miss, storing: Coroutine[Any, Any, AdmittedPage | Refusal | None]) -> None:
         try:
             kept = await storing
         except BaseException:
             miss.release()
             raise
+        if kept is None:
+            self.render_beside(miss, is_stored=True)
+            return
         if isinstance(kept, Refusal):
             self.refused(miss, kept)
             return

@@ -16,13 +16,14 @@ from core.body import MAX_BODY_BYTES
 from core.http import INNER_CACHE_HEADER
 from isr.admission import Refusal
 from isr.answer import NO_PAGE, offer_of, passed_answer, ruled_answer
-from isr.lookup import Lookup, never_kept_reason
+from isr.lookup import Lookup, never_kept_reason, url_path_of
 from isr.misses import Miss, Turn
 from isr.reasons import Bypass, Inadmissible
 from isr.rsc_headers import with_client_headers
 from isr.stopwatch import TimedStages
 from pages.handler import PageError
 from pages.stages import NO_OFFER, Question, Resource, no_entry
+from seed.rules import touching_rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +160,7 @@ class StagedCache:
         sought = visit.take_unsought(resource)
         if sought or lookup is None or not lookup.is_for(resource):
             is_likely = likely is not None and likely.is_for(resource)
-            lookup = likely if is_likely and likely else Lookup.of_resource(resource, request.path, self._build)
+            lookup = likely if is_likely and likely else self._lookup_of(visit, resource)
             visit.lookup, visit.page = lookup, None
             if (sought or visit.is_ruled or not is_likely) and not self._misses.is_unlikely(request.origin, lookup):
                 visit.page = self._shown(lookup, await self._store.find(lookup, sought or None))
@@ -189,7 +190,7 @@ class StagedCache:
             return passed_answer(step.response, reason=own_reason)
         if step.made is None:
             if step.missed is not None and request.method == "GET":
-                missed = visit.own_page(step.missed.path) or Lookup.of_resource(step.missed, request.path, self._build)
+                missed = visit.own_page(step.missed.path) or self._lookup_of(visit, step.missed)
                 self._misses.render_beside(self._miss(visit, missed, step, None))
             return passed_answer(step.response, reason=own_reason)
         storing = self._kept(visit, lookup, step)
@@ -202,7 +203,8 @@ class StagedCache:
         if lookup is None or page is None:
             raise PageError("the request stage speaks of an entry that it was not offered")
         if page.state is Freshness.STALE and step.replay is not None:
-            self._revalidator.start(request.origin, lookup, page, step.replay)
+            replay = None if self._is_kept_as_sent(visit, lookup) else step.replay
+            self._revalidator.start(request.origin, lookup, page, replay)
         return ruled_answer(request, page, step.response, self._build.schema, self._clock())
 
     def _note_dynamic(self, visit: _Visit, resource: Resource) -> None:
@@ -213,12 +215,27 @@ class StagedCache:
             self._misses.refused(Miss(visit.request, lookup, None, may_render=False), _NOT_SHARED)
 
     def _miss(self, visit: _Visit, lookup: Lookup, step: StagedAnswer, claim: Claim | None) -> Miss:
-        """Return a miss. A page that no rule touches is rendered by its URL: the entry keeps what the request stage adds."""
-        replay = None if visit.own_page(lookup.path) else step.replay
+        replay = None if self._is_kept_as_sent(visit, lookup) else step.replay
         return Miss(visit.request, lookup, claim, replay, may_render=step.replay is not None, is_ruled=visit.is_ruled)
 
-    async def _kept(self, visit: _Visit, lookup: Lookup, step: StagedAnswer) -> AdmittedPage | Refusal:
-        """Store the response once the app says that everybody may get it."""
+    def _lookup_of(self, visit: _Visit, resource: Resource) -> Lookup:
+        """Return the lookup of what the request stage asks for, at its own URL if it has one."""
+        has_own_url = resource.path == resource.tag_path and ":" not in resource.part
+        url_path = url_path_of(resource.path, self._build) if has_own_url else visit.request.path
+        return Lookup.of_resource(resource, url_path, self._build)
+
+    def _is_kept_as_sent(self, visit: _Visit, lookup: Lookup) -> bool:
+        """Return whether the entry of a page has to keep what the request stage adds, because no rule touches its own URL.
+
+        It is rendered by that URL then. The visitor may have been led to it from another one, where other headers are added.
+        """
+        if visit.own_page(lookup.path) is not None:
+            return True
+        is_at_its_url = not lookup.variant and lookup.path == lookup.tag_path
+        return is_at_its_url and touching_rule(self._build.rules, lookup.path) is None
+
+    async def _kept(self, visit: _Visit, lookup: Lookup, step: StagedAnswer) -> AdmittedPage | Refusal | None:
+        """Store the response once the app says that everybody may get it; None if it lacks what the entry has to keep."""
         try:
             whole = None if step.admitted is None else await step.admitted()
         except PageError as error:
@@ -231,6 +248,8 @@ class StagedCache:
         page = await self._writer.admit(whole, lookup, visit.started_at_ms, rsc=lookup.is_rsc)
         if isinstance(page, Refusal):
             return page
+        if visit.own_page(lookup.path) is None and self._is_kept_as_sent(visit, lookup):
+            return None
         return await self._writer.written(page, whole.copy())
 
 

@@ -286,6 +286,43 @@ async def test_visitors_who_are_led_to_different_pages_get_those() -> None:
         assert (await served.get("/ruled")).text == "built ruled"
 
 
+def app_with_feed() -> FakeStages:
+    """An app whose middleware leads to a file that no rule touches at its own URL, as to a page of the Pages Router."""
+    to_feed = doing(rewrite="/feed", part="route", adds={"x-nonce": "abc"})
+    return app(documents={"/feed": route("feed")}, rules={"/ruled": to_feed, "/feed": doing(part="route", adds={"x-own": "1"})})
+
+
+async def test_what_visitors_are_led_to_is_kept_as_its_own_url_shows_it() -> None:
+    pages = app_with_feed()
+    served = await worker(pages)
+    assert [(got.state, got.header("x-nonce")) for got in [await served.get("/ruled") for _ in range(2)]] == [
+        ("MISS", "abc"),
+        ("HIT", "abc"),
+    ]
+    assert [(request.path, request.replay, request.is_stored) for request in pages.rendered] == [("/feed", None, True)]
+    assert (await served.get("/feed")).state == "HIT"
+
+
+async def test_what_visitors_are_led_to_is_rendered_again_as_its_own_url_shows_it() -> None:
+    pages = app_with_feed()
+    served = await worker(pages)
+    assert (await served.get("/feed")).state == "MISS"
+    served.clock.pass_seconds(61)
+    pages.documents["/feed"] = route("newer")
+    assert [(await served.get("/ruled")).text for _ in range(2)] == ["feed", "newer"]
+    assert [(request.path, request.replay) for request in pages.rendered] == [("/feed", None)]
+
+
+async def test_a_stale_page_that_another_isolate_has_kept_is_rendered_again_by_its_url() -> None:
+    pages = app_with_feed()
+    first = await worker(pages)
+    await first.get("/feed")
+    first.clock.pass_seconds(61)
+    second = await FakeWorker(first.assets, pages, first.clock, kv=first.kv).open()
+    assert (await second.get("/feed")).state == "STALE"
+    assert [(request.path, request.replay) for request in pages.rendered] == [("/feed", None)]
+
+
 async def test_a_rewritten_page_goes_with_the_tags_of_the_page_that_is_shown() -> None:
     served = await worker(app(rules={"/ruled": doing(rewrite="/target", key_path="/ruled/rewritten")}))
     assert [(await served.get("/ruled")).state for _ in range(2)] == ["MISS", "HIT"]

@@ -9,6 +9,7 @@ export default {
     ];
   },
   async rewrites() {
-    return { beforeFiles: [], afterFiles: [], fallback: [{ source: "/any/:id", destination: "/products/:id" }] };
+    const afterFiles = [{ source: "/latest/:slug", destination: "/news/:slug" }];
+    return { beforeFiles: [], afterFiles, fallback: [{ source: "/any/:id", destination: "/products/:id" }] };
   },
 };

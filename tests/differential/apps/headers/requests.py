@@ -36,6 +36,7 @@ SCRIPT = Script(
         visit("another spelling", Ask("/products/%61bc"), Ask("/products/abc").settled(), payload("/products/abc").settled()),
         visit("the URL of a payload", Ask("/products/suffix.rsc"), Ask("/products/suffix").settled()),
         visit("another path", Ask("/any/one"), Ask("/any/one").settled(), Ask("/products/one"), Ask("/products/one").settled()),
+        visit("a page of the Pages Router by another path", Ask("/latest/led"), Pause(0.5), Ask("/news/led").settled()),
         visit("Vary", Ask("/varies"), Ask("/varies").settled(), payload("/varies").settled()),
         visit("Cache-Control", Ask("/policy"), Ask("/policy").settled(), payload("/policy").settled()),
         visit("Set-Cookie", Ask("/cookie"), Ask("/cookie").settled(), payload("/cookie")),
