@@ -61,8 +61,8 @@ def enter_request(context: Any) -> None:
 
 
 def request_context() -> Any:
-    """Return the execution context of the current request."""
-    return _context.get()
+    """Return the execution context of the current request; None outside of one."""
+    return _context.get(None)
 
 
 def keep_alive_until(promise: Any) -> None:

@@ -168,6 +168,15 @@ def test_code_that_waits_goes_on_once_another_request_lets_it(runtime: LocalRunt
         assert waiting.result().text == "True"
 
 
+@pytest.mark.parametrize(("what", "most"), [("lock", 1), ("semaphore", 2)])
+def test_requests_share_a_lock_of_asyncio(runtime: LocalRuntime, what: str, most: int) -> None:
+    with ThreadPoolExecutor() as pool:
+        urls = [f"{runtime.url}/shares/{what}/{number}" for number in range(8)]
+        answers = list(pool.map(lambda url: httpx.get(url, trust_env=False, timeout=20), urls))
+    assert {answer.status_code for answer in answers} == {200}
+    assert max(int(answer.text) for answer in answers) == most
+
+
 def test_a_thread_that_cannot_be_started_is_named(runtime: LocalRuntime, client: httpx.Client) -> None:
     assert client.get("/waits/thread").status_code == 500
     runtime.wait_for_log("the mailer cannot be started: a Worker has one thread")

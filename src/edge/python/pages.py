@@ -22,6 +22,7 @@ from edge.loop import enter_site_code
 from edge.python.asgiref_calls import adapt_asgiref
 from edge.python.exchange import fetch
 from edge.python.http_clients import adapt_http_clients
+from edge.python.shared_locks import share_locks
 from edge.python.streams import PythonResponse, RequestBody, stream_opener
 from edge.python.websocket import WebSocketExchange
 from edge.runtime import request_context
@@ -190,6 +191,7 @@ def python_pages(
     set_fetcher(fetch)
     adapt_http_clients()
     adapt_asgiref()
+    share_locks()
     pages: PageHandler
     match choice:
         case AsgiChoice(_, name):
