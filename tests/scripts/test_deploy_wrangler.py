@@ -220,6 +220,19 @@ def test_more_files_than_any_plan_takes_stop_before_anything_is_copied(
     assert not shop.assets.exists()
 
 
+def test_a_file_that_is_too_large_stops_before_anything_is_written_to_cloudflare(
+    admitted: None, shop: FakeDeployment, command_line: CommandLine, cloudflare: FakeCloudflare
+) -> None:
+    video = shop.folder / "site" / "dist" / "client" / "video.mp4"
+    video.parent.mkdir(parents=True, exist_ok=True)
+    with video.open("wb") as file:
+        file.truncate(25 * 1024 * 1024 + 1)
+    said = deploy(shop, command_line)
+    assert f"copy failed: {shop.assets}/video.mp4 is larger than the 25 MiB that Cloudflare takes" in said.err
+    assert "the live app is unchanged" in said.err
+    assert (cloudflare.stored, cloudflare.workers.log) == ({}, [])
+
+
 def test_more_files_than_the_free_plan_takes_are_a_note() -> None:
     faults, notes = asset_faults(30_000, "assets has")
     assert (faults, notes) == ([], ["assets has 30,000 files: the free plan takes 20,000, a paid one 100,000"])

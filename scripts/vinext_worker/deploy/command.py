@@ -32,6 +32,7 @@ from vinext_worker.deploy.preflight import (
     require_all,
     require_few_files,
     service_faults,
+    size_faults,
 )
 from vinext_worker.deploy.site_check import SiteCheck
 from vinext_worker.deploy.steps import Step, run_steps, what_now
@@ -257,9 +258,9 @@ class Deploy:
         folder = self._deployment.assets_directory
         report = copy_build(self._site_build(), folder, self._options.kept_builds)
         self._build_id = report.build_id
-        files = sum(1 for path in folder.rglob("*") if path.is_file())
-        faults, notes = asset_faults(files, f"{folder} has")
-        require_all([*faults, *self._late_faults()])
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        faults, notes = asset_faults(len(files), f"{folder} has")
+        require_all([*faults, *size_faults(files), *self._late_faults()])
         advice_on_assets = assets_advice(self._deployment.config, report.static_folders, report.static_files)
         for advice in (*advice_on_assets, *notes):
             self._quiet.line(advice, "yellow")

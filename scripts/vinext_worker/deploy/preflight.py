@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from core.body import MAX_BODY_BYTES
 from isr.settings import EdgeCache
 from vinext_worker.cloudflare.bindings import binding_faults
 from vinext_worker.cloudflare.deployment import R2_BINDING
@@ -161,6 +162,15 @@ def asset_faults(count: int, where: str) -> tuple[list[str], list[str]]:
     if count > FREE_ASSETS:
         return [], [f"{where} {count:,} files: the free plan takes {FREE_ASSETS:,}, a paid one {PAID_ASSETS:,}"]
     return [], []
+
+
+def size_faults(assets: Iterable[Path]) -> list[str]:
+    """Return which assets are too large."""
+    return [
+        f"{asset} is larger than the {MAX_BODY_BYTES // 2**20} MiB that Cloudflare takes; make it smaller, or serve it from R2"
+        for asset in assets
+        if asset.stat().st_size > MAX_BODY_BYTES
+    ]
 
 
 def require_few_files(built: SiteBuild) -> None:
