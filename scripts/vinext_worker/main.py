@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 
 import click
@@ -62,6 +63,10 @@ def main() -> None:
     A command that says what Ctrl-C leaves, as `deploy` does, exits with 1.
     """
     ask_this_machine_directly()
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal may have another encoding than UTF-8, and the name of a file may have none.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         status = cli.main(prog_name="vinext-worker", standalone_mode=False)
     except click.ClickException as error:

@@ -208,6 +208,16 @@ def test_a_file_that_may_not_be_read_is_one_line(
     assert capsys.readouterr().err == said
 
 
+def test_a_terminal_of_another_encoding_gets_what_it_can_show(tmp_path: Path) -> None:
+    site = tmp_path / "caf\u00e9 \u2026"
+    site.mkdir()
+    command = [sys.executable, "-m", "vinext_worker", "init", "--template", "python", str(site), "--yes"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="latin-1", check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"cd '{tmp_path}/caf\u00e9 ?' &&" in done.stdout
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_can_complete_commands(
     shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

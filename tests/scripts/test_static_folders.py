@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
 from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.copy.static_folders import assets_advice, public_files, static_folders
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from vinext_worker.errors import UserError
 
 FIRST = ["/__prerender/*"]
 ROOT = "/_next/static/"
@@ -69,6 +68,12 @@ def test_the_files_of_a_python_site_have_the_paths_of_urls(tmp_path: Path) -> No
         (tmp_path / name).write_bytes(b"")
     assert public_files(tmp_path) == ("/100%25.txt", "/images/with%20space%20%C3%A9.png", "/robots.txt")
     assert public_files(tmp_path / "nowhere") == ()
+
+
+def test_a_file_whose_name_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path / "caf") + b"\xe9.txt")).touch()
+    with pytest.raises(UserError, match=r"has a file whose name is not UTF-8 \('caf\\udce9.txt'\), .*; rename it"):
+        public_files(tmp_path)
 
 
 @pytest.mark.parametrize(

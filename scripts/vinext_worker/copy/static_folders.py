@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.paths import PRERENDER_FOLDER, url_path
 from seed.build import BUILD_FILE
+from vinext_worker.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,8 +37,11 @@ def static_folders(client: Path) -> tuple[str, ...]:
 
 
 def public_files(folder: Path) -> tuple[str, ...]:
-    """Return the URL paths of the files in a Python site's folder of static files."""
-    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    """Return the URL paths of the files in a Python site's folder of static files; raise UserError for one that has none."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    wrong = next((name for name in names if name != name.encode(errors="replace").decode()), None)
+    if wrong is not None:
+        raise UserError(f"{folder} has a file whose name is not UTF-8 ({wrong!a}), so it has no URL; rename it")
     return tuple(sorted(url_path("/" + name.replace("%", "%25")) for name in names if name.partition("/")[0] != PRERENDER_FOLDER))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,8 @@ class Output:
     def document(self, document: object) -> None:
         """Print the JSON document for a program."""
         if self.as_json:
-            click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+            is_utf8 = sys.stdout.encoding.lower() == "utf-8"
+            click.echo(json.dumps(document, ensure_ascii=not is_utf8, indent=2))
 
     def reasons(self, title: str, rows: list[tuple[str, str]], count: int, style: str = "") -> None:
         """Print how many pages have a reason, and the first of them with their reasons."""
