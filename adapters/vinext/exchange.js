@@ -67,6 +67,13 @@ const APP_BUILD = "X-Vinext-App-Build";
 /** A complete response has this header if it is a route handler's or a metadata file's, which its content type does not show. */
 const ARTIFACT = "X-Vinext-Artifact";
 
+/**
+ * With `cacheComponents`, vinext's cache answers with this status for the RSC payload of a page that is not there, or not for
+ * everybody (`isRoutePPREnabled`). A complete response of such a page says so, whichever of the two it is.
+ */
+const PAYLOAD_STATUS = "X-Vinext-Payload-Status";
+const SPECIAL_STATUSES = [401, 403, 404];
+
 /** What vinext takes for the entry of a route handler's answer, so that it does not run the handler. */
 const ENTRY_OF_A_HANDLER = { value: { kind: "APP_ROUTE", body: null, headers: {}, status: 204 } };
 
@@ -265,6 +272,7 @@ export class Exchange {
       const headers = [...(this.#composed ? forEverybody(this.#composed, whole.headers) : whole.headers)];
       if (rendered.isOfStaleData) headers.push([STALE_DATA, "1"]);
       if (rendered.isFile) headers.push([ARTIFACT, "route"]);
+      if (hasCacheComponents() && SPECIAL_STATUSES.includes(whole.status)) headers.push([PAYLOAD_STATUS, "200"]);
       headers.push(...ofBuild());
       return {
         status: whole.status,
@@ -299,6 +307,11 @@ export function withoutBody({ status }) {
 export function ofBuild() {
   const id = process.env.__VINEXT_BUILD_ID;
   return id ? [[APP_BUILD, id]] : [];
+}
+
+/** vinext puts the value of next.config in the place of the variable when it builds. */
+function hasCacheComponents() {
+  return String(process.env.__NEXT_CACHE_COMPONENTS) === "true";
 }
 
 /** Cancel a body that nobody reads. The promise may never settle, as that of one half of a body does. */

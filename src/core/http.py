@@ -27,6 +27,9 @@ APP_BUILD_HEADER = "x-vinext-app-build"
 ARTIFACT_HEADER = "x-vinext-artifact"
 """On an answer that may be stored: `route` if it is a route handler's, whatever its content type."""
 
+PAYLOAD_STATUS_HEADER = "x-vinext-payload-status"
+"""On an answer that may be stored: the status of the page's RSC payload, always 200, if the page's own is another."""
+
 INNER_CACHE_HEADER = "x-vinext-cache"
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

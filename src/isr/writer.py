@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from core.body import ArrivingBody
-from core.http import APP_BUILD_HEADER, ARTIFACT_HEADER, STALE_DATA_HEADER, STALE_TIME_HEADER
+from core.http import APP_BUILD_HEADER, ARTIFACT_HEADER, PAYLOAD_STATUS_HEADER, STALE_DATA_HEADER, STALE_TIME_HEADER
 from isr.admission import Refusal, admit, has_rsc_payload
 from isr.page_headers import NOT_STORED, stored_headers
 from isr.reasons import Inadmissible
@@ -113,7 +113,8 @@ class PageWriter:
         is_incomplete = decision.artifact is Artifact.HTML and not self._store.build.completes_rsc_payloads
         if body is not None and (is_incomplete or body.size_bytes > self._limit_bytes):
             body = None
-        counterpart = None if body is None else _counterpart(response, body, started_at_ms)
+        other = _COUNTERPARTS.get(decision.artifact)
+        counterpart = None if body is None or other is None else _counterpart(response, other, body, started_at_ms)
         return AdmittedPage(lookup, decision, response, started_at_ms, counterpart, selected)
 
     async def write(  # noqa: PLR0911 - an outcome a line
@@ -141,7 +142,8 @@ class PageWriter:
             return self._refused(page, Refusal(Inadmissible.NO_DATA))
         if artifact is Artifact.HTML and self._is_of_pages_router(page, body):
             artifact = Artifact.PAGES
-        rendered = RenderedPage(response.status, stored_headers(response, page.selected), body, page.started_at_ms)
+        headers = stored_headers(response, page.selected)
+        rendered = RenderedPage(_status_of(response, artifact), headers, body, page.started_at_ms)
         await self._store_artifact(page, artifact, rendered, event)
         other = _COUNTERPARTS.get(artifact)
         if page.counterpart is not None and other is not None:
@@ -151,7 +153,8 @@ class PageWriter:
     async def _write_arriving(self, page: AdmittedPage, body: ArrivingBody, declared: str | None, event: str) -> Refusal | None:
         """Store a body as it arrives: the whole of it or nothing."""
         body.expected_bytes = int(declared) if declared is not None and declared.isdecimal() else None
-        rendered = RenderedPage(page.response.status, stored_headers(page.response, page.selected), body, page.started_at_ms)
+        status, headers = _status_of(page.response, page.admission.artifact), stored_headers(page.response, page.selected)
+        rendered = RenderedPage(status, headers, body, page.started_at_ms)
         try:
             await self._store.write(page.lookup, page.admission.artifact, page.admission, rendered)
         finally:
@@ -207,10 +210,16 @@ def _selected(rules: VariantRules, names: tuple[str, ...], lookup: Lookup, heade
     return selected
 
 
-def _counterpart(response: PageResponse, body: Body, started_at_ms: int) -> RenderedPage:
+def _status_of(response: PageResponse, artifact: Artifact) -> int:
+    """Return the status with which an artifact of a page is kept."""
+    is_other = artifact is Artifact.RSC and response.header(PAYLOAD_STATUS_HEADER) is not None
+    return HTTPStatus.OK if is_other else response.status
+
+
+def _counterpart(response: PageResponse, artifact: Artifact, body: Body, started_at_ms: int) -> RenderedPage:
     """Return the other artifact of an answer. What else the headers of an RSC payload have to say is added to each answer."""
     stored = stored_headers(response)
     given = ((name, stored.get(name)) for name in _OF_BOTH_ARTIFACTS)
     added = ((name.lower(), text) for name, text in getattr(response, "added", ()) if name.lower() not in NOT_STORED)
     headers = {name: text for name, text in (*added, *given) if text is not None}
-    return RenderedPage(response.status, headers, body, started_at_ms)
+    return RenderedPage(_status_of(response, artifact), headers, body, started_at_ms)

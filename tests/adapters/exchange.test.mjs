@@ -583,6 +583,17 @@ test("what is kept of a route handler or a metadata file says so, whatever its c
   assert.equal((await read(await shown.answer.admitted())).headers["X-Vinext-Artifact"], undefined);
 });
 
+test("with cacheComponents, what is kept of a page that is not there says that its payload has the status 200", async (context) => {
+  const kept = async (status) => {
+    const { answer } = await serve({ offer: { path: "/a", part: "html" }, render: () => text("page", POLICY, status) });
+    return (await read(await answer.admitted())).headers["X-Vinext-Payload-Status"];
+  };
+  assert.equal(await kept(404), undefined);
+  process.env.__NEXT_CACHE_COMPONENTS = "true";
+  context.after(() => delete process.env.__NEXT_CACHE_COMPONENTS);
+  assert.deepEqual([await kept(404), await kept(200), await kept(307)], ["200", undefined, undefined]);
+});
+
 test("a route handler that fails fails the call", async () => {
   await assert.rejects(serve({ app: asking(), render: () => Promise.reject(new Error("no handler")) }), /no handler/);
 });

@@ -587,6 +587,19 @@ async def test_the_prefetch_of_a_link_to_what_is_not_there_succeeds_so_that_the_
     assert [(one.status, one.state) for one in got] == [(200, "HIT"), (404, "HIT"), (404, "HIT"), (404, "HIT")]
 
 
+@pytest.mark.parametrize("first", [{}, RSC], ids=["html first", "payload first"])
+async def test_a_payload_may_have_another_status_than_its_page(first: dict[str, str]) -> None:
+    """So it is with `cacheComponents`."""
+    told = {"x_vinext_payload_status": "200"}
+    gone = {"/gone": replace(page("gone", **told), status=404)}
+    served = await worker(app(documents=gone, payloads={"/gone": replace(payload("gone payload", **told), status=404)}))
+    await served.get("/gone", first)
+    await served.get("/gone", {} if first else RSC)
+    got = [await served.get("/gone", headers) for headers in ({}, RSC)]
+    assert [(one.status, one.state) for one in got] == [(404, "HIT"), (200, "HIT")]
+    assert [one.header("x-vinext-payload-status") for one in got] == [None, None]
+
+
 async def test_the_request_stage_is_told_that_a_payload_is_of_a_page_that_is_not_there() -> None:
     gone = {"/ruled/gone": replace(page("gone"), status=404)}
     pages = app(documents=gone, payloads={"/ruled/gone": replace(payload("gone payload"), status=404)})

@@ -57,6 +57,15 @@ SCRIPT = Script(
             payload("/quick").settled(),
         ),
         visit(
+            "what is not there",
+            Ask("/gone/one"),
+            Ask("/gone/one").settled(),
+            payload("/gone/one").settled(),
+            payload("/gone/two"),
+            payload("/gone/two").settled(),
+            Ask("/gone/two").settled(),
+        ),
+        visit(
             "actions",
             Ask("/form"),
             Ask("/form").settled(),
