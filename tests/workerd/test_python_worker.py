@@ -17,16 +17,20 @@ ENTRY = """
 from urllib.parse import urlsplit
 
 from worker_app import Default as Worker
+from workers import Response
 
 from vinext import cache_life, use_worker
 from vinext.worker import Default  # noqa: F401
 
 
 class Site(Worker):
-    def fetch(self, request):
-        if urlsplit(request.url).path == "/":
+    async def fetch(self, request, env, ctx):
+        path = urlsplit(request.url).path
+        if path == "/":
             cache_life("minutes")
-        return super().fetch(request)
+        if path == "/given":
+            return Response(f"{env.GREETING} {ctx is self.ctx}")
+        return await super().fetch(request)
 
 
 use_worker(Site)
@@ -71,6 +75,10 @@ def test_its_pages_are_cached_where_they_say_a_period(runtime: LocalRuntime) -> 
     assert [answer.headers["X-Vinext-Cache"] for answer in (first, second)] == ["MISS", "HIT"]
     assert first.text == second.text
     assert first.text.startswith("hello GET")
+
+
+def test_it_gets_the_bindings_and_the_context_as_arguments_too(runtime: LocalRuntime) -> None:
+    assert httpx.get(f"{runtime.url}/given", trust_env=False).text == "hello True"
 
 
 def test_it_has_its_context_its_bindings_and_the_whole_request(runtime: LocalRuntime) -> None:

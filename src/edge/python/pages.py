@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import js
 import workers
 from js import Object, Request, Response
+from pyodide.code import relaxed_wrap
 from pyodide.ffi import JsProxy, run_sync, to_js
 
 from core.body import BytesBody
@@ -34,6 +35,8 @@ from pages.selection import AsgiChoice, FunctionChoice, OwnChoice, WorkerChoice,
 from pages.wsgi import WsgiApp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.runtime import Background, Runtime
     from pages.handler import PageHandler, PageResponse
     from pages.request import PageRequest, RenderRequest
@@ -201,12 +204,22 @@ def python_pages(
         case FunctionChoice(_, name):
             pages = FunctionPages(choice, idle_ms, runtime)
         case WorkerChoice(entrypoint, name):
-            # As the runtime does, each request gets an instance of its own.
-            function = FunctionChoice(lambda request: entrypoint(request_context(), env).fetch(request), name)
-            pages = FunctionPages(function, idle_ms, runtime)
+            pages = FunctionPages(FunctionChoice(_fetch_of(entrypoint, env), name), idle_ms, runtime)
         case OwnChoice(pages):
             name = type(pages).__name__
     return _SiteCode(TimedPages(pages, name, timeout_ms, runtime.background) if timeout_ms else pages)
+
+
+def _fetch_of(entrypoint: type[Any], env: Any) -> Callable[[Any], Any]:
+    """Return a function that calls an entrypoint's `fetch` as the runtime does: with as many arguments as that takes."""
+    fetch_method = relaxed_wrap(entrypoint.fetch)
+
+    def fetch_by_instance(request: Any) -> Any:
+        # Each request gets an instance of its own.
+        context = request_context()
+        return fetch_method(entrypoint(context, env), request, workers.python_from_rpc(env), context)
+
+    return fetch_by_instance
 
 
 class _SiteCode:
