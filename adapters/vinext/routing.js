@@ -157,6 +157,11 @@ function localesOf({ i18n }) {
   return { locales, defaultLocale, domains, localeDetection };
 }
 
+/** Return the URL path of a page of the manifest as visitors ask for it: with `trailingSlash`, unless its name has a dot. */
+function askedPath(path, { trailingSlash }) {
+  return trailingSlash && path !== "/" && !/\.[^/]+$/.test(path) ? `${path}/` : path;
+}
+
 /** Return `{sets, paths}`: the headers of each pre-rendered page, equal ones once. */
 async function pageHeaders(root, config, manifest) {
   const rules = (config.headers ?? []).filter(({ has, missing }) => !has?.length && !missing?.length);
@@ -167,7 +172,7 @@ async function pageHeaders(root, config, manifest) {
   const context = { headers: new Headers(), cookies: {}, query: new URLSearchParams(), host: "" };
   const numbers = new Map();
   for (const { route, path = route } of manifest.routes) {
-    const headers = matchHeaders(path, rules, context, { basePath: config.basePath ?? "", hadBasePath: true });
+    const headers = matchHeaders(askedPath(path, config), rules, context, { basePath: config.basePath ?? "", hadBasePath: true });
     if (headers.length === 0) continue;
     const set = Object.fromEntries(headers.map(({ key, value }) => [key.toLowerCase(), value]));
     const text = JSON.stringify(set);

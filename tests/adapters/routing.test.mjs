@@ -287,6 +287,15 @@ test("a rule with basePath: false counts by what it touches below the base path"
   assert.equal((await of(undefined)).length, sources.length);
 });
 
+test("with trailingSlash, a page has the headers of sources that end in a slash, and of those that do not", async (context) => {
+  const config = `export default { trailingSlash: true, async headers() { return [
+    { source: "/blog/:slug/", headers: [{ key: "X-Slash", value: ":slug" }] },
+    { source: "/blog/:slug", headers: [{ key: "X-None", value: ":slug" }] },
+  ]; } };`;
+  const { headers } = await routingOf(context, { "next.config.mjs": config });
+  assert.deepEqual(headers.sets[headers.paths["/blog/a"]], { "x-slash": "a", "x-none": "a" });
+});
+
 test("headers for everybody are written down for each page, equal ones once", async (context) => {
   const config = `export default { async headers() { return [
     { source: "/(.*)", headers: [{ key: "X-Frame-Options", value: "DENY" }] },

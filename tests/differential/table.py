@@ -255,7 +255,7 @@ ACCEPTED = [
     ),
     Row(
         "vinext built in stages puts headers of next.config on a page's own redirect, as Next.js does. Built in one it leaves them out.",
-        "x-everywhere",
+        "x-everywhere|x-page",
         apps=("vite_config",),
         alone="-",
         request="(GET|HEAD) /shop/moved/",

@@ -31,6 +31,7 @@ export default async () => ({
     return [
       { source: "/:path*", headers: [{ key: "X-Everywhere", value: "yes" }] },
       { source: "/products/:id", headers: [{ key: "X-Product", value: ":id" }] },
+      { source: "/:page/", headers: [{ key: "X-Page", value: ":page" }] },
       { source: "/about", has: [{ type: "cookie", key: "member" }], headers: [{ key: "X-Member", value: "yes" }] },
       { source: "/about", missing: [{ type: "cookie", key: "member" }], headers: [{ key: "X-Member", value: "no" }] },
       { source: "/shop/:path*", basePath: false, headers: [{ key: "X-Outside", value: ":path*" }] },
