@@ -453,6 +453,16 @@ def test_programs_run_for_real(tmp_path: Path) -> None:
     assert (finished.status, sorted(lines), finished.answer) == (3, ["a-", "oops"], "a-\n")
 
 
+@pytest.mark.parametrize("token", ["right", "right\n", "wrong right"])
+def test_no_line_of_a_program_shows_the_token(
+    token: str, tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", token)
+    lines: list[str] = []
+    ProgramRunner(lines.append).run(["sh", "-c", "echo is right, is it"], tmp_path, {})
+    assert lines == ["is ***, is it"]
+
+
 def test_a_program_does_not_go_on_when_nobody_waits_for_it_any_more(tmp_path: Path) -> None:
     def interrupt(_line: str) -> None:
         raise KeyboardInterrupt

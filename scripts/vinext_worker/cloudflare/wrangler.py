@@ -57,7 +57,8 @@ class ProgramRunner:
         lines: list[str] = []
         answer: list[str] = []
 
-        secrets = [value for name in _SECRETS if (value := environment.get(name))]
+        # A secret of several lines, or with one that ends it, is not to be seen line by line either.
+        secrets = [part for name in _SECRETS for part in environment.get(name, "").split()]
 
         def read(stream: IO[str], kept: list[str]) -> None:
             for text in stream:
