@@ -181,7 +181,18 @@ def test_the_page_shows_faults_first_and_escapes_what_it_shows() -> None:
     assert "1 answer checked: all as expected" in html_page("https://example.com", CheckResult((good,)), "b", at)
 
 
-@pytest.mark.parametrize("url", ["example.com", "ftp://example.com", "https://", ""])
-def test_what_is_no_url_is_refused(url: str, command_line: CommandLine, tmp_path: object) -> None:
-    said = command_line.run("check", url, "--from", tmp_path)
-    assert (said.status, "is no URL" in said.err) == (1, True)
+NO_URLS = ["example.com", "ftp://example.com", "https://", "", "http://[::1", "http://a:99999", "http://a:0", "http://a..b"]
+
+
+@pytest.mark.parametrize("url", NO_URLS)
+@pytest.mark.parametrize("command", [("check",), ("revalidate", "--tag", "a"), ("inspect",), ("deploy", "--url")])
+def test_what_is_no_url_is_refused(url: str, command: tuple[str, ...], command_line: CommandLine, tmp_path: object) -> None:
+    options = ("--from", tmp_path) if command == ("check",) else ()
+    said = command_line.run(*command, url, *options)
+    assert (said.status, said.errors) == (1, [f"vinext-worker: {url!r} is no URL of a server; write it as https://HOST"])
+
+
+def test_a_token_that_no_header_can_carry_is_one_line(command_line: CommandLine, tmp_path: object) -> None:
+    command_line.set({"VINEXT_ADMIN_TOKEN": "caf\u00e9"})
+    said = command_line.run("check", "https://example.com", "--from", tmp_path)
+    assert (said.status, "VINEXT_ADMIN_TOKEN is no token" in said.err) == (1, True)

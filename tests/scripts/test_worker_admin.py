@@ -180,7 +180,7 @@ def test_a_wrong_time_of_staleness_is_refused(command_line: CommandLine, options
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        pytest.param("example.com", "is not the URL of a Worker", id="no URL"),
+        pytest.param("example.com", "is no URL of a server", id="no URL"),
         pytest.param("http://example.com", "unencrypted", id="no encryption"),
     ],
 )
@@ -195,7 +195,7 @@ def test_without_a_token_revalidate_says_what_to_do(command_line: CommandLine) -
     said = command_line.run("revalidate", "https://example.com", "--tag", "a")
     assert (said.status, "wrangler secret put VINEXT_ADMIN_TOKEN" in said.err) == (1, True)
     said = command_line.run("revalidate", "example.com", "--tag", "a")
-    assert (said.status, "'example.com' is not the URL of a Worker" in said.err) == (1, True)
+    assert (said.status, "'example.com' is no URL of a server" in said.err) == (1, True)
     assert command_line.run("revalidate", "https://example.com").status == 2
 
 

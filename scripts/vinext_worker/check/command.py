@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 from rich.text import Text
@@ -18,6 +17,7 @@ from vinext_worker.cloudflare.bindings import bindings_of
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.dev.running import RunningDev
 from vinext_worker.errors import UserError
+from vinext_worker.server_url import server_url
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def check(  # noqa: PLR0913 - the command line
       vinext-worker check https://example.com --against https://my-app.example.workers.dev --ignore 'visitor [0-9]+'
     """  # noqa: D301 - \b is click's
     output = Output(as_json)
+    server_url(url)
     deployment = None if folder else Deployment.read(config_path, environment)
     source = _pages_of(deployment, url) if deployment else folder
     assert source is not None  # noqa: S101 - one of them is there
@@ -160,18 +161,20 @@ def _passed_on(build: Build) -> list[tuple[str, str]]:
 
 
 def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UserError(f"{url!r} is no URL; write it as https://HOST")
+    parts = server_url(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _token(url: str) -> str | None:
     """Return the Worker's token, None if there is none, or if it would go over the network as it is."""
-    from vinext_worker.cloudflare.worker_admin import TOKEN_VARIABLE, is_safe_for_tokens  # noqa: PLC0415 - an HTTP client
+    from vinext_worker.cloudflare.retrying_client import require_token  # noqa: PLC0415 - brings an HTTP client with it
+    from vinext_worker.cloudflare.worker_admin import TOKEN_VARIABLE, is_safe_for_tokens  # noqa: PLC0415 - likewise
 
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    return token if token and is_safe_for_tokens(url) else None
+    if not token or not is_safe_for_tokens(url):
+        return None
+    require_token(token, TOKEN_VARIABLE)
+    return token
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -55,6 +55,12 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def require_token(token: str, name: str) -> None:
+    """Raise UserError for a token that no header can carry."""
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise UserError(f"{name} is no token: it has spaces, or characters that a header cannot carry; set it again")
+
+
 class RetryingClient:
     """An HTTP client for one server and one bearer token.
 
@@ -73,8 +79,7 @@ class RetryingClient:
         retry: RetryPolicy | None = None,
         on_retry: Callable[[str], None] = _say,
     ) -> None:
-        if not token.isascii() or not token.isprintable() or " " in token:
-            raise UserError(f"{token_name} is no token: it has spaces, or characters that a header cannot carry; set it again")
+        require_token(token, token_name)
         self._server = server
         self._advice = advice
         self._token = token

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from vinext_worker.cloudflare.retrying_client import RetryingClient
 from vinext_worker.errors import RemoteError, UserError
+from vinext_worker.server_url import server_url
 from vinext_worker.this_machine import LOCAL_HOSTS
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ def admin_token(url: str, config_variables: Mapping[str, object]) -> str:
 
     Raise UserError without a token, or for something that is no URL of a Worker.
     """
-    _require_url(url)
+    server = server_url(url)
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    if not token and urlsplit(url).hostname in LOCAL_HOSTS:
+    if not token and server.hostname in LOCAL_HOSTS:
         token = str(config_variables.get(TOKEN_VARIABLE) or "").strip()
     if not token:
         raise UserError(
@@ -46,20 +47,13 @@ def is_safe_for_tokens(url: str) -> bool:
 
 def admin_client(url: str, token: str) -> RetryingClient:
     """Return a client for the Worker's own endpoints; raise UserError if `url` is not a URL that a token may be sent to."""
-    _require_url(url)
-    parts = urlsplit(url)
+    parts = server_url(url)
     if not is_safe_for_tokens(url):
         raise UserError(f"{url} would send the token unencrypted; use https")
     advice = (
         "start `vinext-worker dev`, or name another URL" if parts.hostname in LOCAL_HOSTS else "check the network and the URL"
     )
     return RetryingClient(f"{parts.scheme}://{parts.netloc}", token, server=url, token_name=TOKEN_VARIABLE, advice=advice)
-
-
-def _require_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UserError(f"{url!r} is not the URL of a Worker; write it as https://HOST")
 
 
 def refusal(client: RetryingClient, url: str, response: httpx.Response) -> RemoteError:

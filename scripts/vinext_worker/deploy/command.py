@@ -37,6 +37,7 @@ from vinext_worker.deploy.preflight import (
 from vinext_worker.deploy.site_check import SiteCheck
 from vinext_worker.deploy.steps import Step, run_steps, what_now
 from vinext_worker.errors import UserError
+from vinext_worker.server_url import server_url
 from vinext_worker.sites.python_packages import install_front_packages
 from vinext_worker.sites.python_project import PythonProject
 from vinext_worker.sites.site_build import build_vinext_site, find_build, find_site
@@ -124,6 +125,8 @@ def deploy(  # noqa: PLR0913 - the command line
     """  # noqa: D301 - \b is click's
     if gradual and no_check:
         raise click.UsageError("--gradual decides by the check, so it does not go with --no-check")
+    if url is not None:
+        server_url(url)
     end_as_by_ctrl_c()
     build_for(environment)
     output = Output(as_json)

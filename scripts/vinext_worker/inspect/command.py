@@ -14,6 +14,7 @@ from vinext_worker.dev.command import dev
 from vinext_worker.dev.running import RunningDev
 from vinext_worker.errors import ConfigurationError, RemoteError, UserError
 from vinext_worker.project import Project
+from vinext_worker.server_url import server_url
 from vinext_worker.terminal.browser import opens_in_browser
 from vinext_worker.this_machine import LOCAL_HOSTS
 
@@ -89,12 +90,8 @@ def _ask(url: str) -> str:
     """Return the origin of a Worker that has the inspector; raise RemoteError for anything else."""
     import httpx2 as httpx  # noqa: PLC0415 - takes a while to import
 
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise UserError(f"{url!r} is no URL: {error}") from error
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
-        raise UserError(f"{url!r} is not the URL of a Worker; write it as https://HOST")
+    server_url(url)
+    parsed = httpx.URL(url)
     if not is_safe_for_tokens(url):
         raise UserError(f"{url} would send the token unencrypted; use https")
     origin = f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"

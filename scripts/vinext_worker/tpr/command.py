@@ -18,6 +18,7 @@ from vinext_worker.cloudflare.wrangler_config import WranglerConfig
 from vinext_worker.errors import UserError
 from vinext_worker.populate.command import PopulateOptions, populate_items
 from vinext_worker.populate.run import RunOptions
+from vinext_worker.server_url import server_url
 from vinext_worker.terminal.output import Output, json_option
 from vinext_worker.tpr.selection import select
 
@@ -103,6 +104,8 @@ def tpr(  # noqa: PLR0913 - the command line
         raise click.UsageError("name either SITE, which is built, or a server with --from")
     deployment = Deployment.read(config_path, environment, site)
     run = RunOptions(dry_run=dry_run)
+    if from_url is not None:
+        server_url(from_url)
     options = TprOptions(host, hours, coverage / _PERCENT, limit, from_url, PopulateOptions(into, url, run=run))
     report = run_tpr(deployment, site, options, Output(as_json))
     return 0 if report is None or report.is_complete else 1

@@ -4,13 +4,13 @@ import asyncio
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.dev.running import RunningDev
 from vinext_worker.errors import RemoteError
+from vinext_worker.server_url import server_url
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def why(  # noqa: PLR0913 - the command line
     running = RunningDev.find(deployment.project.local)
     origin = local_url or (running.url if running else _LOCAL_URL)
     url = f"{origin.rstrip('/')}{page}" if page.startswith("/") else page
-    parts = urlsplit(url)
+    parts = server_url(url)
     given = dict(map(_header, headers))
     target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     payload = {"RSC": "1", "Accept": "text/x-component"} if rsc else {}
