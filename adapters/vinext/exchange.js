@@ -327,7 +327,7 @@ function isFor(offer, { path, part }) {
  * The response with the `Cache-Control` of next.config. vinext's response stage puts it on what it renders for a shared cache, so
  * that the request stage does not; entries, and what is rendered otherwise, lack it.
  */
-function withConfigPolicy(response, { cacheability: { policyHeaders } }) {
+export function withConfigPolicy(response, { cacheability: { policyHeaders } }) {
   const policy = policyHeaders?.filter(([name]) => name.toLowerCase() !== "vary") ?? [];
   if (policy.length === 0 || (response.status >= 300 && response.status < 400)) return response;
   const composed = new Response(response.body, response);

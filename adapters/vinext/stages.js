@@ -5,7 +5,7 @@
 import { loadVinextRequestStage } from "vinext/server/request-stage";
 import { loadVinextResponseStage } from "vinext/server/response-stage";
 
-import { discard } from "./exchange.js";
+import { discard, withConfigPolicy } from "./exchange.js";
 import { hideMetadataPeriod } from "./policy.js";
 import { isOnDemand, replayOf, resourceOfPage } from "./resources.js";
 import { addPage, currentVisit, visitingInternally } from "./visit.js";
@@ -40,10 +40,11 @@ const stages = {
     const { exchange, isInternal } = currentVisit() ?? {};
     const { handleRequestStage } = await loadVinextRequestStage();
     const render = (stageRequest, props, options) => respond(stageRequest, props, options, env, ctx);
-    const bypass = (stageRequest, props, options) => {
+    const bypass = async (stageRequest, props, options) => {
       const bypassing = { ...options, cache: "bypass" };
-      if (isInternal && isOnDemand(stageRequest, props)) return renderOnDemand(stageRequest, props, bypassing, render);
-      return render(stageRequest, props, bypassing);
+      if (isInternal && isOnDemand(stageRequest, props)) return await renderOnDemand(stageRequest, props, bypassing, render);
+      const response = await render(stageRequest, props, bypassing);
+      return options.cache === "shared" ? withConfigPolicy(response, props) : response;
     };
     const dispatch = exchange
       ? (stageRequest, props, options) => exchange.dispatch(stageRequest, props, options, render)

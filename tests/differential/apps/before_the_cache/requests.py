@@ -56,6 +56,8 @@ SCRIPT = Script(
             payload("/policy/visitor").having(Cookie="user=ann"),
             Ask("/policy/visitor"),
             Ask("/policy/handler"),
+            Ask("/policy/visitor", headers={"Next-Action": "none"}),
+            Ask("/policy/handler", headers={"Upgrade": "h2c"}),
         ),
         visit("a nonce for scripts", Ask("/csp/1"), Ask("/csp/1"), payload("/csp/2"), payload("/csp/2").settled()),
         visit("cookie", Ask("/cookie"), Ask("/cookie").settled(), Ask("/cookie").again(), payload("/cookie")),
