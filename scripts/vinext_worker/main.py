@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import io
 import sys
+from pathlib import Path
 
 import click
 
@@ -67,6 +68,11 @@ def main() -> None:
         # A terminal may have another encoding than UTF-8, and the name of a file may have none.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    try:
+        Path.cwd()
+    except OSError as error:
+        click.echo(f"vinext-worker: the current folder is gone ({error.strerror}); change to another one", err=True)
+        sys.exit(1)
     try:
         status = cli.main(prog_name="vinext-worker", standalone_mode=False)
     except click.ClickException as error:

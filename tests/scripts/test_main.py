@@ -208,6 +208,15 @@ def test_a_file_that_may_not_be_read_is_one_line(
     assert capsys.readouterr().err == said
 
 
+def test_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    command = f'cd "$0" && rmdir "$0" && {sys.executable} -m vinext_worker why /'
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    done = subprocess.run(["sh", "-c", command, str(folder)], capture_output=True, text=True, check=False)
+    said = "vinext-worker: the current folder is gone (No such file or directory); change to another one\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
 def test_a_terminal_of_another_encoding_gets_what_it_can_show(tmp_path: Path) -> None:
     site = tmp_path / "caf\u00e9 \u2026"
     site.mkdir()
