@@ -243,6 +243,9 @@ def test_a_path_is_asked_for_at_the_running_dev(httpserver: HTTPServer, command_
     RunningDev(httpserver.url_for("").replace("localhost", "127.0.0.1"), "made-by-dev").note(tmp_path / ".vinext")
     said = command_line.run("why", "/a", "--config", fake.config, "--json")
     assert (said.status, said.document) == (0, STORY), said.err
+    httpserver.expect_request("/__vinext/revalidate", headers=headers).respond_with_json({"tags": ["t"], "prefixes": []})
+    said = command_line.run("revalidate", httpserver.url_for(""), "--tag", "t", "--config", fake.config)
+    assert said.status == 0, said.err
     hint = f"ask with --at http://localhost:{httpserver.port}"
     assert hint in command_line.run("why", "/a", "--config", fake.config).out
     command_line.set({"VINEXT_ADMIN_TOKEN": "made-by-dev"})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from vinext_worker.cloudflare.retrying_client import RetryingClient
+from vinext_worker.dev.running import RunningDev
 from vinext_worker.errors import RemoteError, UserError
 from vinext_worker.server_url import server_url
 from vinext_worker.this_machine import LOCAL_HOSTS
@@ -17,10 +18,21 @@ if TYPE_CHECKING:
 
     import httpx2 as httpx
 
+    from vinext_worker.cloudflare.deployment import Deployment
+
 SEED_PATH = "/__vinext/seed"
 REVALIDATE_PATH = "/__vinext/revalidate"
 WHY_PATH = "/__vinext/why"
 TOKEN_VARIABLE = "VINEXT_ADMIN_TOKEN"  # noqa: S105 - a name, not a token
+
+
+def token_for(url: str, deployment: Deployment) -> str:
+    """Return the token of the Worker at a URL: that of the project's running `dev` if it serves there, else as `admin_token`."""
+    server_url(url)
+    running = RunningDev.find(deployment.project.local)
+    if running is not None and running.serves(url):
+        return running.token
+    return admin_token(url, deployment.config.variables)
 
 
 def admin_token(url: str, config_variables: Mapping[str, object]) -> str:

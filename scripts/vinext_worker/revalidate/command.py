@@ -69,7 +69,7 @@ def revalidate(  # noqa: PLR0913 - the command line
     """Invalidate pages of a deployed app.
 
     The next request for each of them, at URL, regenerates it; with --stale after its answer. The command needs the Worker's
-    secret in the environment variable VINEXT_ADMIN_TOKEN.
+    secret in the environment variable VINEXT_ADMIN_TOKEN, but for a running `vinext-worker dev` of the project.
 
     \b
     Examples:
@@ -82,7 +82,7 @@ def revalidate(  # noqa: PLR0913 - the command line
         raise click.UsageError("name at least one --tag, --path, --layout or --prefix")
     if stale_seconds is not None and prefixes:
         raise click.UsageError("--stale is for tags and paths; revalidate prefixes by a command of their own, without it")
-    variables = Deployment.read(config_path, environment).config.variables
+    deployment = Deployment.read(config_path, environment)
     wanted: dict[str, object] = {
         "tags": tags,
         "paths": [*paths, *({"path": path, "type": "layout"} for path in layouts)],
@@ -90,18 +90,18 @@ def revalidate(  # noqa: PLR0913 - the command line
     }
     if stale_seconds is not None:
         wanted["stale"] = stale_seconds
-    document = asyncio.run(_revalidate(url, variables, wanted))
+    document = asyncio.run(_revalidate(url, deployment, wanted))
     output = Output(as_json)
     output.document(document if stale_seconds is None else {**document, "stale": stale_seconds})
     names = ", ".join([*document["tags"], *(f"{prefix}/…" for prefix in document["prefixes"])])
     output.line(f"{'invalidated' if stale_seconds is None else 'made stale'} at {url}: {names}")
 
 
-async def _revalidate(url: str, variables: Mapping[str, object], wanted: dict[str, object]) -> dict[str, list[str]]:
+async def _revalidate(url: str, deployment: Deployment, wanted: dict[str, object]) -> dict[str, list[str]]:
     """Invalidate, and send again what the Worker could not write yet, until all is written."""
-    from vinext_worker.cloudflare.worker_admin import admin_client, admin_token  # noqa: PLC0415 - brings an HTTP client with it
+    from vinext_worker.cloudflare.worker_admin import admin_client, token_for  # noqa: PLC0415 - brings an HTTP client with it
 
-    async with admin_client(url, admin_token(url, variables)) as client:
+    async with admin_client(url, token_for(url, deployment)) as client:
         document = await _ask(client, url, wanted)
         unwritten = document["unwritten"]
         for _ in range(_MORE_TRIES):

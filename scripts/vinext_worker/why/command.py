@@ -68,7 +68,7 @@ def why(  # noqa: PLR0913 - the command line
     target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     payload = {"RSC": "1", "Accept": "text/x-component"} if rsc else {}
     wanted = {"url": target, "method": method, "headers": {**payload, **given}}
-    document = asyncio.run(_ask(url, _token(url, deployment, running), wanted))
+    document = asyncio.run(_ask(url, deployment, wanted))
     output = Output(as_json)
     output.document(document)
     _show(document, output)
@@ -86,23 +86,16 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _token(url: str, deployment: Deployment, running: RunningDev | None) -> str:
-    from vinext_worker.cloudflare.worker_admin import admin_token  # noqa: PLC0415 - brings an HTTP client with it
-
-    if running is not None and running.serves(url):
-        return running.token
-    return admin_token(url, deployment.config.variables)
-
-
-async def _ask(url: str, token: str, wanted: Mapping[str, object]) -> dict[str, Any]:
+async def _ask(url: str, deployment: Deployment, wanted: Mapping[str, object]) -> dict[str, Any]:
     from vinext_worker.cloudflare.worker_admin import (  # noqa: PLC0415 - brings an HTTP client with it
         WHY_PATH,
         admin_client,
         not_ours,
         refusal,
+        token_for,
     )
 
-    async with admin_client(url, token) as client:
+    async with admin_client(url, token_for(url, deployment)) as client:
         response = await client.request("POST", WHY_PATH, parts=[json.dumps(wanted).encode()])
         if response.status_code == HTTPStatus.NOT_FOUND and not response.content:
             error = refusal(client, url, response)
