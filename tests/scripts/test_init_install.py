@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,3 +78,13 @@ def test_a_package_manager_that_is_not_there_is_named(tmp_path: Path, programs: 
     site = write_project(tmp_path / "site", {"package.json": "{}", "yarn.lock": ""})
     with pytest.raises(UserError, match="yarn was not found on PATH"):
         install_packages(site, tmp_path / "node")
+
+
+def test_ctrl_c_says_what_is_left_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("subprocess.run", interrupted)
+    message = f"it was interrupted, so the npm packages are not installed: the files are changed; run `npm install` in {tmp_path}"
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        install_packages(tmp_path, tmp_path / "node")

@@ -30,18 +30,21 @@ def install_packages(folder: Path, node: Path) -> None:
         raise UserError(f"{manager} was not found on PATH, so the npm packages are not installed: {advice}")
     command = [program, "install", *_OPTIONS.get(manager, ())]
     path = os.pathsep.join((str(node.parent), os.environ.get("PATH", "")))
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, "PATH": path, "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "PATH": path, "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except KeyboardInterrupt:
+        raise UserError(f"it was interrupted, so the npm packages are not installed: {advice}") from None
     if done.returncode != 0:
         last = "\n".join(done.stdout.rstrip().splitlines()[-_SHOWN_LINES:])
         raise UserError(f"{last}\n`{manager} install` failed (see above): {advice} when that is fixed")
