@@ -163,7 +163,7 @@ export class Exchange {
     this.rendered.isFile = isFile(props);
     const regenerates = isForCache && isStored && isPagesPage(props) && { regeneratesStoredEntry: true };
     const shared = { ...options, cache: "shared", ...(isForCache && { renderWholeDocument: true }), ...regenerates };
-    const response = await render(forKeeping(request, this.#visitors), props, shared);
+    const response = await render(forKeeping(request, this.#visitors, props), props, shared);
     if (isUnruled) this.#own = new Headers(response.headers);
     return this.#keeping(response, { made: described, replay });
   }

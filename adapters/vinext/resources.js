@@ -41,6 +41,9 @@ const ROUTE_PARAMETERS = "x-vinext-prerender-route-params";
 /** With one of these, a response may be for this visitor alone, or a part of what the others get. */
 const NEVER_KEPT = ["authorization", "range"];
 
+/** Headers that identify a visitor. */
+const CREDENTIALS = ["cookie", "proxy-authorization", "x-api-key"];
+
 /** Headers by which a visitor must not change what others get: claims about the URL, and conditions. */
 const NOT_FOR_KEPT_RESPONSES =
   /^(?:if-(?:match|modified-since|none-match|range|unmodified-since)|x-(?:host|http-method-override|method-override|original-(?:host|url)|rewrite-url))$/;
@@ -291,12 +294,19 @@ export function replayed(replay) {
 /**
  * The request without the headers by which one visitor could change what all get. What middleware has written itself stays.
  *
+ * vinext notices when a page of the App Router reads cookies. It does not notice `getInitialProps` of a Pages Router app, which
+ * sees the request for a page of `getStaticProps`, too. So such a page is made without what identifies the visitor.
+ *
  * @param {Request} request what the request stage passes on
  * @param {Request} visitors what the visitor has sent
+ * @param {any} props
  */
-export function forKeeping(request, visitors) {
+export function forKeeping(request, visitors, props) {
+  const hidden = isPagesPage(props) && isMadeByStaticProps(props) ? CREDENTIALS : [];
   const isUnwanted = ([name, value]) =>
-    OF_THE_ORIGIN.test(name) || (NOT_FOR_KEPT_RESPONSES.test(name) && value === visitors.headers.get(name));
+    OF_THE_ORIGIN.test(name) ||
+    hidden.includes(name) ||
+    (NOT_FOR_KEPT_RESPONSES.test(name) && value === visitors.headers.get(name));
   const unwanted = [...request.headers].filter(isUnwanted);
   if (unwanted.length === 0) return request;
   const cleaned = new Request(request);

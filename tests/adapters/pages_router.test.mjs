@@ -6,7 +6,7 @@ import path from "node:path";
 import { test } from "node:test";
 
 import Adapter from "../../adapters/vinext/runtime.js";
-import { isOnDemand, replayed, replayOf, resourceOf } from "../../adapters/vinext/resources.js";
+import { forKeeping, isOnDemand, replayed, replayOf, resourceOf } from "../../adapters/vinext/resources.js";
 import { addPage, formatPages, visiting } from "../../adapters/vinext/visit.js";
 
 const URL_OF = "https://example.com/blog/one";
@@ -54,6 +54,14 @@ for (const [name, props, data] of [
     const page = resourceOf(request(), props, shared());
     assert.deepEqual(page, { path: "/blog/one", part: "pages", tagPath: "/blog/one", isStorable: true });
     assert.deepEqual(resourceOf(request(), { ...props, ...data }, shared()), { ...page, part: "data" });
+  });
+
+  test(`a page ${name} that is kept is made without what identifies its first visitor`, () => {
+    const asked = request(URL_OF, { headers: { Cookie: "user=ann", "X-Api-Key": "k", "Proxy-Authorization": "p", Accept: "text/html" } });
+    assert.deepEqual([...forKeeping(asked, asked, { ...props, ...data }).headers.keys()], ["accept"]);
+    const headers = [["x-own", "yes"]];
+    const personal = { ...props, stagedHeaders: headers, preHandlerHeaders: headers };
+    assert.equal(forKeeping(asked, asked, personal).headers.get("cookie"), "user=ann");
   });
 
   test(`a page ${name} that getStaticProps makes is kept whatever the query`, () => {

@@ -242,7 +242,7 @@ const having = (names, value) => request("/a?q", { headers: Object.fromEntries(n
 
 test("by these headers no visitor changes what others get", () => {
   const call = having([...removed, ...ofTheOrigin, "accept", "cookie", "x-forwarded-for", "x-own"], "x");
-  const cleaned = forKeeping(call, call);
+  const cleaned = forKeeping(call, call, page());
   assert.deepEqual([...cleaned.headers.keys()], ["accept", "cookie", "x-forwarded-for", "x-own"]);
   assert.deepEqual([cleaned.url, cleaned.method], [call.url, "GET"]);
   assert.equal(call.headers.get("x-host"), "x");
@@ -251,13 +251,13 @@ test("by these headers no visitor changes what others get", () => {
 test("those that middleware has written stay, but for what vinext takes the origin from", () => {
   const call = having([...removed, ...ofTheOrigin], "of middleware");
   for (const visitors of [request("/a"), having([...removed, ...ofTheOrigin], "x")]) {
-    assert.deepEqual([...forKeeping(call, visitors).headers.keys()], removed);
+    assert.deepEqual([...forKeeping(call, visitors, page()).headers.keys()], removed);
   }
 });
 
 test("a request without them is itself", () => {
   const call = request("/a", { headers: { Cookie: "a=1" } });
-  assert.equal(forKeeping(call, call), call);
+  assert.equal(forKeeping(call, call, page()), call);
 });
 
 test("each router's stages have a version of their own", () => {

@@ -126,6 +126,15 @@ ACCEPTED = [
         ours="-",
         request="GET /api/plainfeed[?]q=1",
     ),
+    Row(
+        "What everybody gets is made without cookies. vinext alone shows everybody what getInitialProps of the app has read from those "
+        "of the page's first visitor.",
+        "body",
+        apps=("headers",),
+        alone=".*user=ann.*",
+        ours=".*nobody.*",
+        visit="getInitialProps of the app",
+    ),
     # Spellings
     Row(
         "A page that no rule touches is asked for at its canonical URL: no spelling of a visitor's decides what its entry keeps.",

@@ -51,6 +51,13 @@ SCRIPT = Script(
             Ask("/news/renewed").settled(),
         ),
         visit(
+            "getInitialProps of the app",
+            Ask("/news/shown", headers=_ANN),
+            Ask("/news/shown").settled(),
+            Ask("/news/shown", headers=_BOB),
+            Ask("/_next/data/{build}/news/shown.json", headers=_CLIENT),
+        ),
+        visit(
             "a route handler's own Cache-Control",
             Ask("/api/feed").just_renewed(),
             Ask("/api/feed"),
