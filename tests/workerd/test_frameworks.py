@@ -335,6 +335,12 @@ def test_django_s_forms_with_a_token_are_never_kept_and_work(client: Callable[[s
     assert django.post("/guarded/", data={"name": "ann"}).status_code == 403
 
 
+@pytest.mark.parametrize("name", ["django", "django-asgi"])
+def test_django_s_synchronous_views_may_ask_a_database(client: Callable[[str], httpx.Client], name: str) -> None:
+    """Django allows that in no thread that runs a loop."""
+    assert client(name).get("/queried").json() == [2]
+
+
 def test_the_docs_have_the_table() -> None:
     text = (PROJECT.root / "docs" / "frameworks.md").read_text()
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]

@@ -6,6 +6,7 @@ Flask calls asynchronous views by them. Django does so, too, by WSGI, and calls 
 from __future__ import annotations
 
 import asyncio
+import os
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ def _adapt(module: Any) -> None:
 
     module.AsyncToSync.__call__ = wait
     module.SyncToAsync.__call__ = call
+    # Django refuses to use a database where a loop is running, and here one always is.
+    os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 
 async def _result(awaitable: Awaitable[Any]) -> Any:
