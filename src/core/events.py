@@ -51,7 +51,7 @@ EVENTS: Mapping[str, Event] = {
         "a request invalidated `tags`; with `stale_seconds` it made their pages stale for that time. "
         "KV will be told of the `unwritten` ones later",
     ),
-    "cache.invalidation_failed": Event(("error",), "the store did not take an invalidation; the response went out all the same"),
+    "cache.invalidation_failed": Event(("error",), "an invalidation was lost by the store, or by an answer without the cache"),
     "cache.invalidation_lost": Event(
         ("error",),
         "KV did not take the markers of an invalidation in the end: "

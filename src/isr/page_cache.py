@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cache.entry import Freshness
+from core.http import REVALIDATED_HEADER
 from core.paths import PRERENDER_FOLDER, is_below
-from isr.admission import Refusal
+from isr.admission import Refusal, revalidated_tags
 from isr.answer import NO_PAGE, NOT_FOUND, cached_answer, passed_answer
 from isr.lookup import CachedOnly, Hidden, Lookup, PassBy, Ruled, at_canonical_url, unkept_reason
 from isr.misses import Miss
@@ -231,7 +232,13 @@ class PassThrough:
         if is_below(request.path, PRERENDER_FOLDER):
             return NOT_FOUND
         response = await ask(self._page_handler, request, self._log)
-        return NO_PAGE if response is None else passed_answer(response)
+        if response is None:
+            return NO_PAGE
+        tags = [tag for some in revalidated_tags(response.header(REVALIDATED_HEADER)).values() for tag in some]
+        if tags:
+            error = "it came with an answer without the cache, as for a host that is not in VINEXT_TENANTS; invalidate again"
+            self._log.event("error", "cache.invalidation_failed", tags=tags, error=error)
+        return passed_answer(response)
 
 
 async def ask(page_handler: PageHandler, request: PageRequest, log: Log) -> PageResponse | None:

@@ -181,6 +181,17 @@ async def test_with_everything_down_there_is_one_line_for_each_kind_of_failure()
     ]
 
 
+async def test_an_invalidation_that_is_answered_without_the_cache_is_one_line_in_the_log() -> None:
+    served = worker()
+    served.pages.documents["/renew"] = page("done", x_vinext_revalidated_tags="a%20b,_N_T_%2Fnews;expire=60")
+    answer = await PassThrough(served.pages, served.log).answer(request("/renew"))
+    assert isinstance(answer, PassedAnswer)
+    assert "x-vinext-revalidated-tags" in answer.removed
+    assert [(name, fields["tags"]) for _, name, fields in served.log.lines] == [
+        ("cache.invalidation_failed", ["a b", "_N_T_/news"])
+    ]
+
+
 async def test_without_knowing_the_build_every_request_is_passed_on() -> None:
     served = worker()
     answers = PassThrough(served.pages, served.log)
