@@ -122,6 +122,13 @@ def test_a_page_and_its_files_are_as_expected(check: Check) -> None:
     assert (said.status, "1 answer and 5 files checked: all as expected" in said.out) == (0, True)
 
 
+def test_a_page_that_cannot_be_written_does_not_cost_the_result(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = check(Site(), "--html", str(tmp_path / "file" / "a.html"))
+    assert "1 answer and 5 files checked: all as expected" in said.out
+    assert (said.status, f"{tmp_path / 'file'} cannot be written" in said.err) == (1, True)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_is_missing_is_a_fault(name: str, check: Check) -> None:
     said = check(Site(files={file: kind for file, kind in FILES.items() if file != name}))

@@ -101,10 +101,6 @@ def check(  # noqa: PLR0913 - the command line
     token = None if strict else _token(url)
     options = CheckOptions(patience, None if against is None else _origin(against), comparison, token=token)
     result, build = check_site(url, source, output, options, sample)
-    if html_file is not None:
-        page = html_page(url, result, build.build_id, datetime.now(UTC))
-        html_file.parent.mkdir(parents=True, exist_ok=True)
-        html_file.write_text(page, encoding="utf-8")
     output.document(
         {
             "url": url,
@@ -122,6 +118,11 @@ def check(  # noqa: PLR0913 - the command line
         rows = [(binding.name, "bound" if binding.is_bound else "not bound", binding.means) for binding in bindings]
         output.table(("binding", "", "which means"), [[Text(cell) for cell in row] for row in rows])
     show_check(result, build, output)
+    if html_file is not None:
+        # Last, because a file that cannot be written must not cost the result.
+        page = html_page(url, result, build.build_id, datetime.now(UTC))
+        html_file.parent.mkdir(parents=True, exist_ok=True)
+        html_file.write_text(page, encoding="utf-8")
     if result.is_right:
         return 0
     output.line(f"compared with the build in {source}; --config or --from names another one")
