@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 _RSC_SUFFIX = ".rsc"
 
 _RSC_QUERY = "_rsc"
+
+# Letters, digits, «-», «.» and «_», which no client encodes (RFC 3986, 2.3; old ones encode «~»). To vinext the name of a folder
+# that is spelt so is another name.
+_ENCODED_LETTER = re.compile(r"%(?:2[DE]|3\d|4[1-9A-F]|5[\dA]|5F|6[1-9A-F]|7[\dA])", re.IGNORECASE)
 
 # As in vinext's keys of route handlers.
 _AT_SLASH = ":trailing-slash"
@@ -314,11 +319,12 @@ def _pages_at(url_path: str, query: str, build: ServedBuild) -> PagesAt | PassBy
 def _page_at(url_path: str, build: ServedBuild) -> PagesAt | PassBy:  # noqa: PLR0911 - one kind of URL a line
     has_rsc_suffix = url_path.endswith(_RSC_SUFFIX) and build.has_rsc_payloads
     path = url_path.removesuffix(_RSC_SUFFIX) if has_rsc_suffix else url_path
-    if not path.startswith(build.base_path) or path[len(build.base_path) :][:1] not in {"", "/"}:
+    beginnings = {"/"} if has_rsc_suffix else {"", "/"}
+    if not path.startswith(build.base_path) or path[len(build.base_path) :][:1] not in beginnings:
         return PassBy(Bypass.OUTSIDE_BASE_PATH)
     path = path[len(build.base_path) :] or "/"
-    if has_rsc_suffix:
-        path = "/" if path == "/index" else path
+    if has_rsc_suffix and path.endswith(_RSC_SUFFIX):
+        return PassBy(Bypass.NOT_CANONICAL)
     # The URL of an RSC payload never ends in a slash: the page handler would redirect the page's own URL.
     form = strip_trailing_slash(path) if has_rsc_suffix else at_next_slash(path, trailing_slash=build.trailing_slash)
     if build.has_next_urls and form != path:
@@ -411,7 +417,7 @@ def _no_page_reason(path: str, query: str, build: ServedBuild) -> Bypass | None:
         return Bypass.FRAMEWORK_FILE
     if len(path) > _MAX_PATH_CHARACTERS:
         return Bypass.LONG_PATH
-    if "//" in path or "\\" in path or " " in path or not path.isprintable():
+    if not _is_canonical(path) or (build.has_next_urls and "%" in path and _ENCODED_LETTER.search(path)):
         return Bypass.NOT_CANONICAL
     if not is_decodable_path(path):
         # Its key may be that of a path that does decode.
@@ -419,6 +425,10 @@ def _no_page_reason(path: str, query: str, build: ServedBuild) -> Bypass | None:
     if (build.schema is KeySchema.V1 or not build.has_next_urls) and _has_query(query):
         return Bypass.QUERY
     return None
+
+
+def _is_canonical(path: str) -> bool:
+    return not ("//" in path or "\\" in path or " " in path) and path.isprintable()
 
 
 def _pass_by_reason(request: PageRequest, build: ServedBuild) -> Bypass | None:

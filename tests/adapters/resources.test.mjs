@@ -181,7 +181,7 @@ test("what is repeated has nothing of the visitor", () => {
   }
 });
 
-for (const url of ["/a?q=secret&_rsc=abc", "/a.rsc", "/index.rsc", "/a"]) {
+for (const url of ["/a?q=secret&_rsc=abc", "/a.rsc", "/.rsc", "/a"]) {
   test(`without an identity, the document is repeated: ${url}`, () => {
     const call = request(url, { headers: { ...VISITORS, Accept: "text/x-component" } });
     const path = url.startsWith("/a") ? "/a" : "/";

@@ -255,14 +255,6 @@ ACCEPTED = [
         request="GET /(p|products)/(one|two)[?]_rsc .*",
     ),
     Row(
-        "The payload of a page of the build is served at the URL of its file. vinext alone redirects that if trailingSlash is set.",
-        "status",
-        apps=("vite_config",),
-        alone="308",
-        ours="200",
-        request="GET /shop/index.rsc",
-    ),
-    Row(
         "vinext built in stages puts headers of next.config on a page's own redirect, as Next.js does. Built in one it leaves them out.",
         "x-everywhere|x-page",
         apps=("vite_config",),

@@ -43,7 +43,7 @@ def test_a_build_keeps_them() -> None:
     assert Build.from_json(DYNAMIC.to_json().encode(), "build.json") == DYNAMIC
 
 
-@pytest.mark.parametrize(("url", "expected"), [("/dash", True), ("/dash.rsc", True), ("/d%61sh", True), ("/dash/a", False)])
+@pytest.mark.parametrize(("url", "expected"), [("/dash", True), ("/dash.rsc", True), ("/dash/a", False)])
 def test_look_ups(url: str, expected: bool) -> None:  # noqa: FBT001
     from tests.fakes.requests import request  # noqa: PLC0415 - here alone
 

@@ -54,8 +54,8 @@ LOOKUPS = [
     Rule("root", "else html", "/", "/"),
     Rule("rsc-suffix", ".rsc suffix: rsc", "/about.rsc", "/about", PAYLOAD),
     Rule("rsc-suffix-v1", ".rsc suffix: rsc", "/about.rsc", "/about", PAYLOAD, site=V1),
-    Rule("rsc-suffix-of-root", "RSC: index.rsc", "/index.rsc", "/", PAYLOAD, url_path="/"),
-    Rule("rsc-suffix-of-index-below", "only the root's file is named so", "/blog/index.rsc", "/blog/index", PAYLOAD),
+    Rule("rsc-suffix-of-root", "the root's payload", "/.rsc", "/", PAYLOAD),
+    Rule("rsc-suffix-of-index", "index.rsc is the root's file, not its URL", "/index.rsc", "/index", PAYLOAD),
     Rule("rsc-suffix-and-header", ".rsc suffix: rsc", "/about.rsc", "/about", PAYLOAD, headers=RSC),
     Rule("rsc-header-v2", "RSC: 1 (v2): rsc", "/about", "/about", PAYLOAD, headers={"RSC": "1"}),
     Rule("rsc-header-other-value", "RSC: 1, and nothing else", "/about", "/about", headers={"RSC": "0"}),
@@ -149,6 +149,7 @@ LOOKUPS = [
     Rule("encoded", "each segment percent-decoded", "/blog/h%C3%A9llo%20w%C3%B6rld", "/blog/héllo wörld"),
     Rule("encoded-lower-case", "each segment percent-decoded", "/blog/h%c3%a9llo", "/blog/héllo"),
     Rule("encoded-delimiters", "%2F %23 %3F %5C stay encoded", "/blog/a%2Fb%23c%3fd%5ce", "/blog/a%2Fb%23c%3Fd%5Ce"),
+    Rule("encoded-tilde", "old clients encode it", "/%7Euser", "/~user"),
     Rule("plus", "a plus is no space in a path", "/blog/a+b", "/blog/a+b"),
     Rule("trailing-slash-site", "trailing slash stripped in keys", "/about/", "/about", site=SLASH),
     Rule("trailing-slash-root", "except for /", "/", "/", site=SLASH),
@@ -232,6 +233,12 @@ PASSED = [
     Passed("no-trailing-slash", "the page handler redirects it", "/about", site=SLASH),
     Passed("trailing-slash-file", "the page handler redirects it", "/a.b/", site=SLASH),
     Passed("trailing-slash-api-rsc", "no page has such a path", "/api/feed/.rsc"),
+    *(
+        Passed(f"encoded-{spelling}", "vinext knows no folder by this spelling", f"/about{spelling}")
+        for spelling in ("%61", "%5A", "%7a", "%30", "%2d", "%2E", "/%2e", "%5f", "%2Ersc")
+    ),
+    Passed("rsc-suffix-twice", "what vinext makes of it is its own affair", "/about.rsc.rsc"),
+    Passed("base-path-root-rsc", "not below the base path", "/shop.rsc", site=BASE),
     Passed("base-path-outside", "not below the base path", "/about", site=BASE),
     Passed("base-path-like", "not below the base path", "/shopping", site=BASE),
     Passed("framework", "the framework's own files", "/_next/static/a.js"),

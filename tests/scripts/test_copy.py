@@ -122,7 +122,7 @@ async def test_a_route_that_cannot_be_copied_is_named_and_the_rest_is_copied(
     assert [path for path, _ in report.skipped] == paths
     assert reason in report.skipped[0][1]
     served = await worker(tmp_path / "assets")
-    for path, text in (("/", "home"), ("/about", "about"), ("/blog", "blog"), ("/index.rsc", "home rsc")):
+    for path, text in (("/", "home"), ("/about", "about"), ("/blog", "blog"), ("/.rsc", "home rsc")):
         assert (await served.get(path)).text == text
 
 

@@ -43,7 +43,7 @@ async def test_a_page_that_a_rule_may_touch_is_not_seeded(tmp_path: Path) -> Non
     assert [request.path for request in served.pages.answered] == ["/about"]
 
 
-@pytest.mark.parametrize("url", ["/", "/index.rsc"])
+@pytest.mark.parametrize("url", ["/", "/.rsc"])
 async def test_headers_of_the_configuration_are_on_the_pages_of_the_build(tmp_path: Path, url: str) -> None:
     copy_build(with_routing(tmp_path, rules=[]), tmp_path / "assets")
     got = await (await worker(tmp_path / "assets")).get(url)

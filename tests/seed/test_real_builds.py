@@ -148,7 +148,7 @@ async def test_every_page_is_a_hit_in_the_form_in_which_it_is_linked(version: st
         assert (head.headers, head.body) == (got.headers, None)
         if route.path == "/404" or route.router == "pages":
             continue
-        rsc = await served.get("/index.rsc" if route.path == "/" else f"{route.path}.rsc")
+        rsc = await served.get(f"{route.path}.rsc")
         assert (rsc.state, rsc.body) == ("HIT", file_of(version, files[Artifact.RSC])), route.path
     assert not served.pages.answered
     assert not served.pages.rendered

@@ -71,7 +71,7 @@ def test_a_page_of_the_build_is_a_hit_at_once(example: ServedExample, path: str)
 @pytest.mark.parametrize("path", ASKED)
 def test_its_rsc_payload_is_a_hit_at_once(example: ServedExample, path: str) -> None:
     payload = example.artifact(f"{artifact_name(path)}.rsc")
-    suffixed = "/index.rsc" if path == "/" else f"{path}.rsc"
+    suffixed = f"{path}.rsc"
     before = example.pages.requests(path) + example.pages.requests(suffixed)
     navigation = {**RSC, "X-Vinext-Rsc-State-Fingerprint": "f", "Next-Url": "/", "X-Vinext-Mounted-Layouts": "/"}
     for answer in (

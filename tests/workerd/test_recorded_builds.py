@@ -49,7 +49,7 @@ class ServedRecord:
 
     def rsc_requests(self, path: str) -> Iterator[tuple[str, dict[str, str]]]:
         """The ways in which a client of this version asks for a payload."""
-        yield ("/index.rsc" if path == "/" else f"{path}.rsc"), {}
+        yield f"{path}.rsc", {}
         if self.version == "1.4.0":
             yield path, {"RSC": "1"}
             yield f"{path}?_rsc", {"RSC": "1", "Accept": "text/x-component"}
