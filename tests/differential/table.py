@@ -144,6 +144,22 @@ ACCEPTED = [
         ours="abc|suffix",
     ),
     Row("The same.", "payload", apps=("pages_and_app",), request="GET /isr.rsc"),
+    Row(
+        "With trailingSlash, vinext alone redirects the URL of a payload, for which its client never asks.",
+        "status",
+        apps=("vite_config",),
+        alone="308",
+        ours="404",
+        request="GET /shop/index.rsc",
+    ),
+    Row(
+        "What is asked for by a spelling that no client uses is not kept.",
+        "state",
+        apps=("headers", "vite_config"),
+        alone="MISS",
+        ours="-",
+        request="GET .*/(%61bc|c%2Ed/)",
+    ),
     # Data
     Row(
         "The page is rendered again with what a tagged fetch gives then. vinext alone gives it the old value once more.",
