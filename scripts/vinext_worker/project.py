@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vinext_worker.cloudflare.wrangler_config import parse_configuration
 from vinext_worker.errors import ConfigurationError
+from vinext_worker.sites.files import is_readable
 from vinext_worker.tools import Tools
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ def _below(folder: Path) -> Iterator[_Candidate]:
     for child in sorted(folder.iterdir()):
         if child.name == "node_modules" or child.name.startswith("."):
             continue
-        # A folder of somebody else, such as a database's, is no part of the project.
-        if child.is_dir() and os.access(child, os.R_OK | os.X_OK):
+        if child.is_dir() and is_readable(child):
             yield from _candidates(child)
 
 

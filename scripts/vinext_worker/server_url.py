@@ -23,3 +23,9 @@ def server_url(url: str) -> SplitResult:
     if not is_right:
         raise UserError(f"{url!r} is no URL of a server; write it as https://HOST")
     return parts
+
+
+def server_origin(url: str) -> str:
+    """Return scheme, host and port of a URL; raise UserError as `server_url` does."""
+    parts = server_url(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -17,7 +17,7 @@ from vinext_worker.cloudflare.bindings import bindings_of
 from vinext_worker.cloudflare.deployment import Deployment, configuration_options
 from vinext_worker.dev.running import RunningDev
 from vinext_worker.errors import UserError
-from vinext_worker.server_url import server_url
+from vinext_worker.server_url import server_origin, server_url
 from vinext_worker.terminal.output import Output, json_option
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def check(  # noqa: PLR0913 - the command line
 
     comparison = Comparison(tuple(map(_pattern, ignored)))
     token = None if strict else _token(url)
-    options = CheckOptions(patience, None if against is None else _origin(against), comparison, token=token)
+    options = CheckOptions(patience, None if against is None else server_origin(against), comparison, token=token)
     result, build = check_site(url, source, output, options, sample)
     output.document(
         {
@@ -144,7 +144,7 @@ def check_site(
 
     Raise UserError if `url` is no URL, if a server cannot be reached, or if there is nothing to check.
     """
-    return asyncio.run(_check(_origin(url), folder, sample, options, output))
+    return asyncio.run(_check(server_origin(url), folder, sample, options, output))
 
 
 def show_check(result: CheckResult, build: Build, output: Output) -> None:
@@ -159,11 +159,6 @@ def _passed_on(build: Build) -> list[tuple[str, str]]:
     if build.stages == STAGES_VERSION:
         return []
     return [(rule.name, "pages that it may touch are not cached, and not checked") for rule in build.rules]
-
-
-def _origin(url: str) -> str:
-    parts = server_url(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _token(url: str) -> str | None:

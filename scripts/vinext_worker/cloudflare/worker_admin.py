@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from vinext_worker.cloudflare.retrying_client import RetryingClient
 from vinext_worker.dev.running import RunningDev
 from vinext_worker.errors import RemoteError, UserError
-from vinext_worker.server_url import server_url
+from vinext_worker.server_url import server_origin, server_url
 from vinext_worker.this_machine import LOCAL_HOSTS
 
 if TYPE_CHECKING:
@@ -59,13 +59,15 @@ def is_safe_for_tokens(url: str) -> bool:
 
 def admin_client(url: str, token: str) -> RetryingClient:
     """Return a client for the Worker's own endpoints; raise UserError if `url` is not a URL that a token may be sent to."""
-    parts = server_url(url)
+    origin = server_origin(url)
     if not is_safe_for_tokens(url):
         raise UserError(f"{url} would send the token unencrypted; use https")
     advice = (
-        "start `vinext-worker dev`, or name another URL" if parts.hostname in LOCAL_HOSTS else "check the network and the URL"
+        "start `vinext-worker dev`, or name another URL"
+        if urlsplit(url).hostname in LOCAL_HOSTS
+        else "check the network and the URL"
     )
-    return RetryingClient(f"{parts.scheme}://{parts.netloc}", token, server=url, token_name=TOKEN_VARIABLE, advice=advice)
+    return RetryingClient(origin, token, server=url, token_name=TOKEN_VARIABLE, advice=advice)
 
 
 def refusal(client: RetryingClient, url: str, response: httpx.Response) -> RemoteError:

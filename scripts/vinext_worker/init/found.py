@@ -13,6 +13,7 @@ import jsonc
 
 from vinext_worker.errors import ConfigurationError
 from vinext_worker.init.wrangler_file import find_wrangler_file
+from vinext_worker.sites.files import is_readable
 from vinext_worker.sites.python_packages import requirement_name, text_of
 
 if TYPE_CHECKING:
@@ -135,7 +136,6 @@ def _folders(folder: Path, depth: int) -> Iterator[Path]:
     with os.scandir(folder) as items:
         names = sorted(item.name for item in items if item.is_dir(follow_symlinks=False))
     for name in names:
-        # A folder of somebody else, such as a database's, holds no site.
-        if name not in _LEFT_OUT and not name.startswith(".") and os.access(folder / name, os.R_OK | os.X_OK):
+        if name not in _LEFT_OUT and not name.startswith(".") and is_readable(folder / name):
             yield folder / name
             yield from _folders(folder / name, depth - 1)

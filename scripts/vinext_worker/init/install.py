@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 from vinext_worker.errors import UserError
+from vinext_worker.sites.npm_build import run_with_node
 from vinext_worker.sites.package_manager import package_manager
 
 if TYPE_CHECKING:
@@ -29,20 +29,8 @@ def install_packages(folder: Path, node: Path) -> None:
     if program is None:
         raise UserError(f"{manager} was not found on PATH, so the npm packages are not installed: {advice}")
     command = [program, "install", *_OPTIONS.get(manager, ())]
-    path = os.pathsep.join((str(node.parent), os.environ.get("PATH", "")))
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, "PATH": path, "NO_COLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
+        done = run_with_node(command, folder, node, os.environ)
     except KeyboardInterrupt:
         raise UserError(f"it was interrupted, so the npm packages are not installed: {advice}") from None
     if done.returncode != 0:

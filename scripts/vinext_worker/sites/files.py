@@ -1,4 +1,4 @@
-"""Writing files atomically, removing files that are no longer wanted, and keeping other processes out of a folder."""
+"""Writing files atomically, removing files that are no longer wanted, and who may use a folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+def is_readable(folder: Path | str) -> bool:
+    """Return whether a folder may be looked into. One of somebody else, such as a database's, is no part of a project."""
+    return os.access(folder, os.R_OK | os.X_OK)
 
 
 @contextmanager

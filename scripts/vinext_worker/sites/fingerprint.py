@@ -7,6 +7,7 @@ import os
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from vinext_worker.sites.files import is_readable
 from vinext_worker.sites.package_manager import lock_files
 from vinext_worker.sites.vinext_project import FRONT_FOLDER
 
@@ -63,8 +64,8 @@ def _vinext_files(folder: Path | str, left_out: frozenset[str]) -> Iterator[tupl
             if item.name in _NO_SOURCES or item.path in left_out:
                 continue
             if item.is_dir(follow_symlinks=False):
-                # The build, which runs as the same user, reads no folder of somebody else either.
-                if not item.name.startswith(".") and os.access(item.path, os.R_OK | os.X_OK):
+                # The build runs as the same user.
+                if not item.name.startswith(".") and is_readable(item.path):
                     yield from _vinext_files(item.path, left_out)
             elif item.is_file():  # a link to a folder is not followed, a broken one is no file
                 yield item.path, _content(item)

@@ -14,6 +14,7 @@ from vinext_worker.sites.fingerprint import vinext_fingerprint, vinext_sources
 from vinext_worker.sites.package_manager import package_manager
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -85,18 +86,7 @@ def _run_npm(arguments: tuple[str, ...], project: VinextProject, node: Path, con
         raise UserError("npm was not found on PATH; install Node.js with npm (https://nodejs.org), then run this again")
     start = time.monotonic()
     with console.status(f"{what} of {project.root} …"):
-        finished = subprocess.run(
-            [npm, *arguments],
-            cwd=project.root,
-            env=_environment(node),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
+        finished = run_with_node([npm, *arguments], project.root, node, _environment())
     if finished.returncode != 0:
         console.print(Text("\n".join(_telling(finished.stdout.rstrip().splitlines()))))
         command = " ".join(("npm", *arguments))
@@ -111,11 +101,28 @@ def _telling(lines: list[str]) -> list[str]:
     return lines[start : start + _SHOWN_LINES]
 
 
-def _environment(node: Path) -> dict[str, str]:
-    """Return the environment for npm and the build: our Node.js first, and nothing that changes the kind of build."""
-    environment = {name: value for name, value in os.environ.items() if name not in _UNWANTED_VARIABLES}
+def run_with_node(
+    command: Sequence[str], folder: Path, node: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a program with our Node.js first on its PATH. `stdout` has all that it prints, without colors."""
     path = os.pathsep.join(part for part in (str(node.parent), environment.get("PATH")) if part)
-    return environment | {"PATH": path, "NO_COLOR": "1", "CI": "1"}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**environment, "PATH": path, "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment for npm and the build, with nothing that changes the kind of build."""
+    return {name: value for name, value in os.environ.items() if name not in _UNWANTED_VARIABLES} | {"CI": "1"}
 
 
 def _modified(file: Path) -> int:
