@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def is_local(url: str) -> bool:
+    """Return whether a URL is one of this machine."""
+    return urlsplit(url).hostname in LOCAL_HOSTS
 
 
 def ask_this_machine_directly() -> None:

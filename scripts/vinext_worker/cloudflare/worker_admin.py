@@ -11,7 +11,7 @@ from vinext_worker.cloudflare.retrying_client import RetryingClient
 from vinext_worker.dev.running import RunningDev
 from vinext_worker.errors import RemoteError, UserError
 from vinext_worker.server_url import server_origin, server_url
-from vinext_worker.this_machine import LOCAL_HOSTS
+from vinext_worker.this_machine import is_local
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,9 +40,9 @@ def admin_token(url: str, config_variables: Mapping[str, object]) -> str:
 
     Raise UserError without a token, or for something that is no URL of a Worker.
     """
-    server = server_url(url)
+    server_url(url)
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    if not token and server.hostname in LOCAL_HOSTS:
+    if not token and is_local(url):
         token = str(config_variables.get(TOKEN_VARIABLE) or "").strip()
     if not token:
         raise UserError(
@@ -53,8 +53,7 @@ def admin_token(url: str, config_variables: Mapping[str, object]) -> str:
 
 def is_safe_for_tokens(url: str) -> bool:
     """Return whether nobody else reads what is sent to a URL: it is encrypted, or stays on this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or parts.hostname in LOCAL_HOSTS
+    return urlsplit(url).scheme == "https" or is_local(url)
 
 
 def admin_client(url: str, token: str) -> RetryingClient:
@@ -62,11 +61,7 @@ def admin_client(url: str, token: str) -> RetryingClient:
     origin = server_origin(url)
     if not is_safe_for_tokens(url):
         raise UserError(f"{url} would send the token unencrypted; use https")
-    advice = (
-        "start `vinext-worker dev`, or name another URL"
-        if urlsplit(url).hostname in LOCAL_HOSTS
-        else "check the network and the URL"
-    )
+    advice = "start `vinext-worker dev`, or name another URL" if is_local(url) else "check the network and the URL"
     return RetryingClient(origin, token, server=url, token_name=TOKEN_VARIABLE, advice=advice)
 
 
@@ -80,7 +75,7 @@ def refusal(client: RetryingClient, url: str, response: httpx.Response) -> Remot
         reason = client.scrub(reason)
         if status == HTTPStatus.UNAUTHORIZED:
             cure = "set the right one"
-            if urlsplit(url).hostname in LOCAL_HOSTS:
+            if is_local(url):
                 cure += ", and name the --env that `dev` runs, if it does: that may have its own .dev.vars"
             return RemoteError(f"{url} refuses the token: {TOKEN_VARIABLE} is not the Worker's secret; {cure}")
         if status == HTTPStatus.BAD_REQUEST:
@@ -115,6 +110,6 @@ def _reason(response: httpx.Response) -> str | None:
 
 def secret_advice(url: str) -> str:
     """Return how the Worker at a URL gets its token."""
-    if urlsplit(url).hostname in LOCAL_HOSTS:
+    if is_local(url):
         return f"write {TOKEN_VARIABLE}=… into .dev.vars beside the configuration of the Worker that serves the cache"
     return f"set it with `npx wrangler secret put {TOKEN_VARIABLE}`"

@@ -16,7 +16,7 @@ from vinext_worker.errors import ConfigurationError, RemoteError, UserError
 from vinext_worker.project import Project
 from vinext_worker.server_url import server_url
 from vinext_worker.terminal.browser import opens_in_browser
-from vinext_worker.this_machine import LOCAL_HOSTS
+from vinext_worker.this_machine import is_local
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,9 +71,7 @@ def _address(url: str | None, config_path: Path | None, environment: str | None)
 
 def _local_token(origin: str, config_path: Path | None, environment: str | None) -> str | None:
     """Return the token of a Worker on this machine, if it is known."""
-    import httpx2 as httpx  # noqa: PLC0415 - takes a while to import
-
-    if httpx.URL(origin).host not in LOCAL_HOSTS:
+    if not is_local(origin):
         return None
     try:
         project = Project.choose(config_path)
